@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSL-1.0
+// Window arithmetic: how a kernel or a pool slides over a map. The one place where padding is turned into numbers, for
+// types (while compiling) and for the conformance tests (at run time) alike.
+#pragma once
+#include <cstdint>
+
+#include <strata/core/shape.hpp>
+
+namespace strata {
+
+enum class Padding {
+  same,      // TensorFlow's: output = ceil(input / stride), the odd pixel goes after
+  valid,     // none
+  explicit_  // the numbers given
+};
+
+// What the author wrote, before an input is known.
+struct WindowSpec {
+  int kernel_h = 1, kernel_w = 1;
+  int stride_h = 1, stride_w = 1;
+  int dilation_h = 1, dilation_w = 1;
+  Padding padding = Padding::valid;
+  int top = 0, bottom = 0, left = 0, right = 0;  // for explicit_
+};
+
+// The same with every number settled.
+struct Window {
+  int kernel_h = 1, kernel_w = 1;
+  int stride_h = 1, stride_w = 1;
+  int dilation_h = 1, dilation_w = 1;
+  int pad_top = 0, pad_bottom = 0, pad_left = 0, pad_right = 0;
+};
+
+// One axis of a window over `input` positions.
+struct Axis {
+  std::int64_t output = 0;  // 0 where the window is larger than its padded input
+  std::int64_t before = 0, after = 0;
+  std::int64_t extent = 0;  // what the dilated window spans
+  std::int64_t padded = 0;  // input and padding
+  std::int64_t unread = 0;  // rows at the end of the padded input that no window reads
+};
+
+// output = floor((padded - extent) / stride) + 1, extent = dilation x (kernel - 1) + 1.
+constexpr Axis slide(std::int64_t input, std::int64_t kernel, std::int64_t stride, std::int64_t dilation, Padding padding,
+                     std::int64_t before, std::int64_t after) {
+  Axis a;
+  a.extent = dilation * (kernel - 1) + 1;
+  if (padding == Padding::same) {
+    const std::int64_t want = (input + stride - 1) / stride;
+    const std::int64_t total = (want - 1) * stride + a.extent - input;
+    a.before = total > 0 ? total / 2 : 0;
+    a.after = total > 0 ? total - a.before : 0;
+  } else if (padding == Padding::explicit_) {
+    a.before = before;
+    a.after = after;
+  }
+  a.padded = input + a.before + a.after;
+  if (a.extent > a.padded) return a;
+  a.output = (a.padded - a.extent) / stride + 1;
+  a.unread = a.padded - ((a.output - 1) * stride + a.extent);
+  return a;
+}
+
+constexpr Axis slide_rows(const WindowSpec& s, int height) {
+  return slide(height, s.kernel_h, s.stride_h, s.dilation_h, s.padding, s.top, s.bottom);
+}
+constexpr Axis slide_columns(const WindowSpec& s, int width) {
+  return slide(width, s.kernel_w, s.stride_w, s.dilation_w, s.padding, s.left, s.right);
+}
+
+// A window over a map: what every kernel of every backend takes as its geometry.
+struct Geometry {
+  Shape in;   // (H,W,C) of one sample
+  Shape out;  // (H,W,F) of one sample
+  Window window;
+  int groups = 1;
+
+  // Multiply-adds of one output element of a convolution, padding taps counted.
+  [[nodiscard]] constexpr std::int64_t taps() const {
+    return static_cast<std::int64_t>(window.kernel_h) * window.kernel_w * (in.channels / groups);
+  }
+};
+
+// `filters` <= 0 keeps the channels, as a pool does. Precondition: the window fits (both Axis::output > 0).
+constexpr Geometry place(const WindowSpec& s, Shape in, int filters = 0, int groups = 1) {
+  const Axis rows = slide_rows(s, in.height), columns = slide_columns(s, in.width);
+  Geometry g;
+  g.in = in;
+  g.out = Shape{static_cast<int>(rows.output), static_cast<int>(columns.output), filters > 0 ? filters : in.channels};
+  g.window = {s.kernel_h,
+              s.kernel_w,
+              s.stride_h,
+              s.stride_w,
+              s.dilation_h,
+              s.dilation_w,
+              static_cast<int>(rows.before),
+              static_cast<int>(rows.after),
+              static_cast<int>(columns.before),
+              static_cast<int>(columns.after)};
+  g.groups = groups;
+  return g;
+}
+
+}  // namespace strata
