@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSL-1.0
+// Every error that a network can raise while compiling. You are probably here because your compiler sent you: the sentence
+// says what is wrong and what to do, the names in the angle brackets say where. docs/errors/ has a page for each.
+#pragma once
+
+namespace strata {
+
+// The words of an error. `at_layer` counts from Input, which is 0, through all nested blocks.
+template <int Index>
+struct at_layer;
+template <int Row>
+struct at_row;
+template <long long Value>
+struct expected;
+template <long long Value>
+struct got;
+template <int... Dimensions>
+struct expected_shape;  // height, width, channels; or one number: a flat vector
+template <int... Dimensions>
+struct got_shape;
+namespace parameter {
+struct kernel;
+struct stride;
+struct filters;
+struct units;
+struct groups;
+struct dilation;
+struct declared_input;
+struct input_size;
+}  // namespace parameter
+
+namespace error {
+
+// A condition that names all the tags: clang prints them beside the sentence, GCC and nvcc in the line above it.
+template <class...>
+inline constexpr bool never = false;
+
+template <class At, class Layer, class Expected, class Got>
+struct input_channels_differ {
+  static_assert(never<At, Layer, Expected, Got>,
+                "strata: In<...> declares other input channels than arrive; correct In<...>, or the layer before");
+};
+template <class At, class Layer, class Expected, class Got>
+struct kernel_larger_than_padded_input {
+  static_assert(never<At, Layer, Expected, Got>,
+                "strata: the kernel or window is larger than its padded input; shrink it, pad more, or pool less before");
+};
+template <class At, class Layer, class Got>
+struct needs_flat_input {
+  static_assert(never<At, Layer, Got>, "strata: this layer needs a flat input and gets a map; insert Flatten before it");
+};
+template <class At, class Layer, class Got>
+struct needs_feature_map {
+  static_assert(never<At, Layer, Got>, "strata: this layer needs a map and gets a flat vector; move it before Flatten");
+};
+template <class At, class Layer, class Expected, class Got>
+struct shape_differs {
+  static_assert(never<At, Layer, Expected, Got>,
+                "strata: the shape here is not the one expected; look at padding and stride of the layers before");
+};
+template <class Loss, class Last>
+struct loss_needs_logits {
+  static_assert(never<Loss, Last>, "strata: the loss takes logits; drop the activation or dropout the network ends in");
+};
+template <class Loss, class Last>
+struct loss_needs_log_probabilities {
+  static_assert(never<Loss, Last>,
+                "strata: the loss takes log-probabilities; end in LogSoftmax or use SoftmaxCrossEntropy");
+};
+template <class Loss, class Last>
+struct loss_needs_probabilities {
+  static_assert(never<Loss, Last>, "strata: the loss takes probabilities; end in Softmax or use SoftmaxCrossEntropy");
+};
+template <class Data, class Expected, class Got>
+struct outputs_differ_from_classes {
+  static_assert(never<Data, Expected, Got>,
+                "strata: the network's outputs are not the data set's classes; resize the last layer");
+};
+template <class Data, class Expected, class Got>
+struct images_differ_from_input {
+  static_assert(never<Data, Expected, Got>,
+                "strata: the data set's images are not the network's input; change Input or the data");
+};
+template <class At, class Layer, class Expected, class Got>
+struct groups_do_not_divide_channels {
+  static_assert(never<At, Layer, Expected, Got>,
+                "strata: Groups<...> must divide the input channels and the filters; choose a common divisor");
+};
+template <class At, class Layer, class Expected, class Got>
+struct residual_shapes_differ {
+  static_assert(never<At, Layer, Expected, Got>,
+                "strata: Residual adds two different shapes; keep the shape, or project with Shortcut<Conv<1, ...>>");
+};
+template <class At, class Layer, class Expected, class Got>
+struct concat_shapes_differ {
+  static_assert(never<At, Layer, Expected, Got>,
+                "strata: Concat needs the same height and width in every branch; align strides and padding");
+};
+template <class At, class Layer>
+struct not_a_layer {
+  static_assert(never<At, Layer>, "strata: this type is not a layer; a layer has `static constexpr Step infer(Shape)`");
+};
+template <class Net>
+struct no_input {
+  static_assert(never<Net>, "strata: the network has no Input; start it with Input<height, width, channels>");
+};
+template <class At, class Layer>
+struct input_not_first {
+  static_assert(never<At, Layer>, "strata: Input stands after another layer; a network has one Input and it comes first");
+};
+template <class Net>
+struct empty_network {
+  static_assert(never<Net>, "strata: the network is empty; start it with Input<height, width, channels>");
+};
+template <class At, class Layer, class Which, class Got>
+struct not_positive {
+  static_assert(never<At, Layer, Which, Got>, "strata: a size of this layer is zero or negative; it must be at least 1");
+};
+template <class At, class Layer, class Got>
+struct negative_padding {
+  static_assert(never<At, Layer, Got>, "strata: the padding is negative; Pad<...> takes zero or more");
+};
+template <class At, class Layer>
+struct rate_outside_range {
+  static_assert(never<At, Layer>,
+                "strata: a dropout rate lies in [0, 1): the share that is dropped; Keep{p} takes p in (0, 1]");
+};
+template <class At, class Layer>
+struct options_contradict {
+  static_assert(never<At, Layer>, "strata: two options of this layer set the same thing; keep one");
+};
+template <class At, class Layer>
+struct option_not_taken {
+  static_assert(never<At, Layer>, "strata: this layer does not take one of its options; remove it");
+};
+template <class At, class Layer, class Expected, class Got>
+struct window_does_not_tile {
+  static_assert(
+      never<At, Layer, Expected, Got>,
+      "strata: Exact, but the windows read only some of the padded rows or columns; change input, kernel or stride");
+};
+template <class At, class Layer, class Got>
+struct size_overflows {
+  static_assert(never<At, Layer, Got>,
+                "strata: a map or weight of this layer has 2^31 numbers or more; make the layer smaller");
+};
+
+}  // namespace error
+}  // namespace strata

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSL-1.0
+// Sequential: a network, where it starts with Input, or a block, where it does not. The thin shell that turns the table's
+// verdict into one error.
+#pragma once
+#include <array>
+#include <type_traits>
+
+#include <strata/core/errors.hpp>
+#include <strata/core/table.hpp>
+
+namespace strata {
+namespace detail {
+
+struct ok {};
+
+template <Parameter>
+struct parameter_name;
+#define STRATA_PARAMETER(name)             \
+  template <>                              \
+  struct parameter_name<Parameter::name> { \
+    using type = parameter::name;          \
+  }
+STRATA_PARAMETER(kernel);
+STRATA_PARAMETER(stride);
+STRATA_PARAMETER(filters);
+STRATA_PARAMETER(units);
+STRATA_PARAMETER(groups);
+STRATA_PARAMETER(dilation);
+STRATA_PARAMETER(declared_input);
+STRATA_PARAMETER(input_size);
+#undef STRATA_PARAMETER
+template <>
+struct parameter_name<Parameter::none> {
+  using type = void;
+};
+
+// The words of an error, from a diagnosis held as `Of::diagnosis`.
+template <class Of>
+struct words {
+  static constexpr Diagnosis d = Of::diagnosis;
+  using at = at_layer<d.layer>;
+  using expected_number = expected<d.expected>;
+  using got_number = got<d.got>;
+  template <bool Flat, class>
+  struct shapes {
+    using expects = expected_shape<d.expected_shape.height, d.expected_shape.width, d.expected_shape.channels>;
+    using gets = got_shape<d.got_shape.height, d.got_shape.width, d.got_shape.channels>;
+  };
+  template <class Unused>
+  struct shapes<true, Unused> {
+    using expects = expected_shape<d.expected_shape.channels>;
+    using gets = got_shape<d.got_shape.channels>;
+  };
+  using wanted_shape = typename shapes<d.expected_shape.flat, void>::expects;
+  using shape_here = typename shapes<d.got_shape.flat, void>::gets;
+  using which = typename parameter_name<d.parameter>::type;
+};
+
+template <Fault F, class Of, class L>
+struct verdict {
+  using type = ok;
+};
+// One line for each fault of a layer: which words its error takes.
+#define STRATA_VERDICT(fault, ...)                          \
+  template <class Of, class L>                              \
+  struct verdict<Fault::fault, Of, L> {                     \
+    using w = words<Of>;                                    \
+    using type = error::fault<typename w::at, __VA_ARGS__>; \
+  }
+STRATA_VERDICT(input_channels_differ, L, typename w::expected_number, typename w::got_number);
+STRATA_VERDICT(kernel_larger_than_padded_input, L, typename w::expected_number, typename w::got_number);
+STRATA_VERDICT(needs_flat_input, L, typename w::shape_here);
+STRATA_VERDICT(needs_feature_map, L, typename w::shape_here);
+STRATA_VERDICT(shape_differs, L, typename w::wanted_shape, typename w::shape_here);
+STRATA_VERDICT(groups_do_not_divide_channels, L, typename w::expected_number, typename w::got_number);
+STRATA_VERDICT(residual_shapes_differ, L, typename w::wanted_shape, typename w::shape_here);
+STRATA_VERDICT(concat_shapes_differ, L, typename w::wanted_shape, typename w::shape_here);
+STRATA_VERDICT(not_a_layer, L);
+STRATA_VERDICT(input_not_first, L);
+STRATA_VERDICT(not_positive, L, typename w::which, typename w::got_number);
+STRATA_VERDICT(negative_padding, L, typename w::got_number);
+STRATA_VERDICT(rate_outside_range, L);
+STRATA_VERDICT(options_contradict, L);
+STRATA_VERDICT(option_not_taken, L);
+STRATA_VERDICT(window_does_not_tile, L, typename w::expected_number, typename w::got_number);
+STRATA_VERDICT(size_overflows, L, typename w::got_number);
+#undef STRATA_VERDICT
+// Faults of no layer in particular: `L` is the network.
+template <class Of, class Net>
+struct verdict<Fault::no_input, Of, Net> {
+  using type = error::no_input<Net>;
+};
+template <class Of, class Net>
+struct verdict<Fault::empty_network, Of, Net> {
+  using type = error::empty_network<Net>;
+};
+// A layer's own error: template <class At, class Layer, class Expected, class Got> struct error { static_assert(...); };
+template <class Of, class L>
+struct verdict<Fault::custom, Of, L> {
+  using w = words<Of>;
+  using type = typename L::template error<typename w::at, L, typename w::expected_number, typename w::got_number>;
+};
+
+template <int Node, class Nodes, class Net>
+struct blamed {
+  using type = typename node<typename pick<Node, Nodes>::type>::layer;
+};
+template <class Nodes, class Net>
+struct blamed<-1, Nodes, Net> {
+  using type = Net;
+};
+
+template <class Nodes>
+inline constexpr std::size_t layer_count = static_cast<std::size_t>(table_of<Nodes>::value.layers);
+
+// A network's numbers, behind its one check.
+template <class Net, class Nodes>
+struct members {
+  static constexpr const auto& table = table_of<Nodes>::value;
+  static constexpr Diagnosis diagnosis = table.diagnosis;
+  static_assert(
+      sizeof(typename verdict<diagnosis.fault, members, typename blamed<diagnosis.node, Nodes, Net>::type>::type) != 0);
+
+  static constexpr std::array<Shape, layer_count<Nodes>> shapes = [] {
+    std::array<Shape, layer_count<Nodes>> s{};
+    for (const Row& row : table.rows)
+      if (row.layer >= 0) s[static_cast<std::size_t>(row.layer)] = row.out;
+    return s;
+  }();
+};
+
+}  // namespace detail
+
+template <class... Layers>
+struct Sequential {
+ private:
+  using nodes = typename detail::unroll<detail::List<>, Layers...>::type;
+  using checked = detail::members<Sequential, nodes>;
+  // A block has no shapes of its own, so only what holds an Input is checked here; a block that is used as a network is
+  // checked when the first of the members below is asked for.
+  static constexpr bool is_network = (false || ... || detail::is_input<Layers>);
+  static_assert(sizeof(std::conditional_t<is_network, checked, detail::ok>) != 0);
+
+ public:
+  static constexpr Shape input = checked::table.input;
+  static constexpr Shape output = checked::table.output;
+  static constexpr std::int64_t parameters = checked::table.parameters;  // trainable
+  static constexpr std::int64_t macs = checked::table.macs;              // of one sample, forward
+  static constexpr int layers = checked::table.layers;                   // of all blocks, Input is layer 0
+  // One for each layer: what leaves it.
+  static constexpr std::array<Shape, detail::layer_count<nodes>> shapes = checked::shapes;
+
+  // float32: weights, their gradients, momentum, state, and for each sample every layer's output and its gradient. An upper
+  // bound, since layers that work in place share theirs.
+  static constexpr std::int64_t training_bytes(std::int64_t batch) {
+    return 4 * (3 * parameters + checked::table.state + 2 * batch * checked::table.outputs);
+  }
+  // float32: weights, state, and for each sample the two largest neighbouring outputs at most.
+  static constexpr std::int64_t inference_bytes(std::int64_t batch) {
+    return 4 * (parameters + checked::table.state + 2 * batch * checked::table.largest);
+  }
+};
+
+}  // namespace strata

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include <strata/core/options.hpp>
+
+namespace strata {
+
+// (N,H,W,C) -> (N,H*W*C), in the order they are stored: rows, columns, channels. Moves nothing.
+struct Flatten {
+  static constexpr const char* name = "Flatten";
+  static constexpr Step infer(Shape in) {
+    Step s;
+    s.out = Shape{narrow(size_of(in))};
+    return size_of(in) > largest_size ? detail::fault(s.out, Fault::size_overflows, 0, size_of(in)) : s;
+  }
+};
+
+// A fully connected layer with a bias. (N,in) -> (N,Units); weights (in,Units). Takes In, NoBias.
+template <int Units, class... Options>
+struct Dense {
+  static constexpr const char* name = "Dense";
+  static constexpr detail::Settings settings = detail::read_options < detail::sets_bias | detail::sets_declared_input,
+                                    Options... > ({});
+  static constexpr bool has_bias = settings.bias;
+
+  static constexpr Step infer(Shape in) {
+    const int units = detail::at_least_one(Units);
+    Step s;
+    s.out = Shape{units};
+    s.values = Values::any;
+    s.macs = times(size_of(in), units);
+    s.parameters = s.macs + (has_bias ? units : 0);
+    const auto fail = [&s](Fault f, std::int64_t expected, std::int64_t got, Parameter which = Parameter::none) {
+      if (s.fault == Fault::none) s.fault = f, s.expected = expected, s.got = got, s.parameter = which;
+    };
+    const bool declared = (settings.seen & detail::sets_declared_input) != 0;
+    if (settings.fault != Fault::none) fail(settings.fault, 0, 0);
+    if (Units < 1) fail(Fault::not_positive, 1, Units, Parameter::units);
+    if (declared && settings.declared_input < 1)
+      fail(Fault::not_positive, 1, settings.declared_input, Parameter::declared_input);
+    if (!in.flat) fail(Fault::needs_flat_input, 0, size_of(in));
+    if (declared && settings.declared_input != in.channels)
+      fail(Fault::input_channels_differ, settings.declared_input, in.channels);
+    return s;
+  }
+};
+
+}  // namespace strata

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include <strata/core/options.hpp>
+
+namespace strata {
+
+// The share that is kept: what tf.nn.dropout of TensorFlow 1 took, where Keras takes the share that is dropped.
+struct Keep {
+  double probability = 1;
+};
+
+namespace detail {
+constexpr double rate_of(double rate) { return rate; }
+constexpr double rate_of(Keep keep) { return 1 - keep.probability; }
+}  // namespace detail
+
+// While training sets a share of the numbers to zero and divides the others by what is left, so that evaluation changes
+// nothing. Dropout<0.5> drops half; Dropout<Keep{0.5}> keeps half.
+template <auto Rate>
+struct Dropout {
+  static constexpr const char* name = "Dropout";
+  static constexpr double rate = detail::rate_of(Rate);
+  static constexpr Step infer(Shape in) {
+    Step s;
+    s.out = in;
+    s.values = Values::dropped;
+    if (!(rate >= 0 && rate < 1)) s.fault = Fault::rate_outside_range;
+    return s;
+  }
+};
+
+}  // namespace strata

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include <strata/core/nodes.hpp>
+#include <strata/core/options.hpp>
+
+namespace strata {
+
+// Where a network starts: the shape of one image, (H,W,C) as Keras and the AlexNet paper order it.
+template <int Height, int Width, int Channels>
+struct Input {
+  static constexpr const char* name = "Input";
+  static constexpr Step infer(Shape) {
+    Step s;
+    s.out = Shape{detail::at_least_one(Height), detail::at_least_one(Width), detail::at_least_one(Channels)};
+    s.values = Values::any;
+    for (const int n : {Height, Width, Channels})
+      if (n < 1) return detail::fault(s.out, Fault::not_positive, 1, n, Parameter::input_size);
+    return s;
+  }
+};
+
+namespace detail {
+template <int H, int W, int C>
+inline constexpr bool is_input<Input<H, W, C>> = true;
+}
+
+}  // namespace strata

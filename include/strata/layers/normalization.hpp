@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include <strata/core/options.hpp>
+
+namespace strata {
+
+// Batch normalisation (Ioffe, Szegedy 2015) over each channel. `parameters` are the 2C trainable ones (gamma, beta); the
+// running mean and variance are state, which Keras' row counts too (4C). Momentum 0.99 and epsilon 1e-3 are Keras'.
+struct BatchNorm {
+  static constexpr const char* name = "BatchNorm";
+  static constexpr double momentum = 0.99;
+  static constexpr double epsilon = 1e-3;
+  static constexpr Step infer(Shape in) {
+    Step s;
+    s.out = in;
+    s.values = Values::any;
+    s.parameters = times(2, in.channels);
+    s.state = times(2, in.channels);
+    return s;
+  }
+};
+
+// Local response normalisation across channels (Krizhevsky, Sutskever, Hinton 2012, section 3.3):
+// y = x / (k + alpha * sum of x^2 over n neighbouring channels)^beta, alpha on the plain sum as in the paper and in
+// TensorFlow; Caffe, PyTorch and cuDNN divide alpha by n first.
+template <int N = 5, double K = 2.0, double Alpha = 1e-4, double Beta = 0.75>
+struct LRN {
+  static constexpr const char* name = "LRN";
+  static constexpr int n = N;
+  static constexpr double k = K, alpha = Alpha, beta = Beta;
+  static constexpr Step infer(Shape in) {
+    Step s;
+    s.out = in;
+    if (N < 1) return detail::fault(in, Fault::not_positive, 1, N, Parameter::kernel);
+    return in.flat ? detail::fault(in, Fault::needs_feature_map, 0, in.channels) : s;
+  }
+};
+
+}  // namespace strata
