@@ -96,20 +96,20 @@ struct meeting_verdict<Fault::outputs_differ_from_classes, Of, Net, Loss, Data> 
   using type = error::outputs_differ_from_classes<Data, typename words<Of>::wanted_shape, typename words<Of>::shape_here>;
 };
 
-// Hung on the signature of whatever brings a network, a loss and data together. A network that is broken by itself has
-// reported already.
-template <class Net, class Loss, class... Data>
-struct compatible {
-  using of = meeting<Net, Loss, Data...>;
-  static_assert(sizeof(typename meeting_verdict<of::diagnosis.fault, of, Net, Loss, Data..., void>::type) != 0);
-  using type = void;
-};
-template <class Net, class Loss, class Data>
-struct compatible<Net, Loss, Data> {
+template <class Net, class Loss, class Data = void>
+struct verdict_of_meeting {
   using of = meeting<Net, Loss, Data>;
-  static_assert(sizeof(typename meeting_verdict<of::diagnosis.fault, of, Net, Loss, Data>::type) != 0);
-  using type = void;
+  using type = typename meeting_verdict<of::diagnosis.fault, of, Net, Loss, Data>::type;
 };
+template <class Net, class Loss>
+struct verdict_of_meeting<Net, Loss, void> {
+  using of = meeting<Net, Loss>;
+  using type = typename meeting_verdict<of::diagnosis.fault, of, Net, Loss, void>::type;
+};
+// Hung on the signature of whatever brings a network, a loss and data together: `std::size_t =
+// sizeof(checked_meeting<...>)`. A network that is broken by itself has reported already, and adds nothing here.
+template <class Net, class Loss, class Data = void>
+using checked_meeting = typename verdict_of_meeting<Net, Loss, Data>::type;
 
 }  // namespace detail
 }  // namespace strata

@@ -20,8 +20,8 @@ struct Input {
 };
 
 namespace detail {
-template <int H, int W, int C>
-inline constexpr bool is_input<Input<H, W, C>> = true;
+template <int Height, int Width, int Channels>
+inline constexpr bool is_input<Input<Height, Width, Channels>> = true;
 }
 
 }  // namespace strata
