@@ -106,10 +106,14 @@ struct verdict_of_meeting<Net, Loss, void> {
   using of = meeting<Net, Loss>;
   using type = typename meeting_verdict<of::diagnosis.fault, of, Net, Loss, void>::type;
 };
-// Hung on the signature of whatever brings a network, a loss and data together: `std::size_t =
-// sizeof(checked_meeting<...>)`. A network that is broken by itself has reported already, and adds nothing here.
-template <class Net, class Loss, class Data = void>
-using checked_meeting = typename verdict_of_meeting<Net, Loss, Data>::type;
+// Hung on the signature of whatever brings a network, a loss and data together, as its result: `checked<...>::result`.
+// A network that is broken by itself has reported already, and adds nothing here. (The error has to stand inside a class:
+// raised directly in a signature, clang takes it for a failed substitution and adds "no matching function".)
+template <class Result, class Net, class Loss, class Data = void>
+struct checked {
+  static_assert(sizeof(typename verdict_of_meeting<Net, Loss, Data>::type) != 0);
+  using result = Result;
+};
 
 }  // namespace detail
 }  // namespace strata
