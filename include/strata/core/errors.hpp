@@ -29,7 +29,9 @@ struct declared_input;
 struct input_size;
 }  // namespace parameter
 
-namespace error {
+}  // namespace strata
+
+namespace strata::error {
 
 // A condition that names all the tags: clang prints them beside the sentence, GCC and nvcc in the line above it.
 template <class...>
@@ -145,5 +147,4 @@ struct size_overflows {
                 "strata: a map or weight of this layer has 2^31 numbers or more; make the layer smaller");
 };
 
-}  // namespace error
-}  // namespace strata
+}  // namespace strata::error

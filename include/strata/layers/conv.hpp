@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include <strata/core/options.hpp>
+#include <strata/core/tensor_info.hpp>
 
 namespace strata {
 
@@ -29,8 +30,16 @@ struct Conv {
     s.macs = times(size_of(s.out), taps);
     return s;
   }
-  // Only for a layer without a fault.
+  // The last two only for a layer without a fault.
   static constexpr Geometry geometry(Shape in) { return place(settings.window, in, Filters, settings.groups); }
+  static constexpr auto tensors(Shape in) {
+    const Geometry g = geometry(in);
+    const std::int64_t kh = g.window.kernel_h, kw = g.window.kernel_w, channels = in.channels / g.groups;
+    std::array<TensorInfo, has_bias ? 2 : 1> t{};
+    t[0] = {"kernel", Role::weight, {kh, kw, channels, Filters}, 4, kh * kw * channels, kh * kw * Filters};
+    if constexpr (has_bias) t[1] = {"bias", Role::bias, {Filters}, 1, 0, 0};
+    return t;
+  }
 };
 
 }  // namespace strata

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include <strata/core/options.hpp>
+#include <strata/core/tensor_info.hpp>
 
 namespace strata {
 
@@ -41,6 +42,12 @@ struct Dense {
     if (declared && settings.declared_input != in.channels)
       fail(Fault::input_channels_differ, settings.declared_input, in.channels);
     return s;
+  }
+  static constexpr auto tensors(Shape in) {
+    std::array<TensorInfo, has_bias ? 2 : 1> t{};
+    t[0] = {"kernel", Role::weight, {in.channels, Units}, 2, in.channels, Units};
+    if constexpr (has_bias) t[1] = {"bias", Role::bias, {Units}, 1, 0, 0};
+    return t;
   }
 };
 

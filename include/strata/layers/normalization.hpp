@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include <strata/core/options.hpp>
+#include <strata/core/tensor_info.hpp>
 
 namespace strata {
 
@@ -17,6 +18,12 @@ struct BatchNorm {
     s.parameters = times(2, in.channels);
     s.state = times(2, in.channels);
     return s;
+  }
+  static constexpr std::array<TensorInfo, 4> tensors(Shape in) {
+    const std::int64_t c = in.channels;
+    return {TensorInfo{"gamma", Role::scale, {c}, 1, 0, 0}, TensorInfo{"beta", Role::shift, {c}, 1, 0, 0},
+            TensorInfo{"moving_mean", Role::running_mean, {c}, 1, 0, 0},
+            TensorInfo{"moving_variance", Role::running_variance, {c}, 1, 0, 0}};
   }
 };
 
