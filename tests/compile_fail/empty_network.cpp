@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSL-1.0
+// Nothing at all.
+#include <strata/strata.hpp>
+using namespace strata;
+
+// expect-error: the network is empty
+// expect-error: empty_network<.*Sequential<>
+#ifdef EXPECT_COMPILE_FAIL
+using Net = Sequential<>;
+#else
+using Net = Sequential<Input<8, 8, 3>>;
+#endif
+static_assert(Net::layers <= 1 && Net::parameters == 0 && Net::macs == 0);
+constexpr Shape output = Net::output;

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSL-1.0
+// The network of ImageNet meets the images of CIFAR.
+#include <strata/strata.hpp>
+using namespace strata;
+
+// expect-error: the data set's images are not the network's input
+// expect-error: images_differ_from_input<.*Cifar100.*expected_shape<227, 227, 3>.*got_shape<32, 32, 3>
+#ifdef EXPECT_COMPILE_FAIL
+using Net = Sequential<Input<227, 227, 3>, Conv<3, 16, Stride<4>>, Flatten, Dense<100>>;
+#else
+using Net = Sequential<Input<32, 32, 3>, Conv<3, 16, Stride<4>>, Flatten, Dense<100>>;
+#endif
+struct Cifar100 {
+  static constexpr Shape image{32, 32, 3};
+  static constexpr int classes = 100;
+};
+// What anything that trains looks like from here.
+template <class Net, class Loss, class Data>
+auto train() -> typename detail::checked<bool, Net, Loss, Data>::result {
+  return true;
+}
+const bool trained = train<Net, SoftmaxCrossEntropy, Cifar100>();
+static_assert(Net::output == Shape{100} && Net::layers == 4);
+static_assert(Net::parameters > 0);

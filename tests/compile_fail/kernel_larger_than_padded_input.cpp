@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSL-1.0
+// One pool too many: 2x2 is left, and the window wants 3x3.
+#include <strata/strata.hpp>
+using namespace strata;
+
+// expect-error: the kernel or window is larger than its padded input
+// expect-error: kernel_larger_than_padded_input<.*at_layer<3>.*MaxPool<3, 2>.*expected<3>.*got<2>
+#ifdef EXPECT_COMPILE_FAIL
+using Net = Sequential<Input<12, 12, 3>, Conv<5, 8>, MaxPool<5, 5>, MaxPool<3, 2>, Flatten, Dense<10>>;
+#else
+using Net = Sequential<Input<16, 16, 3>, Conv<5, 8>, MaxPool<5, 5>, MaxPool<3, 2>, Flatten, Dense<10>>;
+#endif
+static_assert(Net::output == Shape{10});
+static_assert(Net::layers == 6 && Net::shapes.back() == Net::output);
+static_assert(Net::parameters == (5 * 5 * 3 + 1) * 8 + (8 + 1) * 10);
+static_assert(Net::training_bytes(128) > 0);

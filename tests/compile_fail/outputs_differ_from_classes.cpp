@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSL-1.0
+// Ten outputs for a hundred classes.
+#include <strata/strata.hpp>
+using namespace strata;
+
+// expect-error: the network's outputs are not the data set's classes
+// expect-error: outputs_differ_from_classes<.*Cifar100.*expected_shape<100>.*got_shape<10>
+#ifdef EXPECT_COMPILE_FAIL
+using Net = Sequential<Input<32, 32, 3>, Conv<3, 16, Stride<4>>, Flatten, Dense<10>>;
+#else
+using Net = Sequential<Input<32, 32, 3>, Conv<3, 16, Stride<4>>, Flatten, Dense<100>>;
+#endif
+struct Cifar100 {
+  static constexpr Shape image{32, 32, 3};
+  static constexpr int classes = 100;
+};
+// What anything that trains looks like from here.
+template <class Net, class Loss, class Data>
+auto train() -> typename detail::checked<bool, Net, Loss, Data>::result {
+  return true;
+}
+const bool trained = train<Net, SoftmaxCrossEntropy, Cifar100>();
+static_assert(Net::output.flat && Net::layers == 4);
+static_assert(Net::parameters > 0);
