@@ -1,0 +1,82 @@
+# compile_fail_test(<file.cpp> [VERDICT <regex>] [NVCC])
+#
+# One source holds both halves: without EXPECT_COMPILE_FAIL it must compile, with it it must not, and what the compiler
+# has to say stands next to the mistake:
+#     // expect-error: <regex>             every such line has to match the compiler's output
+#     // expect-error[gcc]: <regex>        only where that compiler runs: gcc, clang or nvcc
+#     // cases: a b                        several mistakes in one file: each is compiled with CASE_a, CASE_b, ... defined
+#     // expect-error(a): <regex>          (and EXPECT_COMPILE_FAIL); lines without a name hold for every case.
+#     // expect-error(a)[gcc]: <regex>
+# There must be exactly one error, and no more lines than anyone reads: 12 (g++, nvcc), 16 (clang, which quotes more).
+# WILL_FAIL is of no use for this: it is as content with a missing header as with the right message.
+#
+# VERDICT is for testing the harness: it has to reject the file, for a reason that matches.
+find_program(STRATA_NVCC nvcc HINTS /usr/local/cuda/bin ENV CUDA_HOME PATH_SUFFIXES bin)
+
+function(compile_fail_test source)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "NVCC" "VERDICT" "")
+  get_filename_component(name ${source} NAME_WE)
+  if(arg_NVCC)
+    set(kind nvcc)
+    set(compiler ${STRATA_NVCC})
+    set(test compile_fail.nvcc.${name})
+  else()
+    set(compiler ${CMAKE_CXX_COMPILER})
+    set(test compile_fail.${name})
+    if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+      set(kind clang)
+    else()
+      set(kind gcc)
+    endif()
+  endif()
+  if(arg_VERDICT)
+    set(test compile_fail.meta.${name})
+  endif()
+  get_target_property(eigen Eigen3::Eigen INTERFACE_INCLUDE_DIRECTORIES)
+  add_test(NAME ${test}
+    COMMAND ${CMAKE_COMMAND} -D SOURCE=${source} -D COMPILER=${compiler} -D KIND=${kind}
+      -D INCLUDE=${PROJECT_SOURCE_DIR}/include "-D" "EIGEN=${eigen}" "-D" "VERDICT=${arg_VERDICT}"
+      -P ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/CompileFailRun.cmake)
+  set_tests_properties(${test} PROPERTIES LABELS compile_fail TIMEOUT 300)
+endfunction()
+
+# Every struct template of namespace strata::error has a compile-fail test and a page: a mistake that the library names
+# and nobody can look up is an error here, while configuring.
+function(check_error_catalogue header tests pages)
+  file(READ ${header} text)
+  string(FIND "${text}" "namespace error {" begin)
+  if(begin EQUAL -1)
+    string(FIND "${text}" "namespace strata::error {" begin)
+  endif()
+  string(REGEX MATCH "}  // namespace (strata::)?error\n" close "${text}")
+  string(FIND "${text}" "${close}" end REVERSE)
+  if(begin EQUAL -1 OR NOT close OR end LESS begin)
+    message(FATAL_ERROR "${header} holds no `namespace error { ... }  // namespace error`")
+  endif()
+  math(EXPR length "${end} - ${begin}")
+  string(SUBSTRING "${text}" ${begin} ${length} text)
+  string(REGEX REPLACE "//[^\n]*" "" text "${text}")
+  # A template's head, then `struct name`, then a body or a base: neither a declaration nor a specialization.
+  string(REGEX MATCHALL "template[^;{}]*>[ \n]+struct [A-Za-z0-9_]+[ \n]*[{:]" heads "${text}")
+  if(NOT heads)
+    message(FATAL_ERROR "no error found in ${header}: has its layout changed?")
+  endif()
+  set(missing "")
+  set(names "")
+  foreach(head IN LISTS heads)
+    string(REGEX REPLACE ".*struct ([A-Za-z0-9_]+)[ \n]*[{:]$" "\\1" name "${head}")
+    list(APPEND names ${name})
+    foreach(file ${tests}/${name}.cpp ${pages}/${name}.md)
+      if(NOT EXISTS ${file})
+        file(RELATIVE_PATH file ${PROJECT_SOURCE_DIR} ${file})
+        string(APPEND missing "\n  strata::error::${name} has no ${file}")
+      endif()
+    endforeach()
+  endforeach()
+  list(LENGTH names count)
+  if(missing)
+    message(FATAL_ERROR "the catalogue of errors is incomplete:${missing}")
+  endif()
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${header})
+  message(STATUS "strata::error: ${count} errors, each with a test and a page")
+endfunction()

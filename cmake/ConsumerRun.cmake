@@ -1,0 +1,31 @@
+# Builds and runs tests/consumer/${CONSUMER} the way a stranger would: with no flag, no preset and no cache of ours.
+# Run by ctest with -P; takes CONSUMER, COMPILER, GENERATOR, SOURCE_DIR, BUILD_DIR, VERSION.
+set(work ${BUILD_DIR}/consumer/${CONSUMER})
+file(REMOVE_RECURSE ${work})
+
+function(step what)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE rc OUTPUT_VARIABLE text ERROR_VARIABLE text)
+  if(NOT rc EQUAL 0)
+    message(FATAL_ERROR "${what} failed (${rc}):\n${text}")
+  endif()
+  message(STATUS "${what}: done")
+endfunction()
+
+set(where -D STRATA_SOURCE_DIR=${SOURCE_DIR})
+if(CONSUMER STREQUAL "find_package")
+  step("install" ${CMAKE_COMMAND} --install ${BUILD_DIR} --prefix ${work}/prefix)
+  set(where -D CMAKE_PREFIX_PATH=${work}/prefix)
+  # An installed tree that points back into the sources would work here and nowhere else.
+  file(GLOB_RECURSE package ${work}/prefix/*.cmake)
+  foreach(file IN LISTS package)
+    file(READ ${file} text)
+    string(FIND "${text}" "${SOURCE_DIR}/" at)
+    if(NOT at EQUAL -1)
+      message(FATAL_ERROR "${file} names the source tree")
+    endif()
+  endforeach()
+endif()
+step("configure" ${CMAKE_COMMAND} -S ${SOURCE_DIR}/tests/consumer/${CONSUMER} -B ${work}/build -G ${GENERATOR}
+     -D CMAKE_CXX_COMPILER=${COMPILER} -D STRATA_VERSION=${VERSION} ${where})
+step("build" ${CMAKE_COMMAND} --build ${work}/build)
+step("run" ${work}/build/consumer)

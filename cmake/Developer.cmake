@@ -1,0 +1,31 @@
+# Targets for this repository's own programs. None of it is exported: users get no flag from us.
+
+# strata_warnings: the warnings every source here is held to.
+add_library(strata_warnings INTERFACE)
+target_compile_options(strata_warnings INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_FLAGS MATCHES "-fsanitize")
+  # GCC's flow analysis sees the sanitizers' branches and warns about paths that the program does not have.
+  target_compile_options(strata_warnings INTERFACE -Wno-maybe-uninitialized)
+endif()
+
+# strata_developer: the library with every component there is, and the warnings.
+add_library(strata_developer INTERFACE)
+target_link_libraries(strata_developer INTERFACE strata::strata strata_warnings)
+foreach(component gzip download)
+  if(TARGET strata::${component})
+    target_link_libraries(strata_developer INTERFACE strata::${component})
+  endif()
+endforeach()
+
+# strata_missing_component(<variable> <source>): the first component that a source includes and this build lacks,
+# or the empty string.
+function(strata_missing_component variable source)
+  set(${variable} "" PARENT_SCOPE)
+  foreach(component gzip download)
+    file(STRINGS "${source}" used REGEX "^ *#include *<strata/data/${component}\\.hpp>" LIMIT_COUNT 1)
+    if(used AND NOT TARGET strata::${component})
+      set(${variable} ${component} PARENT_SCOPE)
+      return()
+    endif()
+  endforeach()
+endfunction()

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# cmake/install.sh PACKAGE...: installs those Debian packages that are missing, and does nothing when none is.
+set -euo pipefail
+
+missing=()
+for package in "$@"; do
+  if [[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) != installed ]]; then
+    missing+=("$package")
+  fi
+done
+if ((${#missing[@]} == 0)); then
+  exit 0
+fi
+
+as_root=()
+if ((EUID != 0)); then
+  command -v sudo >/dev/null || { echo "missing: ${missing[*]}; neither root nor sudo to install them with" >&2; exit 1; }
+  as_root=(sudo)
+fi
+echo "installing: ${missing[*]}" >&2
+"${as_root[@]}" apt-get update -q >&2
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}" >&2

@@ -1,0 +1,157 @@
+#!/usr/bin/env bash
+# tests/run.sh [--list] [LEG...]: everything that has to hold before a change goes in; with no LEG, all of it.
+# Installs what is missing, builds in build/, and ends with `N passed, N failed, N skipped`, counting tests.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+legs=(format gcc clang compile-fail examples packaging sanitizers)
+declare -A about=(
+  [format]="every source is formatted by clang-format-19"
+  [gcc]="all targets and their tests with GCC"
+  [clang]="all targets and their tests with Clang 19"
+  [compile-fail]="mistakes are told as promised: GCC, Clang, and nvcc where it is installed"
+  [examples]="the examples that end by themselves"
+  [packaging]="install and find_package, add_subdirectory"
+  [sanitizers]="unit tests under address, undefined-behaviour and thread sanitizers"
+)
+tools=(g++ cmake ninja-build libeigen3-dev doctest-dev python3)
+libraries=(libbenchmark-dev libcli11-dev zlib1g-dev libcurl4-openssl-dev libssl-dev)
+clang=(clang-19 libclang-rt-19-dev)
+declare -A packages=(
+  [format]="clang-format-19"
+  [gcc]="${tools[*]} ${libraries[*]} dataset-fashion-mnist"
+  [clang]="${tools[*]} ${libraries[*]} ${clang[*]} dataset-fashion-mnist"
+  [compile-fail]="${tools[*]} ${libraries[*]} ${clang[*]}"
+  [examples]="${tools[*]} ${libraries[*]} dataset-fashion-mnist"
+  [packaging]="${tools[*]} ${libraries[*]}"
+  [sanitizers]="${tools[*]} ${libraries[*]} ${clang[*]} dataset-fashion-mnist"
+)
+
+wanted=()
+for argument in "$@"; do
+  if [[ $argument == --list ]]; then
+    for leg in "${legs[@]}"; do printf '%-13s %s\n' "$leg" "${about[$leg]}"; done
+    exit 0
+  elif [[ $argument == -* || ! -v about[$argument] ]]; then
+    echo "tests/run.sh: unknown leg '$argument'; there are: ${legs[*]}" >&2
+    exit 2
+  fi
+  wanted+=("$argument")
+done
+if ((${#wanted[@]} == 0)); then wanted=("${legs[@]}"); fi
+
+jobs=$(nproc)
+passed=0 failed=0 skipped=0
+
+configure() { cmake --preset "$1"; }
+build() { cmake --build "build/$1" --parallel "$jobs" "${@:2}"; }
+
+# check PRESET [CTEST OPTION...]: runs tests and leaves their numbers for the summary.
+check() {
+  local preset=$1 results status=0
+  shift
+  results=$PWD/build/$preset/results.xml
+  rm -f "$results"
+  ctest --test-dir "build/$preset" --parallel "$jobs" --output-on-failure --no-tests=error --output-junit "$results" "$@" ||
+    status=$?
+  if [[ -f $results ]]; then
+    python3 - "$results" >>"$counts" <<'PYTHON'
+import sys
+import xml.etree.ElementTree as tree
+tests = tree.parse(sys.argv[1]).getroot().findall("testcase")
+failed = sum(test.get("status") == "fail" for test in tests)
+passed = sum(test.get("status") == "run" for test in tests)
+print(passed, failed, len(tests) - passed - failed)
+PYTHON
+  fi
+  return "$status"
+}
+
+# Each leg runs in a shell of its own under `set -e`: it stops at its first command that fails.
+leg_format() {
+  find include tests examples bench docs -type f \( -name '*.hpp' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' \) \
+    -print0 | xargs -0 clang-format-19 --dry-run -Werror
+}
+leg_gcc() {
+  configure gcc
+  build gcc
+  check gcc -LE '^(compile_fail|packaging|examples)$'
+}
+leg_clang() {
+  configure clang
+  build clang
+  check clang -LE '^(compile_fail|packaging|examples)$'
+}
+leg_compile-fail() {
+  local status=0
+  for preset in gcc clang; do
+    configure "$preset"
+    check "$preset" -L '^compile_fail$' || status=1
+  done
+  if ! command -v nvcc >/dev/null && [[ ! -x /usr/local/cuda/bin/nvcc ]]; then
+    echo "compile-fail: nvcc is not installed, its half was SKIPPED"
+  fi
+  return "$status"
+}
+leg_examples() {
+  configure gcc
+  build gcc
+  check gcc -L '^examples$'
+}
+leg_packaging() {
+  configure gcc
+  check gcc -L '^packaging$'
+}
+leg_sanitizers() {
+  local status=0
+  configure asan
+  build asan --target unit_tests
+  check asan -L '^unit$' || status=1
+  if grep -qE '^add_test.*\bunit\.' build/asan/tests/CTestTestfile.cmake &&
+    grep -q 'LABELS "unit;threads"' build/asan/tests/CTestTestfile.cmake; then
+    configure tsan
+    build tsan --target thread_tests
+    check tsan -L '^threads$' || status=1
+  fi
+  return "$status"
+}
+
+summary=()
+result=0
+mkdir -p build
+counts=$(mktemp)
+trap 'rm -f "$counts"' EXIT
+for leg in "${wanted[@]}"; do
+  echo "=== $leg: ${about[$leg]}"
+  start=$SECONDS
+  : >"$counts"
+  status=0
+  read -ra needed <<<"${packages[$leg]}"
+  # Not `(set -e; ...) || status=$?`: on the left of || bash ignores set -e, inside the parentheses too.
+  set +e
+  (
+    set -e
+    ./cmake/install.sh "${needed[@]}"
+    "leg_$leg"
+  )
+  status=$?
+  set -e
+  bad=0
+  while read -r p f s; do
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s)) bad=$((bad + f))
+  done <"$counts"
+  if ((status != 0)); then
+    result=1
+    # A leg that fails before it gets to its tests counts as one that failed.
+    if ((bad == 0)); then failed=$((failed + 1)); fi
+  fi
+  verdict=passed
+  if ((status != 0)); then verdict=FAILED; fi
+  summary+=("$(printf '%-13s %-6s %4d s' "$leg" "$verdict" $((SECONDS - start)))")
+  echo "=== ${summary[-1]}"
+done
+
+echo
+printf '%s\n' "${summary[@]}"
+echo "$passed passed, $failed failed, $skipped skipped"
+exit "$result"
