@@ -12,6 +12,9 @@ list(APPEND flags -I${INCLUDE} -isystem ${EIGEN})
 
 function(compile rc_variable text_variable)
   execute_process(COMMAND ${COMPILER} ${flags} ${ARGN} ${SOURCE} RESULT_VARIABLE rc OUTPUT_VARIABLE text ERROR_VARIABLE text)
+  if(KIND STREQUAL "nvcc")  # writes got<0LL> where the others write got<0>
+    string(REGEX REPLACE "([0-9])(LL|L)([>,])" "\\1\\3" text "${text}")
+  endif()
   set(${rc_variable} "${rc}" PARENT_SCOPE)
   set(${text_variable} "${text}" PARENT_SCOPE)
 endfunction()

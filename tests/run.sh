@@ -44,7 +44,7 @@ jobs=$(nproc)
 passed=0 failed=0 skipped=0
 
 configure() { cmake --preset "$1"; }
-build() { cmake --build "build/$1" --parallel "$jobs" "${@:2}"; }
+build() { cmake --build "build/$1" --parallel "$jobs" "${@:2}" -- -k 0; }  # -k 0: show every error there is
 
 # check PRESET [CTEST OPTION...]: runs tests and leaves their numbers for the summary.
 check() {
@@ -95,7 +95,7 @@ leg_compile-fail() {
 }
 leg_examples() {
   configure gcc
-  build gcc
+  build gcc --target examples
   check gcc -L '^examples$'
 }
 leg_packaging() {
