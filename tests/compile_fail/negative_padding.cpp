@@ -4,7 +4,7 @@
 using namespace strata;
 
 // expect-error: the padding is negative
-// expect-error: negative_padding<.*at_layer<1>.*Conv<3, 16.*got<-1>
+// expect-error: negative_padding<.*at_layer<1>.*Conv<3, 16.*got<-1(LL)?>
 #ifdef EXPECT_COMPILE_FAIL
 using Net = Sequential<Input<8, 8, 3>, Conv<3, 16, Pad<1, -1, 0, 1>>, Flatten, Dense<10>>;
 #else

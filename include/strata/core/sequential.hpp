@@ -153,11 +153,11 @@ struct Sequential {
   // float32: weights, their gradients, momentum, state, and for each sample every layer's output and its gradient. An upper
   // bound, since layers that work in place share theirs.
   static constexpr std::int64_t training_bytes(std::int64_t batch) {
-    return 4 * (3 * parameters + checked::table.state + 2 * batch * checked::table.outputs);
+    return times(4, plus(plus(times(3, parameters), checked::table.state), times(times(2, batch), checked::table.outputs)));
   }
   // float32: weights, state, and for each sample the two largest neighbouring outputs at most.
   static constexpr std::int64_t inference_bytes(std::int64_t batch) {
-    return 4 * (parameters + checked::table.state + 2 * batch * checked::table.largest);
+    return times(4, plus(plus(parameters, checked::table.state), times(times(2, batch), checked::table.largest)));
   }
 };
 

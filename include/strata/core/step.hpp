@@ -62,6 +62,7 @@ struct Step {
 // Dimensions multiply far beyond 64 bits before anyone notices: these stop at the top instead.
 inline constexpr std::int64_t too_many = std::numeric_limits<std::int64_t>::max() / 4;
 constexpr std::int64_t times(std::int64_t a, std::int64_t b) { return a > 0 && b > too_many / a ? too_many : a * b; }
+constexpr std::int64_t plus(std::int64_t a, std::int64_t b) { return b > too_many - a ? too_many : a + b; }
 // What kernels index with.
 inline constexpr std::int64_t largest_size = std::numeric_limits<int>::max();
 constexpr int narrow(std::int64_t n) { return static_cast<int>(n > largest_size ? largest_size : n); }

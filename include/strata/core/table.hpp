@@ -131,11 +131,11 @@ constexpr Table<Count> fold(const std::array<Rule, Count == 0 ? 1 : Count>& rule
       t.diagnosis.expected = row.step.expected, t.diagnosis.got = row.step.got, t.diagnosis.parameter = row.step.parameter;
       t.diagnosis.expected_shape = expected_shape, t.diagnosis.got_shape = got_shape;
     }
-    t.parameters += row.step.parameters;
-    t.state += row.step.state;
-    t.macs += row.step.macs;
+    t.parameters = plus(t.parameters, row.step.parameters);
+    t.state = plus(t.state, row.step.state);
+    t.macs = plus(t.macs, row.step.macs);
     if (row.layer >= 0) {
-      t.outputs += size_of(row.out);
+      t.outputs = plus(t.outputs, size_of(row.out));
       if (size_of(row.out) > t.largest) t.largest = size_of(row.out);
     }
     t.output = row.out;

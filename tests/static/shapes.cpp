@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: BSL-1.0
+// Shapes and counts of networks whose numbers are known from elsewhere.
+#include <strata/strata.hpp>
+
+namespace {
+using namespace strata;
+
+// What leaves each layer, and nothing after the last one.
+template <class Net>
+constexpr bool shapes_are(const Shape (&expected)[Net::layers]) {
+  for (int i = 0; i < Net::layers; ++i)
+    if (!(Net::shapes[static_cast<std::size_t>(i)] == expected[i])) return false;
+  return true;
+}
+
+// --- AlexNet for CIFAR, as the notes' Keras summary has it -------------------------------------------------------------
+template <int Classes>
+using AlexNet = Sequential<Input<32, 32, 3>,                                  // 0
+                           Conv<5, 96>, ReLU, MaxPool<3, 2>,                  // 1
+                           Conv<5, 256, Stride<2>>, ReLU, MaxPool<3, 2>,      // 4
+                           Conv<3, 384>, ReLU, Conv<3, 384>, ReLU,            // 7
+                           Conv<3, 256>, ReLU, MaxPool<3, 2>, Flatten,        // 11
+                           Dense<4096>, ReLU, Dropout<0.5>,                   // 15
+                           Dense<4096>, ReLU, Dropout<0.5>, Dense<Classes>>;  // 18
+static_assert(AlexNet<10>::layers == 22);
+static_assert(AlexNet<10>::input == Shape{32, 32, 3});
+static_assert(AlexNet<10>::output == Shape{10});
+static_assert(AlexNet<10>::parameters == 21'594'506);
+static_assert(AlexNet<100>::parameters == 21'963'236);
+static_assert(AlexNet<10>::macs == 92'430'336);
+static_assert(shapes_are<AlexNet<10>>({Shape{32, 32, 3}, Shape{32, 32, 96}, Shape{32, 32, 96}, Shape{15, 15, 96},
+                                       Shape{8, 8, 256}, Shape{8, 8, 256},  Shape{3, 3, 256},  Shape{3, 3, 384},
+                                       Shape{3, 3, 384}, Shape{3, 3, 384},  Shape{3, 3, 384},  Shape{3, 3, 256},
+                                       Shape{3, 3, 256}, Shape{1, 1, 256},  Shape{256},        Shape{4096},
+                                       Shape{4096},      Shape{4096},       Shape{4096},       Shape{4096},
+                                       Shape{4096},      Shape{10}}));
+// Weights, gradients and momentum alone are three times the parameters.
+static_assert(AlexNet<10>::training_bytes(128) > 12 * AlexNet<10>::parameters);
+static_assert(AlexNet<10>::training_bytes(128) < 6_GiB);
+static_assert(AlexNet<10>::inference_bytes(1) < AlexNet<10>::training_bytes(1));
+
+// --- Same or Valid in each of the three pools: all eight are different networks, and Expect after each pool knows -------
+template <bool IsSame>
+struct pool_;
+template <>
+struct pool_<false> {
+  using type = MaxPool<3, 2>;
+};
+template <>
+struct pool_<true> {
+  using type = MaxPool<3, 2, Same>;
+};
+template <int Bits, int Which>
+using Pool = typename pool_<((Bits >> Which) & 1) != 0>::type;
+
+// Pools as the bits of `Is` say, checkpoints as the bits of `Should` do.
+template <int Is, int Should>
+using Pools = Sequential<Input<32, 32, 3>, Conv<5, 96>, ReLU, Pool<Is, 0>,                      //
+                         Expect<(Should & 1) != 0 ? 16 : 15, (Should & 1) != 0 ? 16 : 15, 96>,  //
+                         Conv<5, 256, Stride<2>>, ReLU, Pool<Is, 1>,
+                         Expect<(Should & 2) != 0 ? 4 : 3, (Should & 2) != 0 ? 4 : 3, 256>,  //
+                         Conv<3, 384>, Conv<3, 384>, Conv<3, 256>, Pool<Is, 2>,
+                         Expect<(Should & 4) != 0 ? 2 : 1, (Should & 4) != 0 ? 2 : 1, 256>,  //
+                         Flatten, Dense<10>>;
+template <int Is, int Should>
+constexpr bool told() {
+  constexpr Diagnosis d = diagnose<Pools<Is, Should>>();
+  if (Is == Should) return d.ok();
+  constexpr int first = ((Is ^ Should) & 1) != 0 ? 4 : ((Is ^ Should) & 2) != 0 ? 8 : 13;
+  return d.fault == Fault::shape_differs && d.layer == first;
+}
+template <int Is, int... Should>
+constexpr bool told_among(std::integer_sequence<int, Should...>) {
+  return (told<Is, Should>() && ...);
+}
+template <int... Is>
+constexpr bool all_told(std::integer_sequence<int, Is...> all) {
+  return (told_among<Is>(all) && ...);
+}
+static_assert(all_told(std::make_integer_sequence<int, 8>{}));
+// Without checkpoints two of the seven mistakes end in the same flatten and the same number of parameters.
+template <int Bits>
+using Unchecked_ = Sequential<Input<32, 32, 3>, Conv<5, 96>, Pool<Bits, 0>, Conv<5, 256, Stride<2>>, Pool<Bits, 1>,
+                              Conv<3, 384>, Conv<3, 384>, Conv<3, 256>, Pool<Bits, 2>, Flatten, Dense<10>>;
+static_assert(Unchecked_<1>::parameters == Unchecked_<0>::parameters);
+static_assert(Unchecked_<2>::parameters == Unchecked_<0>::parameters);
+static_assert(Unchecked_<7>::shapes[9] == Shape{1024} && Unchecked_<0>::shapes[9] == Shape{256});
+
+// --- AlexNet as published (Krizhevsky, Sutskever, Hinton 2012) ----------------------------------------------------------
+template <int Count>
+using Published = Sequential<Input<227, 227, 3>, Conv<11, 96, Stride<4>, Valid, Exact>, ReLU, LRN<>, MaxPool<3, 2>,
+                             Conv<5, 256, Groups<Count>>, ReLU, LRN<>, MaxPool<3, 2>, Conv<3, 384>, ReLU,
+                             Conv<3, 384, Groups<Count>>, ReLU, Conv<3, 256, Groups<Count>>, ReLU, MaxPool<3, 2>, Flatten,
+                             Dense<4096>, ReLU, Dropout<0.5>, Dense<4096>, ReLU, Dropout<0.5>, Dense<1000>>;
+static_assert(Published<2>::parameters == 60'965'224);
+static_assert(Published<1>::parameters == 62'378'344);
+static_assert(shapes_are<Published<2>>({Shape{227, 227, 3}, Shape{55, 55, 96},  Shape{55, 55, 96},  Shape{55, 55, 96},
+                                        Shape{27, 27, 96},  Shape{27, 27, 256}, Shape{27, 27, 256}, Shape{27, 27, 256},
+                                        Shape{13, 13, 256}, Shape{13, 13, 384}, Shape{13, 13, 384}, Shape{13, 13, 384},
+                                        Shape{13, 13, 384}, Shape{13, 13, 256}, Shape{13, 13, 256}, Shape{6, 6, 256},
+                                        Shape{9216},        Shape{4096},        Shape{4096},        Shape{4096},
+                                        Shape{4096},        Shape{4096},        Shape{4096},        Shape{1000}}));
+
+// --- The notes' list of it, "11x11, pad = 4" and no stride: another network ---------------------------------------------
+template <class... First>
+using Listed =
+    Sequential<Input<227, 227, 3>, First..., MaxPool<3, 2>, Conv<5, 256, Pad<2>>, MaxPool<3, 2>, Conv<3, 384, Pad<1>>,
+               Conv<3, 384, Pad<1>>, Conv<3, 256, Pad<1>>, MaxPool<3, 2>, Flatten, Dense<4096>, Dense<4096>, Dense<1000>>;
+using Literal = Listed<Conv<11, 96, Pad<4>>>;
+static_assert(shapes_are<Literal>({Shape{227, 227, 3}, Shape{225, 225, 96}, Shape{112, 112, 96}, Shape{112, 112, 256},
+                                   Shape{55, 55, 256}, Shape{55, 55, 384}, Shape{55, 55, 384}, Shape{55, 55, 256},
+                                   Shape{27, 27, 256}, Shape{186'624}, Shape{4096}, Shape{4096}, Shape{1000}}));
+static_assert(Literal::parameters == 789'041'512);
+// The reason given for the padding, "so that the image does not shrink", takes 5.
+static_assert(Listed<Conv<11, 96, Pad<5>>>::shapes[1] == Shape{227, 227, 96});
+// Stride 4 and the padding: the same flatten as without it, and only the middle tells.
+using Both = Listed<Conv<11, 96, Stride<4>, Pad<4>>>;
+static_assert(shapes_are<Both>({Shape{227, 227, 3}, Shape{57, 57, 96}, Shape{28, 28, 96}, Shape{28, 28, 256},
+                                Shape{13, 13, 256}, Shape{13, 13, 384}, Shape{13, 13, 384}, Shape{13, 13, 256},
+                                Shape{6, 6, 256}, Shape{9216}, Shape{4096}, Shape{4096}, Shape{1000}}));
+static_assert(Both::parameters == Published<1>::parameters);
+
+// --- Windows ------------------------------------------------------------------------------------------------------------
+template <Shape In, class L>
+inline constexpr Step after = L::infer(In);
+template <Shape In, class L>
+inline constexpr Shape leaves = after<In, L>.out;
+static_assert(leaves<Shape{20, 31, 3}, Conv<Size<3, 5>, 8, Valid>> == Shape{18, 27, 8});
+static_assert(leaves<Shape{20, 31, 3}, Conv<Size<3, 5>, 8, Stride<2, 3>>> == Shape{10, 11, 8});
+static_assert(leaves<Shape{20, 31, 3}, Conv<Size<3, 5>, 8, Stride<2, 3>, Valid>> == Shape{9, 9, 8});
+static_assert(after<Shape{20, 31, 3}, Conv<Size<3, 5>, 8>>.parameters == (3 * 5 * 3 + 1) * 8);
+static_assert(after<Shape{20, 31, 3}, Conv<Size<3, 5>, 8, NoBias>>.parameters == 3 * 5 * 3 * 8);
+static_assert(after<Shape{20, 31, 4}, Conv<3, 8, Groups<4>>>.parameters == (3 * 3 * 1 + 1) * 8);
+static_assert(after<Shape{20, 31, 4}, Conv<3, 8, Groups<4>>>.macs == 20 * 31 * 8 * 9);
+static_assert(leaves<Shape{20, 20, 3}, Conv<3, 8, Dilation<3>, Valid>> == Shape{14, 14, 8});
+static_assert(leaves<Shape{20, 20, 3}, Conv<3, 8, Dilation<3>>> == Shape{20, 20, 8});
+static_assert(leaves<Shape{20, 20, 3}, Conv<3, 8, Dilation<1, 4>, Valid>> == Shape{18, 12, 8});
+static_assert(leaves<Shape{32, 32, 3}, Conv<5, 8, Pad<0, 2>>> == Shape{30, 28, 8});
+static_assert(leaves<Shape{32, 32, 3}, Conv<5, 8, Pad<0, 2, 1, 3>>> == Shape{30, 32, 8});
+static_assert(leaves<Shape{32, 32, 3}, Conv<5, 8, Pad<2>>> == Shape{32, 32, 8});
+static_assert(leaves<Shape{32, 32, 3}, Conv<5, 8, Pad<1, 1, 2, 2>>> == Shape{30, 32, 8});
+static_assert(leaves<Shape{9, 9, 7}, MaxPool<2>> == Shape{4, 4, 7});
+static_assert(leaves<Shape{9, 9, 7}, MaxPool<2, 1>> == Shape{8, 8, 7});
+static_assert(leaves<Shape{9, 9, 7}, MaxPool<2, 2, Same>> == Shape{5, 5, 7});
+static_assert(leaves<Shape{9, 9, 7}, MaxPool<3, 2, Pad<1>>> == Shape{5, 5, 7});
+static_assert(leaves<Shape{9, 9, 7}, AvgPool<Size<3, 2>, Size<1, 2>>> == Shape{7, 4, 7});
+static_assert(leaves<Shape{9, 9, 7}, MaxPool<3, 3, Stride<2>>> == Shape{4, 4, 7});
+static_assert(leaves<Shape{9, 9, 7}, GlobalAvgPool> == Shape{7});
+// TensorFlow's Same: the odd pixel goes after. 32 with 5x5 and stride 2 pads 1 before and 2 after.
+static_assert(after<Shape{32, 32, 3}, Conv<5, 8, Stride<2>>>.window.pad_top == 1);
+static_assert(after<Shape{32, 32, 3}, Conv<5, 8, Stride<2>>>.window.pad_bottom == 2);
+// What no window reads: a row and a column in the first and second pool of AlexNet, none in the third.
+static_assert(after<Shape{32, 32, 96}, MaxPool<3, 2>>.unread_rows == 1);
+static_assert(after<Shape{32, 32, 96}, MaxPool<3, 2>>.unread_columns == 1);
+static_assert(after<Shape{8, 8, 256}, MaxPool<3, 2>>.unread_rows == 1);
+static_assert(after<Shape{3, 3, 256}, MaxPool<3, 2>>.unread_rows == 0);
+// The famous one: 224 does not tile, 227 does.
+static_assert(after<Shape{224, 224, 3}, Conv<11, 96, Stride<4>, Valid>>.unread_rows == 1);
+static_assert(after<Shape{227, 227, 3}, Conv<11, 96, Stride<4>, Valid>>.unread_rows == 0);
+
+// Same keeps rows and columns at stride 1, whatever the kernel; and is the ceiling of input / stride at any.
+constexpr bool same_is_ceiling() {
+  for (int input = 1; input <= 40; ++input)
+    for (int kernel = 1; kernel <= 12; ++kernel)
+      for (int stride = 1; stride <= 5; ++stride)
+        for (int dilation = 1; dilation <= 3; ++dilation) {
+          const Axis a = slide(input, kernel, stride, dilation, Padding::same, 0, 0);
+          if (a.output != (input + stride - 1) / stride || a.after - a.before < 0 || a.after - a.before > 1) return false;
+        }
+  return true;
+}
+static_assert(same_is_ceiling());
+
+// --- Blocks and branches ------------------------------------------------------------------------------------------------
+using Block = Sequential<Conv<3, 16>, ReLU>;
+using Nested =
+    Sequential<Input<8, 8, 3>, Sequential<Block, Sequential<>, Sequential<Block, MaxPool<2>>>, Flatten, Dense<10>>;
+using Plain = Sequential<Input<8, 8, 3>, Conv<3, 16>, ReLU, Conv<3, 16>, ReLU, MaxPool<2>, Flatten, Dense<10>>;
+static_assert(Nested::layers == Plain::layers && Nested::shapes == Plain::shapes);
+static_assert(Nested::parameters == Plain::parameters && Nested::macs == Plain::macs);
+
+template <int Filters, class... Option>
+using Basic = Residual<Conv<3, Filters, Option..., NoBias>, BatchNorm, ReLU, Conv<3, Filters, NoBias>, BatchNorm>;
+using Identity = Sequential<Input<8, 8, 16>, Basic<16>, ReLU>;
+static_assert(Identity::output == Shape{8, 8, 16});
+static_assert(Identity::parameters == 2 * (3 * 3 * 16 * 16 + 2 * 16));
+static_assert(Identity::layers == 8);
+using Projected =
+    Sequential<Input<8, 8, 16>, Residual<Conv<3, 32, Stride<2>>, ReLU, Conv<3, 32>, Shortcut<Conv<1, 32, Stride<2>>>>>;
+static_assert(Projected::output == Shape{4, 4, 32});
+static_assert(Projected::parameters == (3 * 3 * 16 + 1) * 32 + (3 * 3 * 32 + 1) * 32 + (16 + 1) * 32);
+
+// The first inception module of GoogLeNet (Szegedy et al. 2014), table 1: 28x28x256.
+using Inception =
+    Sequential<Input<28, 28, 192>, Concat<Sequential<Conv<1, 64>, ReLU>, Sequential<Conv<1, 96>, ReLU, Conv<3, 128>, ReLU>,
+                                          Sequential<Conv<1, 16>, ReLU, Conv<5, 32>, ReLU>,
+                                          Sequential<MaxPool<3, 1, Same>, Conv<1, 32>, ReLU>>>;
+static_assert(Inception::output == Shape{28, 28, 256});
+static_assert(Inception::parameters == 193 * 64 + 193 * 96 + (9 * 96 + 1) * 128 + 193 * 16 + (25 * 16 + 1) * 32 + 193 * 32);
+// Branches in branches, a branch that does nothing, and one branch alone.
+using Deep =
+    Sequential<Input<8, 8, 4>,
+               Concat<Sequential<>, Residual<Conv<3, 4>>, Concat<Conv<1, 3>, Sequential<Conv<1, 2>, Residual<ReLU>>>>,
+               Concat<Conv<1, 5>>>;
+static_assert(Deep::output == Shape{8, 8, 5});
+static_assert(Deep::shapes[Deep::layers - 3] == Shape{8, 8, 13});
+// Vectors side by side too.
+static_assert(Sequential<Input<2, 2, 1>, Flatten, Concat<Dense<3>, Dense<4>>>::output == Shape{7});
+
+// --- The rest -----------------------------------------------------------------------------------------------------------
+static_assert(Dropout<0.25>::rate == 0.25 && Dropout<Keep{0.75}>::rate == 0.25 && Dropout<0>::rate == 0);
+static_assert(after<Shape{10}, Dropout<Keep{1.0}>>.fault == Fault::none);
+static_assert(after<Shape{4, 4, 7}, BatchNorm>.parameters == 14 && after<Shape{4, 4, 7}, BatchNorm>.state == 14);
+static_assert(Sequential<Input<4, 4, 7>, BatchNorm>::training_bytes(1) == 4 * (3 * 14 + 14 + 2 * 2 * 4 * 4 * 7));
+static_assert(after<Shape{256}, Dense<10, NoBias>>.parameters == 2560 && after<Shape{256}, Dense<10>>.macs == 2560);
+static_assert(leaves<Shape{3, 5, 7}, Flatten> == Shape{105} && leaves<Shape{105}, Flatten> == Shape{105});
+static_assert(Shape{1, 1, 256} != Shape{256});
+
+}  // namespace
