@@ -2,6 +2,5 @@
 // cases: a b
 #ifdef CASE_a
 // expect-error: only in a
-static_assert(sizeof(int) == 0,
-              "only in a");
+static_assert(sizeof(int) == 0, "only in a");
 #endif

@@ -2,6 +2,5 @@
 #ifdef EXPECT_COMPILE_FAIL
 // expect-error: one message
 // expect-error: another message
-static_assert(sizeof(int) == 0,
-              "one message");
+static_assert(sizeof(int) == 0, "one message");
 #endif

@@ -3,8 +3,7 @@ template <class T>
 struct Deep0 {
 #ifdef EXPECT_COMPILE_FAIL
   // expect-error: nowhere near the mistake
-  static_assert(sizeof(T) == 0,
-                "nowhere near the mistake");
+  static_assert(sizeof(T) == 0, "nowhere near the mistake");
 #endif
 };
 template <class T>
