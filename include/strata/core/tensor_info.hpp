@@ -21,9 +21,7 @@ struct TensorInfo {
     return n;
   }
   // State is not trained: it follows the batches.
-  [[nodiscard]] constexpr bool trainable() const {
-    return role != Role::running_mean && role != Role::running_variance;
-  }
+  [[nodiscard]] constexpr bool trainable() const { return role != Role::running_mean && role != Role::running_variance; }
 };
 
 }  // namespace strata

@@ -130,7 +130,8 @@ class Model {
 
   static const ModelOptions& checked(const ModelOptions& o) {
     if (o.batch < 1) throw std::invalid_argument("strata: batch " + std::to_string(o.batch) + " is not at least 1");
-    if (o.threads < 0) throw std::invalid_argument("strata: threads " + std::to_string(o.threads) + " is negative; 0 takes all cores");
+    if (o.threads < 0)
+      throw std::invalid_argument("strata: threads " + std::to_string(o.threads) + " is negative; 0 takes all cores");
     return o;
   }
 
@@ -242,7 +243,8 @@ class Model {
         if (other.fork != static_cast<int>(I)) continue;
         const bool identity = other.kind == detail::Kind::join && other.previous_end < 0 && other.in == other.out;
         if (other.kind == detail::Kind::next || identity)
-          eigen::add_forward(batch_ * row.out.size(), static_cast<const T*>(sum), static_cast<const T*>(gradient(j)), sum, pool_);
+          eigen::add_forward(batch_ * row.out.size(), static_cast<const T*>(sum), static_cast<const T*>(gradient(j)), sum,
+                             pool_);
       }
     }
   }
@@ -303,12 +305,19 @@ class Model {
       const Random random(options_.seed, Purpose::initialize, number++);
       const Fan fan{info.fan_in, info.fan_out};
       switch (info.role) {
-        case Role::weight: weights(values, fan, random); break;
-        case Role::bias: biases(values, fan, random); break;
+        case Role::weight:
+          weights(values, fan, random);
+          break;
+        case Role::bias:
+          biases(values, fan, random);
+          break;
         case Role::scale:
-        case Role::running_variance: std::fill(values.begin(), values.end(), T{1}); break;
+        case Role::running_variance:
+          std::fill(values.begin(), values.end(), T{1});
+          break;
         case Role::shift:
-        case Role::running_mean: break;
+        case Role::running_mean:
+          break;
       }
     });
   }

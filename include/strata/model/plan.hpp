@@ -58,7 +58,8 @@ constexpr Buffers<Count> assign_buffers(const Table<Count>& t, const std::array<
       bool free = t.rows[at(source)].kind == Kind::layer || t.rows[at(source)].kind == Kind::join;
       for (int j = source; j >= 0; --j) {
         if (b.value[at(j)] != b.value[at(source)]) break;
-        if (traits[at(j)].reads_output || t.rows[at(j)].kind == Kind::fork || t.rows[at(j)].kind == Kind::next) free = false;
+        if (traits[at(j)].reads_output || t.rows[at(j)].kind == Kind::fork || t.rows[at(j)].kind == Kind::next)
+          free = false;
       }
       if (free) b.value[at(i)] = b.value[at(source)];
     }
@@ -114,7 +115,8 @@ constexpr std::int64_t place_buffers(const std::array<std::int64_t, Count>& byte
       moved = false;
       for (std::size_t j = 0; j < i; ++j) {
         if (bytes[j] == 0 || end[j] < begin[i] || end[i] < begin[j]) continue;
-        if (offset[i] < offset[j] + bytes[j] && offset[j] < offset[i] + bytes[i]) offset[i] = offset[j] + bytes[j], moved = true;
+        if (offset[i] < offset[j] + bytes[j] && offset[j] < offset[i] + bytes[i])
+          offset[i] = offset[j] + bytes[j], moved = true;
       }
     }
     if (offset[i] + bytes[i] > top) top = offset[i] + bytes[i];
@@ -125,8 +127,8 @@ constexpr std::int64_t place_buffers(const std::array<std::int64_t, Count>& byte
 // Offsets in bytes, for one batch capacity, number of threads and scalar.
 template <std::size_t Count>
 struct Layout {
-  std::array<std::int64_t, Count> value{}, gradient{}, saved{};    // by node; from the arena's start
-  std::array<std::int64_t, Count> parameters{}, state{};           // by node; in numbers, from the start of their region
+  std::array<std::int64_t, Count> value{}, gradient{}, saved{};      // by node; from the arena's start
+  std::array<std::int64_t, Count> parameters{}, state{};             // by node; in numbers, from the start of their region
   std::int64_t weights = 0, states = 0, gradients = 0, scratch = 0;  // where the regions start
   MemoryPlan plan;
 };

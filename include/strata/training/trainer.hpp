@@ -71,7 +71,8 @@ StepResult count(std::span<const T> outputs, std::span<const int> labels, const 
 
 inline void check_labels(std::span<const int> labels, std::size_t samples, int classes) {
   if (labels.size() != samples)
-    throw std::invalid_argument("strata: " + std::to_string(labels.size()) + " labels for " + std::to_string(samples) + " images");
+    throw std::invalid_argument("strata: " + std::to_string(labels.size()) + " labels for " + std::to_string(samples) +
+                                " images");
   for (std::size_t i = 0; i < labels.size(); ++i)
     if (labels[i] < 0 || labels[i] >= classes)
       throw std::invalid_argument("strata: label " + std::to_string(labels[i]) + " of image " + std::to_string(i) +
@@ -92,7 +93,8 @@ class Trainer {
   Trainer(M& model, Loss, Optimizer_ optimizer)
       : model_(model), optimizer_(std::move(optimizer)), losses_(static_cast<std::size_t>(model.options().batch)) {
     optimizer_.validate();
-    const std::size_t bytes = static_cast<std::size_t>(detail::aligned(Net::parameters * static_cast<std::int64_t>(sizeof(T))));
+    const std::size_t bytes =
+        static_cast<std::size_t>(detail::aligned(Net::parameters * static_cast<std::int64_t>(sizeof(T))));
     moments_.assign(static_cast<std::size_t>(Optimizer_::slots) * bytes / sizeof(T), T{0});
     slot_ = bytes / sizeof(T);
   }
@@ -102,7 +104,8 @@ class Trainer {
     const std::span<const T> outputs = model_.forward(images, true, static_cast<std::uint64_t>(updates_));
     const int n = static_cast<int>(outputs.size()) / classes;
     detail::check_labels(labels, static_cast<std::size_t>(n), classes);
-    detail::run_loss(Loss{}, n, classes, outputs.data(), labels.data(), losses_.data(), model_.output_gradient(), model_.pool());
+    detail::run_loss(Loss{}, n, classes, outputs.data(), labels.data(), losses_.data(), model_.output_gradient(),
+                     model_.pool());
     const StepResult result = detail::count(outputs, labels, losses_, classes);
     model_.backward();
     update();
@@ -114,7 +117,8 @@ class Trainer {
     const std::span<const T> outputs = model_.predict(images);
     const int n = static_cast<int>(outputs.size()) / classes;
     detail::check_labels(labels, static_cast<std::size_t>(n), classes);
-    detail::run_loss(Loss{}, n, classes, outputs.data(), labels.data(), losses_.data(), static_cast<T*>(nullptr), model_.pool());
+    detail::run_loss(Loss{}, n, classes, outputs.data(), labels.data(), losses_.data(), static_cast<T*>(nullptr),
+                     model_.pool());
     if (confusion)
       for (int i = 0; i < n; ++i)
         confusion->add(labels[static_cast<std::size_t>(i)], detail::largest_of(outputs.data() + i * classes, classes));
@@ -209,8 +213,9 @@ typename detail::checked<Evaluation, Net, Loss, Data>::result evaluate(Model<Net
 // Trains for some epochs and returns a record of each. Throws DataError for data that cannot be read, and
 // std::runtime_error with the step where the loss stops being a number.
 template <class Net, class Backend, Dataset Data, class Loss, Optimizer Optimizer_>
-typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result train(Model<Net, Backend>& model, const Data& data,
-                                                                                  Loss loss, Optimizer_ optimizer,
+typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result train(Model<Net, Backend>& model,
+                                                                                  const Data& data, Loss loss,
+                                                                                  Optimizer_ optimizer,
                                                                                   const TrainOptions<Data>& options = {}) {
   Trainer<Model<Net, Backend>, Loss, Optimizer_> trainer(model, loss, std::move(optimizer));
   Batches<Data> batches(data, {.batch = model.options().batch,

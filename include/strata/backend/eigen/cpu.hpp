@@ -3,6 +3,7 @@
 // user's own layer specializes it the same way (examples/custom_layer).
 #pragma once
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
 #include <strata/backend/eigen/activations.hpp>
@@ -121,7 +122,8 @@ struct CpuKernel<Dense<Units, Options...>> : KernelTraits {
   }
   template <class T>
   static void forward(const Pass<T>& p) {
-    eigen::dense_forward(p.in.channels, Units, p.batch, p.x, p.parameters, bias(p.in, p.parameters), p.y, p.pool, p.scratch);
+    eigen::dense_forward(p.in.channels, Units, p.batch, p.x, p.parameters, bias(p.in, p.parameters), p.y, p.pool,
+                         p.scratch);
   }
   template <class T>
   static void backward(const Pass<T>& p) {

@@ -60,8 +60,9 @@ struct MicroKernel {
 #endif
 #if defined(__x86_64__)
 template <class T>
-[[STRATA_WIDE gnu::target("avx512f,avx512vl,avx512dq,avx512bw,fma"), gnu::noinline]] void tile_avx512(const T* a, const T* b,
-                                                                                                    T* c, int depth) {
+[[ STRATA_WIDE gnu::target("avx512f,avx512vl,avx512dq,avx512bw,fma"), gnu::noinline ]] void tile_avx512(const T* a,
+                                                                                                        const T* b, T* c,
+                                                                                                        int depth) {
   tile<T, 64, 12>(a, b, c, depth);
 }
 template <class T>
@@ -175,14 +176,15 @@ void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, i
   }
   T* small = scratch;
   T* packed_a = small + detail::most_rows * detail::most_columns;
-  T* packed_b =
-      packed_a + static_cast<std::int64_t>(std::min(k, detail::block_k)) * (std::min(m, detail::block_m) + detail::most_rows);
+  T* packed_b = packed_a + static_cast<std::int64_t>(std::min(k, detail::block_k)) *
+                               (std::min(m, detail::block_m) + detail::most_rows);
   for (int n0 = 0; n0 < n; n0 += detail::block_n) {
     const int nb = std::min(detail::block_n, n - n0);
     for (int k0 = 0; k0 < k; k0 += detail::block_k) {
       const int kb = std::min(detail::block_k, k - k0);
       const bool add = accumulate || k0 > 0;
-      const T* from_b = transpose_b ? b + static_cast<std::int64_t>(n0) * ldb + k0 : b + static_cast<std::int64_t>(k0) * ldb + n0;
+      const T* from_b =
+          transpose_b ? b + static_cast<std::int64_t>(n0) * ldb + k0 : b + static_cast<std::int64_t>(k0) * ldb + n0;
       detail::pack(!transpose_b, nb, kb, from_b, ldb, columns, packed_b);
       for (int m0 = 0; m0 < m; m0 += detail::block_m) {
         const int mb = std::min(detail::block_m, m - m0);

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSL-1.0
+// Fully connected layers: x (N,in), w (in,units), y (N,units). Work is cut into fixed blocks of columns.
+#pragma once
+#include <strata/backend/eigen/chunks.hpp>
+#include <strata/backend/eigen/gemm.hpp>
+
+namespace strata::eigen {
+
+inline constexpr int dense_block = 256;
+
+template <class T>
+constexpr std::int64_t dense_scratch(int in, int units, int batch, int threads) {
+  const int largest = std::max(std::max(in, units), batch);
+  const int block = std::min(dense_block, std::max(in, units));
+  return threads * std::max(gemm_scratch<T>(batch, block, largest), gemm_scratch<T>(block, units, batch));
+}
+
+namespace detail {
+// f(first, count, scratch of this worker) over blocks of columns.
+template <class T, class F>
+void for_blocks(int n, int block, std::int64_t scratch_each, T* scratch, ThreadPool& pool, F&& f) {
+  pool.parallel_for((n + block - 1) / block, [&](int task, int worker) {
+    const int first = task * block;
+    f(first, std::min(block, n - first), scratch + worker * scratch_each);
+  });
+}
+}  // namespace detail
+
+template <class T>
+void dense_forward(int in, int units, int batch, const T* x, const T* w, const T* bias, T* y, ThreadPool& pool,
+                   T* scratch) {
+  const std::int64_t each = dense_scratch<T>(in, units, batch, 1);
+  detail::for_blocks(units, dense_block, each, scratch, pool, [=](int first, int count, T* mine) {
+    if (bias)
+      for (int i = 0; i < batch; ++i) std::copy_n(bias + first, count, y + static_cast<std::int64_t>(i) * units + first);
+    gemm(false, false, batch, count, in, x, in, w + first, units, y + first, units, bias != nullptr, mine);
+  });
+}
+
+template <class T>
+void dense_backward_input(int in, int units, int batch, const T* dy, const T* w, T* dx, ThreadPool& pool, T* scratch) {
+  const std::int64_t each = dense_scratch<T>(in, units, batch, 1);
+  detail::for_blocks(in, dense_block, each, scratch, pool, [=](int first, int count, T* mine) {
+    gemm(false, true, batch, count, units, dy, units, w + static_cast<std::int64_t>(first) * units, units, dx + first, in,
+         false, mine);
+  });
+}
+
+template <class T>
+void dense_backward_weights(int in, int units, int batch, const T* x, const T* dy, T* dw, T* db, ThreadPool& pool,
+                            T* scratch) {
+  const std::int64_t each = dense_scratch<T>(in, units, batch, 1);
+  detail::for_blocks(in, dense_block, each, scratch, pool, [=](int first, int count, T* mine) {
+    gemm(true, false, count, units, batch, x + first, in, dy, units, dw + static_cast<std::int64_t>(first) * units, units,
+         false, mine);
+  });
+  if (!db) return;
+  for_chunks(
+      units, pool,
+      [=](std::int64_t first, std::int64_t count) {
+        std::fill_n(db + first, count, T{0});
+        for (int i = 0; i < batch; ++i)
+          Array<T>(db + first, count) += ConstArray<T>(dy + static_cast<std::int64_t>(i) * units + first, count);
+      },
+      256);
+}
+
+}  // namespace strata::eigen

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSL-1.0
+// Dropout: element i of the batch is dropped iff random.uniform(i) < rate, so the mask is made again in backward and never
+// stored. In place or not.
+#pragma once
+#include <strata/backend/eigen/chunks.hpp>
+#include <strata/core/random.hpp>
+
+namespace strata::eigen {
+
+template <class T>
+void dropout_forward(std::int64_t per_sample, int batch, double rate, const Random& random, const T* x, T* y,
+                     ThreadPool& pool) {
+  const T scale = static_cast<T>(1 / (1 - rate));
+  const float threshold = static_cast<float>(rate);
+  // Chunks are multiples of 4, so each block of random words belongs to one.
+  for_chunks(per_sample * batch, pool, [=](std::int64_t first, std::int64_t count) {
+    for (std::int64_t i = first; i < first + count; i += 4) {
+      const auto words = random.block(static_cast<std::uint64_t>(i) / 4);
+      const std::int64_t end = std::min<std::int64_t>(i + 4, first + count);
+      for (std::int64_t j = i; j < end; ++j)
+        y[j] = Random::to_uniform(words[static_cast<std::size_t>(j - i)]) < threshold ? T{0} : x[j] * scale;
+    }
+  });
+}
+// The gradient is dropped and scaled alike.
+template <class T>
+void dropout_backward(std::int64_t per_sample, int batch, double rate, const Random& random, const T* dy, T* dx,
+                      ThreadPool& pool) {
+  dropout_forward(per_sample, batch, rate, random, dy, dx, pool);
+}
+
+}  // namespace strata::eigen
