@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
-// Threads that stay: fork and join without allocating, so that a training step can.
+// Threads that stay: fork and join without allocating, so that a training step can. The caller never waits for a worker
+// that has not begun: a call is over when its tasks are, however late the system wakes the others.
 #pragma once
 #include <atomic>
+#include <cstddef>
 #include <exception>
-#include <mutex>
+#include <memory>
+#include <stdexcept>
 #include <thread>
 #include <type_traits>
 #include <vector>
@@ -15,76 +18,115 @@ class ThreadPool {
   // 0 takes all cores. The caller is one of the threads, so a pool of one starts none.
   explicit ThreadPool(int threads = 0) {
     if (threads <= 0) threads = static_cast<int>(std::thread::hardware_concurrency());
-    if (threads <= 0) threads = 1;
-    size_ = threads;
-    workers_.reserve(static_cast<std::size_t>(threads - 1));
-    for (int worker = 1; worker < threads; ++worker) workers_.emplace_back([this, worker] { work(worker); });
+    size_ = threads > 1 ? threads : 1;
+    workers_.reserve(static_cast<std::size_t>(size_ - 1));
+    try {
+      for (int worker = 1; worker < size_; ++worker) workers_.emplace_back([this, worker] { work(worker); });
+    } catch (...) {
+      stop();
+      throw;
+    }
   }
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
-  ~ThreadPool() {
-    stop_ = true;
-    round_.fetch_add(1, std::memory_order_release);
-    round_.notify_all();
-    for (std::thread& t : workers_) t.join();
-  }
+  ~ThreadPool() { stop(); }
 
   [[nodiscard]] int size() const { return size_; }
 
-  // Calls f(task, worker) once for each task in [0, tasks), worker in [0, size()); returns when all are done. Rethrows the
-  // first exception. Which worker gets which task is chance: results must not depend on it.
+  // Calls f(task, worker) once for each task in [0, tasks), worker in [0, size()), and returns when all are done. No two
+  // tasks run at once with the same worker, so worker may index scratch. Which worker gets which task is chance: results
+  // must not depend on it. After an exception the tasks not yet begun are dropped and the first exception is rethrown here.
+  // One call at a time: from inside f or from a second thread it throws std::logic_error.
   template <class F>
   void parallel_for(int tasks, F&& f) {
     if (tasks <= 0) return;
+    const Turn turn(busy_);
     if (size_ == 1 || tasks == 1) {
       for (int task = 0; task < tasks; ++task) f(task, 0);
       return;
     }
     using Function = std::remove_reference_t<F>;
     call_ = [](void* context, int task, int worker) { (*static_cast<Function*>(context))(task, worker); };
-    context_ = const_cast<void*>(static_cast<const void*>(&f));
+    context_ = const_cast<void*>(static_cast<const void*>(std::addressof(f)));
     tasks_ = tasks;
     next_.store(0, std::memory_order_relaxed);
-    running_.store(size_ - 1, std::memory_order_relaxed);
-    round_.fetch_add(1, std::memory_order_release);
+    gate_.store(kOpen, std::memory_order_release);
+    round_.fetch_add(1);
     round_.notify_all();
     take(0);
-    for (int left = running_.load(std::memory_order_acquire), spins = 0; left != 0;
-         left = running_.load(std::memory_order_acquire)) {
-      if (++spins > kSpins) running_.wait(left, std::memory_order_acquire);
+    gate_.fetch_and(~kOpen, std::memory_order_acq_rel);
+    for (int spins = 0, inside; (inside = gate_.load(std::memory_order_acquire)) != 0;) {
+      if (++spins < kSpins)
+        pause();
+      else
+        gate_.wait(inside, std::memory_order_acquire);
     }
-    if (error_) {
-      std::exception_ptr error = nullptr;
-      std::swap(error, error_);
+    if (failed_.load(std::memory_order_relaxed)) {
+      failed_.store(false, std::memory_order_relaxed);
+      std::exception_ptr error;
+      error.swap(error_);
       std::rethrow_exception(error);
     }
   }
 
  private:
   // A few microseconds of looking before sleeping: layers follow each other closely.
-  static constexpr int kSpins = 2000;
+  static constexpr int kSpins = 100;
+  // gate_: kOpen while there may be tasks left, plus kInside for each worker that is looking at the call's fields. They
+  // change only while it is 0, so a worker that wakes late finds either a closed gate or a newer call, whole.
+  static constexpr int kOpen = 1, kInside = 2;
+
+  struct Turn {
+    explicit Turn(std::atomic<bool>& b) : busy(b) {
+      if (busy.exchange(true, std::memory_order_acquire))
+        throw std::logic_error("strata: ThreadPool::parallel_for was called inside itself or from two threads at once");
+    }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+    ~Turn() { busy.store(false, std::memory_order_release); }
+    std::atomic<bool>& busy;
+  };
+
+  static void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+  }
 
   void take(int worker) {
     try {
-      for (int task = next_.fetch_add(1, std::memory_order_relaxed); task < tasks_;
-           task = next_.fetch_add(1, std::memory_order_relaxed))
-        call_(context_, task, worker);
+      for (int task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < tasks_;) call_(context_, task, worker);
     } catch (...) {
+      if (!failed_.exchange(true, std::memory_order_relaxed)) error_ = std::current_exception();
       next_.store(tasks_, std::memory_order_relaxed);
-      const std::lock_guard<std::mutex> lock(error_mutex_);
-      if (!error_) error_ = std::current_exception();
     }
   }
+
   void work(int worker) {
     for (unsigned seen = 0;;) {
       unsigned now = round_.load(std::memory_order_acquire);
-      for (int spins = 0; now == seen; now = round_.load(std::memory_order_acquire))
-        if (++spins > kSpins) round_.wait(seen, std::memory_order_acquire);
+      for (int spins = 0; now == seen; now = round_.load(std::memory_order_acquire)) {
+        if (++spins < kSpins)
+          pause();
+        else
+          round_.wait(seen, std::memory_order_acquire);
+      }
       seen = now;
-      if (stop_) return;
+      if (stop_.load(std::memory_order_relaxed)) return;
+      int gate = gate_.load(std::memory_order_relaxed);
+      while ((gate & kOpen) && !gate_.compare_exchange_weak(gate, gate + kInside, std::memory_order_acquire)) {
+      }
+      if (!(gate & kOpen)) continue;
       take(worker);
-      if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) running_.notify_one();
+      if (gate_.fetch_sub(kInside, std::memory_order_acq_rel) == kInside) gate_.notify_one();
     }
+  }
+
+  void stop() {
+    stop_.store(true, std::memory_order_relaxed);
+    round_.fetch_add(1);
+    round_.notify_all();
+    for (std::thread& thread : workers_) thread.join();
   }
 
   int size_ = 1;
@@ -92,12 +134,11 @@ class ThreadPool {
   void (*call_)(void*, int, int) = nullptr;
   void* context_ = nullptr;
   int tasks_ = 0;
-  bool stop_ = false;
-  std::atomic<int> next_{0};
-  std::atomic<int> running_{0};
-  std::atomic<unsigned> round_{0};
-  std::mutex error_mutex_;
   std::exception_ptr error_;
+  std::atomic<bool> failed_{false}, stop_{false}, busy_{false};
+  alignas(64) std::atomic<int> next_{0};
+  alignas(64) std::atomic<int> gate_{0};
+  alignas(64) std::atomic<unsigned> round_{0};
 };
 
 }  // namespace strata
