@@ -8,6 +8,7 @@
 #include <strata/core/sequential.hpp>
 
 #include <strata/core/diagnose.hpp>
+#include <strata/core/summary.hpp>
 
 // Layers
 #include <strata/layers/activations.hpp>
@@ -22,3 +23,8 @@
 
 // Losses
 #include <strata/losses/losses.hpp>
+
+// Models, training and data
+#include <strata/data/cifar.hpp>
+#include <strata/model/model.hpp>
+#include <strata/training/trainer.hpp>

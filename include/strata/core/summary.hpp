@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSL-1.0
+// summary<Net>(): the table that Keras prints, written while compiling, with what Keras leaves out: multiply-adds, bytes,
+// the receptive field, and the rows and columns that a window never reads.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <string_view>
+
+#include <strata/core/diagnose.hpp>
+
+namespace strata {
+namespace detail {
+
+// Text in a buffer that is large enough; what does not fit is dropped.
+template <std::size_t Capacity>
+struct Text {
+  std::array<char, Capacity> characters{};
+  std::size_t size = 0;
+
+  constexpr Text& put(char c) {
+    if (size < Capacity) characters[size++] = c;
+    return *this;
+  }
+  constexpr Text& put(std::string_view s) {
+    for (const char c : s) put(c);
+    return *this;
+  }
+  // With commas between the thousands.
+  constexpr Text& number(std::int64_t n) {
+    char digits[26] = {};
+    int count = 0;
+    for (std::int64_t rest = n < 0 ? -n : n; rest > 0 || count == 0; rest /= 10) {
+      if (count % 4 == 3) digits[count++] = ',';
+      digits[count++] = static_cast<char>('0' + rest % 10);
+    }
+    if (n < 0) put('-');
+    while (count > 0) put(digits[--count]);
+    return *this;
+  }
+  // A number between 0 and 1, to three places.
+  constexpr Text& share(double x) {
+    const int thousandths = static_cast<int>(x * 1000 + 0.5);
+    number(thousandths / 1000);
+    int rest = thousandths % 1000;
+    if (rest > 0) put('.');
+    for (int place = 100; rest > 0; place /= 10) {
+      put(static_cast<char>('0' + rest / place));
+      rest %= place;
+    }
+    return *this;
+  }
+  // 5x5; or 5, where one number is enough.
+  constexpr Text& pair(std::int64_t rows, std::int64_t columns, bool always_both = true) {
+    number(rows);
+    if (always_both || rows != columns) put('x').number(columns);
+    return *this;
+  }
+  constexpr Text& shape(Shape s) {
+    put("(None, ");
+    if (!s.flat) plain(s.height).put(", ").plain(s.width).put(", ");
+    return plain(s.channels).put(')');
+  }
+  constexpr Text& plain(int n) {
+    if (n >= 10) plain(n / 10);
+    return put(static_cast<char>('0' + n % 10));
+  }
+  constexpr Text& left(std::string_view s, std::size_t width) {
+    put(s);
+    for (std::size_t n = s.size(); n < width; ++n) put(' ');
+    return *this;
+  }
+  constexpr Text& right(std::string_view s, std::size_t width) {
+    for (std::size_t n = s.size(); n < width; ++n) put(' ');
+    return put(s);
+  }
+  [[nodiscard]] constexpr std::string_view view() const { return {characters.data(), size}; }
+};
+using Cell = Text<56>;
+
+// A layer's name and its numbers: "Conv 5x5 /2".
+template <class L>
+constexpr Cell label() {
+  Cell c;
+  if constexpr (requires { std::string_view(L::name); }) {
+    c.put(L::name);
+  } else {
+    c.put("layer");
+  }
+  if constexpr (requires(Shape s) { L::geometry(s), L::settings.window; }) {
+    constexpr const auto& settings = L::settings;
+    constexpr WindowSpec w = settings.window;
+    c.put(' ').pair(w.kernel_h, w.kernel_w);
+    if (w.stride_h != 1 || w.stride_w != 1) c.put(" /").pair(w.stride_h, w.stride_w, false);
+    if (w.padding == Padding::same) c.put(" same");
+    if (w.padding == Padding::explicit_) {
+      c.put(" pad ").number(w.top);
+      if (w.bottom != w.top || w.left != w.top || w.right != w.top)
+        c.put(',').number(w.bottom).put(',').number(w.left).put(',').number(w.right);
+    }
+    if (w.dilation_h != 1 || w.dilation_w != 1) c.put(" dilation ").pair(w.dilation_h, w.dilation_w, false);
+    if (settings.groups != 1) c.put(" groups ").number(settings.groups);
+  } else if constexpr (requires { double{L::rate}; }) {
+    c.put(' ').share(L::rate);
+  }
+  return c;
+}
+template <class N>
+constexpr Cell label_of_node() {
+  if constexpr (node<N>::kind == Kind::layer || node<N>::kind == Kind::join) {
+    return label<typename node<N>::layer>();
+  } else {
+    return {};
+  }
+}
+
+// How much of the image one number depends on.
+struct Sight {
+  std::int64_t rows = 1, columns = 1;            // the window over the image, padding included
+  std::int64_t step_rows = 1, step_columns = 1;  // from one number to its neighbour
+  bool all = false;
+};
+constexpr Sight wider(const Sight& a, const Sight& b) {
+  return {std::max(a.rows, b.rows), std::max(a.columns, b.columns), a.step_rows, a.step_columns, a.all || b.all};
+}
+template <std::size_t Count>
+constexpr auto sights(const Table<Count>& table) {
+  std::array<Sight, Count == 0 ? 1 : Count> seen{};
+  for (std::size_t i = 1; i < Count; ++i) {
+    const Row& row = table.rows[i];
+    const auto of = [&seen](int row_number) {
+      return row_number < 0 ? Sight{} : seen[static_cast<std::size_t>(row_number)];
+    };
+    Sight s = of(row.kind == Kind::next ? row.fork : row.source);
+    if (row.kind == Kind::join) {
+      // A branch ended before its Next; where there is none, the fork itself comes in.
+      if (row.previous_end < 0) s = wider(s, of(row.fork));
+      for (int end = row.previous_end; end >= 0; end = table.rows[static_cast<std::size_t>(end)].previous_end)
+        s = wider(s, of(end - 1));
+    } else if (row.kind == Kind::layer) {
+      const Window& w = row.step.window;
+      s.rows = plus(s.rows, times(times(w.kernel_h - 1, w.dilation_h), s.step_rows));
+      s.columns = plus(s.columns, times(times(w.kernel_w - 1, w.dilation_w), s.step_columns));
+      s.step_rows = times(s.step_rows, w.stride_h), s.step_columns = times(s.step_columns, w.stride_w);
+      s.all = s.all || (row.in.flat && row.out.flat && row.step.macs > 0);
+    }
+    seen[i] = s;
+  }
+  return seen;
+}
+
+template <class Nodes>
+struct labels_of;
+template <class... N>
+struct labels_of<List<N...>> {
+  static constexpr std::array<Cell, sizeof...(N) == 0 ? 1 : sizeof...(N)> make() { return {label_of_node<N>()...}; }
+};
+
+inline constexpr std::array<std::size_t, 7> widths = {36, 22, 14, 16, 15, 9, 7};
+
+template <class Net>
+struct summary_of {
+  using nodes = typename analysed<Net>::nodes;
+  static constexpr const auto& table = table_of<nodes>::value;
+  static constexpr std::size_t width = std::accumulate(widths.begin(), widths.end(), std::size_t{0});
+  static constexpr std::size_t capacity = (width + 1) * (static_cast<std::size_t>(table.layers) + 10);
+
+  static constexpr Text<capacity> write() {
+    Text<capacity> t;
+    const auto rule = [&t](char c) {
+      for (std::size_t i = 0; i < width; ++i) t.put(c);
+      t.put('\n');
+    };
+    rule('_');
+    t.left("Layer", widths[0]).left("Output shape", widths[1]).right("Parameters", widths[2]).right("MACs", widths[3]);
+    t.right("Bytes", widths[4]).right("Sees", widths[5]).right("Unread", widths[6]).put('\n');
+    rule('=');
+    const auto labels = labels_of<nodes>::make();
+    const auto seen = sights(table);
+    std::size_t depth = 0;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(table.nodes); ++i) {
+      const Row& row = table.rows[i];
+      if (row.kind == Kind::join) --depth;
+      if (row.layer >= 0) {
+        Cell name, shape, parameters, macs, bytes, sees, unread;
+        for (std::size_t d = 0; d < depth; ++d) name.put("| ");
+        name.put(labels[i].view());
+        shape.shape(row.out);
+        parameters.number(plus(row.step.parameters, row.step.state));
+        macs.number(row.step.macs);
+        bytes.number(times(4, size_of(row.out)));
+        if (seen[i].all)
+          sees.put("all");
+        else
+          sees.pair(seen[i].rows, seen[i].columns);
+        if (row.step.unread_rows > 0 || row.step.unread_columns > 0)
+          unread.pair(row.step.unread_rows, row.step.unread_columns);
+        t.left(name.view().substr(0, widths[0] - 1), widths[0]).left(shape.view(), widths[1]);
+        t.right(parameters.view(), widths[2]).right(macs.view(), widths[3]).right(bytes.view(), widths[4]);
+        t.right(sees.view(), widths[5]).right(unread.view(), unread.size > 0 ? widths[6] : 0).put('\n');
+      }
+      if (row.kind == Kind::fork) ++depth;
+    }
+    rule('=');
+    const auto total = [&t](std::string_view what, std::int64_t n) { t.left(what, widths[0]).number(n).put('\n'); };
+    total("Trainable parameters", Net::parameters);
+    total("Non-trainable parameters", table.state);
+    total("Multiply-adds, one image", Net::macs);
+    total("Bytes to train, batch of 128", Net::training_bytes(128));
+    return t;
+  }
+  static constexpr std::size_t size = write().size;
+  // Only as large as the text, since it ends up in the program.
+  static constexpr std::array<char, size> characters = [] {
+    const auto draft = write();
+    std::array<char, size> exact{};
+    for (std::size_t i = 0; i < size; ++i) exact[i] = draft.characters[i];
+    return exact;
+  }();
+};
+
+}  // namespace detail
+
+// A row a layer: name with kernel, stride and padding (none: valid); what leaves it; parameters as Keras counts them, those
+// that are not trained included; multiply-adds and bytes (float32) of one image; the part of the image that one number
+// depends on; rows x columns of the padded input that no window reads. Layers inside of Residual and Concat are indented.
+template <class Net>
+constexpr std::string_view summary() {
+  return {detail::summary_of<Net>::characters.data(), detail::summary_of<Net>::size};
+}
+
+}  // namespace strata

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <doctest/doctest.h>
+
+#include <string_view>
+
+#include <strata/core/summary.hpp>
+#include <strata/strata.hpp>
+
+namespace {
+using namespace strata;
+
+using AlexNet = Sequential<Input<32, 32, 3>, Conv<5, 96>, ReLU, MaxPool<3, 2>, Conv<5, 256, Stride<2>>, ReLU, MaxPool<3, 2>,
+                           Conv<3, 384>, ReLU, Conv<3, 384>, ReLU, Conv<3, 256>, ReLU, MaxPool<3, 2>, Flatten, Dense<4096>,
+                           ReLU, Dropout<0.5>, Dense<4096>, ReLU, Dropout<0.5>, Dense<10>>;
+using Branches =
+    Sequential<Input<8, 9, 4>, Conv<Size<3, 5>, 8, Dilation<2>, Groups<2>>, BatchNorm,
+               Residual<Conv<3, 8>, Residual<ReLU>, Shortcut<Conv<1, 8, Pad<0>>>>,
+               Concat<AvgPool<Size<2, 3>, Size<2, 1>, Pad<0, 1, 0, 2>>, MaxPool<Size<4, 3>, Size<2, 1>, Pad<1, 2, 0, 2>>>,
+               GlobalAvgPool, Dropout<Keep{0.15}>, Dense<10, NoBias>>;
+
+static_assert(!summary<AlexNet>().empty());
+// It is there before the program runs.
+static_assert(summary<AlexNet>().find("Conv 5x5 /2 same ") != std::string_view::npos);
+static_assert(summary<AlexNet>().back() == '\n');
+static_assert(summary<Sequential<Input<1, 1, 1>>>().find("(None, 1, 1, 1)") != std::string_view::npos);
+
+struct Nameless {
+  static constexpr Step infer(Shape in) {
+    Step s;
+    s.out = in;
+    return s;
+  }
+};
+static_assert(summary<Sequential<Input<1, 1, 1>, Nameless>>().find("\nlayer  ") != std::string_view::npos);
+// The widest there is: nothing is cut.
+constexpr std::string_view wide =
+    summary<Sequential<Input<32768, 65535, 1>, Conv<Size<32767, 65534>, 1, Stride<1, 16384>, Valid>>>();
+static_assert(wide.find("(None, 32768, 65535, 1)") != std::string_view::npos && wide.back() == '\n');
+static_assert(wide.find("Conv 32,767x65,534 /1x16,384") != std::string_view::npos);
+
+// Shapes and parameters are those of Keras' model.summary() of this network. What a number sees: 5, then 2 and 4 x 2 and
+// 2 x 4 and 3 x 2 x 8 and 2 x 8 more.
+TEST_CASE("AlexNet") {
+  CHECK(
+      summary<AlexNet>() ==
+      R"(_______________________________________________________________________________________________________________________
+Layer                               Output shape              Parameters            MACs          Bytes     Sees Unread
+=======================================================================================================================
+Input                               (None, 32, 32, 3)                  0               0         12,288      1x1
+Conv 5x5 same                       (None, 32, 32, 96)             7,296       7,372,800        393,216      5x5
+ReLU                                (None, 32, 32, 96)                 0               0        393,216      5x5
+MaxPool 3x3 /2                      (None, 15, 15, 96)                 0               0         86,400      7x7    1x1
+Conv 5x5 /2 same                    (None, 8, 8, 256)            614,656      39,321,600         65,536    15x15
+ReLU                                (None, 8, 8, 256)                  0               0         65,536    15x15
+MaxPool 3x3 /2                      (None, 3, 3, 256)                  0               0          9,216    23x23    1x1
+Conv 3x3 same                       (None, 3, 3, 384)            885,120       7,962,624         13,824    39x39
+ReLU                                (None, 3, 3, 384)                  0               0         13,824    39x39
+Conv 3x3 same                       (None, 3, 3, 384)          1,327,488      11,943,936         13,824    55x55
+ReLU                                (None, 3, 3, 384)                  0               0         13,824    55x55
+Conv 3x3 same                       (None, 3, 3, 256)            884,992       7,962,624          9,216    71x71
+ReLU                                (None, 3, 3, 256)                  0               0          9,216    71x71
+MaxPool 3x3 /2                      (None, 1, 1, 256)                  0               0          1,024    87x87
+Flatten                             (None, 256)                        0               0          1,024    87x87
+Dense                               (None, 4096)               1,052,672       1,048,576         16,384      all
+ReLU                                (None, 4096)                       0               0         16,384      all
+Dropout 0.5                         (None, 4096)                       0               0         16,384      all
+Dense                               (None, 4096)              16,781,312      16,777,216         16,384      all
+ReLU                                (None, 4096)                       0               0         16,384      all
+Dropout 0.5                         (None, 4096)                       0               0         16,384      all
+Dense                               (None, 10)                    40,970          40,960             40      all
+=======================================================================================================================
+Trainable parameters                21,594,506
+Non-trainable parameters            0
+Multiply-adds, one image            92,430,336
+Bytes to train, batch of 128        566,213,240
+)");
+}
+
+TEST_CASE("branches, groups, dilation, padding, batch normalization") {
+  CHECK(
+      summary<Branches>() ==
+      R"(_______________________________________________________________________________________________________________________
+Layer                               Output shape              Parameters            MACs          Bytes     Sees Unread
+=======================================================================================================================
+Input                               (None, 8, 9, 4)                    0               0          1,152      1x1
+Conv 3x5 same dilation 2 groups 2   (None, 8, 9, 8)                  248          17,280          2,304      5x9
+BatchNorm                           (None, 8, 9, 8)                   32               0          2,304      5x9
+| Conv 3x3 same                     (None, 8, 9, 8)                  584          41,472          2,304     7x11
+| | ReLU                            (None, 8, 9, 8)                    0               0          2,304     7x11
+| Residual                          (None, 8, 9, 8)                    0               0          2,304     7x11
+| Conv 1x1 pad 0                    (None, 8, 9, 8)                   72           4,608          2,304      5x9
+Residual                            (None, 8, 9, 8)                    0               0          2,304     7x11
+| AvgPool 2x3 /2x1 pad 0,1,0,2      (None, 4, 9, 8)                    0               0          1,152     8x13    1x0
+| MaxPool 4x3 /2x1 pad 1,2,0,2      (None, 4, 9, 8)                    0               0          1,152    10x13    1x0
+Concat                              (None, 4, 9, 16)                   0               0          2,304    10x13
+GlobalAvgPool                       (None, 16)                         0               0             64    16x21
+Dropout 0.85                        (None, 16)                         0               0             64    16x21
+Dense                               (None, 10)                       160             160             40      all
+=======================================================================================================================
+Trainable parameters                1,080
+Non-trainable parameters            16
+Multiply-adds, one image            63,520
+Bytes to train, batch of 128        5,659,360
+)");
+}
+
+}  // namespace
