@@ -147,4 +147,21 @@ struct size_overflows {
                 "strata: a map or weight of this layer has 2^31 numbers or more; make the layer smaller");
 };
 
+// A Keras summary that is not the network's: what Keras prints is expected, what the network has is got.
+template <class At, class Layer, class ExpectedShape, class GotShape, class Expected, class Got>
+struct keras_row_differs {
+  static_assert(
+      never<At, Layer, ExpectedShape, GotShape, Expected, Got>,
+      "strata: shape or parameters differ from this row of the Keras summary; look at this layer and those before");
+};
+template <class Expected, class Got>
+struct keras_rows_missing {
+  static_assert(never<Expected, Got>,
+                "strata: the Keras summary and the network differ in their number of rows; add what is missing in one");
+};
+template <class At>
+struct keras_summary_unreadable {
+  static_assert(never<At>, "strata: a row of the Keras summary cannot be read; build the model and paste all of summary()");
+};
+
 }  // namespace strata::error

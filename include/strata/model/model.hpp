@@ -24,6 +24,13 @@
 
 namespace strata {
 
+namespace detail {
+template <class L>
+inline constexpr bool sums = false;
+template <class... L>
+inline constexpr bool sums<Residual<L...>> = true;
+}  // namespace detail
+
 // What a model is made for. A model for inference has no memory for gradients, and no functions that need it.
 struct Training {};
 struct Inference {};
@@ -139,7 +146,7 @@ class Model {
   static constexpr detail::NodeTraits traits_of() {
     if constexpr (detail::node<node_type<I>>::kind == detail::Kind::layer) {
       using K = CpuKernel<layer_type<I>>;
-      return {K::view, K::in_place, K::reads_output, &K::saved_bytes, &K::template scratch<T>};
+      return {true, K::view, K::in_place, K::reads_output, &K::saved_bytes, &K::template scratch<T>};
     } else {
       return {};
     }
@@ -248,12 +255,8 @@ class Model {
       }
     }
   }
-  template <class L>
-  static constexpr bool sums = false;
-  template <class... L>
-  static constexpr bool sums<Residual<L...>> = true;
   template <std::size_t I>
-  static constexpr bool is_sum = sums<layer_type<I>>;
+  static constexpr bool is_sum = detail::sums<layer_type<I>>;
   [[nodiscard]] std::int64_t rows_of(Shape s) const { return static_cast<std::int64_t>(batch_) * s.height * s.width; }
 
   template <std::size_t... I>

@@ -27,6 +27,7 @@ constexpr std::int64_t aligned(std::int64_t bytes) { return (bytes + alignment -
 
 // What the plan asks of a node's kernel.
 struct NodeTraits {
+  bool kernel = false;  // false: a bracket, nothing below counts
   bool view = false, in_place = false, reads_output = false;
   std::int64_t (*saved_bytes)(Shape, Shape, std::int64_t) = nullptr;
   std::int64_t (*scratch)(Shape, int, int) = nullptr;
@@ -138,7 +139,7 @@ constexpr Layout<Count> lay_out(const Table<Count>& t, const std::array<NodeTrai
                                 int threads, std::int64_t scalar, bool training) {
   const Buffers<Count> b = assign_buffers(t, traits);
   Layout<Count> l;
-  std::array<std::int64_t, Count> value_bytes{}, gradient_bytes{};
+  std::array<std::int64_t, Count> value_bytes{}, gradient_bytes{}, value_at{}, gradient_at{};
   std::array<int, Count> begin{}, end{};
   std::int64_t parameters = 0, state = 0, saved = 0, scratch = 0;
   for (std::size_t i = 0; i < Count; ++i) {
@@ -151,11 +152,11 @@ constexpr Layout<Count> lay_out(const Table<Count>& t, const std::array<NodeTrai
     if (training && b.gradient[i] == node && i > 0) gradient_bytes[i] = aligned(batch * size_of(row.out) * scalar);
     begin[i] = node;
     end[i] = training ? t.nodes : b.value_end[i];  // backward reads what forward left
-    if (traits[i].saved_bytes) {
+    if (traits[i].kernel) {
       l.saved[i] = saved;
       saved += aligned(traits[i].saved_bytes(row.in, row.out, batch));
     }
-    if (traits[i].scratch) {
+    if (traits[i].kernel) {
       const std::int64_t wants = aligned(traits[i].scratch(row.in, static_cast<int>(batch), threads) * scalar);
       if (wants > scratch) scratch = wants;
     }
@@ -163,8 +164,8 @@ constexpr Layout<Count> lay_out(const Table<Count>& t, const std::array<NodeTrai
   l.plan.weights = aligned(parameters * scalar);
   l.plan.state = aligned(state * scalar);
   l.plan.gradients = training ? aligned(parameters * scalar) : 0;
-  l.plan.activations = place_buffers(value_bytes, begin, end, l.value);
-  if (training) l.plan.activation_gradients = place_buffers(gradient_bytes, b.gradient_begin, b.gradient_end, l.gradient);
+  l.plan.activations = place_buffers(value_bytes, begin, end, value_at);
+  if (training) l.plan.activation_gradients = place_buffers(gradient_bytes, b.gradient_begin, b.gradient_end, gradient_at);
   l.plan.saved = saved;
   l.plan.scratch = scratch;
   // Regions one after the other.
@@ -174,8 +175,8 @@ constexpr Layout<Count> lay_out(const Table<Count>& t, const std::array<NodeTrai
   const std::int64_t kept = gradients + l.plan.activation_gradients;
   l.scratch = kept + l.plan.saved;
   for (std::size_t i = 0; i < Count; ++i) {
-    l.value[i] = values + l.value[static_cast<std::size_t>(b.value[i])];
-    l.gradient[i] = gradients + l.gradient[static_cast<std::size_t>(b.gradient[i])];
+    l.value[i] = values + value_at[static_cast<std::size_t>(b.value[i])];
+    l.gradient[i] = gradients + gradient_at[static_cast<std::size_t>(b.gradient[i])];
     l.saved[i] += kept;
   }
   return l;

@@ -178,6 +178,12 @@ struct TrainOptions {
 
 namespace detail {
 
+// Keeps nothing and never runs: for a trainer that only evaluates.
+struct NoOptimizer {
+  static constexpr int slots = 0;
+  void validate() const {}
+};
+
 template <class Trainer_, class Data>
 Evaluation evaluate_with(Trainer_& trainer, const Data& data, int batch, const Normalize& normalize) {
   Evaluation e;
@@ -202,11 +208,7 @@ Evaluation evaluate_with(Trainer_& trainer, const Data& data, int batch, const N
 template <class Net, class Backend, class Mode, Dataset Data, class Loss = SoftmaxCrossEntropy>
 typename detail::checked<Evaluation, Net, Loss, Data>::result evaluate(Model<Net, Backend, Mode>& model, const Data& data,
                                                                        Loss loss = {}, const Normalize& normalize = {}) {
-  struct None {  // an optimizer that keeps nothing and never runs
-    static constexpr int slots = 0;
-    void validate() const {}
-  };
-  Trainer<Model<Net, Backend, Mode>, Loss, None> trainer(model, loss, {});
+  Trainer<Model<Net, Backend, Mode>, Loss, detail::NoOptimizer> trainer(model, loss, {});
   return detail::evaluate_with(trainer, data, model.options().batch, normalize);
 }
 

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: BSL-1.0
+// keras_summary: holds a network to the text that Keras' model.summary() printed, while compiling:
+//
+//     static_assert(keras_summary<Net, R"(
+//     conv2d (Conv2D)              (None, 32, 32, 96)        7296
+//     max_pooling2d (MaxPooling2D) (None, 15, 15, 96)        0
+//     ...)">);
+//
+// Output shape and parameters are compared row by row. Both of Keras' layouts are read: that of Keras 2, with names cut by
+// their column, and the boxes of Keras 3. Heads, rules and totals are passed over.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include <strata/core/diagnose.hpp>
+
+namespace strata {
+
+template <int First, int... Rest>
+struct Expect;
+
+// A text as a template argument.
+template <std::size_t Size>
+struct FixedString {
+  char characters[Size]{};
+  // NOLINTNEXTLINE(google-explicit-constructor): keras_summary<Net, "..."> is what this is for
+  consteval FixedString(const char (&text)[Size]) {
+    for (std::size_t i = 0; i < Size; ++i) characters[i] = text[i];
+  }
+  [[nodiscard]] constexpr std::string_view view() const { return {characters, Size - 1}; }
+};
+
+namespace detail {
+
+// What a row stands for, as far as it matters: Keras lists its Input and its activations only sometimes.
+enum class Listed { always, input, activation };
+
+struct KerasRow {
+  Listed kind = Listed::always;
+  bool readable = false;
+  Shape out{};
+  std::int64_t parameters = 0;
+};
+
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+// A decimal number at `at`, which moves behind it; -1 where there is none. Commas between digits are Keras 3's thousands.
+constexpr std::int64_t read_number(std::string_view s, std::size_t& at, bool thousands) {
+  if (at >= s.size() || !is_digit(s[at])) return -1;
+  std::int64_t n = 0;
+  for (; at < s.size(); ++at) {
+    if (is_digit(s[at]))
+      n = plus(times(10, n), s[at] - '0');
+    else if (!thousands || s[at] != ',' || at + 1 >= s.size() || !is_digit(s[at + 1]))
+      break;
+  }
+  return n;
+}
+constexpr void skip_blanks(std::string_view s, std::size_t& at) {
+  while (at < s.size() && s[at] == ' ') ++at;
+}
+// Where the output shape starts: behind "(None," or, where the batch is fixed, "(128,". The end of the line if nowhere.
+constexpr std::size_t find_shape(std::string_view line) {
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (line[i] != '(') continue;
+    std::size_t at = i + 1;
+    if (line.substr(at, 4) == "None")
+      at += 4;
+    else if (read_number(line, at, false) < 0)
+      continue;
+    if (at < line.size() && line[at] == ',') return at + 1;
+  }
+  return line.size();
+}
+// `name` is all before the shape: "conv2d_1 (Conv2D)", cut by its column, or without the type, which Keras 3 wraps.
+constexpr Listed kind_of_row(std::string_view name) {
+  const std::size_t type = name.find('(');
+  const bool typed = type != std::string_view::npos;
+  if (typed) name = name.substr(type + 1);
+  const auto has = [name](std::string_view word) { return name.find(word) != std::string_view::npos; };
+  if (has(typed ? "InputLayer" : "input_layer")) return Listed::input;
+  if (typed ? has("Activation") || has("ReLU") || has("Softmax") : has("activation") || has("re_lu") || has("softmax"))
+    return Listed::activation;
+  return Listed::always;
+}
+// `shape` points behind the batch: " 15, 15, 96)        0".
+constexpr KerasRow read_row(std::string_view line, std::size_t shape) {
+  KerasRow row;
+  row.kind = kind_of_row(line.substr(0, line.substr(0, shape).rfind('(')));
+  std::array<std::int64_t, 3> sizes{};
+  std::size_t count = 0, at = shape;
+  for (; count < 4; ++count) {
+    skip_blanks(line, at);
+    if (at < line.size() && line[at] == ')') break;
+    const std::int64_t n = read_number(line, at, false);
+    if (n < 0 || n > largest_size || count == 3) return row;
+    sizes[count] = n;
+    skip_blanks(line, at);
+    if (at < line.size() && line[at] == ',') ++at;
+  }
+  if (count == 1)
+    row.out = Shape{narrow(sizes[0])};
+  else if (count == 3)
+    row.out = Shape{narrow(sizes[0]), narrow(sizes[1]), narrow(sizes[2])};
+  else
+    return row;
+  while (at < line.size() && !is_digit(line[at])) ++at;  // ), ] and the line of a box
+  row.parameters = read_number(line, at, true);
+  row.readable = row.parameters >= 0;
+  return row;
+}
+
+template <std::size_t Capacity>
+struct KerasRows {
+  std::array<KerasRow, Capacity> rows{};
+  std::size_t count = 0;
+};
+// No row is shorter than "(None,1)0".
+template <std::size_t Size>
+constexpr auto read_keras(const FixedString<Size>& text) {
+  KerasRows<Size / 8 + 1> read;
+  std::string_view rest = text.view();
+  while (!rest.empty()) {
+    const std::size_t end = rest.find('\n');
+    const std::string_view line = rest.substr(0, end);
+    rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
+    const std::size_t shape = find_shape(line);
+    if (shape < line.size()) read.rows[read.count++] = read_row(line, shape);
+  }
+  return read;
+}
+
+enum class KerasFault { none, row, rows, unreadable };
+struct KerasDifference {
+  KerasFault fault = KerasFault::none;
+  int row = 0;  // counted from 1, as a reader counts
+  int node = -1;
+  std::int64_t expected = 0, got = 0;
+  Shape expected_shape{}, got_shape{};
+};
+
+template <class N>
+inline constexpr bool is_checkpoint = false;
+template <int First, int... Rest>
+inline constexpr bool is_checkpoint<Expect<First, Rest...>> = true;
+
+// The layers that may be rows: Expect is none, and brackets are none.
+struct OwnRow {
+  Listed kind = Listed::always;
+  int node = -1;
+  Shape out{};
+  std::int64_t parameters = 0;  // as Keras counts: those that are not trained too
+};
+template <std::size_t Capacity>
+struct OwnRows {
+  std::array<OwnRow, Capacity> rows{};
+  std::size_t count = 0;
+};
+template <class Nodes>
+struct own_rows;
+template <class... N>
+struct own_rows<List<N...>> {
+  static constexpr auto read() {
+    constexpr const auto& table = table_of<List<N...>>::value;
+    constexpr std::array<bool, sizeof...(N) + 1> checkpoint{is_checkpoint<N>..., false};
+    constexpr std::array<bool, sizeof...(N) + 1> input{is_input<N>..., false};
+    OwnRows<sizeof...(N) + 1> own;
+    for (std::size_t i = 0; i < sizeof...(N); ++i) {
+      const Row& row = table.rows[i];
+      if (row.layer < 0 || checkpoint[i]) continue;
+      const Values v = row.step.values;
+      const bool activation =
+          v == Values::rectified || v == Values::squashed || v == Values::probabilities || v == Values::log_probabilities;
+      own.rows[own.count++] = {input[i]     ? Listed::input
+                               : activation ? Listed::activation
+                                            : Listed::always,
+                               static_cast<int>(i), row.out, plus(row.step.parameters, row.step.state)};
+    }
+    return own;
+  }
+};
+
+// Walks both lists; a row of a kind that one side may leave out is passed over where the other does not have it.
+template <std::size_t Rows, std::size_t Own>
+constexpr KerasDifference compare(const KerasRows<Rows>& keras, const OwnRows<Own>& own) {
+  KerasDifference d;
+  if (keras.count == 0) d.fault = KerasFault::unreadable;
+  std::size_t o = 0;
+  for (std::size_t k = 0; k < keras.count; ++k) {
+    const KerasRow& theirs = keras.rows[k];
+    d.row = static_cast<int>(k) + 1;
+    if (!theirs.readable) {
+      d.fault = KerasFault::unreadable;
+      return d;
+    }
+    while (o < own.count && own.rows[o].kind != theirs.kind && own.rows[o].kind != Listed::always) ++o;
+    if (o == own.count && theirs.kind == Listed::activation) continue;  // a softmax at the end, which our loss has
+    if (o == own.count) {
+      d.fault = KerasFault::rows;
+      break;
+    }
+    const OwnRow& ours = own.rows[o++];
+    if (theirs.kind == ours.kind && theirs.out == ours.out && theirs.parameters == ours.parameters) continue;
+    d.fault = KerasFault::row;
+    d.node = ours.node;
+    d.expected = theirs.parameters, d.got = ours.parameters;
+    d.expected_shape = theirs.out, d.got_shape = ours.out;
+    return d;
+  }
+  for (; o < own.count; ++o)
+    if (own.rows[o].kind == Listed::always && d.fault == KerasFault::none) d.fault = KerasFault::rows;
+  for (std::size_t k = 0; k < keras.count; ++k) d.expected += keras.rows[k].kind == Listed::always ? 1 : 0;
+  for (std::size_t i = 0; i < own.count; ++i) d.got += own.rows[i].kind == Listed::always ? 1 : 0;
+  return d;
+}
+
+template <template <int...> class Tag, bool Flat, int Height, int Width, int Channels>
+struct dimensions {
+  using type = Tag<Height, Width, Channels>;
+};
+template <template <int...> class Tag, int Height, int Width, int Channels>
+struct dimensions<Tag, true, Height, Width, Channels> {
+  using type = Tag<Channels>;
+};
+
+template <class Net, FixedString Text>
+struct keras_check {
+  using nodes = typename analysed<Net>::nodes;
+  static constexpr KerasDifference difference = [] {
+    // A network that is broken by itself has its own error.
+    if (!diagnose<Net>().ok()) return KerasDifference{};
+    return compare(read_keras(Text), own_rows<nodes>::read());
+  }();
+};
+template <KerasFault F, class Check>
+struct keras_verdict {
+  using type = ok;
+};
+template <class Check>
+struct keras_verdict<KerasFault::row, Check> {
+  static constexpr KerasDifference d = Check::difference;
+  static constexpr Shape e = d.expected_shape, g = d.got_shape;
+  using type =
+      error::keras_row_differs<at_row<d.row>, typename node<typename pick<d.node, typename Check::nodes>::type>::layer,
+                               typename dimensions<expected_shape, e.flat, e.height, e.width, e.channels>::type,
+                               typename dimensions<got_shape, g.flat, g.height, g.width, g.channels>::type,
+                               expected<d.expected>, got<d.got>>;
+};
+template <class Check>
+struct keras_verdict<KerasFault::rows, Check> {
+  using type = error::keras_rows_missing<expected<Check::difference.expected>, got<Check::difference.got>>;
+};
+template <class Check>
+struct keras_verdict<KerasFault::unreadable, Check> {
+  using type = error::keras_summary_unreadable<at_row<Check::difference.row>>;
+};
+
+}  // namespace detail
+
+// True, or one error that names the row. Input, activations and Expect need no row; where Keras lists an Input or an
+// activation, the network has to have it there (but for an activation at the very end, which a loss on logits contains).
+template <class Net, FixedString Text>
+inline constexpr bool keras_summary =
+    sizeof(typename detail::keras_verdict<detail::keras_check<Net, Text>::difference.fault,
+                                          detail::keras_check<Net, Text>>::type) != 0;
+
+}  // namespace strata
