@@ -1,208 +1,363 @@
 // SPDX-License-Identifier: BSL-1.0
-// Matrix products: C = [C +] op(A) op(B), row-major, one thread. Both operands are packed into panels, then a
+// Matrix products: C = [C +] op(A) op(B), row-major, one thread. Both operands are packed into panels and a
 // register-blocked micro-kernel runs over them, compiled here for AVX-512, AVX2 and the baseline side by side and chosen at
 // run time: a user's plain -O2 is enough. The order of each sum depends on k alone, so the bits do not depend on how the
 // caller cuts m and n.
 #pragma once
 #include <algorithm>
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
+
+#include <Eigen/Core>
+
+#if defined(__x86_64__)
+#include <emmintrin.h>
+#endif
+
+#if defined(__CUDACC__)
+#pragma nv_diagnostic push
+#pragma nv_diag_suppress 1675  // the unroll pragma is meant for the host compiler
+#endif
+#define STRATA_UNROLL _Pragma("GCC unroll 32")
+#if defined(__clang__)
+#define STRATA_WIDE clang::min_vector_width(512),  // under -march=native clang would split 512-bit vectors
+#else
+#define STRATA_WIDE
+#endif
 
 namespace strata::eigen {
 
-enum class KernelPath { baseline, avx2, avx512 };
+enum class KernelPath { baseline, avx2, avx512, eigen };
 
 namespace detail {
-
-#if defined(__CUDACC__)
-#pragma nv_diag_suppress 1675  // the unroll pragma is the host compiler's
-#endif
-#define STRATA_UNROLL _Pragma("GCC unroll 32")
 
 template <class T, int Bytes>
 struct vector_of {
   typedef T type __attribute__((vector_size(Bytes)));
 };
 
-// C (Rows x 2 vectors) = A' (depth x Rows) B (depth x 2 vectors), into a small buffer.
-template <class T, int Bytes, int Rows>
-[[gnu::always_inline]] inline void tile(const T* a, const T* b, T* c, int depth) {
+// C (Rows x Columns vectors) = [C +] A' (depth x Rows) B (depth x Columns vectors). A is packed. Fresh: B still lies in the
+// caller's matrix, stride_b from row to row; what is read is left in `packed` for the panels that follow, for free.
+template <class T, int Bytes, int Rows, int Columns, bool Fresh>
+[[gnu::always_inline]] inline void tile(const T* a, const T* b, std::int64_t stride_b, T* packed, T* c,
+                                        std::int64_t stride_c, int depth, bool add) {
   using vector = typename vector_of<T, Bytes>::type;
   constexpr int lanes = Bytes / static_cast<int>(sizeof(T));
-  vector sum[Rows][2]{};
+  constexpr int ahead = 16;  // rows of B: about as long as memory takes to answer
+  vector sum[Rows][Columns]{};
+  STRATA_UNROLL for (int i = 0; i < Rows; ++i) __builtin_prefetch(c + i * stride_c, 1);
   for (int k = 0; k < depth; ++k) {
-    vector right[2];
-    STRATA_UNROLL for (int j = 0; j < 2; ++j) std::memcpy(&right[j], b + j * lanes, sizeof right[j]);
+    vector right[Columns];
+    STRATA_UNROLL for (int j = 0; j < Columns; ++j) std::memcpy(&right[j], b + j * lanes, sizeof right[j]);
+    if constexpr (Fresh) {
+      const T* later = b + (k + ahead < depth ? ahead : 0) * stride_b;
+      STRATA_UNROLL for (int j = 0; j < Columns; ++j) __builtin_prefetch(later + j * lanes);
+      STRATA_UNROLL for (int j = 0; j < Columns; ++j) std::memcpy(packed + j * lanes, &right[j], sizeof right[j]);
+      b += stride_b;
+      packed += Columns * lanes;
+    } else {
+      b += Columns * lanes;
+    }
     STRATA_UNROLL for (int i = 0; i < Rows; ++i) {
       const T left = a[i];
-      STRATA_UNROLL for (int j = 0; j < 2; ++j) sum[i][j] += left * right[j];
+      STRATA_UNROLL for (int j = 0; j < Columns; ++j) sum[i][j] += left * right[j];
     }
     a += Rows;
-    b += 2 * lanes;
   }
   // Vector by vector: copied as rows, g++ 12 keeps the sums in memory.
+  if (add) {
+    STRATA_UNROLL for (int i = 0; i < Rows; ++i) {
+      STRATA_UNROLL for (int j = 0; j < Columns; ++j) {
+        vector old;
+        std::memcpy(&old, c + i * stride_c + j * lanes, sizeof old);
+        sum[i][j] += old;
+      }
+    }
+  }
   STRATA_UNROLL for (int i = 0; i < Rows; ++i) {
-    STRATA_UNROLL for (int j = 0; j < 2; ++j) std::memcpy(c + (i * 2 + j) * lanes, &sum[i][j], sizeof sum[i][j]);
+    STRATA_UNROLL for (int j = 0; j < Columns; ++j) {
+      std::memcpy(c + i * stride_c + j * lanes, &sum[i][j], sizeof sum[i][j]);
+    }
   }
 }
 
-struct MicroKernel {
-  int rows = 0, columns = 0;
+template <class T>
+using Tile = void (*)(const T* a, const T* b, std::int64_t stride_b, T* packed, T* c, std::int64_t stride_c, int depth,
+                      bool add);
+
+// One instruction set's tiles: heights step, 2 step, 3 step; one or two vectors wide.
+template <class T>
+struct Tiles {
+  int step, lanes;
+  Tile<T> packed[3][2];
+  Tile<T> fresh[3];
 };
-#if defined(__clang__)
-#define STRATA_WIDE clang::min_vector_width(512),  // or clang splits 512-bit vectors under -march=native
-#else
-#define STRATA_WIDE
-#endif
+
+#define STRATA_TILES(name, attributes, bytes, step)                                                                  \
+  template <class T, int Rows, int Columns, bool Fresh>                                                              \
+  attributes void name##_tile(const T* a, const T* b, std::int64_t stride_b, T* packed, T* c, std::int64_t stride_c, \
+                              int depth, bool add) {                                                                 \
+    tile<T, bytes, Rows, Columns, Fresh>(a, b, stride_b, packed, c, stride_c, depth, add);                           \
+  }                                                                                                                  \
+  template <class T>                                                                                                 \
+  inline constexpr Tiles<T> name##_tiles {                                                                           \
+    step, bytes / static_cast<int>(sizeof(T)),                                                                       \
+        {{name##_tile<T, step, 1, false>, name##_tile<T, step, 2, false>},                                           \
+         {name##_tile<T, 2 * step, 1, false>, name##_tile<T, 2 * step, 2, false>},                                   \
+         {name##_tile<T, 3 * step, 1, false>, name##_tile<T, 3 * step, 2, false>}},                                  \
+    {                                                                                                                \
+      name##_tile<T, step, 2, true>, name##_tile<T, 2 * step, 2, true>, name##_tile<T, 3 * step, 2, true>            \
+    }                                                                                                                \
+  }
+#define STRATA_ATTRIBUTES(...) [[__VA_ARGS__]]
 #if defined(__x86_64__)
-template <class T>
-[[ STRATA_WIDE gnu::target("avx512f,avx512vl,avx512dq,avx512bw,fma"), gnu::noinline ]] void tile_avx512(const T* a,
-                                                                                                        const T* b, T* c,
-                                                                                                        int depth) {
-  tile<T, 64, 12>(a, b, c, depth);
-}
-template <class T>
-[[gnu::target("avx2,fma"), gnu::noinline]] void tile_avx2(const T* a, const T* b, T* c, int depth) {
-  tile<T, 32, 6>(a, b, c, depth);
-}
+STRATA_TILES(avx512, STRATA_ATTRIBUTES(STRATA_WIDE gnu::target("avx512f,avx512vl,avx512dq,avx512bw,fma"), gnu::noinline),
+             64,
+             4);                                                                       // 24 of 32 registers hold sums
+STRATA_TILES(avx2, STRATA_ATTRIBUTES(gnu::target("avx2,fma"), gnu::noinline), 32, 2);  // 12 of 16
 #endif
-template <class T>
-[[gnu::noinline]] void tile_baseline(const T* a, const T* b, T* c, int depth) {
-  tile<T, 16, 6>(a, b, c, depth);
-}
-#undef STRATA_WIDE
-#undef STRATA_UNROLL
+STRATA_TILES(baseline, STRATA_ATTRIBUTES(gnu::noinline), 16, 2);
+#undef STRATA_ATTRIBUTES
+#undef STRATA_TILES
 
 inline bool supported(KernelPath path) {
 #if defined(__x86_64__)
   if (path == KernelPath::avx512)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw");
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("fma");
   if (path == KernelPath::avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
-  return path == KernelPath::baseline;
+  return path == KernelPath::baseline || path == KernelPath::eigen;
 }
 
-inline constexpr const char* path_names[] = {"baseline", "avx2", "avx512"};
+inline constexpr const char* path_names[] = {"baseline", "avx2", "avx512", "eigen"};
 
 inline KernelPath choose_path() {
   if (const char* wanted = std::getenv("STRATA_KERNELS"); wanted && *wanted) {
-    for (int i = 0; i < 3; ++i)
+    for (int i = 0; i < 4; ++i)
       if (std::string_view(wanted) == path_names[i]) {
         if (supported(static_cast<KernelPath>(i))) return static_cast<KernelPath>(i);
-        throw std::runtime_error(std::string("strata: STRATA_KERNELS=") + wanted + ": this processor cannot run them");
+        throw std::runtime_error(std::string("strata: STRATA_KERNELS=") + wanted +
+                                 ": this processor cannot run these kernels");
       }
-    throw std::runtime_error(std::string("strata: STRATA_KERNELS=") + wanted + " is not avx512, avx2 or baseline");
+    throw std::runtime_error(std::string("strata: STRATA_KERNELS=") + wanted +
+                             " is none of avx512, avx2, baseline and eigen");
   }
   for (const KernelPath path : {KernelPath::avx512, KernelPath::avx2})
     if (supported(path)) return path;
   return KernelPath::baseline;
 }
 
-inline KernelPath& current_path() {
-  static KernelPath path = choose_path();
+inline std::atomic<KernelPath>& current_path() {
+  static std::atomic<KernelPath> path{choose_path()};
   return path;
 }
 
-// Blocks: a packed slice of B, kc x nr, stays in L1; a packed block of A, mc x kc, in L2.
-inline constexpr int block_k = 256, block_m = 144, block_n = 1024, most_rows = 12, most_columns = 32;
-
-// Rows x depth of op(X) into panels of `width` rows, [panel][k][width], zeros behind the last row.
 template <class T>
-void pack(bool across, int rows, int depth, const T* x, int ld, int width, T* to) {
-  for (int r = 0; r < rows; r += width) {
-    const int n = std::min(width, rows - r);
-    if (across) {  // x(k, row): a panel's rows lie side by side
-      for (int k = 0; k < depth; ++k) {
-        const T* from = x + static_cast<std::int64_t>(k) * ld + r;
-        T* line = to + static_cast<std::int64_t>(k) * width;
-        for (int i = 0; i < n; ++i) line[i] = from[i];
-        for (int i = n; i < width; ++i) line[i] = T{0};
-      }
-    } else {
-      for (int i = 0; i < width; ++i) {
-        T* line = to + i;
-        if (i >= n) {
-          for (int k = 0; k < depth; ++k) line[static_cast<std::int64_t>(k) * width] = T{0};
-          continue;
-        }
-        const T* from = x + static_cast<std::int64_t>(r + i) * ld;
-        for (int k = 0; k < depth; ++k) line[static_cast<std::int64_t>(k) * width] = from[k];
+const Tiles<T>& tiles_of(KernelPath path) {
+#if defined(__x86_64__)
+  if (path == KernelPath::avx512) return avx512_tiles<T>;
+  if (path == KernelPath::avx2) return avx2_tiles<T>;
+#endif
+  static_cast<void>(path);
+  return baseline_tiles<T>;
+}
+
+// Blocks: a packed panel of B, block_k deep, stays in L1 (32 KB with AVX-512); a packed block of A (240 KB) and one of B
+// (768 KB) in L2.
+inline constexpr int block_k = 256, block_m = 240, block_n = 768, most_rows = 12, line = 64;
+template <class T>
+inline constexpr int most_columns = 128 / static_cast<int>(sizeof(T));
+
+// to[k][0, 4) = from[0, 4)[k]: four rows become columns.
+template <class T>
+void interleave4(const T* from, std::int64_t ld, int depth, T* to, std::int64_t stride) {
+  int k = 0;
+#if defined(__x86_64__)
+  if constexpr (std::is_same_v<T, float>) {
+    for (; k + 4 <= depth; k += 4) {
+      const __m128 a = _mm_loadu_ps(from + k), b = _mm_loadu_ps(from + ld + k);
+      const __m128 c = _mm_loadu_ps(from + 2 * ld + k), d = _mm_loadu_ps(from + 3 * ld + k);
+      const __m128 ab = _mm_unpacklo_ps(a, b), cd = _mm_unpacklo_ps(c, d);
+      const __m128 ab2 = _mm_unpackhi_ps(a, b), cd2 = _mm_unpackhi_ps(c, d);
+      _mm_storeu_ps(to, _mm_movelh_ps(ab, cd));
+      _mm_storeu_ps(to + stride, _mm_movehl_ps(cd, ab));
+      _mm_storeu_ps(to + 2 * stride, _mm_movelh_ps(ab2, cd2));
+      _mm_storeu_ps(to + 3 * stride, _mm_movehl_ps(cd2, ab2));
+      to += 4 * stride;
+    }
+  }
+#endif
+  for (; k < depth; ++k, to += stride)
+    for (int i = 0; i < 4; ++i) to[i] = from[i * ld + k];
+}
+
+template <class T, int Count>
+void copy_lines(const T* from, std::int64_t ld, int depth, T* to, int width) {
+  for (int k = 0; k < depth; ++k, from += ld, to += width) std::memcpy(to, from, Count * sizeof(T));
+}
+
+// One panel: to[k][0, width) = `rows` rows of op(X) and zeros behind them. Lines: x(k, row), a panel's numbers lie side by
+// side; else x(row, k).
+template <class T>
+void pack_panel(bool lines, int rows, int depth, const T* x, std::int64_t ld, int width, T* to) {
+  int done = 0;
+  if (!lines) {
+    for (; done + 4 <= rows; done += 4) interleave4(x + done * ld, ld, depth, to + done, width);
+    for (; done < rows; ++done) {
+      const T* from = x + done * ld;
+      T* at = to + done;
+      for (int k = 0; k < depth; ++k, at += width) *at = from[k];
+    }
+  } else {
+    for (; done + 16 <= rows; done += 16) copy_lines<T, 16>(x + done, ld, depth, to + done, width);
+    for (; done + 4 <= rows; done += 4) copy_lines<T, 4>(x + done, ld, depth, to + done, width);
+    for (; done < rows; ++done) copy_lines<T, 1>(x + done, ld, depth, to + done, width);
+  }
+  for (; done < width; ++done) {
+    T* at = to + done;
+    for (int k = 0; k < depth; ++k, at += width) *at = T{0};
+  }
+}
+
+template <class T>
+T* aligned(T* p) {
+  const std::size_t past = reinterpret_cast<std::uintptr_t>(p) % line;
+  return past == 0 ? p : p + (line - past) / sizeof(T);
+}
+
+// Eigen's product, in blocks whose packed copies it keeps on the stack: it allocates for larger ones.
+template <class T>
+void gemm_by_eigen(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, std::int64_t lda, const T* b,
+                   std::int64_t ldb, T* c, std::int64_t ldc, bool accumulate) {
+  using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  using Stride = Eigen::OuterStride<>;
+  using Const = Eigen::Map<const Matrix, 0, Stride>;
+  constexpr int edge = 112;  // edge^2 doubles and Eigen's rounding stay below its 128 KB
+  for (int i = 0; i < m; i += edge) {
+    const int rows = std::min(edge, m - i);
+    for (int j = 0; j < n; j += edge) {
+      const int columns = std::min(edge, n - j);
+      Eigen::Map<Matrix, 0, Stride> to(c + i * ldc + j, rows, columns, Stride(ldc));
+      if (!accumulate) to.setZero();
+      for (int l = 0; l < k; l += edge) {
+        const int depth = std::min(edge, k - l);
+        const Const left(transpose_a ? a + l * lda + i : a + i * lda + l, transpose_a ? depth : rows,
+                         transpose_a ? rows : depth, Stride(lda));
+        const Const right(transpose_b ? b + j * ldb + l : b + l * ldb + j, transpose_b ? columns : depth,
+                          transpose_b ? depth : columns, Stride(ldb));
+        if (transpose_a && transpose_b)
+          to.noalias() += left.transpose() * right.transpose();
+        else if (transpose_a)
+          to.noalias() += left.transpose() * right;
+        else if (transpose_b)
+          to.noalias() += left * right.transpose();
+        else
+          to.noalias() += left * right;
       }
     }
-    to += static_cast<std::int64_t>(width) * depth;
   }
 }
 
 }  // namespace detail
 
-// The kernels in use, and a way to force them (tests run them all).
-inline const char* kernel_path() { return detail::path_names[static_cast<int>(detail::current_path())]; }
+// The kernels in use: the best this processor has, or what the environment variable STRATA_KERNELS names (avx512, avx2,
+// baseline, eigen; anything else throws std::runtime_error). set_kernel_path forces a path, for tests: false if the
+// processor lacks it.
+inline const char* kernel_path() { return detail::path_names[static_cast<int>(detail::current_path().load())]; }
 inline bool set_kernel_path(KernelPath path) {
   if (!detail::supported(path)) return false;
   detail::current_path() = path;
   return true;
 }
 
-// Numbers of scratch that gemm needs, whatever the path.
+// Numbers of scratch that gemm needs, whatever the path. Never less for a larger m, n or k.
 template <class T>
 constexpr std::int64_t gemm_scratch(int m, int n, int k) {
   const std::int64_t depth = std::min(k, detail::block_k);
   const std::int64_t rows = std::min(m, detail::block_m) + detail::most_rows;
-  const std::int64_t columns = std::min(n, detail::block_n) + detail::most_columns;
-  return depth * (rows + columns) + detail::most_rows * detail::most_columns;
+  const std::int64_t columns =
+      m <= detail::block_m ? detail::most_columns<T> : std::min(n, detail::block_n) + detail::most_columns<T>;
+  constexpr std::int64_t slack = detail::line / static_cast<int>(sizeof(T));  // parts begin at a cache line
+  return depth * (rows + columns) + detail::most_rows * detail::most_columns<T> + 3 * slack;
 }
 
 // C(m,n) = [C +] op(A)(m,k) op(B)(k,n). lda, ldb, ldc are the row strides as stored; op transposes.
 template <class T>
 void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, int lda, const T* b, int ldb, T* c, int ldc,
           bool accumulate, T* scratch) {
-  using Tile = void (*)(const T*, const T*, T*, int);
-  Tile run = detail::tile_baseline<T>;
-  int rows = 6, columns = 32 / static_cast<int>(sizeof(T));
-#if defined(__x86_64__)
-  const KernelPath path = detail::current_path();
-  if (path == KernelPath::avx512) run = detail::tile_avx512<T>, rows = 12, columns = 128 / static_cast<int>(sizeof(T));
-  if (path == KernelPath::avx2) run = detail::tile_avx2<T>, rows = 6, columns = 64 / static_cast<int>(sizeof(T));
-#endif
+  if (m <= 0 || n <= 0) return;
   if (k <= 0) {
     if (!accumulate)
       for (int i = 0; i < m; ++i) std::fill_n(c + static_cast<std::int64_t>(i) * ldc, n, T{0});
     return;
   }
-  T* small = scratch;
-  T* packed_a = small + detail::most_rows * detail::most_columns;
-  T* packed_b = packed_a + static_cast<std::int64_t>(std::min(k, detail::block_k)) *
-                               (std::min(m, detail::block_m) + detail::most_rows);
-  for (int n0 = 0; n0 < n; n0 += detail::block_n) {
-    const int nb = std::min(detail::block_n, n - n0);
-    for (int k0 = 0; k0 < k; k0 += detail::block_k) {
-      const int kb = std::min(detail::block_k, k - k0);
+  const KernelPath path = detail::current_path().load(std::memory_order_relaxed);
+  if (path == KernelPath::eigen) {
+    detail::gemm_by_eigen<T>(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, c, ldc, accumulate);
+    return;
+  }
+  const detail::Tiles<T>& tiles = detail::tiles_of<T>(path);
+  const int step = tiles.step, rows = 3 * step, columns = 2 * tiles.lanes;
+  const std::int64_t sa = lda, sb = ldb, sc = ldc;
+
+  // Depth in equal blocks. With one block of rows a panel of B serves once, so there is room for one only and no need for n
+  // in blocks.
+  const int blocks = (k + detail::block_k - 1) / detail::block_k;
+  const int step_k = (k + blocks - 1) / blocks;
+  const bool one_block = m <= detail::block_m;
+  const int step_n = one_block ? n : detail::block_n;
+  T* small = detail::aligned(scratch);
+  T* packed_a = small + detail::most_rows * detail::most_columns<T>;
+  T* packed_b =
+      detail::aligned(packed_a + static_cast<std::int64_t>(step_k) * (std::min(m, detail::block_m) + detail::most_rows));
+
+  for (int n0 = 0; n0 < n; n0 += step_n) {
+    const int nb = std::min(step_n, n - n0);
+    for (int k0 = 0; k0 < k; k0 += step_k) {
+      const int kb = std::min(step_k, k - k0);
+      const std::int64_t depth = kb;
       const bool add = accumulate || k0 > 0;
-      const T* from_b =
-          transpose_b ? b + static_cast<std::int64_t>(n0) * ldb + k0 : b + static_cast<std::int64_t>(k0) * ldb + n0;
-      detail::pack(!transpose_b, nb, kb, from_b, ldb, columns, packed_b);
       for (int m0 = 0; m0 < m; m0 += detail::block_m) {
         const int mb = std::min(detail::block_m, m - m0);
-        const T* from_a =
-            transpose_a ? a + static_cast<std::int64_t>(k0) * lda + m0 : a + static_cast<std::int64_t>(m0) * lda + k0;
-        detail::pack(transpose_a, mb, kb, from_a, lda, rows, packed_a);
+        for (int i = 0; i < mb; i += rows) {
+          const int height = std::min(rows, mb - i);
+          const T* from = transpose_a ? a + k0 * sa + m0 + i : a + (m0 + i) * sa + k0;
+          detail::pack_panel(transpose_a, height, kb, from, sa, (height + step - 1) / step * step, packed_a + i * depth);
+        }
         for (int j = 0; j < nb; j += columns) {
           const int width = std::min(columns, nb - j);
+          const int vectors = width > tiles.lanes ? 2 : 1;
+          const T* from = transpose_b ? b + (n0 + j) * sb + k0 : b + k0 * sb + n0 + j;
+          T* panel = packed_b + (one_block ? 0 : j * depth);
+          bool fresh = m0 == 0;
+          if (fresh && (transpose_b || width < columns)) {
+            detail::pack_panel(!transpose_b, width, kb, from, sb, vectors * tiles.lanes, panel);
+            fresh = false;
+          }
           for (int i = 0; i < mb; i += rows) {
             const int height = std::min(rows, mb - i);
-            run(packed_a + static_cast<std::int64_t>(i) * kb, packed_b + static_cast<std::int64_t>(j) * kb, small, kb);
-            for (int r = 0; r < height; ++r) {
-              T* to = c + static_cast<std::int64_t>(m0 + i + r) * ldc + n0 + j;
-              const T* from = small + r * columns;
+            const int size = (height + step - 1) / step;
+            T* to = c + (m0 + i) * sc + n0 + j;
+            const bool whole = height == size * step && width == vectors * tiles.lanes;
+            const detail::Tile<T> run = fresh ? tiles.fresh[size - 1] : tiles.packed[size - 1][vectors - 1];
+            run(packed_a + i * depth, fresh ? from : panel, sb, panel, whole ? to : small, whole ? sc : columns, kb,
+                whole && add);
+            fresh = false;
+            if (whole) continue;
+            for (int r = 0; r < height; ++r, to += sc) {
+              const T* sums = small + r * columns;
               if (add)
-                for (int l = 0; l < width; ++l) to[l] += from[l];
+                for (int l = 0; l < width; ++l) to[l] += sums[l];
               else
-                for (int l = 0; l < width; ++l) to[l] = from[l];
+                for (int l = 0; l < width; ++l) to[l] = sums[l];
             }
           }
         }
@@ -212,3 +367,9 @@ void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, i
 }
 
 }  // namespace strata::eigen
+
+#undef STRATA_WIDE
+#undef STRATA_UNROLL
+#if defined(__CUDACC__)
+#pragma nv_diagnostic pop
+#endif
