@@ -2,27 +2,10 @@
 // strata: a neural network is a type. This is the table of contents.
 #pragma once
 
-// The compile-time engine. Errors first: the fewer levels between them and you, the shorter they are.
+// Networks as types. Errors first: the fewer levels between them and you, the shorter they are.
 #include <strata/core/errors.hpp>
 
-#include <strata/core/sequential.hpp>
-
-#include <strata/core/diagnose.hpp>
-#include <strata/core/summary.hpp>
-
-// Layers
-#include <strata/layers/activations.hpp>
-#include <strata/layers/combine.hpp>
-#include <strata/layers/conv.hpp>
-#include <strata/layers/dense.hpp>
-#include <strata/layers/dropout.hpp>
-#include <strata/layers/expect.hpp>
-#include <strata/layers/input.hpp>
-#include <strata/layers/normalization.hpp>
-#include <strata/layers/pool.hpp>
-
-// Losses
-#include <strata/losses/losses.hpp>
+#include <strata/network.hpp>
 
 // Models, training and data
 #include <strata/data/cifar.hpp>

@@ -2,6 +2,7 @@
 // Options of layers: Conv<5, 96, Stride<2>, Valid>. Each is a type that writes itself into Settings, in any order.
 #pragma once
 #include <concepts>
+#include <initializer_list>
 
 #include <strata/core/step.hpp>
 

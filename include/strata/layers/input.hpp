@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
+#include <initializer_list>
+
 #include <strata/core/nodes.hpp>
 #include <strata/core/options.hpp>
 

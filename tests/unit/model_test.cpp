@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSL-1.0
+// Whole models: gradients of every layer against finite differences in double, the same bits for any number of threads, no
+// allocation in a step, the plan against what is really allocated.
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <new>
+#include <vector>
+
+#include <strata/strata.hpp>
+
+namespace {
+std::atomic<long> allocations{0};
+std::atomic<long> aligned_bytes{0};
+}  // namespace
+
+[[gnu::noinline]] void* operator new(std::size_t n) {
+  ++allocations;
+  if (void* p = std::malloc(n)) return p;
+  throw std::bad_alloc();
+}
+[[gnu::noinline]] void* operator new(std::size_t n, std::align_val_t a) {
+  ++allocations;
+  aligned_bytes += static_cast<long>(n);
+  const auto to = static_cast<std::size_t>(a);
+  if (void* p = std::aligned_alloc(to, (n + to - 1) / to * to)) return p;
+  throw std::bad_alloc();
+}
+[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+
+using namespace strata;
+
+namespace {
+
+// Smooth where it can be: distinct values keep max pools and ReLUs away from their kinks.
+template <class T>
+std::vector<T> numbers(std::size_t n, std::uint64_t seed) {
+  std::vector<T> v(n);
+  const Random random(seed, Purpose::user);
+  for (std::size_t i = 0; i < n; ++i) v[i] = static_cast<T>(2 * random.uniform(i) - 1);
+  return v;
+}
+
+// Largest difference between backward and central differences, relative to the largest gradient.
+template <class Net, class Loss>
+double gradient_error(int batch) {
+  Model<Net, CpuOf<double>> model{{.batch = batch, .threads = 2, .seed = 3, .biases = Uniform{0.3}}};
+  const auto images = numbers<double>(static_cast<std::size_t>(batch * Net::input.size()), 5);
+  const int classes = static_cast<int>(Net::output.size());
+  std::vector<int> labels;
+  for (int i = 0; i < batch; ++i) labels.push_back(i % classes);
+  std::vector<double> losses(static_cast<std::size_t>(batch));
+  const auto loss_at = [&](double* gradient) {
+    const auto y = model.forward(images, true, 9);
+    detail::run_loss(Loss{}, batch, classes, y.data(), labels.data(), losses.data(), gradient, model.pool());
+    double sum = 0;
+    for (const double l : losses) sum += l;
+    return sum / batch;
+  };
+  loss_at(model.output_gradient());
+  for (double& g : model.gradients()) g = std::nan("");  // nothing may be left unwritten
+  model.backward();
+  const std::vector<double> gradients(model.gradients().begin(), model.gradients().end());
+  double worst = 0, largest = 1e-6;
+  for (const double g : gradients) largest = std::max(largest, std::abs(g));
+  const std::size_t stride = std::max<std::size_t>(1, gradients.size() / 150);
+  for (std::size_t i = 0; i < gradients.size(); i += stride) {
+    const double h = 1e-6, before = model.parameters()[i];
+    model.parameters()[i] = before + h;
+    const double up = loss_at(nullptr);
+    model.parameters()[i] = before - h;
+    const double down = loss_at(nullptr);
+    model.parameters()[i] = before;
+    const double difference = std::abs((up - down) / (2 * h) - gradients[i]);
+    worst = std::isnan(difference) ? 1e9 : std::max(worst, difference);
+  }
+  return worst / largest;
+}
+
+using Plain = Sequential<Input<7, 6, 3>, Conv<3, 4>, Tanh, Conv<Size<2, 3>, 6, Stride<2>, Pad<1, 0, 2, 1>>, Sigmoid,
+                         Flatten, Dense<5>>;
+using Pools = Sequential<Input<9, 9, 2>, Conv<3, 4, Groups<2>, Dilation<2>>, ReLU, MaxPool<3, 2>, AvgPool<2, 1, Same>,
+                         Flatten, Dense<4, NoBias>, LeakyReLU, Dropout<0.25>, Dense<3>>;
+using Norms =
+    Sequential<Input<5, 5, 3>, Conv<3, 8, NoBias>, BatchNorm, ReLU, LRN<3, 1.0, 0.1, 0.5>, GlobalAvgPool, Dense<4>>;
+using Branches =
+    Sequential<Input<6, 6, 4>, Residual<Conv<3, 4>, Tanh, Conv<3, 4>>,
+               Residual<Conv<3, 6, Stride<2>>, Shortcut<Conv<1, 6, Stride<2>>>>,
+               Concat<Conv<1, 2>, Sequential<Conv<1, 3>, Sigmoid, Conv<3, 4>>, Sequential<>>, Tanh, Flatten, Dense<3>>;
+using Nested =
+    Sequential<Input<4, 4, 2>, Residual<Concat<Conv<1, 1>, Residual<Conv<3, 2>>>, Tanh, Conv<1, 2>>, Flatten, Dense<3>>;
+template <class Last>
+using Ends = Sequential<Input<2, 2, 2>, Flatten, Dense<6>, Tanh, Dense<4>, Last>;
+
+}  // namespace
+
+TEST_CASE("backward agrees with finite differences") {
+  CHECK(gradient_error<Plain, SoftmaxCrossEntropy>(3) < 1e-6);
+  CHECK(gradient_error<Pools, SoftmaxCrossEntropy>(2) < 1e-6);
+  CHECK(gradient_error<Norms, SoftmaxCrossEntropy>(4) < 1e-6);
+  CHECK(gradient_error<Branches, SoftmaxCrossEntropy>(2) < 1e-6);
+  CHECK(gradient_error<Nested, SoftmaxCrossEntropy>(2) < 1e-6);
+  CHECK(gradient_error<Plain, SigmoidCrossEntropy>(3) < 1e-6);
+  CHECK(gradient_error<Plain, MeanSquaredError>(1) < 1e-6);
+  CHECK(gradient_error<Ends<Softmax>, CrossEntropy>(4) < 1e-6);
+  CHECK(gradient_error<Ends<LogSoftmax>, NegativeLogLikelihood>(4) < 1e-6);
+  CHECK(gradient_error<Ends<Softmax>, Unchecked<SoftmaxCrossEntropy>>(4) < 1e-6);
+}
+
+namespace {
+using Small = Sequential<Input<12, 12, 3>, Conv<5, 16>, ReLU, MaxPool<3, 2>, BatchNorm, Conv<3, 32>, ReLU, Flatten,
+                         Dense<300>, ReLU, Dropout<0.5>, Dense<10>>;
+
+template <class Optimizer_>
+std::vector<float> trained(int threads, int steps, Optimizer_ optimizer) {
+  Model<Small> model{{.batch = 20, .threads = threads, .seed = 7}};
+  Trainer trainer(model, SoftmaxCrossEntropy{}, optimizer);
+  std::vector<int> labels;
+  for (int i = 0; i < 20; ++i) labels.push_back(i % 10);
+  const auto images = numbers<float>(20 * 12 * 12 * 3, 1);
+  for (int i = 0; i < steps; ++i) trainer.step(images, labels);
+  return {model.parameters().begin(), model.parameters().end()};
+}
+}  // namespace
+
+TEST_CASE("the same seed gives the same bits with 1, 2 and 4 threads") {
+  const auto one = trained(1, 4, SGD{.rate = 0.05, .momentum = 0.9});
+  CHECK(one == trained(2, 4, SGD{.rate = 0.05, .momentum = 0.9}));
+  CHECK(one == trained(4, 4, SGD{.rate = 0.05, .momentum = 0.9}));
+  CHECK(one != trained(1, 4, SGD{.rate = 0.04, .momentum = 0.9}));
+}
+
+TEST_CASE("a training step and a prediction allocate nothing after the first") {
+  Model<Small> model{{.batch = 20, .threads = 2, .seed = 7}};
+  Trainer trainer(model, SoftmaxCrossEntropy{}, Adam{.rate = 0.001});
+  const auto images = numbers<float>(20 * 12 * 12 * 3, 1);
+  const std::vector<int> labels(20, 3);
+  trainer.step(images, labels);
+  const long before = allocations;
+  for (int i = 0; i < 5; ++i) trainer.step(images, labels);
+  model.predict(images);
+  CHECK(allocations == before);
+}
+
+TEST_CASE("the plan is what is allocated, and an upper bound holds") {
+  const long before = aligned_bytes;
+  Model<Small> model{{.batch = 20, .threads = 2}};
+  CHECK(aligned_bytes - before == Model<Small>::plan(20, 2).total());
+  const long between = aligned_bytes;
+  Model<Small, Cpu, Inference> reader{{.batch = 20, .threads = 2}};
+  constexpr MemoryPlan plan = Model<Small, Cpu, Inference>::plan(20, 2);
+  CHECK(aligned_bytes - between == plan.total());
+  CHECK(plan.gradients == 0);
+  CHECK(plan.activation_gradients == 0);
+  constexpr MemoryPlan full = Model<Small>::plan(20, 2, 1);
+  static_assert(full.weights + full.state + full.gradients + full.optimizer + full.activations +
+                    full.activation_gradients <=
+                Small::training_bytes(20) + 64 * 64);
+}
+
+TEST_CASE("training and inference models predict the same") {
+  Model<Small> model{{.batch = 4, .threads = 1, .seed = 2}};
+  Model<Small, Cpu, Inference> reader{{.batch = 4, .threads = 1, .seed = 2}};
+  const auto images = numbers<float>(4 * 12 * 12 * 3, 1);
+  const auto a = model.predict(images), b = reader.predict(images);
+  CHECK(std::vector<float>(a.begin(), a.end()) == std::vector<float>(b.begin(), b.end()));
+}
+
+TEST_CASE("a network learns, and smaller last batches work") {
+  std::vector<float> images = numbers<float>(50 * 12 * 12 * 3, 4);
+  std::vector<int> labels;
+  for (int i = 0; i < 50; ++i) {
+    labels.push_back(i % 10);
+    images[static_cast<std::size_t>(i) * 432 + static_cast<std::size_t>(i % 10)] += 6.f;
+  }
+  const ArrayDataset<Shape{12, 12, 3}, 10> data(images, labels);
+  Model<Small> model{{.batch = 16, .threads = 2, .seed = 1}};
+  const auto history =
+      train(model, data, SoftmaxCrossEntropy{}, SGD{.rate = 0.02, .momentum = 0.9}, {.epochs = 30, .verbose = false});
+  CHECK(history.front().loss > 2);
+  CHECK(history.back().loss < 0.5);
+  const Evaluation e = evaluate(model, data);
+  std::int64_t counted = 0;
+  for (int t = 0; t < 10; ++t)
+    for (int p = 0; p < 10; ++p) counted += e.confusion.at(t, p);
+  CHECK(counted == 50);
+}
+
+TEST_CASE("wrong calls are refused") {
+  CHECK_THROWS_AS((Model<Small>{{.batch = 0}}), std::invalid_argument);
+  Model<Small> model{{.batch = 2, .threads = 1}};
+  const std::vector<float> images(3 * 432);
+  CHECK_THROWS_AS(model.predict(images), std::invalid_argument);
+  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{});
+  const std::vector<int> labels{0, 10};
+  CHECK_THROWS_AS(trainer.step({images.data(), 864}, labels), std::invalid_argument);
+  CHECK_THROWS_AS(Trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = -1.0}), std::invalid_argument);
+}
