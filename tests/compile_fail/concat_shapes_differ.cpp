@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // One branch halves the map, the other does not.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: Concat needs the same height and width in every branch

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // 96 channels in 5 groups.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: must divide the input channels and the filters

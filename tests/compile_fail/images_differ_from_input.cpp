@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The network of ImageNet meets the images of CIFAR.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: the data set's images are not the network's input

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // A second convolution that believes in 3 input channels, where the pool before it hands over 96.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: In<\.\.\.> declares other input channels than arrive

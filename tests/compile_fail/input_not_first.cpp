@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Input in the middle.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: Input stands after another layer

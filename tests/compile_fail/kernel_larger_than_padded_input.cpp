@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // One pool too many: 2x2 is left, and the window wants 3x3.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: the kernel or window is larger than its padded input

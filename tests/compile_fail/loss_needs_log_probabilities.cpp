@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // NegativeLogLikelihood only picks a number: it takes logarithms, and gets logits.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: the loss takes log-probabilities

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Softmax twice: the layer, and the one inside the loss.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: the loss takes logits

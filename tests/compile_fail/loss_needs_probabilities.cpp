@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // CrossEntropy takes the logarithm of what it gets, and a logit may be negative.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: the loss takes probabilities

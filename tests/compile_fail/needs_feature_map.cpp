@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The convolution stands after Flatten.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: this layer needs a map and gets a flat vector

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // A map goes straight into Dense.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: this layer needs a flat input and gets a map

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // A padding of -1.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: the padding is negative

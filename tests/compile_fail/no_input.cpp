@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // A block is asked what only a network knows.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: the network has no Input

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // An optimizer strayed into the network.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 struct Sgd {};

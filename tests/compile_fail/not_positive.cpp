@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // A stride of 0.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: a size of this layer is zero or negative

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // A dense layer has no stride.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: this layer does not take one of its options

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Two paddings.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: two options of this layer set the same thing

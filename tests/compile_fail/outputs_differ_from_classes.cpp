@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Ten outputs for a hundred classes.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: the network's outputs are not the data set's classes

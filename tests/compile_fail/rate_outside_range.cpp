@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // A rate in percent.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: a dropout rate lies in \[0, 1\)

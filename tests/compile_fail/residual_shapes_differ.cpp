@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The branch halves the map and doubles the channels; the input is added as it is.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: Residual adds two different shapes

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The first pool is Same where Valid was meant. Everything after it has the right shape again: only a check between sees
 // it.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: the shape here is not the one expected

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // A dense layer on a map that nothing has shrunk.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: has 2\^31 numbers or more

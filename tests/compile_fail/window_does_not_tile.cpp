@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // AlexNet's first convolution on 224 pixels, the most copied slip in the literature: the paper says 224, and only 227 works
 // out.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 using namespace strata;
 
 // expect-error: Exact, but the windows read only some

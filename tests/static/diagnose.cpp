@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Every fault as a value: which, where, with which numbers; and that the network goes on as it was plainly meant.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 
 namespace {
 using namespace strata;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Shapes and counts of networks whose numbers are known from elsewhere.
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 
 namespace {
 using namespace strata;

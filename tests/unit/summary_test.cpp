@@ -3,8 +3,7 @@
 
 #include <string_view>
 
-#include <strata/core/summary.hpp>
-#include <strata/strata.hpp>
+#include <strata/network.hpp>
 
 namespace {
 using namespace strata;

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSL-1.0
+// Networks against what Keras printed of them, in both of its layouts.
+#include <strata/network.hpp>
+
+namespace {
+using namespace strata;
+
+template <int Classes, int Same_ = 0, int Second = 256>
+using AlexNet =
+    Sequential<Input<32, 32, 3>, Conv<5, 96>, ReLU,
+               std::conditional_t<(Same_ & 1) != 0, MaxPool<3, 2, Same>, MaxPool<3, 2>>, Conv<5, Second, Stride<2>>, ReLU,
+               std::conditional_t<(Same_ & 2) != 0, MaxPool<3, 2, Same>, MaxPool<3, 2>>, Conv<3, 384>, ReLU, Conv<3, 384>,
+               ReLU, Conv<3, 256>, ReLU, std::conditional_t<(Same_ & 4) != 0, MaxPool<3, 2, Same>, MaxPool<3, 2>>,
+               Flatten,  //
+               Dense<4096>, ReLU, Dropout<0.5>, Dense<4096>, ReLU, Dropout<0.5>, Dense<Classes>>;
+
+// The summary this library began with: Keras 2, July 2021.
+constexpr FixedString notes = R"(
+Model: "sequential"
+_________________________________________________________________
+Layer (type)                 Output Shape              Param #   
+=================================================================
+conv2d (Conv2D)              (None, 32, 32, 96)        7296      
+max_pooling2d (MaxPooling2D) (None, 15, 15, 96)        0         
+conv2d_1 (Conv2D)            (None, 8, 8, 256)         614656    
+max_pooling2d_1 (MaxPooling2 (None, 3, 3, 256)         0         
+conv2d_2 (Conv2D)            (None, 3, 3, 384)         885120    
+conv2d_3 (Conv2D)            (None, 3, 3, 384)         1327488   
+conv2d_4 (Conv2D)            (None, 3, 3, 256)         884992    
+max_pooling2d_2 (MaxPooling2 (None, 1, 1, 256)         0         
+flatten (Flatten)            (None, 256)               0         
+dense (Dense)                (None, 4096)              1052672   
+dropout (Dropout)            (None, 4096)              0         
+dense_1 (Dense)              (None, 4096)              16781312  
+dropout_1 (Dropout)          (None, 4096)              0         
+dense_2 (Dense)              (None, 100)               409700    
+=================================================================
+)";
+static_assert(keras_summary<AlexNet<100>, notes>);
+
+// As values: which row differs, for all eight ways to pad the three pools. One of them is right.
+template <class Net, FixedString Text>
+constexpr detail::KerasDifference difference = detail::keras_check<Net, Text>::difference;
+template <int Same_>
+constexpr bool told_at(int row, Shape expected, Shape got) {
+  constexpr auto d = difference<AlexNet<100, Same_>, notes>;
+  return d.fault == detail::KerasFault::row && d.row == row && d.expected_shape == expected && d.got_shape == got;
+}
+static_assert(difference<AlexNet<100, 0>, notes>.fault == detail::KerasFault::none);
+static_assert(told_at<1>(2, Shape{15, 15, 96}, Shape{16, 16, 96}));
+static_assert(told_at<2>(4, Shape{3, 3, 256}, Shape{4, 4, 256}));
+static_assert(told_at<3>(2, Shape{15, 15, 96}, Shape{16, 16, 96}));
+static_assert(told_at<4>(8, Shape{1, 1, 256}, Shape{2, 2, 256}));
+static_assert(told_at<5>(2, Shape{15, 15, 96}, Shape{16, 16, 96}));
+static_assert(told_at<6>(4, Shape{3, 3, 256}, Shape{4, 4, 256}));
+static_assert(told_at<7>(2, Shape{15, 15, 96}, Shape{16, 16, 96}));
+// Ten classes: the last row, in shape and in parameters.
+static_assert(difference<AlexNet<10>, notes>.row == 14);
+static_assert(difference<AlexNet<10>, notes>.expected == 409'700 && difference<AlexNet<10>, notes>.got == 40'970);
+// Same shapes, other parameters: the 32 silent groups of the notes.
+using Grouped = Sequential<Input<8, 8, 96>, Conv<5, 256, Groups<32>>>;
+constexpr auto grouped = difference<Grouped, "conv2d_1 (Conv2D)            (None, 8, 8, 256)         614656">;
+static_assert(grouped.fault == detail::KerasFault::row && grouped.expected == 614'656 && grouped.got == 19'456);
+static_assert(grouped.expected_shape == grouped.got_shape && grouped.row == 1 && grouped.node == 1);
+
+// --- Keras 2 with rules between the rows, totals, and names that wrap ---------------------------------------------------
+using Small = Sequential<Input<8, 8, 3>, Conv<3, 16, NoBias>, BatchNorm, ReLU, MaxPool<2>, Expect<4, 4, 16>, Flatten,
+                         Dropout<0.5>, Dense<10>>;
+static_assert(keras_summary<Small, R"(Model: "sequential_1"
+_________________________________________________________________
+ Layer (type)                Output Shape              Param #   
+=================================================================
+ conv2d_5 (Conv2D)           (None, 8, 8, 16)          432       
+_________________________________________________________________
+ batch_normalization (BatchN  (None, 8, 8, 16)         64        
+ ormalization)                                                   
+_________________________________________________________________
+ max_pooling2d_3 (MaxPooling  (None, 4, 4, 16)         0         
+ 2D)                                                             
+_________________________________________________________________
+ flatten_1 (Flatten)         (None, 256)               0         
+_________________________________________________________________
+ dropout_2 (Dropout)         (None, 256)               0         
+_________________________________________________________________
+ dense_3 (Dense)             (None, 10)                2570      
+=================================================================
+Total params: 3,066
+Trainable params: 3,034
+Non-trainable params: 32
+_________________________________________________________________
+)">);
+// A functional model: an input row with its brackets, activations as rows, a batch of fixed size, another column.
+static_assert(keras_summary<Small, R"(
+input_1 (InputLayer)         [(64, 8, 8, 3)]           0         []
+conv2d (Conv2D)              (64, 8, 8, 16)            432       ['input_1[0][0]']
+batch_normalization (BatchNo (64, 8, 8, 16)            64        ['conv2d[0][0]']
+activation (Activation)      (64, 8, 8, 16)            0         ['batch_normalization[0][0]']
+max_pooling2d (MaxPooling2D) (64, 4, 4, 16)            0         ['activation[0][0]']
+flatten (Flatten)            (64, 256)                 0         ['max_pooling2d[0][0]']
+dropout (Dropout)            (64, 256)                 0         ['flatten[0][0]']
+dense (Dense)                (64, 10)                  2570      ['dropout[0][0]']
+softmax (Softmax)            (64, 10)                  0         ['dense[0][0]']
+)">);
+
+// --- Keras 3: boxes, thousands separators, types on a line of their own -------------------------------------------------
+static_assert(keras_summary<Small, R"(Model: "sequential"
+┏━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━┓
+┃ Layer (type)                    ┃ Output Shape           ┃       Param # ┃
+┡━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━┩
+│ conv2d (Conv2D)                 │ (None, 8, 8, 16)       │           432 │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ batch_normalization             │ (None, 8, 8, 16)       │            64 │
+│ (BatchNormalization)            │                        │               │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ re_lu (ReLU)                    │ (None, 8, 8, 16)       │             0 │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ max_pooling2d (MaxPooling2D)    │ (None, 4, 4, 16)       │             0 │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ flatten (Flatten)               │ (None, 256)            │             0 │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ dropout (Dropout)               │ (None, 256)            │             0 │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ dense (Dense)                   │ (None, 10)             │         2,570 │
+└─────────────────────────────────┴────────────────────────┴───────────────┘
+ Total params: 3,066 (11.98 KB)
+ Trainable params: 3,034 (11.85 KB)
+ Non-trainable params: 32 (128.00 B)
+)">);
+static_assert(keras_summary<Sequential<Input<32, 32, 96>, Conv<5, 256, Stride<4>>>,
+                            "│ conv2d_1 (Conv2D)               │ (None, 8, 8, 256)      │       614,656 │">);
+
+// --- What else can be wrong ---------------------------------------------------------------------------------------------
+using Two = Sequential<Input<8, 8, 3>, Flatten, ReLU, Dense<10>>;
+template <FixedString Text>
+constexpr detail::KerasFault fault = difference<Two, Text>.fault;
+static_assert(fault<"flatten (Flatten) (None, 192) 0\ndense (Dense) (None, 10) 1930"> == detail::KerasFault::none);
+// The text ends early; or goes on.
+static_assert(fault<"flatten (Flatten) (None, 192) 0"> == detail::KerasFault::rows);
+static_assert(difference<Two, "flatten (Flatten) (None, 192) 0">.expected == 1);
+static_assert(difference<Two, "flatten (Flatten) (None, 192) 0">.got == 2);
+static_assert(fault<"f (Flatten) (None, 192) 0\nd (Dense) (None, 10) 1930\nd (Dropout) (None, 10) 0"> ==
+              detail::KerasFault::rows);
+// An activation in the middle that the network does not have; a softmax at the end, which its loss has.
+static_assert(difference<Two, "a (Activation) (None, 8, 8, 3) 0\nf (Flatten) (None, 192) 0">.row == 1);
+static_assert(fault<"f (Flatten) (None, 192) 0\nd (Dense) (None, 10) 1930\na (Activation) (None, 10) 0"> ==
+              detail::KerasFault::none);
+// A vector is not a map of one row.
+static_assert(fault<"f (Flatten) (None, 1, 1, 192) 0\nd (Dense) (None, 10) 1930"> == detail::KerasFault::row);
+// Nothing there; a model that was not built; one without sizes; one that is no image; no parameters.
+static_assert(fault<""> == detail::KerasFault::unreadable);
+static_assert(fault<"│ flatten (Flatten)  │ ?  │  0 (unbuilt) │"> == detail::KerasFault::unreadable);
+static_assert(fault<"flatten (Flatten) multiple 0"> == detail::KerasFault::unreadable);
+static_assert(fault<"conv (Conv2D) (None, None, None, 16) 432"> == detail::KerasFault::unreadable);
+static_assert(fault<"lstm (LSTM) (None, 10, 20) 432"> == detail::KerasFault::unreadable);
+static_assert(fault<"conv3d (Conv3D) (None, 4, 4, 4, 16) 432"> == detail::KerasFault::unreadable);
+static_assert(fault<"flatten (Flatten) (None, 192)"> == detail::KerasFault::unreadable);
+static_assert(fault<"flatten (Flatten) (None, 192"> == detail::KerasFault::unreadable);
+static_assert(fault<"flatten (Flatten) (None, 99999999999999999999999) 0"> == detail::KerasFault::unreadable);
+
+}  // namespace
