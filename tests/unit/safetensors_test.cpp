@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include <strata/core/random.hpp>
+#include <strata/io/safetensors.hpp>
+
+namespace {
+using namespace strata;
+namespace fs = std::filesystem;
+
+// A directory of this test's own, removed at its end.
+struct Scratch {
+  fs::path path;
+  Scratch() {
+    std::string name = (fs::temp_directory_path() / "strata-test-XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path = name;
+  }
+  ~Scratch() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+  [[nodiscard]] std::size_t files() const {
+    return static_cast<std::size_t>(std::distance(fs::directory_iterator(path), fs::directory_iterator()));
+  }
+};
+
+std::string bytes_of(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+void put(const fs::path& path, std::string_view bytes) {
+  std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+}
+// A file of this header, unpadded, and so many bytes of data.
+std::string file_of(std::string_view header, std::size_t data) {
+  std::string out(8, '\0');
+  const std::uint64_t length = header.size();
+  std::memcpy(out.data(), &length, 8);
+  return out.append(header).append(data, '\0');
+}
+std::string error_of(const fs::path& path) {
+  try {
+    SafetensorsFile file(path);
+  } catch (const FileError& e) {
+    CHECK(e.path() == path);
+    const std::string what = e.what();
+    REQUIRE(what.starts_with(path.string() + ": "));
+    return what.substr(path.string().size() + 2);
+  }
+  return {};
+}
+bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+const std::array<float, 6> kernel{1, -2, 3.5F, 0, 1e-30F, 6};
+const std::array<float, 1> number{7};
+const std::vector<Tensor> three{{"conv2d/kernel", {2, 3}, kernel}, {"empty", {0, 5}, {}}, {"scalar", {}, number}};
+
+TEST_CASE("safetensors come back as they went") {
+  const Scratch scratch;
+  const fs::path path = scratch.path / "a.safetensors";
+  save_safetensors(path, three, {{"z", "last"}, {"a \"\\\n\x01", "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"}});
+  SafetensorsFile file(path);
+  REQUIRE(file.tensors().size() == 3);
+  CHECK(file.metadata() ==
+        std::map<std::string, std::string>{{"a \"\\\n\x01", "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"}, {"z", "last"}});
+  const SafetensorsEntry* k = file.find("conv2d/kernel");
+  REQUIRE(k != nullptr);
+  CHECK(k->shape == std::vector<std::int64_t>{2, 3});
+  CHECK(k->dtype == "F32");
+  CHECK(file.read("conv2d/kernel") == std::vector<float>(kernel.begin(), kernel.end()));
+  CHECK(file.read<double>("conv2d/kernel")[4] == static_cast<double>(1e-30F));
+  CHECK(file.read("empty").empty());
+  CHECK(file.read("scalar") == std::vector<float>{7});
+  CHECK(file.find("conv2d") == nullptr);
+  std::array<float, 5> small{};
+  CHECK_THROWS_WITH_AS(file.read("conv2d/kernel", std::span<float>(small)),
+                       doctest::Contains("tensor conv2d/kernel has 6 numbers; expected 5"), FileError);
+  CHECK_THROWS_WITH_AS((void)file.read("conv2d"), doctest::Contains("no tensor conv2d"), FileError);
+  CHECK(scratch.files() == 1);
+}
+
+TEST_CASE("safetensors are these bytes") {
+  const Scratch scratch;
+  const fs::path path = scratch.path / "a";
+  const std::array<float, 2> two{1, 2};
+  save_safetensors(path, std::vector<Tensor>{{"w", {2}, two}}, {{"b", "2"}, {"a", "1"}});
+  std::string header = R"({"__metadata__":{"a":"1","b":"2"},"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
+  header.append((8 - header.size() % 8) % 8, ' ');
+  std::string expected = file_of(header, 0);
+  expected += std::string("\0\0\x80\x3F\0\0\0\x40", 8);
+  CHECK(bytes_of(path) == expected);
+  CHECK(bytes_of(path).size() % 8 == 0);
+  save_safetensors(path, {}, {});
+  CHECK(bytes_of(path) == file_of("{}      ", 0));
+  CHECK(SafetensorsFile(path).tensors().empty());
+}
+
+TEST_CASE("what cannot be saved leaves the old file") {
+  const Scratch scratch;
+  const fs::path path = scratch.path / "a";
+  put(path, "old");
+  const auto save = [&](std::vector<Tensor> t, std::map<std::string, std::string> m = {}) { save_safetensors(path, t, m); };
+  CHECK_THROWS_AS(save({{"w", {7}, kernel}}), std::invalid_argument);
+  CHECK_THROWS_AS(save({{"w", {-2, -3}, kernel}}), std::invalid_argument);
+  CHECK_THROWS_AS(save({{"w", {0, -3}, {}}}), std::invalid_argument);
+  CHECK_THROWS_AS(save({{"w", {std::int64_t{1} << 62, 4}, {}}}), std::invalid_argument);
+  CHECK_THROWS_AS(save({{"w", {6}, kernel}, {"w", {6}, kernel}}), std::invalid_argument);
+  CHECK_THROWS_AS(save({{"__metadata__", {6}, kernel}}), std::invalid_argument);
+  CHECK_THROWS_AS(save({{"w\xFF", {6}, kernel}}), std::invalid_argument);
+  CHECK_THROWS_AS(save({}, {{"a", "\xED\xA0\x80"}}), std::invalid_argument);
+  CHECK(bytes_of(path) == "old");
+  CHECK(scratch.files() == 1);
+}
+
+TEST_CASE("a file is written whole or not at all") {
+  const Scratch scratch;
+  const fs::path path = scratch.path / "a";
+  const std::string_view text = "new";
+  write_file_atomically(path, std::as_bytes(std::span(text)));
+  CHECK(bytes_of(path) == "new");
+  CHECK_THROWS_WITH(write_file_atomically(path,
+                                          [&](AtomicFileWriter& w) {
+                                            w.write(std::as_bytes(std::span(text)));
+                                            throw std::runtime_error("stop");
+                                          }),
+                    "stop");
+  CHECK(bytes_of(path) == "new");
+  CHECK(scratch.files() == 1);
+  const fs::path directory = scratch.path / "d";
+  fs::create_directories(directory / "inside");
+  CHECK_THROWS_WITH_AS(write_file_atomically(directory, {}), doctest::Contains(directory.c_str()), std::system_error);
+  const fs::path nowhere = scratch.path / "none" / "a";
+  CHECK_THROWS_WITH_AS(write_file_atomically(nowhere, {}), doctest::Contains(nowhere.c_str()), std::system_error);
+  CHECK_THROWS_AS(write_file_atomically("", {}), FileError);
+  CHECK(scratch.files() == 2);
+}
+
+TEST_CASE("a header that is wrong is refused, with the reason") {
+  const Scratch scratch;
+  const fs::path path = scratch.path / "a";
+  const auto refused = [&](std::string_view header, std::size_t data, std::string_view reason) {
+    CAPTURE(header);
+    put(path, file_of(header, data));
+    const std::string error = error_of(path);
+    CHECK_MESSAGE(contains(error, reason), error);
+  };
+  const auto taken = [&](std::string_view header, std::size_t data) {
+    CAPTURE(header);
+    put(path, file_of(header, data));
+    CHECK(error_of(path) == "");
+  };
+  taken(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8);
+  taken("{ \"a\" : {\"shape\":[],\n\"data_offsets\":[0, 8],\t\"dtype\":\"F64\" } }\r  ", 8);
+  taken(R"({"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+        8);
+  taken(R"({"\u00e9\ud83d\ude00\/":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"__metadata__":{}})", 0);
+  CHECK(SafetensorsFile(path).find("\xC3\xA9\xF0\x9F\x98\x80/") != nullptr);
+
+  refused("", 0, "begin with '{'");
+  refused(" {}", 0, "begin with '{'");
+  refused("{", 0, "expected a string");
+  refused("{}x", 0, "nothing but spaces");
+  refused("{},", 0, "nothing but spaces");
+  refused(R"({"a":1})", 0, "to begin an object");
+  refused(R"({"a":{},})", 0, "lacks one of");
+  refused(R"({"__metadata__":{"a":1}})", 0, "expected a string");
+  refused(R"({"__metadata__":{"a":"1","a":"2"}})", 0, "occurs twice");
+  refused(R"({"__metadata__":{},"__metadata__":{}})", 0, "a second __metadata__");
+  refused(R"({"__metadata__":{"a":"1",}})", 0, "expected a string: a key");
+  refused(R"({"a":{"dtype":"F32","shape":[[1]],"data_offsets":[0,4]}})", 4, "whole number");
+  refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"more":{}}})", 4, "the key more");
+  refused(R"({"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 4, "each once");
+  refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0]}})", 4, "expected 2");
+  refused(R"({"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}})", 8, "tensor a has dtype I64; expected F32 or F64");
+  refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", 4, "ends before it begins");
+  refused(R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", 8, "has 8 bytes; expected 12");
+  refused(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,8]}})", 8, "whole number");
+  refused(R"({"a":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}})", 4, "or ',' after a number");
+  refused(R"({"a":{"dtype":"F32","shape":[01],"data_offsets":[0,4]}})", 4, "leading zeros");
+  refused(R"({"a":{"dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,4]}})", 4, "beyond 2^63 - 1");
+  refused(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}})", 0, "more than 2^63 bytes");
+  refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
+          8, "the name a occurs twice");
+  refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+          4, "tensor b overlaps another");
+  refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8, "tensor a leaves a hole before it");
+  refused(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 7, "cut off");
+  refused(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 9, "too long");
+  refused("{\"\xFF\":{}}", 0, "UTF-8");
+  refused("{\"\xC0\xAF\":{}}", 0, "UTF-8");
+  refused("{\"a\nb\":{}}", 0, "control character");
+  refused(R"({"\x":{}})", 0, "escape that JSON does not have");
+  refused(R"({"\ud83d":{}})", 0, "surrogate");
+  refused(R"({"\ude00":{}})", 0, "surrogate");
+  refused(R"({"\u12)", 0, "four hexadecimal digits");
+  refused(std::string(100000, '{'), 0, "expected a string");
+}
+
+TEST_CASE("a file that is no safetensors is refused") {
+  const Scratch scratch;
+  const fs::path path = scratch.path / "a";
+  CHECK(contains(error_of(path), "cannot be read"));
+  CHECK(contains(error_of(scratch.path), "cannot be read"));
+  put(path, "1234567");
+  CHECK(contains(error_of(path), "7 bytes; expected at least the 8"));
+  put(path, std::string("\x03\0\0\0\0\0\0\0{}", 10));
+  CHECK(contains(error_of(path), "a header of 3 bytes, but only 2 follow"));
+  put(path, "\x89HDF\r\n\x1a\n and more");
+  CHECK(contains(error_of(path), "expected at most 100000000"));
+}
+
+// Cut anywhere, it is refused; with bits turned, it is refused or holds together. Sanitizers see what else could go wrong.
+TEST_CASE("damaged files are refused or consistent") {
+  const Scratch scratch;
+  const fs::path path = scratch.path / "a";
+  save_safetensors(path, three, {{"key", "va\"lue \xC3\xA9"}});
+  const std::string good = bytes_of(path);
+  for (std::size_t n = 0; n < good.size(); ++n) {
+    put(path, good.substr(0, n));
+    CHECK_FALSE(error_of(path).empty());
+  }
+  const Random random(1, Purpose::user);
+  std::uint64_t draw = 0;
+  int refused = 0;
+  const int rounds = 4000;
+  for (int i = 0; i < rounds; ++i) {
+    std::string bad = good;
+    for (std::uint32_t flips = 1 + random.below(4, draw++); flips > 0; --flips) {
+      const auto at = random.below(static_cast<std::uint32_t>(bad.size()), draw++);
+      const unsigned bit = 1u << random.below(8, draw++);
+      bad[at] = static_cast<char>(static_cast<unsigned char>(bad[at]) ^ bit);
+    }
+    if (random.below(4, draw++) == 0) bad.resize(random.below(static_cast<std::uint32_t>(bad.size()), draw++));
+    put(path, bad);
+    try {
+      SafetensorsFile file(path);
+      std::int64_t numbers = 0;
+      for (const SafetensorsEntry& t : file.tensors()) {
+        CHECK(file.read<double>(t.name).size() == static_cast<std::size_t>(t.size()));
+        numbers += t.size();
+      }
+      CHECK(numbers <= 7);
+    } catch (const FileError&) {
+      ++refused;
+    }
+  }
+  CHECK(refused > rounds / 2);
+  CHECK(refused < rounds);  // a bit of the numbers, or of a name
+}
+
+}  // namespace
