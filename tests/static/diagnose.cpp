@@ -183,6 +183,7 @@ struct Half {  // a function of that name, with another result
   static constexpr int infer(Shape) { return 0; }
 };
 static_assert(is(at_vector<Sgd>, Fault::not_a_layer, 2) && is(at_vector<int>, Fault::not_a_layer, 2));
+static_assert(Half::infer(Shape{}) == 0);
 static_assert(is(at_vector<Half>, Fault::not_a_layer, 2) && recovered<Two<Half>> == Shape{192});
 static_assert(is(at_vector<SoftmaxCrossEntropy>, Fault::not_a_layer, 2));
 static_assert(is(diagnose<Sequential<Flatten, Dense<10>>>(), Fault::no_input, -1));

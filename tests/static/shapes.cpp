@@ -121,42 +121,46 @@ static_assert(shapes_are<Both>({Shape{227, 227, 3}, Shape{57, 57, 96}, Shape{28,
 static_assert(Both::parameters == Published<1>::parameters);
 
 // --- Windows ------------------------------------------------------------------------------------------------------------
-template <Shape In, class L>
-inline constexpr Step after = L::infer(In);
-template <Shape In, class L>
-inline constexpr Shape leaves = after<In, L>.out;
-static_assert(leaves<Shape{20, 31, 3}, Conv<Size<3, 5>, 8, Valid>> == Shape{18, 27, 8});
-static_assert(leaves<Shape{20, 31, 3}, Conv<Size<3, 5>, 8, Stride<2, 3>>> == Shape{10, 11, 8});
-static_assert(leaves<Shape{20, 31, 3}, Conv<Size<3, 5>, 8, Stride<2, 3>, Valid>> == Shape{9, 9, 8});
-static_assert(after<Shape{20, 31, 3}, Conv<Size<3, 5>, 8>>.parameters == (3 * 5 * 3 + 1) * 8);
-static_assert(after<Shape{20, 31, 3}, Conv<Size<3, 5>, 8, NoBias>>.parameters == 3 * 5 * 3 * 8);
-static_assert(after<Shape{20, 31, 4}, Conv<3, 8, Groups<4>>>.parameters == (3 * 3 * 1 + 1) * 8);
-static_assert(after<Shape{20, 31, 4}, Conv<3, 8, Groups<4>>>.macs == 20 * 31 * 8 * 9);
-static_assert(leaves<Shape{20, 20, 3}, Conv<3, 8, Dilation<3>, Valid>> == Shape{14, 14, 8});
-static_assert(leaves<Shape{20, 20, 3}, Conv<3, 8, Dilation<3>>> == Shape{20, 20, 8});
-static_assert(leaves<Shape{20, 20, 3}, Conv<3, 8, Dilation<1, 4>, Valid>> == Shape{18, 12, 8});
-static_assert(leaves<Shape{32, 32, 3}, Conv<5, 8, Pad<0, 2>>> == Shape{30, 28, 8});
-static_assert(leaves<Shape{32, 32, 3}, Conv<5, 8, Pad<0, 2, 1, 3>>> == Shape{30, 32, 8});
-static_assert(leaves<Shape{32, 32, 3}, Conv<5, 8, Pad<2>>> == Shape{32, 32, 8});
-static_assert(leaves<Shape{32, 32, 3}, Conv<5, 8, Pad<1, 1, 2, 2>>> == Shape{30, 32, 8});
-static_assert(leaves<Shape{9, 9, 7}, MaxPool<2>> == Shape{4, 4, 7});
-static_assert(leaves<Shape{9, 9, 7}, MaxPool<2, 1>> == Shape{8, 8, 7});
-static_assert(leaves<Shape{9, 9, 7}, MaxPool<2, 2, Same>> == Shape{5, 5, 7});
-static_assert(leaves<Shape{9, 9, 7}, MaxPool<3, 2, Pad<1>>> == Shape{5, 5, 7});
-static_assert(leaves<Shape{9, 9, 7}, AvgPool<Size<3, 2>, Size<1, 2>>> == Shape{7, 4, 7});
-static_assert(leaves<Shape{9, 9, 7}, MaxPool<3, 3, Stride<2>>> == Shape{4, 4, 7});
-static_assert(leaves<Shape{9, 9, 7}, GlobalAvgPool> == Shape{7});
+template <class L>
+constexpr Step after(Shape in) {
+  return L::infer(in);
+}
+template <class L>
+constexpr Shape leaves(Shape in) {
+  return L::infer(in).out;
+}
+static_assert(leaves<Conv<Size<3, 5>, 8, Valid>>(Shape{20, 31, 3}) == Shape{18, 27, 8});
+static_assert(leaves<Conv<Size<3, 5>, 8, Stride<2, 3>>>(Shape{20, 31, 3}) == Shape{10, 11, 8});
+static_assert(leaves<Conv<Size<3, 5>, 8, Stride<2, 3>, Valid>>(Shape{20, 31, 3}) == Shape{9, 9, 8});
+static_assert(after<Conv<Size<3, 5>, 8>>(Shape{20, 31, 3}).parameters == (3 * 5 * 3 + 1) * 8);
+static_assert(after<Conv<Size<3, 5>, 8, NoBias>>(Shape{20, 31, 3}).parameters == 3 * 5 * 3 * 8);
+static_assert(after<Conv<3, 8, Groups<4>>>(Shape{20, 31, 4}).parameters == (3 * 3 * 1 + 1) * 8);
+static_assert(after<Conv<3, 8, Groups<4>>>(Shape{20, 31, 4}).macs == 20 * 31 * 8 * 9);
+static_assert(leaves<Conv<3, 8, Dilation<3>, Valid>>(Shape{20, 20, 3}) == Shape{14, 14, 8});
+static_assert(leaves<Conv<3, 8, Dilation<3>>>(Shape{20, 20, 3}) == Shape{20, 20, 8});
+static_assert(leaves<Conv<3, 8, Dilation<1, 4>, Valid>>(Shape{20, 20, 3}) == Shape{18, 12, 8});
+static_assert(leaves<Conv<5, 8, Pad<0, 2>>>(Shape{32, 32, 3}) == Shape{30, 28, 8});
+static_assert(leaves<Conv<5, 8, Pad<0, 2, 1, 3>>>(Shape{32, 32, 3}) == Shape{30, 32, 8});
+static_assert(leaves<Conv<5, 8, Pad<2>>>(Shape{32, 32, 3}) == Shape{32, 32, 8});
+static_assert(leaves<Conv<5, 8, Pad<1, 1, 2, 2>>>(Shape{32, 32, 3}) == Shape{30, 32, 8});
+static_assert(leaves<MaxPool<2>>(Shape{9, 9, 7}) == Shape{4, 4, 7});
+static_assert(leaves<MaxPool<2, 1>>(Shape{9, 9, 7}) == Shape{8, 8, 7});
+static_assert(leaves<MaxPool<2, 2, Same>>(Shape{9, 9, 7}) == Shape{5, 5, 7});
+static_assert(leaves<MaxPool<3, 2, Pad<1>>>(Shape{9, 9, 7}) == Shape{5, 5, 7});
+static_assert(leaves<AvgPool<Size<3, 2>, Size<1, 2>>>(Shape{9, 9, 7}) == Shape{7, 4, 7});
+static_assert(leaves<MaxPool<3, 3, Stride<2>>>(Shape{9, 9, 7}) == Shape{4, 4, 7});
+static_assert(leaves<GlobalAvgPool>(Shape{9, 9, 7}) == Shape{7});
 // TensorFlow's Same: the odd pixel goes after. 32 with 5x5 and stride 2 pads 1 before and 2 after.
-static_assert(after<Shape{32, 32, 3}, Conv<5, 8, Stride<2>>>.window.pad_top == 1);
-static_assert(after<Shape{32, 32, 3}, Conv<5, 8, Stride<2>>>.window.pad_bottom == 2);
+static_assert(after<Conv<5, 8, Stride<2>>>(Shape{32, 32, 3}).window.pad_top == 1);
+static_assert(after<Conv<5, 8, Stride<2>>>(Shape{32, 32, 3}).window.pad_bottom == 2);
 // What no window reads: a row and a column in the first and second pool of AlexNet, none in the third.
-static_assert(after<Shape{32, 32, 96}, MaxPool<3, 2>>.unread_rows == 1);
-static_assert(after<Shape{32, 32, 96}, MaxPool<3, 2>>.unread_columns == 1);
-static_assert(after<Shape{8, 8, 256}, MaxPool<3, 2>>.unread_rows == 1);
-static_assert(after<Shape{3, 3, 256}, MaxPool<3, 2>>.unread_rows == 0);
+static_assert(after<MaxPool<3, 2>>(Shape{32, 32, 96}).unread_rows == 1);
+static_assert(after<MaxPool<3, 2>>(Shape{32, 32, 96}).unread_columns == 1);
+static_assert(after<MaxPool<3, 2>>(Shape{8, 8, 256}).unread_rows == 1);
+static_assert(after<MaxPool<3, 2>>(Shape{3, 3, 256}).unread_rows == 0);
 // The famous one: 224 does not tile, 227 does.
-static_assert(after<Shape{224, 224, 3}, Conv<11, 96, Stride<4>, Valid>>.unread_rows == 1);
-static_assert(after<Shape{227, 227, 3}, Conv<11, 96, Stride<4>, Valid>>.unread_rows == 0);
+static_assert(after<Conv<11, 96, Stride<4>, Valid>>(Shape{224, 224, 3}).unread_rows == 1);
+static_assert(after<Conv<11, 96, Stride<4>, Valid>>(Shape{227, 227, 3}).unread_rows == 0);
 
 // Same keeps rows and columns at stride 1, whatever the kernel; and is the ceiling of input / stride at any.
 constexpr bool same_is_ceiling() {
@@ -209,11 +213,11 @@ static_assert(Sequential<Input<2, 2, 1>, Flatten, Concat<Dense<3>, Dense<4>>>::o
 
 // --- The rest -----------------------------------------------------------------------------------------------------------
 static_assert(Dropout<0.25>::rate == 0.25 && Dropout<Keep{0.75}>::rate == 0.25 && Dropout<0>::rate == 0);
-static_assert(after<Shape{10}, Dropout<Keep{1.0}>>.fault == Fault::none);
-static_assert(after<Shape{4, 4, 7}, BatchNorm>.parameters == 14 && after<Shape{4, 4, 7}, BatchNorm>.state == 14);
+static_assert(after<Dropout<Keep{1.0}>>(Shape{10}).fault == Fault::none);
+static_assert(after<BatchNorm>(Shape{4, 4, 7}).parameters == 14 && after<BatchNorm>(Shape{4, 4, 7}).state == 14);
 static_assert(Sequential<Input<4, 4, 7>, BatchNorm>::training_bytes(1) == 4 * (3 * 14 + 14 + 2 * 2 * 4 * 4 * 7));
-static_assert(after<Shape{256}, Dense<10, NoBias>>.parameters == 2560 && after<Shape{256}, Dense<10>>.macs == 2560);
-static_assert(leaves<Shape{3, 5, 7}, Flatten> == Shape{105} && leaves<Shape{105}, Flatten> == Shape{105});
+static_assert(after<Dense<10, NoBias>>(Shape{256}).parameters == 2560 && after<Dense<10>>(Shape{256}).macs == 2560);
+static_assert(leaves<Flatten>(Shape{3, 5, 7}) == Shape{105} && leaves<Flatten>(Shape{105}) == Shape{105});
 static_assert(Shape{1, 1, 256} != Shape{256});
 
 }  // namespace
