@@ -228,7 +228,6 @@ template <class Net, FixedString Text>
 struct keras_check {
   using nodes = typename analysed<Net>::nodes;
   static constexpr KerasDifference difference = [] {
-    // A network that is broken by itself has its own error.
     if (!diagnose<Net>().ok()) return KerasDifference{};
     return compare(read_keras(Text), own_rows<nodes>::read());
   }();
@@ -262,6 +261,7 @@ struct keras_verdict<KerasFault::unreadable, Check> {
 // activation, the network has to have it there (but for an activation at the very end, which a loss on logits contains).
 template <class Net, FixedString Text>
 inline constexpr bool keras_summary =
+    Net::layers >= 0 &&  // a network that is broken by itself says so here
     sizeof(typename detail::keras_verdict<detail::keras_check<Net, Text>::difference.fault,
                                           detail::keras_check<Net, Text>>::type) != 0;
 

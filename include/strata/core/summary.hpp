@@ -228,6 +228,7 @@ struct summary_of {
 // depends on; rows x columns of the padded input that no window reads. Layers inside of Residual and Concat are indented.
 template <class Net>
 constexpr std::string_view summary() {
+  static_assert(Net::layers >= 0);  // what is wrong with the network is said here, and not from far within
   return {detail::summary_of<Net>::characters.data(), detail::summary_of<Net>::size};
 }
 
