@@ -4,7 +4,10 @@
 #pragma once
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include <strata/core/random.hpp>
@@ -12,58 +15,90 @@
 
 namespace strata {
 
+// In this order: the shift, the crop, the flip.
 struct Augment {
-  double width_shift = 0, height_shift = 0;  // at most this share of the size, either way
-  bool horizontal_flip = false;              // half of the images
-  int pad_crop = 0;                          // shift by whole pixels, at most this many, zeros outside
-  [[nodiscard]] bool any() const { return width_shift > 0 || height_shift > 0 || horizontal_flip || pad_crop > 0; }
+  double width_shift = 0;        // each image by its own share of its width, uniform in [-width_shift, width_shift)
+  double height_shift = 0;       // likewise; between pixels linear, outside the nearest pixel
+  bool horizontal_flip = false;  // half of the images
+  int pad_crop = 0;              // zeros around, this many pixels wide, and a window of the image's size anywhere in that
+
+  [[nodiscard]] bool any() const { return width_shift != 0 || height_shift != 0 || horizontal_flip || pad_crop != 0; }
+  // Throws std::invalid_argument for a share outside [0, 1] and a border below 0.
+  void validate() const {
+    for (const double share : {width_shift, height_shift})
+      if (!(share >= 0 && share <= 1))
+        throw std::invalid_argument("strata: a shift by " + std::to_string(share) + " of the size is not in [0, 1]");
+    if (pad_crop < 0) throw std::invalid_argument("strata: pad_crop " + std::to_string(pad_crop) + " is below 0");
+  }
 };
 
-// (x / 255 - mean) / deviation, channel by channel; empty: x / 255 alone.
+// (x - mean) / deviation, channel by channel, x on the scale that batches have: bytes in [0, 1], floats their own. Empty: 0
+// and 1.
 struct Normalize {
   std::vector<float> mean, deviation;
+
+  // Throws std::invalid_argument unless both are empty or fit the channels, and every deviation is above 0.
+  void validate(int channels) const {
+    for (const auto* v : {&mean, &deviation})
+      if (!v->empty() && v->size() != static_cast<std::size_t>(channels))
+        throw std::invalid_argument("strata: normalisation has " + std::to_string(v->size()) + " numbers for " +
+                                    std::to_string(channels) + " channels");
+    for (const float d : deviation)
+      if (!(d > 0)) throw std::invalid_argument("strata: a deviation of " + std::to_string(d) + " is not above 0");
+  }
 };
 
 namespace detail {
 
-// from (H,W,C) to to (H,W,C), moved by (down, right) pixels and perhaps mirrored.
-inline void move_image(Shape s, const float* from, float* to, float down, float right, bool flip, bool zeros_outside) {
-  const auto clamp = [](int i, int size) { return i < 0 ? 0 : i >= size ? size - 1 : i; };
-  for (int i = 0; i < s.height; ++i) {
-    const float row = static_cast<float>(i) - down;
-    const int above = static_cast<int>(std::floor(row));
-    const float lower = row - static_cast<float>(above);
-    for (int j = 0; j < s.width; ++j) {
-      const float column = static_cast<float>(flip ? s.width - 1 - j : j) - right;
-      const int left = static_cast<int>(std::floor(column));
-      const float further = column - static_cast<float>(left);
-      float* out = to + (static_cast<std::int64_t>(i) * s.width + j) * s.channels;
-      if (zeros_outside && (above < 0 || above >= s.height || left < 0 || left >= s.width)) {
-        std::fill_n(out, s.channels, 0.f);
-        continue;
-      }
-      const auto at = [&](int r, int c) {
-        return from + (static_cast<std::int64_t>(clamp(r, s.height)) * s.width + clamp(c, s.width)) * s.channels;
-      };
-      const float *a = at(above, left), *b = at(above, left + 1), *c = at(above + 1, left), *d = at(above + 1, left + 1);
-      for (int k = 0; k < s.channels; ++k)
-        out[k] = (1 - lower) * ((1 - further) * a[k] + further * b[k]) + lower * ((1 - further) * c[k] + further * d[k]);
-    }
-  }
+// What one image goes through: down and right in pixels.
+struct Movement {
+  float down = 0, right = 0;          // linear between pixels, the edge repeated
+  int crop_down = 0, crop_right = 0;  // then by whole pixels, zeros outside
+  bool flip = false;                  // then mirrored
+};
+
+inline Movement draw_movement(const Augment& a, Shape s, const Random& random, std::uint64_t index) {
+  const std::uint64_t element = index * 8;  // two blocks an image
+  const auto shift = [&](double share, int size, unsigned which) {
+    return static_cast<float>(share * size) * (2 * random.uniform(element + which) - 1);
+  };
+  const auto crop = [&](unsigned which) {
+    return static_cast<int>(random.below(static_cast<std::uint32_t>(2 * a.pad_crop + 1), element + which)) - a.pad_crop;
+  };
+  Movement m;
+  if (a.height_shift > 0) m.down = shift(a.height_shift, s.height, 0);
+  if (a.width_shift > 0) m.right = shift(a.width_shift, s.width, 1);
+  if (a.horizontal_flip) m.flip = random.uniform(element + 2) < 0.5f;
+  if (a.pad_crop > 0) m.crop_down = crop(3), m.crop_right = crop(4);
+  return m;
 }
 
-inline void augment_image(const Augment& a, Shape s, const Random& random, std::uint64_t index, const float* from,
-                          float* to) {
-  const auto draw = [&](unsigned which) { return random.uniform(index * 8 + which); };
-  float down = 0, right = 0;
-  if (a.height_shift > 0) down = static_cast<float>(a.height_shift * s.height) * (2 * draw(0) - 1);
-  if (a.width_shift > 0) right = static_cast<float>(a.width_shift * s.width) * (2 * draw(1) - 1);
-  if (a.pad_crop > 0) {
-    const auto range = static_cast<std::uint32_t>(2 * a.pad_crop + 1);
-    down += static_cast<float>(static_cast<int>(random.below(range, index * 8 + 3)) - a.pad_crop);
-    right += static_cast<float>(static_cast<int>(random.below(range, index * 8 + 4)) - a.pad_crop);
+// from, to: (H,W,C), not the same.
+inline void move_image(Shape s, const Movement& m, const float* from, float* to) {
+  // A pixel comes from `whole` pixels further on and the share `part` of the way to the next.
+  const float down_whole = std::floor(-m.down), right_whole = std::floor(-m.right);
+  const float down_part = -m.down - down_whole, right_part = -m.right - right_whole;
+  const auto channels = static_cast<std::ptrdiff_t>(s.channels), row = s.width * channels;
+  for (int i = 0; i < s.height; ++i) {
+    const int y = i - m.crop_down, above = y + static_cast<int>(down_whole);
+    const float* upper = from + std::clamp(above, 0, s.height - 1) * row;
+    const float* lower = from + std::clamp(above + 1, 0, s.height - 1) * row;
+    for (int j = 0; j < s.width; ++j, to += channels) {
+      const int x = (m.flip ? s.width - 1 - j : j) - m.crop_right;
+      if (y < 0 || y >= s.height || x < 0 || x >= s.width) {
+        std::fill_n(to, channels, 0.f);
+        continue;
+      }
+      const int left = x + static_cast<int>(right_whole);
+      const std::ptrdiff_t near = std::clamp(left, 0, s.width - 1) * channels;
+      const std::ptrdiff_t far = std::clamp(left + 1, 0, s.width - 1) * channels;
+      for (std::ptrdiff_t c = 0; c < channels; ++c) {
+        const float top = upper[near + c] + right_part * (upper[far + c] - upper[near + c]);
+        const float bottom = lower[near + c] + right_part * (lower[far + c] - lower[near + c]);
+        to[c] = top + down_part * (bottom - top);
+      }
+    }
   }
-  move_image(s, from, to, down, right, a.horizontal_flip && draw(2) < 0.5f, a.pad_crop > 0);
 }
 
 }  // namespace detail

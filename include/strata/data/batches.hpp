@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: BSL-1.0
-// Batches of a data set: shuffled, augmented and normalised by a thread in the background, into a ring of buffers that are
+// Batches of a data set: shuffled, augmented and normalised by threads in the background, into a ring of buffers that are
 // allocated once.
 #pragma once
-#include <array>
-#include <atomic>
+#include <algorithm>
 #include <condition_variable>
+#include <cstddef>
+#include <cstdint>
 #include <exception>
+#include <limits>
 #include <mutex>
 #include <numeric>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <thread>
-#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <strata/core/random.hpp>
@@ -26,73 +29,103 @@ struct BatchOptions {
   bool shuffle = false;
   Augment augment{};
   Normalize normalize{};
+  int threads = 1;  // in the background; 0: next() does the work. The batches are the same.
 };
 
 struct Batch {
+  int size = 0;                   // N
   std::span<const float> images;  // (N,H,W,C)
   std::span<const int> labels;    // (N)
 };
 
-// What comes is a function of (seed, epoch, step). The data set is copied, which is cheap for those of this library.
+// The batches of one epoch after another. What comes is a function of (seed, epoch, step) and the options but `threads`.
+// For one thread at a time, which calls start and then next until that gives null:
+//   for (int epoch = 0; epoch < 10; ++epoch)
+//     for (batches.start(epoch); const Batch* b = batches.next();) use(b->images, b->labels);
 template <Dataset D>
 class Batches {
  public:
-  // Throws std::invalid_argument for a batch below 1 or a normalisation that does not fit the channels.
-  Batches(const D& data, BatchOptions options) : data_(data), options_(std::move(options)), order_(data.size()) {
+  // Copies the data set. Throws std::invalid_argument for a batch below 1, threads below 0, and what Augment and Normalize
+  // do not allow.
+  Batches(const D& data, BatchOptions options) : data_(data), options_(std::move(options)), order_(data_.size()) {
     if (options_.batch < 1)
       throw std::invalid_argument("strata: batch " + std::to_string(options_.batch) + " is not at least 1");
-    for (const auto* v : {&options_.normalize.mean, &options_.normalize.deviation})
-      if (!v->empty() && v->size() != static_cast<std::size_t>(D::image.channels))
-        throw std::invalid_argument("strata: normalisation has " + std::to_string(v->size()) + " numbers for " +
-                                    std::to_string(D::image.channels) + " channels");
-    const auto n = static_cast<std::size_t>(options_.batch);
-    for (Slot& s : ring_) s.images.resize(n * one), s.labels.resize(n);
-    original_.resize(one);
+    if (options_.threads < 0)
+      throw std::invalid_argument("strata: threads " + std::to_string(options_.threads) + " is below 0");
+    if (order_.size() > std::numeric_limits<std::uint32_t>::max())
+      throw std::invalid_argument("strata: " + std::to_string(order_.size()) + " samples; at most 2^32 - 1 fit");
+    options_.augment.validate();
+    options_.normalize.validate(D::image.channels);
+    const std::size_t largest = std::min(batch(), order_.size());
+    const auto workers = static_cast<std::size_t>(options_.threads);
+    // One with the caller, one ready, one for each worker.
+    ring_.resize(workers == 0 ? 1 : workers + 2);
+    for (Slot& slot : ring_) slot.images.resize(largest * one), slot.labels.resize(largest);
+    scratch_.resize(std::max<std::size_t>(workers, 1), std::vector<float>(one));
+    threads_.reserve(workers);
   }
   Batches(const Batches&) = delete;
   Batches& operator=(const Batches&) = delete;
   ~Batches() { stop(); }
 
   // Steps in an epoch; the last may be smaller.
-  [[nodiscard]] std::size_t steps() const {
-    const auto n = static_cast<std::size_t>(options_.batch);
-    return (data_.size() + n - 1) / n;
-  }
+  [[nodiscard]] std::size_t steps() const noexcept { return (order_.size() + batch() - 1) / batch(); }
 
-  // Begins an epoch, from a step on; what was under way is dropped.
+  // Begins an epoch, at a step of it to resume one; what was under way is dropped. Throws std::out_of_range for a step that
+  // the epoch does not have.
   void start(std::uint64_t epoch, std::size_t first_step = 0) {
+    if (first_step > steps())
+      throw std::out_of_range("strata: step " + std::to_string(first_step) + " of an epoch of " + std::to_string(steps()));
     stop();
     epoch_ = epoch;
-    std::iota(order_.begin(), order_.end(), std::size_t{0});
+    std::iota(order_.begin(), order_.end(), std::uint32_t{0});
     if (options_.shuffle) {  // Fisher, Yates
       const Random random(options_.seed, Purpose::shuffle, 0, epoch);
       for (std::size_t i = order_.size(); i > 1; --i)
         std::swap(order_[i - 1], order_[random.below(static_cast<std::uint32_t>(i), i)]);
     }
-    filled_ = taken_ = first_step;
+    claimed_ = taken_ = first_step;
+    for (Slot& slot : ring_) slot.step = none, slot.error = nullptr;
     holding_ = quit_ = false;
-    error_ = nullptr;
-    thread_ = std::thread([this] { fill(); });
+    started_ = true;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(options_.threads) && first_step < steps(); ++i)
+      threads_.emplace_back([this, i] { work(scratch_[i]); });
   }
 
-  // The next batch, valid until the next call; null at the end. Rethrows what went wrong in the background.
+  // The next batch, valid until the next call; null at the end of the epoch. Rethrows what a background thread met, for the
+  // step it met it at, and again if asked again. Throws std::logic_error before the first start.
   const Batch* next() {
     std::unique_lock<std::mutex> lock(mutex_);
-    if (holding_) ++taken_, holding_ = false, changed_.notify_all();
+    if (!started_) throw std::logic_error("strata: Batches::next before Batches::start");
+    if (holding_) {
+      ++taken_;
+      holding_ = false;
+      changed_.notify_all();
+    }
     if (taken_ >= steps()) return nullptr;
-    changed_.wait(lock, [this] { return filled_ > taken_ || error_; });
-    if (filled_ <= taken_) std::rethrow_exception(error_);
+    Slot& slot = ring_[taken_ % ring_.size()];
+    if (options_.threads == 0)
+      fill(slot, taken_, scratch_[0]);
+    else
+      changed_.wait(lock, [&] { return slot.step == taken_; });
+    if (slot.error) std::rethrow_exception(slot.error);
     holding_ = true;
-    return &ring_[taken_ % ring_.size()].batch;
+    return &slot.batch;
   }
 
  private:
   static constexpr auto one = static_cast<std::size_t>(D::image.size());
+  static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
+
   struct Slot {
     std::vector<float> images;
     std::vector<int> labels;
     Batch batch;
+    std::size_t step = none;   // that it holds
+    std::exception_ptr error;  // that came instead
   };
+
+  [[nodiscard]] std::size_t batch() const noexcept { return static_cast<std::size_t>(options_.batch); }
 
   void stop() {
     {
@@ -100,65 +133,79 @@ class Batches {
       quit_ = true;
       changed_.notify_all();
     }
-    if (thread_.joinable()) thread_.join();
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
   }
 
-  void fill() {
-    try {
-      for (std::size_t step = filled_; step < steps(); ++step) {
-        {
-          std::unique_lock<std::mutex> lock(mutex_);
-          changed_.wait(lock, [&] { return quit_ || step < taken_ + ring_.size(); });
-          if (quit_) return;
-        }
-        fill_slot(step);
-        const std::lock_guard<std::mutex> lock(mutex_);
-        filled_ = step + 1;
-        changed_.notify_all();
+  // A thread takes the next step that nobody has, waits for that step's slot, and fills it.
+  void work(std::vector<float>& scratch) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (claimed_ < steps()) {
+      const std::size_t step = claimed_++;
+      changed_.wait(lock, [&] { return quit_ || step < taken_ + ring_.size(); });
+      if (quit_) return;
+      Slot& slot = ring_[step % ring_.size()];
+      lock.unlock();
+      std::exception_ptr error;
+      try {
+        fill(slot, step, scratch);
+      } catch (...) {
+        error = std::current_exception();
       }
-    } catch (...) {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      error_ = std::current_exception();
+      lock.lock();
+      slot.error = std::move(error);
+      slot.step = step;
       changed_.notify_all();
     }
   }
 
-  void fill_slot(std::size_t step) {
-    Slot& slot = ring_[step % ring_.size()];
-    const std::size_t first = step * static_cast<std::size_t>(options_.batch);
-    const std::size_t n = std::min(static_cast<std::size_t>(options_.batch), data_.size() - first);
-    const Random random(options_.seed, Purpose::augment, 0, epoch_);
+  void fill(Slot& slot, std::size_t step, std::vector<float>& scratch) const {
+    const std::size_t first = step * batch(), n = std::min(batch(), order_.size() - first);
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t index = order_[first + i];
-      float* to = slot.images.data() + i * one;
-      float* plain = options_.augment.any() ? original_.data() : to;
-      const auto pixels = data_.pixels(index);
-      constexpr bool bytes = sizeof(*pixels.data()) == 1;
-      for (std::size_t p = 0; p < one; ++p) plain[p] = static_cast<float>(pixels[p]) * (bytes ? 1.f / 255.f : 1.f);
-      if (options_.augment.any()) detail::augment_image(options_.augment, D::image, random, index, plain, to);
-      const auto& [mean, deviation] = options_.normalize;
-      const auto channels = static_cast<std::size_t>(D::image.channels);
-      if (!mean.empty())
-        for (std::size_t p = 0; p < one; ++p) to[p] -= mean[p % channels];
-      if (!deviation.empty())
-        for (std::size_t p = 0; p < one; ++p) to[p] /= deviation[p % channels];
+      fill_image(index, slot.images.data() + i * one, scratch.data());
       slot.labels[i] = data_.label(index);
     }
-    slot.batch = {{slot.images.data(), n * one}, {slot.labels.data(), n}};
+    slot.batch = {static_cast<int>(n), {slot.images.data(), n * one}, {slot.labels.data(), n}};
+  }
+
+  void fill_image(std::size_t index, float* to, float* scratch) const {
+    const bool moves = options_.augment.any();
+    float* plain = moves ? scratch : to;
+    const auto pixels = data_.pixels(index);
+    if (pixels.size() != one)
+      throw DataError("data set", static_cast<std::int64_t>(index), std::to_string(pixels.size()) + " pixels",
+                      std::to_string(one));
+    if constexpr (sizeof(*pixels.data()) == 1)
+      for (std::size_t p = 0; p < one; ++p) plain[p] = static_cast<float>(pixels[p]) / 255.f;
+    else
+      std::copy_n(pixels.data(), one, plain);
+    if (moves) {
+      const Random random(options_.seed, Purpose::augment, 0, epoch_);
+      detail::move_image(D::image, detail::draw_movement(options_.augment, D::image, random, index), plain, to);
+    }
+    const auto& [mean, deviation] = options_.normalize;
+    constexpr auto channels = static_cast<std::size_t>(D::image.channels);
+    if (!mean.empty())
+      for (std::size_t p = 0; p < one; p += channels)
+        for (std::size_t c = 0; c < channels; ++c) to[p + c] -= mean[c];
+    if (!deviation.empty())
+      for (std::size_t p = 0; p < one; p += channels)
+        for (std::size_t c = 0; c < channels; ++c) to[p + c] /= deviation[c];
   }
 
   D data_;
   BatchOptions options_;
-  std::vector<std::size_t> order_;
-  std::array<Slot, 3> ring_;
-  std::vector<float> original_;
+  std::vector<std::uint32_t> order_;
+  std::vector<Slot> ring_;  // step s goes to slot s modulo its size
+  std::vector<std::vector<float>> scratch_;
+  std::vector<std::thread> threads_;
   std::uint64_t epoch_ = 0;
-  std::thread thread_;
-  std::mutex mutex_;
+
+  std::mutex mutex_;  // guards what follows, and each slot's step and error
   std::condition_variable changed_;
-  std::size_t filled_ = 0, taken_ = 0;  // steps made, steps given back
-  bool holding_ = false, quit_ = false;
-  std::exception_ptr error_;
+  std::size_t claimed_ = 0, taken_ = 0;  // steps begun, steps given back
+  bool started_ = false, holding_ = false, quit_ = false;
 };
 
 }  // namespace strata

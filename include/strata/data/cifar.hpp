@@ -2,104 +2,158 @@
 // CIFAR-10 and CIFAR-100 (Krizhevsky 2009) from the official binary files: records of one or two label bytes and 3072
 // pixels, red plane, green plane, blue plane. 50,000 training and 10,000 test images of 32x32x3.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
+#include <span>
+#include <string>
 #include <string_view>
+#include <system_error>
+#include <vector>
 
 #include <strata/data/dataset.hpp>
 
 namespace strata {
 namespace detail {
 
-// Appends a file of records to images (as HWC) and labels. `label_bytes` stand before the pixels, the `which`-th counts.
-inline void read_cifar(const std::filesystem::path& file, std::size_t records, std::size_t label_bytes, std::size_t which,
-                       int classes, std::vector<std::uint8_t>& images, std::vector<int>& labels) {
-  constexpr std::size_t plane = 1024;
-  const std::size_t record = label_bytes + 3 * plane;
+// Appends the file's `records` records to images, as HWC, and labels. A record begins with limits.size() label bytes, each
+// below its limit; the `which`-th is kept. Throws DataError unless the file is exactly that.
+inline void read_cifar(const std::filesystem::path& file, std::size_t records, std::span<const int> limits,
+                       std::size_t which, std::vector<std::uint8_t>& images, std::vector<int>& labels) {
+  constexpr std::size_t plane = 32 * 32;
+  const std::size_t record = limits.size() + 3 * plane;
+  const std::string expected = std::to_string(records) + " records of " + std::to_string(record) + " bytes, " +
+                               std::to_string(records * record) + " in all";
+  std::error_code error;
+  const std::uintmax_t bytes = std::filesystem::file_size(file, error);
+  if (error) throw DataError(file.string(), DataError::whole, error.message(), expected);
+  if (bytes != records * record)
+    throw DataError(file.string(), static_cast<std::int64_t>(std::min<std::uintmax_t>(bytes / record, records)),
+                    bytes < records * record ? "the file ends after " + std::to_string(bytes) + " bytes"
+                                             : "the file goes on, to " + std::to_string(bytes) + " bytes",
+                    expected);
   std::ifstream in(file, std::ios::binary);
-  if (!in) throw DataError(file.string() + ": cannot be opened; expected " + std::to_string(records) + " records of CIFAR");
-  std::error_code ignored;
-  const std::uintmax_t bytes = std::filesystem::file_size(file, ignored);
-  if (ignored || bytes != records * record)
-    throw DataError(file.string() + ": " + std::to_string(bytes) + " bytes, which ends in record " +
-                    std::to_string(bytes / record) + "; expected " + std::to_string(records) + " records of " +
-                    std::to_string(record) + " bytes, " + std::to_string(records * record));
   std::vector<std::uint8_t> raw(record);
+  std::size_t out = images.size();
+  images.resize(out + records * 3 * plane);
   for (std::size_t i = 0; i < records; ++i) {
     if (!in.read(reinterpret_cast<char*>(raw.data()), static_cast<std::streamsize>(record)))
-      throw DataError(file.string() + ": record " + std::to_string(i) + " cannot be read");
-    const int label = raw[which];
-    if (label >= classes)
-      throw DataError(file.string() + ": record " + std::to_string(i) + " has label " + std::to_string(label) +
-                      "; expected 0 to " + std::to_string(classes - 1));
-    labels.push_back(label);
+      throw DataError(file.string(), static_cast<std::int64_t>(i), "cannot be read", expected);
+    for (std::size_t k = 0; k < limits.size(); ++k)
+      if (raw[k] >= limits[k])
+        throw DataError(file.string(), static_cast<std::int64_t>(i), label_text(raw[k]), range_text(limits[k]));
+    labels.push_back(raw[which]);
+    const std::uint8_t* pixels = raw.data() + limits.size();
     for (std::size_t p = 0; p < plane; ++p)
-      for (std::size_t c = 0; c < 3; ++c) images.push_back(raw[label_bytes + c * plane + p]);
+      for (std::size_t c = 0; c < 3; ++c) images[out++] = pixels[c * plane + p];
   }
 }
 
-// The folder's own files, or those of the archive's folder inside it.
-inline std::filesystem::path cifar_folder(const std::filesystem::path& dir, const char* archive, const char* file) {
-  return std::filesystem::exists(dir / archive / file) ? dir / archive : dir;
+// dir / file, or dir / folder / file where that exists.
+inline std::filesystem::path in_folder(const std::filesystem::path& dir, std::string_view folder, std::string_view file) {
+  const std::filesystem::path inside = dir / folder / file;
+  std::error_code ignored;
+  return std::filesystem::exists(inside, ignored) ? inside : dir / file;
 }
-
-using CifarBase10 = ArrayDataset<Shape{32, 32, 3}, 10, std::uint8_t>;
-template <int Classes>
-using CifarBase100 = ArrayDataset<Shape{32, 32, 3}, Classes, std::uint8_t>;
 
 }  // namespace detail
 
-// dir holds cifar-10-batches-bin/, or its .bin files. Throws DataError.
-class Cifar10 : public detail::CifarBase10 {
+// dir holds cifar-10-batches-bin/, or its .bin files. Throws DataError for a file that is missing, too short, too long, or
+// that has a label above 9.
+class Cifar10 : public detail::StoredImages<Cifar10, Shape{32, 32, 3}, 10, std::uint8_t> {
  public:
   static constexpr std::string_view name = "cifar10";
   static constexpr std::array<std::string_view, 10> class_names{"airplane", "automobile", "bird",  "cat",  "deer",
                                                                 "dog",      "frog",       "horse", "ship", "truck"};
+
   static Cifar10 train(const std::filesystem::path& dir) {
     return load(dir, {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"});
   }
   static Cifar10 test(const std::filesystem::path& dir) { return load(dir, {"test_batch.bin"}); }
 
  private:
-  using detail::CifarBase10::ArrayDataset;
-  static Cifar10 load(const std::filesystem::path& dir, std::initializer_list<const char*> files) {
+  Cifar10(std::vector<std::uint8_t> images, std::vector<int> labels) : StoredImages(std::move(images), std::move(labels)) {}
+
+  static Cifar10 load(const std::filesystem::path& dir, std::initializer_list<std::string_view> files) {
+    constexpr std::array<int, 1> limits{classes};
     std::vector<std::uint8_t> images;
     std::vector<int> labels;
-    images.reserve(files.size() * 10000 * 3072);
-    for (const char* file : files)
-      detail::read_cifar(detail::cifar_folder(dir, "cifar-10-batches-bin", file) / file, 10000, 1, 0, 10, images, labels);
+    images.reserve(files.size() * 10000 * one);
+    for (const std::string_view file : files)
+      detail::read_cifar(detail::in_folder(dir, "cifar-10-batches-bin", file), 10000, limits, 0, images, labels);
     return Cifar10(std::move(images), std::move(labels));
   }
 };
 
+// Which of its two labels Cifar100 gives.
 struct Fine {
   static constexpr int classes = 100;
   static constexpr std::size_t label = 1;
   static constexpr std::string_view name = "cifar100";
+  static constexpr std::array<std::string_view, 100> class_names{
+      "apple",       "aquarium_fish", "baby",         "bear",         "beaver",     "bed",        "bee",       "beetle",
+      "bicycle",     "bottle",        "bowl",         "boy",          "bridge",     "bus",        "butterfly", "camel",
+      "can",         "castle",        "caterpillar",  "cattle",       "chair",      "chimpanzee", "clock",     "cloud",
+      "cockroach",   "couch",         "crab",         "crocodile",    "cup",        "dinosaur",   "dolphin",   "elephant",
+      "flatfish",    "forest",        "fox",          "girl",         "hamster",    "house",      "kangaroo",  "keyboard",
+      "lamp",        "lawn_mower",    "leopard",      "lion",         "lizard",     "lobster",    "man",       "maple_tree",
+      "motorcycle",  "mountain",      "mouse",        "mushroom",     "oak_tree",   "orange",     "orchid",    "otter",
+      "palm_tree",   "pear",          "pickup_truck", "pine_tree",    "plain",      "plate",      "poppy",     "porcupine",
+      "possum",      "rabbit",        "raccoon",      "ray",          "road",       "rocket",     "rose",      "sea",
+      "seal",        "shark",         "shrew",        "skunk",        "skyscraper", "snail",      "snake",     "spider",
+      "squirrel",    "streetcar",     "sunflower",    "sweet_pepper", "table",      "tank",       "telephone", "television",
+      "tiger",       "tractor",       "train",        "trout",        "tulip",      "turtle",     "wardrobe",  "whale",
+      "willow_tree", "wolf",          "woman",        "worm"};
 };
 struct Coarse {
   static constexpr int classes = 20;
   static constexpr std::size_t label = 0;
   static constexpr std::string_view name = "cifar100-coarse";
+  static constexpr std::array<std::string_view, 20> class_names{"aquatic_mammals",
+                                                                "fish",
+                                                                "flowers",
+                                                                "food_containers",
+                                                                "fruit_and_vegetables",
+                                                                "household_electrical_devices",
+                                                                "household_furniture",
+                                                                "insects",
+                                                                "large_carnivores",
+                                                                "large_man-made_outdoor_things",
+                                                                "large_natural_outdoor_scenes",
+                                                                "large_omnivores_and_herbivores",
+                                                                "medium_mammals",
+                                                                "non-insect_invertebrates",
+                                                                "people",
+                                                                "reptiles",
+                                                                "small_mammals",
+                                                                "trees",
+                                                                "vehicles_1",
+                                                                "vehicles_2"};
 };
 
-// dir holds cifar-100-binary/, or its .bin files. Fine: 100 classes; Coarse: the 20 superclasses. Throws DataError.
+// dir holds cifar-100-binary/, or its .bin files. Fine: 100 classes; Coarse: the 20 superclasses. Throws DataError for a
+// file that is missing, too short, too long, or that has a label out of range.
 template <class Labels = Fine>
-class Cifar100 : public detail::CifarBase100<Labels::classes> {
+class Cifar100 : public detail::StoredImages<Cifar100<Labels>, Shape{32, 32, 3}, Labels::classes, std::uint8_t> {
+  using Base = detail::StoredImages<Cifar100, Shape{32, 32, 3}, Labels::classes, std::uint8_t>;
+
  public:
   static constexpr std::string_view name = Labels::name;
+  static constexpr auto& class_names = Labels::class_names;
+
   static Cifar100 train(const std::filesystem::path& dir) { return load(dir, "train.bin", 50000); }
   static Cifar100 test(const std::filesystem::path& dir) { return load(dir, "test.bin", 10000); }
 
  private:
-  using detail::CifarBase100<Labels::classes>::ArrayDataset;
-  static Cifar100 load(const std::filesystem::path& dir, const char* file, std::size_t records) {
+  Cifar100(std::vector<std::uint8_t> images, std::vector<int> labels) : Base(std::move(images), std::move(labels)) {}
+
+  static Cifar100 load(const std::filesystem::path& dir, std::string_view file, std::size_t records) {
+    constexpr std::array<int, 2> limits{Coarse::classes, Fine::classes};
     std::vector<std::uint8_t> images;
     std::vector<int> labels;
-    images.reserve(records * 3072);
-    detail::read_cifar(detail::cifar_folder(dir, "cifar-100-binary", file) / file, records, 2, Labels::label,
-                       Labels::classes, images, labels);
+    detail::read_cifar(detail::in_folder(dir, "cifar-100-binary", file), records, limits, Labels::label, images, labels);
     return Cifar100(std::move(images), std::move(labels));
   }
 };
