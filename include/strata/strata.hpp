@@ -9,5 +9,7 @@
 
 // Models, training and data
 #include <strata/data/cifar.hpp>
+#include <strata/data/idx.hpp>
+#include <strata/io/weights.hpp>
 #include <strata/model/model.hpp>
 #include <strata/training/trainer.hpp>

@@ -90,7 +90,7 @@ class StoredImages {
 
   StoredImages() = default;
   // images (N,H,W,C), labels (N); the caller has checked them.
-  StoredImages(std::vector<Pixel> images, std::vector<int> labels)
+  StoredImages(std::vector<Pixel>&& images, std::vector<int>&& labels)
       : count_(labels.size()),
         images_(std::make_shared<const std::vector<Pixel>>(std::move(images))),
         labels_(std::make_shared<const std::vector<int>>(std::move(labels))) {}

@@ -1,97 +1,240 @@
 // SPDX-License-Identifier: BSL-1.0
-// Initial values. Element i of a tensor is a function of the seed, the tensor and i alone.
+// Initial values. Element i of a tensor is a function of the seed, the tensor and i alone: one random word an element, so
+// that threads may share the work and a larger tensor begins like a smaller one. All of them are structural types, so
+// Normal{0.01} can be a template argument.
 #pragma once
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
-#include <numbers>
 #include <span>
+#include <string>
 #include <variant>
 
 #include <strata/core/random.hpp>
+#include <strata/training/schedules.hpp>
 
 namespace strata {
 
-// Inputs and outputs of one unit, as Keras counts them: kernel area times channels.
+// Inputs and outputs of one unit as Keras counts them: kernel area times channels in, kernel area times channels out.
 struct Fan {
   std::int64_t in = 1, out = 1;
 };
 
 namespace detail {
-// Two words to a standard normal (Box, Muller 1958), in double.
-inline double normal(const Random& random, std::uint64_t draw) {
-  const double u = (static_cast<double>(random.bits(2 * draw)) + 0.5) * 0x1p-32;
-  const double v = static_cast<double>(random.bits(2 * draw + 1)) * 0x1p-32;
-  return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
-}
-// Redrawn until within two deviations, as TensorFlow does; each element has draws of its own.
-inline double truncated_normal(const Random& random, std::uint64_t element) {
-  double x = 0;
-  for (std::uint64_t attempt = 0; attempt < 64; ++attempt) {
-    x = normal(random, element * 64 + attempt);
-    if (std::abs(x) <= 2) return x;
+
+// In (0, 1), 32 bits: the middle of each step, so that it is symmetric and never 0 or 1.
+constexpr double open_uniform(std::uint32_t word) { return (static_cast<double>(word) + 0.5) * 0x1p-32; }
+
+// The standard normal's quantile: Wichura 1988, algorithm AS 241 (PPND16), to about 1e-15. Its third branch, for
+// p < 1e-10, is left out: 32 bits do not come so low.
+inline double normal_quantile(double p) {
+  const double q = p - 0.5;
+  if (std::abs(q) <= 0.425) {
+    const double r = 0.180625 - q * q;
+    return q *
+           (((((((2.5090809287301226727e+3 * r + 3.3430575583588128105e+4) * r + 6.7265770927008700853e+4) * r +
+                4.5921953931549871457e+4) *
+                   r +
+               1.3731693765509461125e+4) *
+                  r +
+              1.9715909503065514427e+3) *
+                 r +
+             1.3314166789178437745e+2) *
+                r +
+            3.3871328727963666080e+0) /
+           (((((((5.2264952788528545610e+3 * r + 2.8729085735721942674e+4) * r + 3.9307895800092710610e+4) * r +
+                2.1213794301586595867e+4) *
+                   r +
+               5.3941960214247511077e+3) *
+                  r +
+              6.8718700749205790830e+2) *
+                 r +
+             4.2313330701600911252e+1) *
+                r +
+            1.0);
   }
-  return 0;  // 64 misses in a row: a chance of 1e-86
+  const double r = std::sqrt(-std::log(q < 0 ? p : 1 - p)) - 1.6;
+  const double x = (((((((7.74545014278341407640e-4 * r + 2.27238449892691845833e-2) * r + 2.41780725177450611770e-1) * r +
+                        1.27045825245236838258e+0) *
+                           r +
+                       3.64784832476320460504e+0) *
+                          r +
+                      5.76949722214606914055e+0) *
+                         r +
+                     4.63033784615654529590e+0) *
+                        r +
+                    1.42343711074968357734e+0) /
+                   (((((((1.05075007164441684324e-9 * r + 5.47593808499534494600e-4) * r + 1.51986665636164571966e-2) * r +
+                        1.48103976427480074590e-1) *
+                           r +
+                       6.89767334985100004550e-1) *
+                          r +
+                      1.67638483018380384940e+0) *
+                         r +
+                     2.05319162663775882187e+0) *
+                        r +
+                    1.0);
+  return q < 0 ? -x : x;
 }
-// The deviation of a standard normal cut at two: Keras divides by it, so that what it asks for is what it gets.
+
+// The chance to be below -2, and the deviation of a standard normal cut at two deviations.
+inline constexpr double below_two_deviations = 0.022750131948179207200;
 inline constexpr double truncated_deviation = 0.87962566103423978;
+
+inline double symmetric_uniform(std::uint32_t word) { return 2 * open_uniform(word) - 1; }
+inline double normal(std::uint32_t word) { return normal_quantile(open_uniform(word)); }
+// What is left of a normal after redrawing all beyond two deviations, which is TensorFlow's rule: the quantile of a uniform
+// number between the chances of -2 and 2, so that one word is enough.
+inline double truncated_normal(std::uint32_t word) {
+  const double p = below_two_deviations + (1 - 2 * below_two_deviations) * open_uniform(word);
+  return std::clamp(normal_quantile(p), -2.0, 2.0);
+}
+
+template <class T, class F>
+void fill_random(std::span<T> w, const Random& random, double factor, F number) {
+  for (std::size_t i = 0; i < w.size(); i += 4) {
+    const auto words = random.block(i / 4);
+    const std::size_t n = std::min<std::size_t>(4, w.size() - i);
+    for (std::size_t j = 0; j < n; ++j) w[i + j] = static_cast<T>(factor * number(words[j]));
+  }
+}
+
+// sqrt(variance / fan), where Keras takes a fan below 1 as 1.
+inline double scaled(double variance, double fan) { return std::sqrt(variance / std::max(1.0, fan)); }
+inline double mean_of(Fan f) { return (static_cast<double>(f.in) + static_cast<double>(f.out)) / 2; }
+
 }  // namespace detail
 
-#define STRATA_FILL(expression)                                                   \
-  template <class T>                                                              \
-  void operator()(std::span<T> w, Fan fan, const Random& random) const {          \
-    (void)fan, (void)random;                                                      \
-    for (std::size_t i = 0; i < w.size(); ++i) w[i] = static_cast<T>(expression); \
-  }
-
+// The same number everywhere.
 struct Value {
   double value = 0;
-  STRATA_FILL(value)
+  template <class T>
+  void operator()(std::span<T> w, Fan, const Random&) const {
+    std::fill(w.begin(), w.end(), static_cast<T>(value));
+  }
+  void validate() const {
+    if (!std::isfinite(value)) detail::refuse("an initial value", value, "a finite number");
+  }
+  [[nodiscard]] std::string describe() const { return "Value{" + detail::number_text(value) + "}"; }
 };
-// Uniform in [-limit, limit).
+
+// Uniform between -limit and limit; deviation limit / sqrt(3).
 struct Uniform {
   double limit = 0.05;
-  STRATA_FILL(limit * (2 * static_cast<double>(random.uniform(i)) - 1))
+  template <class T>
+  void operator()(std::span<T> w, Fan, const Random& random) const {
+    detail::fill_random(w, random, limit, detail::symmetric_uniform);
+  }
+  void validate() const { detail::check_not_negative("the limit of a Uniform", limit); }
+  [[nodiscard]] std::string describe() const { return "Uniform{limit " + detail::number_text(limit) + "}"; }
 };
+
+// Mean 0; not cut, but 32 bits end at 6.3 deviations.
 struct Normal {
   double deviation = 0.01;
-  STRATA_FILL(deviation* detail::normal(random, i))
+  template <class T>
+  void operator()(std::span<T> w, Fan, const Random& random) const {
+    detail::fill_random(w, random, deviation, detail::normal);
+  }
+  void validate() const { detail::check_not_negative("the deviation of a Normal", deviation); }
+  [[nodiscard]] std::string describe() const { return "Normal{deviation " + detail::number_text(deviation) + "}"; }
 };
-// Cut at two deviations: tf.truncated_normal.
-struct TruncatedNormal {
-  double deviation = 0.01;
-  STRATA_FILL(deviation* detail::truncated_normal(random, i))
-};
-// Glorot, Bengio 2010: uniform, limit sqrt(6 / (in + out)). Keras' default.
-struct GlorotUniform {
-  STRATA_FILL(std::sqrt(6.0 / static_cast<double>(fan.in + fan.out)) * (2 * static_cast<double>(random.uniform(i)) - 1))
-};
-struct GlorotNormal {
-  STRATA_FILL(std::sqrt(2.0 / static_cast<double>(fan.in + fan.out)) / detail::truncated_deviation *
-              detail::truncated_normal(random, i))
-};
-// He, Zhang, Ren, Sun 2015: variance 2 / in.
-struct HeUniform {
-  STRATA_FILL(std::sqrt(6.0 / static_cast<double>(fan.in)) * (2 * static_cast<double>(random.uniform(i)) - 1))
-};
-struct HeNormal {
-  STRATA_FILL(std::sqrt(2.0 / static_cast<double>(fan.in)) / detail::truncated_deviation *
-              detail::truncated_normal(random, i))
-};
-#undef STRATA_FILL
 
+// A normal without what lies beyond two deviations: Keras' TruncatedNormal. As there, `deviation` is that before cutting;
+// what comes out has 0.8796 of it.
+struct TruncatedNormal {
+  double deviation = 0.05;
+  template <class T>
+  void operator()(std::span<T> w, Fan, const Random& random) const {
+    detail::fill_random(w, random, deviation, detail::truncated_normal);
+  }
+  void validate() const { detail::check_not_negative("the deviation of a TruncatedNormal", deviation); }
+  [[nodiscard]] std::string describe() const { return "TruncatedNormal{deviation " + detail::number_text(deviation) + "}"; }
+};
+
+// Glorot, Bengio 2010: variance 2 / (in + out). Uniform within sqrt(6 / (in + out)), which is Keras' default for weights.
+struct GlorotUniform {
+  template <class T>
+  void operator()(std::span<T> w, Fan fan, const Random& random) const {
+    detail::fill_random(w, random, detail::scaled(3, detail::mean_of(fan)), detail::symmetric_uniform);
+  }
+  void validate() const {}
+  [[nodiscard]] std::string describe() const { return "GlorotUniform{}"; }
+};
+
+// The same variance, from a normal cut at two deviations and widened by 1 / 0.8796, as Keras' VarianceScaling does.
+struct GlorotNormal {
+  template <class T>
+  void operator()(std::span<T> w, Fan fan, const Random& random) const {
+    detail::fill_random(w, random, detail::scaled(1, detail::mean_of(fan)) / detail::truncated_deviation,
+                        detail::truncated_normal);
+  }
+  void validate() const {}
+  [[nodiscard]] std::string describe() const { return "GlorotNormal{}"; }
+};
+
+// He, Zhang, Ren, Sun 2015: variance 2 / in, for networks of ReLU. Uniform within sqrt(6 / in).
+struct HeUniform {
+  template <class T>
+  void operator()(std::span<T> w, Fan fan, const Random& random) const {
+    detail::fill_random(w, random, detail::scaled(6, static_cast<double>(fan.in)), detail::symmetric_uniform);
+  }
+  void validate() const {}
+  [[nodiscard]] std::string describe() const { return "HeUniform{}"; }
+};
+
+// The same variance, cut and widened as GlorotNormal.
+struct HeNormal {
+  template <class T>
+  void operator()(std::span<T> w, Fan fan, const Random& random) const {
+    detail::fill_random(w, random, detail::scaled(2, static_cast<double>(fan.in)) / detail::truncated_deviation,
+                        detail::truncated_normal);
+  }
+  void validate() const {}
+  [[nodiscard]] std::string describe() const { return "HeNormal{}"; }
+};
+
+namespace detail {
+template <template <class...> class To>
+using initializer_kinds = To<GlorotUniform, GlorotNormal, HeUniform, HeNormal, TruncatedNormal, Normal, Uniform, Value>;
+}  // namespace detail
+
+// One of the initializers above.
+template <class I>
+concept InitializerKind = detail::initializer_kinds<detail::KindSet>::has<I>;
+
+// Any of them as one type. GlorotUniform where nothing is said; biases want Initializer{Value{0}}.
 class Initializer {
  public:
-  template <class I>
-    requires std::constructible_from<
-        std::variant<Value, Uniform, Normal, TruncatedNormal, GlorotUniform, GlorotNormal, HeUniform, HeNormal>, I>
+  Initializer() = default;
+  template <InitializerKind I>
   Initializer(I i) : any_(i) {}  // NOLINT: .weights = HeNormal{} is meant to work
+
   template <class T>
   void operator()(std::span<T> w, Fan fan, const Random& random) const {
     std::visit([&](const auto& i) { i(w, fan, random); }, any_);
   }
+  // Throws std::invalid_argument for a limit or deviation that is negative, infinite or not a number.
+  void validate() const {
+    std::visit([](const auto& i) { i.validate(); }, any_);
+  }
+  [[nodiscard]] std::string describe() const {
+    return std::visit([](const auto& i) { return i.describe(); }, any_);
+  }
 
  private:
-  std::variant<Value, Uniform, Normal, TruncatedNormal, GlorotUniform, GlorotNormal, HeUniform, HeNormal> any_;
+  detail::initializer_kinds<std::variant> any_;
 };
+
+// Krizhevsky, Sutskever, Hinton 2012, section 5: weights of deviation 0.01; biases of 1 in the second, fourth and fifth
+// convolution and the hidden dense layers, which gives the ReLUs positive inputs to begin with; else 0.
+namespace alexnet_paper {
+inline constexpr Normal weights{0.01};
+// number: of the convolution, from 1.
+constexpr Value conv_bias(int number) { return Value{number == 2 || number == 4 || number == 5 ? 1.0 : 0.0}; }
+inline constexpr Value hidden_dense_bias{1};
+inline constexpr Value output_bias{0};
+}  // namespace alexnet_paper
 
 }  // namespace strata

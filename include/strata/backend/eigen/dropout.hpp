@@ -2,6 +2,8 @@
 // Dropout: element i of the batch is dropped iff random.uniform(i) < rate, so the mask is made again in backward and never
 // stored. In place or not.
 #pragma once
+#include <cmath>
+
 #include <strata/backend/eigen/chunks.hpp>
 #include <strata/core/random.hpp>
 
@@ -11,14 +13,15 @@ template <class T>
 void dropout_forward(std::int64_t per_sample, int batch, double rate, const Random& random, const T* x, T* y,
                      ThreadPool& pool) {
   const T scale = static_cast<T>(1 / (1 - rate));
-  const float threshold = static_cast<float>(rate);
+  // uniform(i) is a multiple of 2^-24: compared as the integer it is, exact for any rate.
+  const std::uint32_t threshold = static_cast<std::uint32_t>(std::ceil(rate * 0x1p24));
   // Chunks are multiples of 4, so each block of random words belongs to one.
   for_chunks(per_sample * batch, pool, [=](std::int64_t first, std::int64_t count) {
     for (std::int64_t i = first; i < first + count; i += 4) {
       const auto words = random.block(static_cast<std::uint64_t>(i) / 4);
       const std::int64_t end = std::min<std::int64_t>(i + 4, first + count);
       for (std::int64_t j = i; j < end; ++j)
-        y[j] = Random::to_uniform(words[static_cast<std::size_t>(j - i)]) < threshold ? T{0} : x[j] * scale;
+        y[j] = words[static_cast<std::size_t>(j - i)] >> 8 < threshold ? T{0} : x[j] * scale;
     }
   });
 }

@@ -10,7 +10,7 @@ namespace strata::eigen {
 template <class T>
 void softmax_cross_entropy(int batch, int classes, const T* logits, const int* labels, T* loss, T* gradient,
                            ThreadPool& pool) {
-  detail::for_rows(batch, pool, [=](std::int64_t i) {
+  detail::for_rows(batch, classes, pool, [=](std::int64_t i) {
     const ConstArray<T> in(logits + i * classes, classes);
     const T top = in.maxCoeff();
     const T sum = (in - top).exp().sum();
@@ -26,7 +26,7 @@ void softmax_cross_entropy(int batch, int classes, const T* logits, const int* l
 template <class T>
 void negative_log_likelihood(int batch, int classes, const T* x, const int* labels, T* loss, T* gradient,
                              ThreadPool& pool) {
-  detail::for_rows(batch, pool, [=](std::int64_t i) {
+  detail::for_rows(batch, classes, pool, [=](std::int64_t i) {
     loss[i] = -x[i * classes + labels[i]];
     if (!gradient) return;
     Array<T>(gradient + i * classes, classes).setZero();
@@ -37,7 +37,7 @@ void negative_log_likelihood(int batch, int classes, const T* x, const int* labe
 // Probabilities are clipped to [1e-7, 1 - 1e-7], as Keras does; where the clip holds the gradient is 0.
 template <class T>
 void cross_entropy(int batch, int classes, const T* x, const int* labels, T* loss, T* gradient, ThreadPool& pool) {
-  detail::for_rows(batch, pool, [=](std::int64_t i) {
+  detail::for_rows(batch, classes, pool, [=](std::int64_t i) {
     const T low = static_cast<T>(1e-7), high = T{1} - low, p = x[i * classes + labels[i]];
     const T clipped = p < low ? low : p > high ? high : p;
     loss[i] = -std::log(clipped);
@@ -49,7 +49,7 @@ void cross_entropy(int batch, int classes, const T* x, const int* labels, T* los
 
 template <class T>
 void mean_squared_error(int batch, int classes, const T* x, const int* labels, T* loss, T* gradient, ThreadPool& pool) {
-  detail::for_rows(batch, pool, [=](std::int64_t i) {
+  detail::for_rows(batch, classes, pool, [=](std::int64_t i) {
     T sum{0};
     for (int c = 0; c < classes; ++c) {
       const T d = x[i * classes + c] - (c == labels[i] ? T{1} : T{0});
@@ -62,7 +62,7 @@ void mean_squared_error(int batch, int classes, const T* x, const int* labels, T
 
 template <class T>
 void sigmoid_cross_entropy(int batch, int classes, const T* x, const int* labels, T* loss, T* gradient, ThreadPool& pool) {
-  detail::for_rows(batch, pool, [=](std::int64_t i) {
+  detail::for_rows(batch, classes, pool, [=](std::int64_t i) {
     T sum{0};
     for (int c = 0; c < classes; ++c) {
       const T z = x[i * classes + c], target = c == labels[i] ? T{1} : T{0};

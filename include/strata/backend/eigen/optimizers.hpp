@@ -8,7 +8,7 @@
 namespace strata::eigen {
 
 // Keras' form: v = momentum v - rate g; w += v, or with Nesterov w += momentum v - rate g. weight_decay adds decay w to g
-// (L2, as in the AlexNet paper).
+// (L2, as in the AlexNet paper). A null velocity is plain descent.
 template <class T>
 void sgd_update(std::int64_t n, T rate, T momentum, bool nesterov, T weight_decay, T* w, const T* g, T* velocity,
                 ThreadPool& pool) {
@@ -17,6 +17,10 @@ void sgd_update(std::int64_t n, T rate, T momentum, bool nesterov, T weight_deca
       [=](std::int64_t first, std::int64_t count) {
         T* __restrict weight = w + first;
         const T* __restrict gradient = g + first;
+        if (!velocity) {
+          for (std::int64_t i = 0; i < count; ++i) weight[i] -= rate * (gradient[i] + weight_decay * weight[i]);
+          return;
+        }
         T* __restrict v = velocity + first;
         for (std::int64_t i = 0; i < count; ++i) {
           const T pull = rate * (gradient[i] + weight_decay * weight[i]);

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSL-1.0
+// Reads .gz files through zlib: a target of its own, strata::gzip, so that the core needs none.
+//   FashionMnist::train("/usr/share/datasets/fashion-mnist", read_gzip_file, ".gz")
+#pragma once
+#include <zlib.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include <strata/data/idx.hpp>
+
+namespace strata {
+
+// The unpacked bytes; a file that is not packed comes as it is. Throws DataError for a file that is missing, cut short or
+// damaged.
+inline std::vector<std::uint8_t> read_gzip_file(const std::filesystem::path& file) {
+  constexpr const char* expected = "a whole gzip file";
+  constexpr unsigned piece = 1U << 20;
+  const auto fail = [&](const std::string& found) { throw DataError(file.string(), DataError::whole, found, expected); };
+  errno = 0;
+  std::unique_ptr<gzFile_s, int (*)(gzFile)> in(gzopen(file.c_str(), "rb"), gzclose);
+  if (!in) fail(errno != 0 ? std::generic_category().message(errno) : "zlib has no memory for it");
+  std::vector<std::uint8_t> bytes;
+  for (;;) {
+    const std::size_t had = bytes.size();
+    bytes.resize(had + piece);
+    const int got = gzread(in.get(), bytes.data() + had, piece);
+    int error = Z_OK;
+    const std::string text = gzerror(in.get(), &error);
+    if (got < 0 || (error != Z_OK && error != Z_STREAM_END))
+      fail("damaged after " + std::to_string(had + static_cast<std::size_t>(got < 0 ? 0 : got)) +
+           " unpacked bytes: " + (error == Z_ERRNO ? std::generic_category().message(errno) : text));
+    bytes.resize(had + static_cast<std::size_t>(got));
+    if (got == 0) break;
+  }
+  if (gzclose_r(in.release()) != Z_OK) fail("it is cut short");
+  return bytes;
+}
+
+}  // namespace strata

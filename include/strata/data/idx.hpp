@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSL-1.0
+// MNIST and Fashion-MNIST (LeCun, Cortes, Burges 1998; Xiao, Rasul, Vollgraf 2017): 60,000 training and 10,000 test images
+// of 28x28x1 in the IDX format: big-endian magic (0x803 images, 0x801 labels), sizes, bytes.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <strata/data/dataset.hpp>
+
+namespace strata {
+
+// Reads a whole file, or throws DataError. data/gzip.hpp has one that unpacks .gz.
+using FileReader = std::function<std::vector<std::uint8_t>(const std::filesystem::path&)>;
+
+inline std::vector<std::uint8_t> read_plain_file(const std::filesystem::path& file) {
+  constexpr const char* expected = "a file that can be read";
+  std::error_code error;
+  const std::uintmax_t size = std::filesystem::file_size(file, error);
+  if (error) throw DataError(file.string(), DataError::whole, error.message(), expected);
+  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(size));
+  std::ifstream in(file, std::ios::binary);
+  if (!in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size())))
+    throw DataError(file.string(), DataError::whole, "cannot be read", expected);
+  return bytes;
+}
+
+namespace detail {
+
+// The bytes behind an IDX header: any number of records of these sizes. Throws DataError.
+inline std::vector<std::uint8_t> read_idx(const std::filesystem::path& file, const FileReader& read, std::uint32_t magic,
+                                          std::span<const std::uint32_t> sizes) {
+  std::vector<std::uint8_t> bytes = read(file);
+  const auto fail = [&](const std::string& found, const std::string& expected, std::int64_t record = DataError::whole) {
+    throw DataError(file.string(), record, found, expected);
+  };
+  const auto word = [&](std::size_t i) {
+    return static_cast<std::uint32_t>(bytes[4 * i]) << 24 | static_cast<std::uint32_t>(bytes[4 * i + 1]) << 16 |
+           static_cast<std::uint32_t>(bytes[4 * i + 2]) << 8 | static_cast<std::uint32_t>(bytes[4 * i + 3]);
+  };
+  const std::size_t header = 4 * (2 + sizes.size());
+  if (bytes.size() < header) fail(std::to_string(bytes.size()) + " bytes", "an IDX header of " + std::to_string(header));
+  if (word(0) != magic) fail("starts with " + std::to_string(word(0)), "the IDX magic " + std::to_string(magic));
+  std::size_t record = 1;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    if (word(i + 2) != sizes[i]) fail("records have size " + std::to_string(word(i + 2)), std::to_string(sizes[i]));
+    record *= sizes[i];
+  }
+  const std::size_t records = word(1), has = bytes.size() - header;
+  if (has / record != records || has % record != 0)
+    fail(has < records * record ? "the file ends after " + std::to_string(bytes.size()) + " bytes"
+                                : "the file goes on, to " + std::to_string(bytes.size()) + " bytes",
+         std::to_string(records) + " records of " + std::to_string(record) + " bytes behind a header of " +
+             std::to_string(header),
+         static_cast<std::int64_t>(has / record < records ? has / record : records));
+  bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(header));
+  return bytes;
+}
+
+// 28x28x1 in ten classes, in two IDX files.
+template <class Derived>
+class IdxImages : public StoredImages<Derived, Shape{28, 28, 1}, 10, std::uint8_t> {
+  using Base = StoredImages<Derived, Shape{28, 28, 1}, 10, std::uint8_t>;
+
+ public:
+  // dir holds train-images-idx3-ubyte and train-labels-idx1-ubyte; with read_gzip_file and ".gz" for the suffix, these
+  // packed. Throws DataError for a file that is missing, no IDX of 28x28 bytes, too short or too long, with a label above
+  // 9, or with another number of labels than images.
+  static Derived train(const std::filesystem::path& dir, const FileReader& read = read_plain_file,
+                       std::string_view suffix = "") {
+    return load(dir, "train", read, suffix);
+  }
+  // Likewise with t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte.
+  static Derived test(const std::filesystem::path& dir, const FileReader& read = read_plain_file,
+                      std::string_view suffix = "") {
+    return load(dir, "t10k", read, suffix);
+  }
+
+ protected:
+  using Base::Base;
+
+ private:
+  static Derived load(const std::filesystem::path& dir, const std::string& part, const FileReader& read,
+                      std::string_view suffix) {
+    constexpr std::array<std::uint32_t, 2> sides{28, 28};
+    const std::filesystem::path images_file = dir / (part + "-images-idx3-ubyte").append(suffix);
+    const std::filesystem::path labels_file = dir / (part + "-labels-idx1-ubyte").append(suffix);
+    std::vector<std::uint8_t> images = read_idx(images_file, read, 0x803, sides);
+    const std::vector<std::uint8_t> labels = read_idx(labels_file, read, 0x801, {});
+    const std::size_t count = images.size() / Base::one;
+    if (labels.size() != count)
+      throw DataError(labels_file.string(), DataError::whole, std::to_string(labels.size()) + " labels",
+                      std::to_string(count) + ", one for each image of " + images_file.string());
+    for (std::size_t i = 0; i < count; ++i)
+      if (labels[i] >= Base::classes)
+        throw DataError(labels_file.string(), static_cast<std::int64_t>(i), label_text(labels[i]),
+                        range_text(Base::classes));
+    return Derived(std::move(images), std::vector<int>(labels.begin(), labels.end()));
+  }
+};
+
+}  // namespace detail
+
+// Handwritten digits; class c is the digit c.
+class Mnist : public detail::IdxImages<Mnist> {
+ public:
+  static constexpr std::string_view name = "mnist";
+  static constexpr std::array<std::string_view, 10> class_names{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+
+ private:
+  friend class detail::IdxImages<Mnist>;
+  using IdxImages::IdxImages;
+};
+
+// Articles of Zalando's.
+class FashionMnist : public detail::IdxImages<FashionMnist> {
+ public:
+  static constexpr std::string_view name = "fashion-mnist";
+  static constexpr std::array<std::string_view, 10> class_names{
+      "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"};
+
+ private:
+  friend class detail::IdxImages<FashionMnist>;
+  using IdxImages::IdxImages;
+};
+
+// 28x28x1 in the middle of 32x32x3: zeros around, the grey value three times. For networks made for CIFAR. Takes four times
+// the memory of what it is made from.
+template <Dataset D>
+class PaddedRgb : public detail::StoredImages<PaddedRgb<D>, Shape{32, 32, 3}, D::classes,
+                                              std::remove_cvref_t<decltype(*std::declval<const D&>().pixels(0).data())>> {
+  static_assert(Shape(D::image) == Shape{28, 28, 1}, "strata: PaddedRgb takes 28x28x1 images");
+  using Pixel = std::remove_cvref_t<decltype(*std::declval<const D&>().pixels(0).data())>;
+  using Base = detail::StoredImages<PaddedRgb, Shape{32, 32, 3}, D::classes, Pixel>;
+
+ public:
+  static constexpr std::string_view name = D::name;
+  static constexpr auto& class_names = D::class_names;
+
+  explicit PaddedRgb(const D& data) : Base(widen(data), labels(data)) {}
+
+ private:
+  static std::vector<Pixel> widen(const D& data) {
+    std::vector<Pixel> out(data.size() * Base::one, Pixel{0});
+    for (std::size_t i = 0; i < data.size(); ++i) {
+      const auto from = data.pixels(i);
+      for (std::size_t r = 0; r < 28; ++r)
+        for (std::size_t c = 0; c < 28; ++c)
+          for (std::size_t k = 0; k < 3; ++k) out[i * Base::one + ((r + 2) * 32 + c + 2) * 3 + k] = from[r * 28 + c];
+    }
+    return out;
+  }
+  static std::vector<int> labels(const D& data) {
+    std::vector<int> out(data.size());
+    for (std::size_t i = 0; i < data.size(); ++i) out[i] = data.label(i);
+    return out;
+  }
+};
+
+}  // namespace strata

@@ -1,0 +1,629 @@
+// SPDX-License-Identifier: BSL-1.0
+// Every CPU kernel against the reference in double precision, over drawn shapes, with poisoned outputs and guarded buffers,
+// on pools of 1, 2 and 3 threads, which must agree to the bit. The reference itself against small cases worked out by hand
+// and against finite differences.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include <strata/backend/eigen/activations.hpp>
+#include <strata/backend/eigen/batch_norm.hpp>
+#include <strata/backend/eigen/combine.hpp>
+#include <strata/backend/eigen/conv.hpp>
+#include <strata/backend/eigen/dense.hpp>
+#include <strata/backend/eigen/dropout.hpp>
+#include <strata/backend/eigen/losses.hpp>
+#include <strata/backend/eigen/lrn.hpp>
+#include <strata/backend/eigen/optimizers.hpp>
+#include <strata/backend/eigen/pool.hpp>
+#include <strata/backend/eigen/softmax.hpp>
+#include <strata/backend/reference/activations.hpp>
+#include <strata/backend/reference/batch_norm.hpp>
+#include <strata/backend/reference/combine.hpp>
+#include <strata/backend/reference/conv.hpp>
+#include <strata/backend/reference/dense.hpp>
+#include <strata/backend/reference/dropout.hpp>
+#include <strata/backend/reference/losses.hpp>
+#include <strata/backend/reference/lrn.hpp>
+#include <strata/backend/reference/optimizers.hpp>
+#include <strata/backend/reference/pool.hpp>
+#include <strata/backend/reference/softmax.hpp>
+
+namespace {
+
+namespace eigen = strata::eigen;
+namespace reference = strata::reference;
+using strata::Geometry;
+using strata::Padding;
+using strata::Purpose;
+using strata::Random;
+using strata::Shape;
+using strata::ThreadPool;
+using strata::WindowSpec;
+using Numbers = std::vector<double>;
+
+// ---- Drawing cases ---------------------------------------------------------------------------------------------------
+
+class Draw {
+ public:
+  explicit Draw(std::uint64_t seed) : random_(seed, Purpose::user) {}
+  int between(int low, int high) { return low + static_cast<int>(random_.below(static_cast<std::uint32_t>(high - low + 1), next_++)); }
+  bool chance(int percent) { return between(1, 100) <= percent; }
+  // Always a float, so that kernels in both precisions see the same inputs.
+  double number(double low = -1, double high = 1) {
+    return static_cast<float>(low + (high - low) * static_cast<double>(random_.uniform(next_++)));
+  }
+  Numbers numbers(std::int64_t n, double low = -1, double high = 1) {
+    Numbers v(static_cast<std::size_t>(n));
+    for (double& x : v) x = number(low, high);
+    return v;
+  }
+  std::vector<int> labels(int batch, int classes) {
+    std::vector<int> v(static_cast<std::size_t>(batch));
+    for (int& x : v) x = between(0, classes - 1);
+    return v;
+  }
+
+ private:
+  Random random_;
+  std::uint64_t next_ = 0;
+};
+
+WindowSpec draw_window(Draw& draw, Shape in, int largest_kernel) {
+  for (;;) {
+    WindowSpec s;
+    const bool whole = draw.chance(10);
+    s.kernel_h = whole ? in.height : draw.between(1, largest_kernel);
+    s.kernel_w = whole ? in.width : draw.between(1, largest_kernel);
+    s.stride_h = draw.chance(40) ? 1 : draw.between(1, 4);
+    s.stride_w = draw.chance(40) ? 1 : draw.between(1, 4);
+    s.dilation_h = draw.chance(60) ? 1 : draw.between(1, 3);
+    s.dilation_w = draw.chance(60) ? 1 : draw.between(1, 3);
+    s.padding = static_cast<Padding>(draw.between(0, 2));
+    if (s.padding == Padding::explicit_) {
+      s.top = draw.between(0, 3), s.bottom = draw.between(0, 3);
+      s.left = draw.between(0, 3), s.right = draw.between(0, 3);
+    }
+    if (slide_rows(s, in.height).output > 0 && slide_columns(s, in.width).output > 0) return s;
+  }
+}
+
+std::string describe(const Geometry& g, int batch) {
+  const auto join = [](std::initializer_list<int> numbers) {
+    std::string s;
+    for (const int n : numbers) s += (s.empty() ? "" : "x") + std::to_string(n);
+    return s;
+  };
+  const strata::Window& w = g.window;
+  return "batch " + std::to_string(batch) + ", " + join({g.in.height, g.in.width, g.in.channels}) + " -> " +
+         join({g.out.height, g.out.width, g.out.channels}) + ", kernel " + join({w.kernel_h, w.kernel_w}) + ", stride " +
+         join({w.stride_h, w.stride_w}) + ", dilation " + join({w.dilation_h, w.dilation_w}) + ", pad " +
+         join({w.pad_top, w.pad_bottom, w.pad_left, w.pad_right}) + ", groups " + std::to_string(g.groups);
+}
+
+// ---- Running a kernel ------------------------------------------------------------------------------------------------
+
+template <class T>
+std::vector<T> as(const Numbers& v) {
+  std::vector<T> out(v.size());
+  std::transform(v.begin(), v.end(), out.begin(), [](double x) { return static_cast<T>(x); });
+  return out;
+}
+template <class T>
+Numbers as_numbers(const std::vector<T>& v) {
+  return Numbers(v.begin(), v.end());
+}
+template <class F>
+Numbers map(const Numbers& v, F&& f) {
+  Numbers out(v.size());
+  std::transform(v.begin(), v.end(), out.begin(), f);
+  return out;
+}
+Numbers absolute(const Numbers& v) {
+  return map(v, [](double x) { return std::abs(x); });
+}
+Numbers zeros(std::int64_t n) { return Numbers(static_cast<std::size_t>(n)); }
+
+// A buffer that is poison before a kernel fills it, between two fences that nobody may touch.
+template <class T>
+class Guarded {
+ public:
+  explicit Guarded(std::int64_t n) : all_(static_cast<std::size_t>(n) + 2 * fence, value) {
+    std::fill(all_.begin() + fence, all_.end() - fence, poison());
+  }
+  explicit Guarded(const Numbers& start) : Guarded(static_cast<std::int64_t>(start.size())) {
+    std::transform(start.begin(), start.end(), all_.begin() + fence, [](double x) { return static_cast<T>(x); });
+  }
+  T* data() { return all_.data() + fence; }
+  [[nodiscard]] bool intact() const {
+    const auto same = [](T x) { return x == value; };
+    return std::all_of(all_.begin(), all_.begin() + fence, same) && std::all_of(all_.end() - fence, all_.end(), same);
+  }
+  [[nodiscard]] std::vector<T> inside() const { return {all_.begin() + fence, all_.end() - fence}; }
+
+ private:
+  static constexpr int fence = 64;
+  static constexpr T value = T(12345);
+  static constexpr T poison() {
+    return std::numeric_limits<T>::has_quiet_NaN ? std::numeric_limits<T>::quiet_NaN() : std::numeric_limits<T>::min();
+  }
+  std::vector<T> all_;
+};
+
+template <class T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
+}
+
+// An output: poisoned, or beginning with what it holds when it is read too.
+struct Output {
+  Output(std::int64_t n) : size(n) {}               // NOLINT: reads better in lists
+  Output(const Numbers& s) : start(&s) {}           // NOLINT
+  std::int64_t size = 0;
+  const Numbers* start = nullptr;
+};
+
+using Scratch = std::function<std::int64_t(int threads)>;
+
+// kernel(outputs, pool, scratch) on each pool; the outputs, which must not depend on the pool.
+template <class T, class Kernel>
+std::vector<std::vector<T>> run(const std::vector<Output>& outputs, const Scratch& scratch, Kernel&& kernel) {
+  static std::array<ThreadPool, 3> pools{ThreadPool(1), ThreadPool(2), ThreadPool(3)};
+  std::vector<std::vector<T>> first;
+  for (ThreadPool& pool : pools) {
+    std::vector<Guarded<T>> buffers;
+    for (const Output& o : outputs) o.start ? buffers.emplace_back(*o.start) : buffers.emplace_back(o.size);
+    Guarded<T> work(scratch ? scratch(pool.size()) : 0);
+    std::vector<T*> pointers;
+    for (Guarded<T>& b : buffers) pointers.push_back(b.data());
+    kernel(pointers, pool, work.data());
+    INFO("threads ", pool.size());
+    CHECK_MESSAGE(work.intact(), "wrote outside its scratch");
+    for (std::size_t i = 0; i < buffers.size(); ++i) {
+      INFO("output ", i);
+      CHECK_MESSAGE(buffers[i].intact(), "wrote outside its output");
+      if (&pool != &pools[0]) CHECK_MESSAGE(same_bits(buffers[i].inside(), first[i]), "depends on the number of threads");
+    }
+    if (&pool == &pools[0])
+      for (const Guarded<T>& b : buffers) first.push_back(b.inside());
+  }
+  return first;
+}
+
+// A sum of `terms` rounded terms is off by about sqrt(terms) epsilon times the sum of their magnitudes; a NaN is never close
+// to a number.
+template <class T>
+void check_close(const char* what, const std::vector<T>& got, const Numbers& want, const Numbers& magnitude, double terms) {
+  INFO(what);
+  REQUIRE(got.size() == want.size());
+  REQUIRE(got.size() == magnitude.size());
+  const double epsilon = static_cast<double>(std::numeric_limits<T>::epsilon());
+  const double least = static_cast<double>(std::numeric_limits<T>::min());
+  std::size_t bad = 0, at = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double value = static_cast<double>(got[i]);
+    const double allowed = 2 * (2 + std::sqrt(terms)) * epsilon * magnitude[i] + least;
+    if (std::abs(value - want[i]) <= allowed || (std::isnan(value) && std::isnan(want[i]))) continue;
+    if (bad++ == 0) at = i;
+  }
+  if (bad == 0) {
+    CHECK(true);
+  } else {
+    FAIL_CHECK(std::to_string(bad), " of ", std::to_string(got.size()), " differ; the first is [", std::to_string(at),
+               "]: ", static_cast<double>(got[at]), " instead of ", want[at], ", sum of magnitudes ", magnitude[at]);
+  }
+}
+
+template <class T>
+void check_same(const char* what, const std::vector<T>& got, const std::vector<T>& want) {
+  check_close(what, got, as_numbers(want), zeros(static_cast<std::int64_t>(want.size())), 0);
+}
+
+// Sizes around one, a vector register, and the pieces that element-wise work is cut into.
+std::vector<std::int64_t> lengths() { return {1, 2, 3, 7, 16, 31, 100, 16383, 16384, 16385, 3 * 16384 + 5}; }
+
+// ---- Convolutions ----------------------------------------------------------------------------------------------------
+
+template <class T>
+void check_conv(const Geometry& g, int batch, Draw& draw) {
+  const bool with_bias = draw.chance(50);
+  const Numbers x = draw.numbers(batch * g.in.size()), w = draw.numbers(g.taps() * g.out.channels),
+                bias = draw.numbers(g.out.channels), dy = draw.numbers(batch * g.out.size());
+  const auto x_ = as<T>(x), w_ = as<T>(w), bias_ = as<T>(bias), dy_ = as<T>(dy);
+  const Numbers ax = absolute(x), aw = absolute(w), ab = absolute(bias), ady = absolute(dy);
+  const std::int64_t map = static_cast<std::int64_t>(batch) * g.out.height * g.out.width;
+  const auto scratch = [&](int threads) { return eigen::conv_scratch<T>(g, batch, threads); };
+
+  Numbers want = zeros(batch * g.out.size()), size = want;
+  reference::conv_forward(g, batch, x.data(), w.data(), with_bias ? bias.data() : nullptr, want.data());
+  reference::conv_forward(g, batch, ax.data(), aw.data(), with_bias ? ab.data() : nullptr, size.data());
+  auto got = run<T>({batch * g.out.size()}, scratch, [&](auto& out, ThreadPool& pool, T* work) {
+    eigen::conv_forward(g, batch, x_.data(), w_.data(), with_bias ? bias_.data() : nullptr, out[0], pool, work);
+  });
+  check_close("conv_forward", got[0], want, size, static_cast<double>(g.taps() + 1));
+
+  want = zeros(batch * g.in.size()), size = want;
+  reference::conv_backward_input(g, batch, dy.data(), w.data(), want.data());
+  reference::conv_backward_input(g, batch, ady.data(), aw.data(), size.data());
+  got = run<T>({batch * g.in.size()}, scratch, [&](auto& out, ThreadPool& pool, T* work) {
+    eigen::conv_backward_input(g, batch, dy_.data(), w_.data(), out[0], pool, work);
+  });
+  check_close("conv_backward_input", got[0], want, size,
+              static_cast<double>(g.out.channels / g.groups * g.window.kernel_h * g.window.kernel_w));
+
+  Numbers want_bias = zeros(g.out.channels), size_bias = want_bias;
+  want = zeros(g.taps() * g.out.channels), size = want;
+  reference::conv_backward_weights(g, batch, x.data(), dy.data(), want.data(), want_bias.data());
+  reference::conv_backward_weights(g, batch, ax.data(), ady.data(), size.data(), size_bias.data());
+  got = run<T>({g.taps() * g.out.channels, g.out.channels}, scratch, [&](auto& out, ThreadPool& pool, T* work) {
+    eigen::conv_backward_weights(g, batch, x_.data(), dy_.data(), out[0], with_bias ? out[1] : nullptr, pool, work);
+  });
+  check_close("conv_backward_weights", got[0], want, size, static_cast<double>(map));
+  if (with_bias) check_close("bias of conv_backward_weights", got[1], want_bias, size_bias, static_cast<double>(map));
+}
+
+TEST_CASE_TEMPLATE("convolutions of drawn geometries", T, float, double) {
+  int done = 0;
+  for (std::uint64_t seed = 1; done < 1600; ++seed) {
+    Draw draw(seed);
+    const int groups = draw.chance(60) ? 1 : draw.between(2, 4);
+    const bool point = draw.chance(8);
+    const Shape in{point ? 1 : draw.between(1, 11), point ? 1 : draw.between(1, 11), groups * draw.between(1, 7)};
+    const Geometry g = place(draw_window(draw, in, 5), in, groups * draw.between(1, 9), groups);
+    const int batch = draw.chance(30) ? 1 : draw.between(1, 4);
+    if (batch * g.out.size() * g.taps() > 100'000) continue;
+    ++done;
+    INFO("seed ", seed, ": ", describe(g, batch));
+    check_conv<T>(g, batch, draw);
+  }
+}
+
+TEST_CASE_TEMPLATE("convolutions that cross every block", T, float, double) {
+  Draw draw(7);
+  const auto check = [&](WindowSpec s, Shape in, int filters, int groups, int batch) {
+    const Geometry g = place(s, in, filters, groups);
+    INFO(describe(g, batch));
+    check_conv<T>(g, batch, draw);
+  };
+  check({.kernel_h = 5, .kernel_w = 5, .padding = Padding::same}, Shape{19, 17, 16}, 20, 1, 2);
+  check({.kernel_h = 3, .kernel_w = 3, .stride_h = 2, .stride_w = 2, .padding = Padding::same}, Shape{13, 12, 40}, 36, 2, 3);
+  check({.kernel_h = 2, .kernel_w = 2, .padding = Padding::same}, Shape{5, 5, 400}, 9, 1, 2);     // channels alone fill a slice
+  check({.kernel_h = 6, .kernel_w = 6}, Shape{6, 6, 16}, 40, 1, 5);                               // as a dense layer
+  check({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{8, 8, 24}, 24, 24, 3);    // depthwise
+  check({.kernel_h = 1, .kernel_w = 1}, Shape{9, 9, 30}, 1100, 1, 1);                             // many filters
+  check({.kernel_h = 11, .kernel_w = 11, .stride_h = 4, .stride_w = 4}, Shape{43, 43, 3}, 12, 1, 2);
+}
+
+template <class T>
+std::vector<double> conv_by_hand(WindowSpec s, Shape in, int filters, const Numbers& x, const Numbers& w, int groups = 1) {
+  const Geometry g = place(s, in, filters, groups);
+  const auto x_ = as<T>(x), w_ = as<T>(w);
+  REQUIRE(static_cast<std::int64_t>(x.size()) == in.size());
+  REQUIRE(static_cast<std::int64_t>(w.size()) == g.taps() * filters);
+  std::vector<T> y(static_cast<std::size_t>(g.out.size()));
+  reference::conv_forward<T>(g, 1, x_.data(), w_.data(), nullptr, y.data());
+  const auto fast = run<T>(
+      {g.out.size()}, [&](int threads) { return eigen::conv_scratch<T>(g, 1, threads); },
+      [&](auto& out, ThreadPool& pool, T* work) {
+        eigen::conv_forward<T>(g, 1, x_.data(), w_.data(), nullptr, out[0], pool, work);
+      });
+  check_same("both", fast[0], y);
+  return as_numbers(y);
+}
+
+TEST_CASE_TEMPLATE("convolutions worked out by hand", T, float, double) {
+  const WindowSpec three{.kernel_h = 1, .kernel_w = 3, .stride_w = 2};
+  WindowSpec same = three, symmetric = three;
+  same.padding = Padding::same;
+  symmetric.padding = Padding::explicit_, symmetric.left = symmetric.right = 1;
+  // TensorFlow pads 1 2 3 4 to 1 2 3 4 0, PyTorch with padding=1 to 0 1 2 3 4 0.
+  CHECK(conv_by_hand<T>(same, Shape{1, 4, 1}, 1, {1, 2, 3, 4}, {1, 1, 1}) == Numbers{6, 7});
+  CHECK(conv_by_hand<T>(symmetric, Shape{1, 4, 1}, 1, {1, 2, 3, 4}, {1, 1, 1}) == Numbers{3, 9});
+  // An even kernel: the odd row and column go after.
+  CHECK(conv_by_hand<T>({.kernel_h = 2, .kernel_w = 2, .padding = Padding::same}, Shape{3, 3, 1}, 1,
+                        {1, 2, 3, 4, 5, 6, 7, 8, 9}, {1, 1, 1, 1}) == Numbers{12, 16, 9, 24, 28, 15, 15, 17, 9});
+  // The kernel is not turned round.
+  CHECK(conv_by_hand<T>({.kernel_w = 2}, Shape{1, 4, 1}, 1, {1, 2, 3, 4}, {1, 10}) == Numbers{21, 32, 43});
+  CHECK(conv_by_hand<T>({.kernel_w = 3, .dilation_w = 2}, Shape{1, 5, 1}, 1, {1, 2, 3, 4, 5}, {1, 10, 100}) ==
+        Numbers{531});
+  // w is (KH,KW,C/groups,F).
+  CHECK(conv_by_hand<T>({}, Shape{1, 1, 2}, 2, {1, 2}, {1, 10, 100, 1000}) == Numbers{201, 2010});
+  CHECK(conv_by_hand<T>({}, Shape{1, 1, 2}, 2, {1, 2}, {3, 5}, 2) == Numbers{3, 10});
+}
+
+// ---- Dense -----------------------------------------------------------------------------------------------------------
+
+template <class T>
+void check_dense(int in, int units, int batch, Draw& draw) {
+  const bool with_bias = draw.chance(50);
+  const Numbers x = draw.numbers(std::int64_t{batch} * in), w = draw.numbers(std::int64_t{in} * units),
+                bias = draw.numbers(units), dy = draw.numbers(std::int64_t{batch} * units);
+  const auto x_ = as<T>(x), w_ = as<T>(w), bias_ = as<T>(bias), dy_ = as<T>(dy);
+  const Numbers ax = absolute(x), aw = absolute(w), ab = absolute(bias), ady = absolute(dy);
+  const auto scratch = [&](int threads) { return eigen::dense_scratch<T>(in, units, batch, threads); };
+
+  Numbers want(dy.size()), size(dy.size());
+  reference::dense_forward(in, units, batch, x.data(), w.data(), with_bias ? bias.data() : nullptr, want.data());
+  reference::dense_forward(in, units, batch, ax.data(), aw.data(), with_bias ? ab.data() : nullptr, size.data());
+  auto got = run<T>({std::int64_t{batch} * units}, scratch, [&](auto& out, ThreadPool& pool, T* work) {
+    eigen::dense_forward(in, units, batch, x_.data(), w_.data(), with_bias ? bias_.data() : nullptr, out[0], pool, work);
+  });
+  check_close("dense_forward", got[0], want, size, in + 1);
+
+  want = size = Numbers(x.size());
+  reference::dense_backward_input(in, units, batch, dy.data(), w.data(), want.data());
+  reference::dense_backward_input(in, units, batch, ady.data(), aw.data(), size.data());
+  got = run<T>({std::int64_t{batch} * in}, scratch, [&](auto& out, ThreadPool& pool, T* work) {
+    eigen::dense_backward_input(in, units, batch, dy_.data(), w_.data(), out[0], pool, work);
+  });
+  check_close("dense_backward_input", got[0], want, size, units);
+
+  Numbers want_bias = zeros(units), size_bias = want_bias;
+  want = size = Numbers(w.size());
+  reference::dense_backward_weights(in, units, batch, x.data(), dy.data(), want.data(), want_bias.data());
+  reference::dense_backward_weights(in, units, batch, ax.data(), ady.data(), size.data(), size_bias.data());
+  got = run<T>({std::int64_t{in} * units, units}, scratch, [&](auto& out, ThreadPool& pool, T* work) {
+    eigen::dense_backward_weights(in, units, batch, x_.data(), dy_.data(), out[0], with_bias ? out[1] : nullptr, pool, work);
+  });
+  check_close("dense_backward_weights", got[0], want, size, batch);
+  if (with_bias) check_close("bias of dense_backward_weights", got[1], want_bias, size_bias, batch);
+}
+
+TEST_CASE_TEMPLATE("dense layers", T, float, double) {
+  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+    Draw draw(seed);
+    const int in = draw.between(1, 70), units = draw.between(1, 70), batch = draw.between(1, 9);
+    INFO("seed ", seed, ": ", in, " -> ", units, ", batch ", batch);
+    check_dense<T>(in, units, batch, draw);
+  }
+  Draw draw(3);
+  for (const auto& [in, units, batch] : {std::array{700, 10, 3}, {10, 700, 3}, {300, 513, 2}, {20, 30, 300}, {257, 256, 1}}) {
+    INFO(in, " -> ", units, ", batch ", batch);
+    check_dense<T>(in, units, batch, draw);
+  }
+}
+
+// ---- Pools -----------------------------------------------------------------------------------------------------------
+
+TEST_CASE_TEMPLATE("pools of drawn geometries", T, float, double) {
+  for (std::uint64_t seed = 1; seed <= 600; ++seed) {
+    Draw draw(seed);
+    const Shape in{draw.between(1, 10), draw.between(1, 10), draw.between(1, 9)};
+    const Geometry g = place(draw_window(draw, in, 4), in);
+    const int batch = draw.between(1, 3);
+    INFO("seed ", seed, ": ", describe(g, batch));
+    Numbers x = draw.numbers(batch * in.size(), -3, 1);
+    const Numbers dy = draw.numbers(batch * g.out.size()), ady = absolute(dy), ax = absolute(x);
+    const double taps = g.window.kernel_h * g.window.kernel_w;
+
+    const auto dy_ = as<T>(dy);
+    auto x_ = as<T>(x);
+    Numbers want(dy.size()), size(dy.size());
+    reference::avg_pool_forward(g, batch, x.data(), want.data());
+    reference::avg_pool_forward(g, batch, ax.data(), size.data());
+    auto got = run<T>({batch * g.out.size()}, {}, [&](auto& out, ThreadPool& pool, T*) {
+      eigen::avg_pool_forward(g, batch, x_.data(), out[0], pool);
+    });
+    check_close("avg_pool_forward", got[0], want, size, taps);
+
+    want = size = Numbers(x.size());
+    reference::avg_pool_backward(g, batch, dy.data(), want.data());
+    reference::avg_pool_backward(g, batch, ady.data(), size.data());
+    got = run<T>({batch * in.size()}, {}, [&](auto& out, ThreadPool& pool, T*) {
+      eigen::avg_pool_backward(g, batch, dy_.data(), out[0], pool);
+    });
+    check_close("avg_pool_backward", got[0], want, size, taps);
+
+    // Ties in half of the cases, not-a-numbers in some.
+    if (draw.chance(50))
+      for (T& v : x_) v = std::round(v);
+    if (draw.chance(20))
+      for (T& v : x_)
+        if (draw.chance(5)) v = std::numeric_limits<T>::quiet_NaN();
+    std::vector<T> best(dy.size());
+    std::vector<std::int32_t> place_of(dy.size());
+    reference::max_pool_forward(g, batch, x_.data(), best.data(), place_of.data());
+    std::vector<std::int32_t> found;
+    got = run<T>({batch * g.out.size()}, {}, [&](auto& out, ThreadPool& pool, T*) {
+      Guarded<std::int32_t> argmax(batch * g.out.size());
+      eigen::max_pool_forward(g, batch, x_.data(), out[0], argmax.data(), pool);
+      CHECK(argmax.intact());
+      found = argmax.inside();
+      CHECK(found == place_of);
+    });
+    check_same("max_pool_forward", got[0], best);
+
+    reference::max_pool_backward(g, batch, dy.data(), place_of.data(), want.data());
+    reference::max_pool_backward(g, batch, ady.data(), place_of.data(), size.data());
+    got = run<T>({batch * in.size()}, {}, [&](auto& out, ThreadPool& pool, T*) {
+      eigen::max_pool_backward(g, batch, dy_.data(), place_of.data(), out[0], pool);
+    });
+    check_close("max_pool_backward", got[0], want, size, taps);
+
+    const Numbers global = draw.numbers(batch * in.channels);
+    const auto global_ = as<T>(global);
+    x_ = as<T>(x);
+    want = size = Numbers(global.size());
+    reference::global_avg_pool_forward(in, batch, x.data(), want.data());
+    reference::global_avg_pool_forward(in, batch, ax.data(), size.data());
+    got = run<T>({batch * in.channels}, {}, [&](auto& out, ThreadPool& pool, T*) {
+      eigen::global_avg_pool_forward(in, batch, x_.data(), out[0], pool);
+    });
+    check_close("global_avg_pool_forward", got[0], want, size, in.height * in.width);
+    want = Numbers(x.size());
+    reference::global_avg_pool_backward(in, batch, global.data(), want.data());
+    got = run<T>({batch * in.size()}, {}, [&](auto& out, ThreadPool& pool, T*) {
+      eigen::global_avg_pool_backward(in, batch, global_.data(), out[0], pool);
+    });
+    check_close("global_avg_pool_backward", got[0], want, absolute(want), 1);
+  }
+}
+
+TEST_CASE("pools worked out by hand") {
+  const Shape in{1, 4, 1};
+  const Numbers x{1, 2, 3, 4}, negative{-4, -3, -2, -1};
+  WindowSpec s{.kernel_w = 3, .stride_w = 2, .padding = Padding::same};
+  Numbers y(2);
+  std::vector<std::int32_t> argmax(2);
+  Geometry g = place(s, in);
+  reference::max_pool_forward(g, 1, x.data(), y.data(), argmax.data());
+  CHECK(y == Numbers{3, 4});
+  CHECK(argmax == std::vector<std::int32_t>{2, 3});
+  reference::avg_pool_forward(g, 1, x.data(), y.data());
+  CHECK(y == Numbers{2, 3.5});  // the padding is not counted
+  s.padding = Padding::explicit_, s.left = s.right = 1;
+  g = place(s, in);
+  reference::avg_pool_forward(g, 1, x.data(), y.data());
+  CHECK(y == Numbers{1.5, 3});
+  reference::max_pool_forward(g, 1, negative.data(), y.data(), argmax.data());
+  CHECK(y == Numbers{-3, -1});  // nor picked
+  s = {.kernel_w = 2, .stride_w = 2, .padding = Padding::explicit_, .left = 2};
+  g = place(s, in);
+  y.resize(3), argmax.resize(3);
+  reference::max_pool_forward(g, 1, negative.data(), y.data(), argmax.data());
+  CHECK(y == Numbers{0, -3, -1});
+  CHECK(argmax == std::vector<std::int32_t>{-1, 1, 3});
+  const Numbers equal{5, 5, 5, 5};
+  reference::max_pool_forward(g, 1, equal.data(), y.data(), argmax.data());
+  CHECK(argmax == std::vector<std::int32_t>{-1, 0, 2});
+}
+
+// ---- Element-wise ----------------------------------------------------------------------------------------------------
+
+// Forward and backward of an activation, in place and not. `spread` is the sum of magnitudes behind each dx.
+template <class T, class ReferenceForward, class ReferenceBackward, class Forward, class Backward, class Spread>
+void check_activation(const char* name, ReferenceForward slow, ReferenceBackward slow_back, Forward fast, Backward fast_back,
+                      Spread spread) {
+  for (const std::int64_t n : lengths()) {
+    INFO(name, " of ", n);
+    Draw draw(static_cast<std::uint64_t>(n));
+    Numbers x = draw.numbers(n, -9, 9);
+    x[0] = 0;
+    if (n > 30) x[5] = 800, x[17] = -800;
+    const Numbers dy = draw.numbers(n);
+    const auto x_ = as<T>(x), dy_ = as<T>(dy);
+    Numbers y(x.size()), dx(x.size()), size(x.size());
+    slow(n, x.data(), y.data());
+    auto got = run<T>({n}, {}, [&](auto& out, ThreadPool& pool, T*) { fast(n, x_.data(), out[0], pool); });
+    check_close("forward", got[0], y, absolute(y), 16);
+    auto in_place = run<T>({x}, {}, [&](auto& out, ThreadPool& pool, T*) { fast(n, out[0], out[0], pool); });
+    check_close("forward in place", in_place[0], y, absolute(y), 16);
+
+    // Backward sees the outputs of this precision.
+    const auto y_ = got[0];
+    y = as_numbers(y_);
+    slow_back(n, y.data(), dy.data(), dx.data());
+    for (std::size_t i = 0; i < size.size(); ++i) size[i] = spread(y[i], dy[i]);
+    got = run<T>({n}, {}, [&](auto& out, ThreadPool& pool, T*) { fast_back(n, y_.data(), dy_.data(), out[0], pool); });
+    check_close("backward", got[0], dx, size, 4);
+    in_place = run<T>({dy}, {}, [&](auto& out, ThreadPool& pool, T*) { fast_back(n, y_.data(), out[0], out[0], pool); });
+    check_close("backward in place", in_place[0], dx, size, 4);
+
+    const std::vector<T> nan(static_cast<std::size_t>(n), std::numeric_limits<T>::quiet_NaN());
+    const auto passed = run<T>({n}, {}, [&](auto& out, ThreadPool& pool, T*) { fast(n, nan.data(), out[0], pool); });
+    CHECK(std::all_of(passed[0].begin(), passed[0].end(), [](T v) { return v != v; }));
+  }
+}
+
+TEST_CASE_TEMPLATE("activations", T, float, double) {
+  const double slope = 0.25;
+  const auto plain = [](double, double dy) { return std::abs(dy); };
+  check_activation<T>("relu", reference::relu_forward<double>, reference::relu_backward<double>, eigen::relu_forward<T>,
+                      eigen::relu_backward<T>, plain);
+  check_activation<T>(
+      "leaky_relu", [=](auto n, auto x, auto y) { reference::leaky_relu_forward(n, slope, x, y); },
+      [=](auto n, auto y, auto dy, auto dx) { reference::leaky_relu_backward(n, slope, y, dy, dx); },
+      [=](auto n, auto x, auto y, auto& pool) { eigen::leaky_relu_forward<T>(n, static_cast<T>(slope), x, y, pool); },
+      [=](auto n, auto y, auto dy, auto dx, auto& pool) {
+        eigen::leaky_relu_backward<T>(n, static_cast<T>(slope), y, dy, dx, pool);
+      },
+      plain);
+  check_activation<T>("sigmoid", reference::sigmoid_forward<double>, reference::sigmoid_backward<double>,
+                      eigen::sigmoid_forward<T>, eigen::sigmoid_backward<T>,
+                      [](double y, double dy) { return std::abs(dy * y * (1 + y)); });
+  check_activation<T>("tanh", reference::tanh_forward<double>, reference::tanh_backward<double>, eigen::tanh_forward<T>,
+                      eigen::tanh_backward<T>, [](double y, double dy) { return std::abs(dy) * (1 + y * y); });
+}
+
+TEST_CASE_TEMPLATE("sums and copies of channels", T, float, double) {
+  for (const std::int64_t n : lengths()) {
+    INFO("length ", n);
+    Draw draw(static_cast<std::uint64_t>(n));
+    const Numbers a = draw.numbers(n), b = draw.numbers(n);
+    const auto a_ = as<T>(a), b_ = as<T>(b);
+    std::vector<T> want(a_.size());
+    reference::add_forward(n, a_.data(), b_.data(), want.data());
+    auto got = run<T>({n}, {}, [&](auto& out, ThreadPool& pool, T*) {
+      eigen::add_forward<T>(n, a_.data(), b_.data(), out[0], pool);
+    });
+    check_same("add", got[0], want);
+    got = run<T>({a}, {}, [&](auto& out, ThreadPool& pool, T*) {
+      eigen::add_forward<T>(n, out[0], b_.data(), out[0], pool);
+    });
+    check_same("add in place", got[0], want);
+  }
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    Draw draw(seed);
+    const std::int64_t rows = draw.chance(10) ? draw.between(500, 1500) : draw.between(1, 40);
+    const int channels = draw.between(1, 9), offset = draw.between(0, 5), total = channels + offset + draw.between(0, 5);
+    INFO("seed ", seed);
+    const Numbers branch = draw.numbers(rows * channels), whole = draw.numbers(rows * total);
+    const auto branch_ = as<T>(branch), whole_ = as<T>(whole);
+    auto want = whole_;
+    reference::concat_copy(rows, channels, branch_.data(), total, offset, want.data());
+    auto got = run<T>({whole}, {}, [&](auto& out, ThreadPool& pool, T*) {
+      eigen::concat_copy<T>(rows, channels, branch_.data(), total, offset, out[0], pool);
+    });
+    check_same("concat_copy", got[0], want);
+    want.resize(branch_.size());
+    reference::concat_take(rows, channels, want.data(), total, offset, whole_.data());
+    got = run<T>({rows * channels}, {}, [&](auto& out, ThreadPool& pool, T*) {
+      eigen::concat_take<T>(rows, channels, out[0], total, offset, whole_.data(), pool);
+    });
+    check_same("concat_take", got[0], want);
+  }
+}
+
+TEST_CASE_TEMPLATE("dropout", T, float, double) {
+  for (const std::int64_t n : lengths())
+    for (const double rate : {0.0, 0.1, 0.3, 0.5, 0.7, 0.999}) {
+      INFO(n, " at rate ", rate);
+      const int batch = n % 3 == 0 ? 3 : 1;
+      const Random random(42, Purpose::dropout, 3, static_cast<std::uint64_t>(n));
+      Draw draw(9);
+      const Numbers x = draw.numbers(n, 1, 2);
+      const auto x_ = as<T>(x);
+      Numbers want(x.size());
+      reference::dropout_forward(n / batch, batch, rate, random, x.data(), want.data());
+      auto got = run<T>({n}, {}, [&](auto& out, ThreadPool& pool, T*) {
+        eigen::dropout_forward<T>(n / batch, batch, rate, random, x_.data(), out[0], pool);
+      });
+      check_close("dropout_forward", got[0], want, absolute(want), 4);
+      got = run<T>({x}, {}, [&](auto& out, ThreadPool& pool, T*) {
+        eigen::dropout_backward<T>(n / batch, batch, rate, random, out[0], out[0], pool);
+      });
+      check_close("dropout_backward in place", got[0], want, absolute(want), 4);
+      if (n > 10000) {
+        const double share = static_cast<double>(std::count(want.begin(), want.end(), 0.0)) / static_cast<double>(n);
+        CHECK(std::abs(share - rate) <= 5 * std::sqrt(rate * (1 - rate) / static_cast<double>(n)));
+      }
+    }
+  // A rate between two floats of which the lower is a number that may be drawn: still exactly uniform < rate.
+  const Random random(1, Purpose::dropout);
+  for (std::uint64_t i = 0; i < 50; ++i) {
+    const double drawn = static_cast<double>(random.uniform(i)), rate = std::nextafter(drawn, 1.0);
+    const std::vector<T> ones(50, T(1));
+    const auto got = run<T>({50}, {}, [&](auto& out, ThreadPool& pool, T*) {
+      eigen::dropout_forward<T>(50, 1, rate, random, ones.data(), out[0], pool);
+    });
+    CHECK(got[0][i] == T(0));
+  }
+}
