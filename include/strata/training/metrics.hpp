@@ -1,55 +1,156 @@
 // SPDX-License-Identifier: BSL-1.0
+// What training counts. Outputs that are not numbers never count as right, and shares of nothing are 0, as in Keras.
 #pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace strata {
 
+// The class of the largest output, the first of equals; -1 where an output is NaN, or there is none.
+template <class T>
+[[nodiscard]] int predicted_class(std::span<const T> outputs) {
+  int best = -1;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (std::isnan(outputs[i])) return -1;
+    if (best < 0 || outputs[i] > outputs[static_cast<std::size_t>(best)]) best = static_cast<int>(i);
+  }
+  return best;
+}
+
+// The share of samples whose class is right.
+struct Accuracy {
+  std::int64_t correct = 0, samples = 0;
+
+  void add(int truth, int predicted) {
+    correct += predicted >= 0 && predicted == truth ? 1 : 0;
+    ++samples;
+  }
+  [[nodiscard]] double value() const {
+    return samples == 0 ? 0 : static_cast<double>(correct) / static_cast<double>(samples);
+  }
+};
+
+// The mean of what was added, in the order it was added; compensated (Neumaier 1974), so that a million small losses do not
+// drown in their sum. A NaN makes it NaN: a loss that failed is not hidden.
+class RunningMean {
+ public:
+  // The mean of `samples` values.
+  void add(double mean, std::int64_t samples = 1) {
+    const double x = mean * static_cast<double>(samples), sum = sum_ + x;
+    lost_ += std::abs(sum_) >= std::abs(x) ? (sum_ - sum) + x : (x - sum) + sum_;
+    sum_ = sum;
+    samples_ += samples;
+  }
+  [[nodiscard]] std::int64_t samples() const { return samples_; }
+  [[nodiscard]] double value() const {
+    // Beyond the range of double, what was lost is NaN and the sum says infinity.
+    const double sum = std::isfinite(sum_) ? sum_ + lost_ : sum_;
+    return samples_ == 0 ? 0 : sum / static_cast<double>(samples_);
+  }
+
+ private:
+  double sum_ = 0, lost_ = 0;
+  std::int64_t samples_ = 0;
+};
+
 // How often each true class was taken for each class.
 class ConfusionTable {
  public:
   ConfusionTable() = default;
-  explicit ConfusionTable(int classes)
-      : classes_(classes), counts_(static_cast<std::size_t>(classes) * static_cast<std::size_t>(classes)) {}
+  // Throws std::invalid_argument for a negative number of classes.
+  explicit ConfusionTable(int classes) : classes_(classes) {
+    if (classes < 0) throw std::invalid_argument("strata: a confusion table of " + std::to_string(classes) + " classes");
+    counts_.resize(static_cast<std::size_t>(classes) * (static_cast<std::size_t>(classes) + 1));
+  }
+
+  // predicted is -1 where the network gave no class (see predicted_class). Throws std::out_of_range.
   void add(int truth, int predicted) { ++counts_[index(truth, predicted)]; }
+  // Samples of class `truth` that were taken for `predicted`; -1: for none.
   [[nodiscard]] std::int64_t at(int truth, int predicted) const { return counts_[index(truth, predicted)]; }
   [[nodiscard]] int classes() const { return classes_; }
+  [[nodiscard]] std::int64_t samples() const {
+    std::int64_t all = 0;
+    for (const std::int64_t n : counts_) all += n;
+    return all;
+  }
+  [[nodiscard]] double accuracy() const {
+    Accuracy a{0, samples()};
+    for (int c = 0; c < classes_; ++c) a.correct += at(c, c);
+    return a.value();
+  }
   // Of what is this class, the share found; of what was called this class, the share that is. 0 where there is none.
-  [[nodiscard]] double recall(int c) const { return share(c, true); }
-  [[nodiscard]] double precision(int c) const { return share(c, false); }
+  [[nodiscard]] double recall(int c) const {
+    Accuracy a{at(c, c), at(c, -1)};
+    for (int p = 0; p < classes_; ++p) a.samples += at(c, p);
+    return a.value();
+  }
+  [[nodiscard]] double precision(int c) const {
+    Accuracy a{at(c, c), 0};
+    for (int t = 0; t < classes_; ++t) a.samples += at(t, c);
+    return a.value();
+  }
 
-  // One line a true class, columns in the same order.
-  [[nodiscard]] std::string text(std::span<const std::string_view> names) const {
-    std::string out;
-    char buffer[32];
-    for (int t = 0; t < classes_; ++t) {
-      const std::string_view name = static_cast<std::size_t>(t) < names.size() ? names[static_cast<std::size_t>(t)] : "";
-      std::snprintf(buffer, sizeof buffer, "%12.*s", static_cast<int>(name.size() < 12 ? name.size() : 12), name.data());
-      out += buffer;
-      for (int p = 0; p < classes_; ++p) {
-        std::snprintf(buffer, sizeof buffer, " %5lld", static_cast<long long>(at(t, p)));
-        out += buffer;
-      }
-      out += '\n';
+  // A row for each true class with its recall, a column for each prediction with its precision below; a column "none" where
+  // samples have no class. Names are cut to 12 bytes; classes without a name are numbered.
+  [[nodiscard]] std::string text(std::span<const std::string_view> names = {}) const {
+    std::vector<std::string> labels;
+    std::size_t left = 9;  // "precision"
+    for (int c = 0; c < classes_; ++c) {
+      const auto i = static_cast<std::size_t>(c);
+      labels.push_back(i < names.size() ? std::string(names[i].substr(0, 12)) : std::to_string(c));
+      left = std::max(left, labels.back().size());
     }
-    return out;
+    bool none = false;
+    std::vector<std::size_t> widths(static_cast<std::size_t>(classes_));
+    for (int p = 0; p < classes_; ++p) {
+      std::size_t& width = widths[static_cast<std::size_t>(p)];
+      width = std::max<std::size_t>(5, labels[static_cast<std::size_t>(p)].size());  // 5: 0.123
+      for (int t = 0; t < classes_; ++t) width = std::max(width, std::to_string(at(t, p)).size());
+      none = none || at(p, -1) > 0;
+    }
+    std::string out(left, ' ');
+    const auto cell = [&out](const std::string& s, std::size_t width) {
+      out.append(1 + (width > s.size() ? width - s.size() : 0), ' ').append(s);
+    };
+    const auto share = [](double x) {
+      char buffer[16];
+      std::snprintf(buffer, sizeof buffer, "%.3f", x);
+      return std::string(buffer);
+    };
+    for (std::size_t p = 0; p < labels.size(); ++p) cell(labels[p], widths[p]);
+    if (none) cell("none", 8);
+    cell("recall", 6);
+    for (int t = 0; t < classes_; ++t) {
+      const std::string& label = labels[static_cast<std::size_t>(t)];
+      out.append("\n").append(label).append(left - label.size(), ' ');
+      for (int p = 0; p < classes_; ++p) cell(std::to_string(at(t, p)), widths[static_cast<std::size_t>(p)]);
+      if (none) cell(std::to_string(at(t, -1)), 8);
+      cell(share(recall(t)), 6);
+    }
+    out.append("\nprecision").append(left - 9, ' ');
+    for (int p = 0; p < classes_; ++p) cell(share(precision(p)), widths[static_cast<std::size_t>(p)]);
+    return out += '\n';
   }
 
  private:
-  [[nodiscard]] std::size_t index(int t, int p) const {
-    return static_cast<std::size_t>(t) * static_cast<std::size_t>(classes_) + static_cast<std::size_t>(p);
+  [[nodiscard]] std::size_t index(int truth, int predicted) const {
+    if (truth < 0 || truth >= classes_ || predicted < -1 || predicted >= classes_)
+      throw std::out_of_range("strata: class " + std::to_string(truth) + " taken for " + std::to_string(predicted) +
+                              " in a confusion table of " + std::to_string(classes_) + " classes");
+    return static_cast<std::size_t>(truth) * (static_cast<std::size_t>(classes_) + 1) +
+           static_cast<std::size_t>(predicted + 1);
   }
-  [[nodiscard]] double share(int c, bool row) const {
-    std::int64_t all = 0;
-    for (int i = 0; i < classes_; ++i) all += row ? at(c, i) : at(i, c);
-    return all == 0 ? 0 : static_cast<double>(at(c, c)) / static_cast<double>(all);
-  }
+
   int classes_ = 0;
-  std::vector<std::int64_t> counts_;
+  std::vector<std::int64_t> counts_;  // a row a true class: none, class 0, class 1, ...
 };
 
 }  // namespace strata

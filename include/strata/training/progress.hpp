@@ -1,66 +1,151 @@
 // SPDX-License-Identifier: BSL-1.0
-// Progress as Keras prints it; redrawn on a terminal, one plain line an epoch elsewhere.
+// Progress as Keras 2 prints it (keras.utils.Progbar): redrawn on a terminal, one plain line an epoch elsewhere.
 #pragma once
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <cstdarg>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
+#include <optional>
+#include <span>
 
 namespace strata {
 
+// What one line says.
+struct ProgressLine {
+  std::int64_t step = 0, steps = 0;
+  double seconds = 0;     // of the steps done
+  bool finished = false;  // the time taken, rather than the time to go
+  double loss = 0, accuracy = 0;
+  std::optional<double> validation_loss{}, validation_accuracy{};
+
+  // Writes the line and a final 0 into `out`, cut where it does not fit; returns its length. Allocates nothing.
+  std::size_t format(std::span<char> out) const {
+    if (out.empty()) return 0;
+    Text t{out};
+    int digits = 1;
+    for (std::int64_t n = steps; n >= 10; n /= 10) ++digits;
+    t.add("%*lld/%lld [", digits, static_cast<long long>(step), static_cast<long long>(steps));
+    const std::int64_t done = steps > 0 ? std::clamp<std::int64_t>(30 * step / steps, 0, 30) : 30;
+    for (std::int64_t i = 0; i < 30; ++i) t.add("%c", i >= done ? '.' : i == done - 1 && step < steps ? '>' : '=');
+    t.add("] - ");
+    const double each = step > 0 ? seconds / static_cast<double>(step) : 0;
+    if (!finished) {
+      const double left = std::clamp(each * static_cast<double>(steps - step), 0.0, 1e9);
+      const auto s = static_cast<long long>(left);
+      if (s > 3600)
+        t.add("ETA: %lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
+      else if (s > 60)
+        t.add("ETA: %lld:%02lld", s / 60, s % 60);
+      else
+        t.add("ETA: %llds", s);
+    } else {
+      t.add("%.0fs ", seconds);
+      if (each >= 1 || each == 0)
+        t.add("%.0fs/step", each);
+      else if (each >= 1e-3)
+        t.add("%.0fms/step", each * 1e3);
+      else
+        t.add("%.0fus/step", each * 1e6);
+    }
+    t.metric("loss", loss);
+    t.metric("accuracy", accuracy);
+    if (validation_loss) t.metric("val_loss", *validation_loss);
+    if (validation_accuracy) t.metric("val_accuracy", *validation_accuracy);
+    return t.used;
+  }
+
+ private:
+  struct Text {
+    std::span<char> out;
+    std::size_t used = 0;
+#if defined(__GNUC__)
+    __attribute__((format(printf, 2, 3)))
+#endif
+    void
+    add(const char* form, ...) {
+      std::va_list arguments;
+      va_start(arguments, form);
+      const int n = std::vsnprintf(out.data() + used, out.size() - used, form, arguments);
+      va_end(arguments);
+      if (n > 0) used = std::min(used + static_cast<std::size_t>(n), out.size() - 1);
+    }
+    // Keras' rule: four digits after the point, with an exponent where those would say little.
+    void metric(const char* name, double x) {
+      const double size = std::abs(x);
+      if (std::isnan(x))
+        add(" - %s: nan", name);
+      else if (size > 1e-3 && size < 1e9)
+        add(" - %s: %.4f", name, x);
+      else
+        add(" - %s: %.4e", name, x);
+    }
+  };
+};
+
+// One epoch's line. Unlike Keras' its time is that of the training steps alone, so that ms/step is comparable between runs
+// with and without validation.
 class Progress {
  public:
-  // A null file prints nothing.
-  Progress(std::FILE* to, std::int64_t steps)
-      : to_(to), steps_(steps), terminal_(to && isatty(fileno(to)) != 0), begin_(std::chrono::steady_clock::now()) {}
+  // to: where the line goes; a null file prints nothing. steps: in this epoch. terminal: whether to redraw; asked of the
+  // file where nothing is said. The file must outlive this.
+  Progress(std::FILE* to, std::int64_t steps, std::optional<bool> terminal = {})
+      : to_(to),
+        steps_(steps),
+        terminal_(to && terminal.value_or(to && ::isatty(::fileno(to)) != 0)),
+        begin_(clock::now()) {}
 
+  // After a step: how many are done, and the means so far. Draws at most ten times a second.
   void update(std::int64_t step, double loss, double accuracy) {
+    if (!to_) return;
     step_ = step;
-    if (!terminal_) return;
-    const double now = seconds();
-    if (now - drawn_ < 0.1 && step < steps_) return;
-    drawn_ = now;
-    line('\r', loss, accuracy);
-    std::fflush(to_);
+    seconds_ = std::chrono::duration<double>(clock::now() - begin_).count();
+    if (!terminal_ || (drawn_ >= 0 && seconds_ - drawn_ < 0.1 && step < steps_)) return;
+    drawn_ = seconds_;
+    draw({.step = step, .steps = steps_, .seconds = seconds_, .loss = loss, .accuracy = accuracy});
   }
-  void finish(double loss, double accuracy) {
+
+  // Once, after the last step or the validation.
+  void finish(double loss, double accuracy, std::optional<double> validation_loss = {},
+              std::optional<double> validation_accuracy = {}) {
     if (!to_) return;
-    line(terminal_ ? '\r' : 0, loss, accuracy);
+    draw({.step = step_,
+          .steps = steps_,
+          .seconds = seconds_,
+          .finished = true,
+          .loss = loss,
+          .accuracy = accuracy,
+          .validation_loss = validation_loss,
+          .validation_accuracy = validation_accuracy});
     std::fputc('\n', to_);
-    std::fflush(to_);
-  }
-  void finish(double loss, double accuracy, double validation_loss, double validation_accuracy) {
-    if (!to_) return;
-    line(terminal_ ? '\r' : 0, loss, accuracy);
-    std::fprintf(to_, " - val_loss: %.4f - val_accuracy: %.4f\n", validation_loss, validation_accuracy);
     std::fflush(to_);
   }
 
  private:
-  [[nodiscard]] double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
-  }
-  void line(char before, double loss, double accuracy) {
-    char bar[31];
-    const auto done = static_cast<std::size_t>(steps_ > 0 ? step_ * 30 / steps_ : 30);
-    std::memset(bar, '=', done);
-    std::memset(bar + done, '.', 30 - done);
-    if (done < 30) bar[done] = '>';
-    bar[30] = 0;
-    if (before) std::fputc(before, to_);
-    const double s = seconds();
-    std::fprintf(to_, "%lld/%lld [%s] - %.0fs %.0fms/step - loss: %.4f - accuracy: %.4f", static_cast<long long>(step_),
-                 static_cast<long long>(steps_), bar, s, step_ > 0 ? 1000 * s / static_cast<double>(step_) : 0, loss,
-                 accuracy);
+  using clock = std::chrono::steady_clock;
+
+  void draw(const ProgressLine& line) {
+    char buffer[512];
+    char* const text = buffer + 1;
+    std::size_t n = line.format({text, sizeof buffer - 1});
+    const std::size_t width = n;
+    for (; n < width_ && n < sizeof buffer - 2; ++n) text[n] = ' ';  // over the rest of a longer line
+    width_ = width;
+    buffer[0] = '\r';
+    std::fwrite(terminal_ ? buffer : text, 1, terminal_ ? n + 1 : n, to_);
+    if (terminal_) std::fflush(to_);
   }
 
   std::FILE* to_;
   std::int64_t steps_, step_ = 0;
   bool terminal_;
-  double drawn_ = -1;
-  std::chrono::steady_clock::time_point begin_;
+  double seconds_ = 0, drawn_ = -1;
+  std::size_t width_ = 0;
+  clock::time_point begin_;
 };
 
 }  // namespace strata

@@ -18,7 +18,7 @@ namespace detail {
 // The shortest text that reads back as the same number, whatever the locale.
 inline std::string number_text(double x) {
   char buffer[32];
-  return {buffer, std::to_chars(buffer, buffer + sizeof buffer, x).ptr};
+  return {buffer, std::to_chars(buffer, buffer + sizeof buffer, x, std::chars_format::general).ptr};
 }
 [[noreturn]] inline void refuse(const std::string& what, double got, const char* expected) {
   throw std::invalid_argument("strata: " + what + " is " + number_text(got) + "; expected " + expected);

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <strata/training/initializers.hpp>
+#include <strata/training/metrics.hpp>
+#include <strata/training/optimizers.hpp>
+#include <strata/training/progress.hpp>
+#include <strata/training/schedules.hpp>
+
+namespace {
+using namespace strata;
+using doctest::Approx;
+constexpr double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
+Approx near(double x) { return Approx(x).epsilon(1e-12); }
+
+// --- Random numbers -----------------------------------------------------------------------------------------------------
+
+// Random123's kat_vectors for philox4x32 with 10 rounds.
+using Words = std::array<std::uint32_t, 4>;
+static_assert(philox4x32({0, 0, 0, 0}, {0, 0}) == Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
+static_assert(philox4x32({0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, {0xffffffff, 0xffffffff}) ==
+              Words{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
+static_assert(philox4x32({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}) ==
+              Words{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
+
+TEST_CASE("random words differ by seed, purpose, layer, step and element") {
+  const auto first = [](Random r) { return r.block(0); };
+  const Words a = first({1, Purpose::user, 2, 3});
+  CHECK(a == first({1, Purpose::user, 2, 3}));
+  CHECK(a != first({2, Purpose::user, 2, 3}));
+  CHECK(a != first({std::uint64_t{1} << 32 | 1, Purpose::user, 2, 3}));
+  CHECK(a != first({1, Purpose::dropout, 2, 3}));
+  CHECK(a != first({1, Purpose::user, 3, 3}));
+  CHECK(a != first({1, Purpose::user, 2, 4}));
+  CHECK(a != first({1, Purpose::user, 2, std::uint64_t{1} << 32 | 3}));
+  const Random r(1, Purpose::user, 2, 3);
+  for (std::uint64_t i = 0; i < 8; ++i) CHECK(r.bits(i) == r.block(i / 4)[i % 4]);
+  CHECK(Random::to_uniform(0xffffffff) < 1.0F);
+}
+
+// --- Schedules ----------------------------------------------------------------------------------------------------------
+
+static_assert(Constant{0.5}(7) == 0.5);
+static_assert(InverseTimeDecay{0.5, 0.25}(4) == 0.25);
+static_assert(StepDecay{8, 0.5, 10}(9) == 8 && StepDecay{8, 0.5, 10}(10) == 4 && StepDecay{8, 0.5, 10}(39) == 1);
+static_assert(WarmUp{Constant{1}, 4}(0) == 0 && WarmUp{Constant{1}, 4}(3) == 0.75 && WarmUp{Constant{1}, 4}(4) == 1);
+
+TEST_CASE("schedules give the rates of Keras and PyTorch") {
+  // Keras 2.10: lr = lr / (1 + decay * iterations).
+  const InverseTimeDecay old{0.01, 0.0005};
+  CHECK(old(0) == 0.01);
+  CHECK(old(782) == near(0.01 / 1.391));
+  CHECK(old(2000) == near(0.005));
+  // keras CosineDecay(1, 4, alpha=0.5).
+  const Cosine cosine{1, 4, 0.5};
+  CHECK(cosine(0) == near(1));
+  CHECK(cosine(1) == near(0.5 + 0.25 * (1 + std::sqrt(0.5))));
+  CHECK(cosine(2) == near(0.75));
+  CHECK(cosine(4) == 0.5);
+  CHECK(cosine(1000) == 0.5);
+  // The decay begins where the warm-up ends.
+  const WarmUp<Cosine> warm{{1, 4}, 2};
+  CHECK(warm(1) == near(0.5));
+  CHECK(warm(2) == near(1));
+  CHECK(warm(4) == near(0.5));
+  CHECK(warm(6) == 0);
+  CHECK(StepDecay{0.1, 0.1, 30}(95) == near(1e-4));
+  CHECK(StepDecay{0.1, 0.1, 1}(std::int64_t{1} << 40) == 0);
+}
+
+TEST_CASE("OneCycle is PyTorch's OneCycleLR") {
+  // total_steps 10: up until step 0.3 * 10 - 1 = 2, down until 9.
+  const OneCycle cycle{1, 10};
+  const auto between = [](double a, double b, double t) { return b + (a - b) / 2 * (1 + std::cos(std::acos(-1.0) * t)); };
+  CHECK(cycle(0) == near(0.04));
+  CHECK(cycle(1) == near(0.52));
+  CHECK(cycle(2) == near(1));
+  CHECK(cycle(3) == near(between(1, 4e-6, 1.0 / 7)));
+  CHECK(cycle(8) == near(between(1, 4e-6, 6.0 / 7)));
+  CHECK(cycle(9) == near(4e-6));
+  CHECK(cycle(99) == near(4e-6));
+  // A peak between two updates, no way up, no way down.
+  const OneCycle odd{1, 9};
+  CHECK(odd(1) == near(between(0.04, 1, 1 / 1.7)));
+  CHECK(odd(2) == near(between(1, 4e-6, 0.3 / 6.3)));
+  CHECK(OneCycle{1, 10, 0.1}(0) == 1);
+  CHECK(std::isfinite(OneCycle{1, 10, 0}(0)));
+  CHECK(OneCycle{1, 10, 1}(9) == near(1));
+  CHECK(std::isfinite(OneCycle{1, 1}(0)));
+}
+
+TEST_CASE("a Schedule is any of them") {
+  CHECK(SGD{.rate = 0.5}.rate(3) == 0.5);
+  CHECK(SGD{.rate = 1}.rate(3) == 1);
+  CHECK(SGD{.rate = InverseTimeDecay{0.5, 0.25}}.rate(4) == 0.25);
+  CHECK(Adam{.rate = WarmUp{Cosine{1, 4}, 2}}.rate(1) == near(0.5));
+  CHECK(AdamW{.rate = OneCycle{1, 10}}.rate(2) == near(1));
+  static_assert(!std::is_convertible_v<std::string, Schedule> && !std::is_convertible_v<Value, Schedule>);
+  CHECK(Schedule(0.01).describe() == "Constant{rate 0.01}");
+  CHECK(Schedule(WarmUp{Cosine{0.1, 100}, 10}).describe() == "WarmUp{Cosine{rate 0.1, total 100, final 0}, updates 10}");
+  CHECK(Schedule(OneCycle{1, 10}).describe() ==
+        "OneCycle{max 1, total 10, fraction 0.3, start_divisor 25, final_divisor 10000}");
+}
+
+TEST_CASE("schedules that cannot be meant are refused") {
+  const auto refused = [](Schedule s, const char* why) {
+    CAPTURE(s.describe());
+    CHECK_THROWS_WITH_AS(s.validate(), why, std::invalid_argument);
+  };
+  refused(-0.01, "strata: the learning rate is -0.01; expected zero or more");
+  refused(nan, "strata: the learning rate is nan; expected zero or more");
+  refused(infinity, "strata: the learning rate is inf; expected zero or more");
+  refused(InverseTimeDecay{0.1, -1}, "strata: the decay of the learning rate is -1; expected zero or more");
+  refused(StepDecay{0.1, 0.1, 0}, "strata: the step of a StepDecay is 0 updates; expected at least 1");
+  refused(StepDecay{0.1, 0, 1}, "strata: the factor of a StepDecay is 0; expected more than 0, at most 1");
+  refused(Cosine{0.1, 0}, "strata: the length of a Cosine is 0 updates; expected at least 1");
+  refused(Cosine{0.1, 1, -1}, "strata: the final learning rate is -1; expected zero or more");
+  refused(OneCycle{0.1, -5}, "strata: the length of a OneCycle is -5 updates; expected at least 1");
+  refused(OneCycle{0.1, 5, 1.5}, "strata: the fraction of a OneCycle is 1.5; expected between 0 and 1");
+  refused(OneCycle{0.1, 5, 0.3, 0}, "strata: the start divisor of a OneCycle is 0; expected more than zero");
+  refused(WarmUp{Cosine{nan, 1}, 1}, "strata: the learning rate is nan; expected zero or more");
+  refused(WarmUp{Constant{1}, 0}, "strata: the length of a WarmUp is 0 updates; expected at least 1");
+  CHECK_NOTHROW(Schedule(0.0).validate());
+}
+
+// --- Optimizers ---------------------------------------------------------------------------------------------------------
+
+static_assert(Optimizer<SGD> && Optimizer<Adam> && Optimizer<AdamW> && !Optimizer<Schedule>);
+static_assert(SGD::slots == 1 && Adam::slots == 2 && AdamW::slots == 2);
+
+TEST_CASE("optimizers begin with Keras' numbers, say what they are and refuse nonsense") {
+  CHECK(SGD{}.describe() == "SGD{rate Constant{rate 0.01}, momentum 0, weight_decay 0}");
+  CHECK(SGD{.momentum = 0.9, .nesterov = true, .weight_decay = 0.0005}.describe() ==
+        "SGD{rate Constant{rate 0.01}, momentum 0.9, nesterov, weight_decay 0.0005}");
+  CHECK(Adam{}.describe() == "Adam{rate Constant{rate 0.001}, beta1 0.9, beta2 0.999, epsilon 1e-07, weight_decay 0}");
+  CHECK(AdamW{}.describe() ==
+        "AdamW{rate Constant{rate 0.001}, beta1 0.9, beta2 0.999, epsilon 1e-07, weight_decay 0.004}");
+  CHECK_NOTHROW(SGD{}.validate());
+  CHECK_NOTHROW(Adam{}.validate());
+  CHECK_NOTHROW(AdamW{}.validate());
+  const auto refused = [](const auto& optimizer, const char* why) {
+    CHECK_THROWS_WITH_AS(optimizer.validate(), why, std::invalid_argument);
+  };
+  refused(SGD{.rate = -1}, "strata: the learning rate is -1; expected zero or more");
+  refused(SGD{.momentum = 1}, "strata: the momentum is 1; expected at least 0, less than 1");
+  refused(SGD{.momentum = nan}, "strata: the momentum is nan; expected at least 0, less than 1");
+  refused(SGD{.nesterov = true}, "strata: the momentum is 0; expected more than 0 with nesterov");
+  refused(SGD{.weight_decay = -1}, "strata: the weight decay is -1; expected zero or more");
+  refused(Adam{.beta1 = 1}, "strata: beta1 is 1; expected at least 0, less than 1");
+  refused(Adam{.beta2 = -0.5}, "strata: beta2 is -0.5; expected at least 0, less than 1");
+  refused(AdamW{.epsilon = 0}, "strata: epsilon is 0; expected more than zero");
+  refused(AdamW{.weight_decay = nan}, "strata: the weight decay is nan; expected zero or more");
+}
+
+// --- Initializers -------------------------------------------------------------------------------------------------------
+
+template <Normal N>
+constexpr double deviation_of = N.deviation;
+static_assert(deviation_of<Normal{0.02}> == 0.02);
+
+TEST_CASE("the normal quantile is AS 241") {
+  // statistics.NormalDist().inv_cdf of Python 3.
+  CHECK(detail::normal_quantile(0.5) == 0);
+  CHECK(detail::normal_quantile(0.001) == near(-3.090232306167813));
+  CHECK(detail::normal_quantile(0.025) == near(-1.9599639845400538));
+  CHECK(detail::normal_quantile(0.3) == near(-0.5244005127080407));
+  CHECK(detail::normal_quantile(0.9) == near(1.2815515655446008));
+  CHECK(detail::normal_quantile(1e-9) == near(-5.9978070150076865));
+  for (double x = -6; x <= 6; x += 0.01) {
+    const double p = std::erfc(-x / std::sqrt(2)) / 2;
+    CHECK(std::abs(detail::normal_quantile(p) - x) < 1e-6);
+  }
+  CHECK(detail::below_two_deviations == near(std::erfc(std::sqrt(2)) / 2));
+}
+
+// Mean, variance and extremes of n draws. A sample mean is off by deviation / sqrt(n), a sample variance by
+// variance * sqrt((kurtosis - 1) / n), kurtosis being at most 3 here: five of each is a chance of about 1e-6.
+void check_moments(const Initializer& initializer, Fan fan, double deviation, double limit) {
+  CAPTURE(initializer.describe());
+  const std::size_t n = 200'000;
+  std::vector<double> w(n, nan);
+  initializer(std::span<double>(w), fan, Random(7, Purpose::initialize, 3));
+  double sum = 0, squares = 0, largest = 0;
+  for (const double x : w) sum += x, squares += x * x, largest = std::max(largest, std::abs(x));
+  const double count = static_cast<double>(n), variance = deviation * deviation;
+  CHECK(std::abs(sum / count) < 5 * deviation / std::sqrt(count));
+  CHECK(std::abs(squares / count - variance) < 5 * variance * std::sqrt(2 / count));
+  CHECK(largest <= limit);
+  CHECK(largest > 0.99 * std::min(limit, 4 * deviation));
+}
+
+TEST_CASE("initializers have the moments that they say") {
+  const Fan fan{300, 100};
+  const double cut = 0.87962566103423978;
+  check_moments(GlorotUniform{}, fan, std::sqrt(2.0 / 400), std::sqrt(6.0 / 400));
+  check_moments(GlorotNormal{}, fan, std::sqrt(2.0 / 400), 2 * std::sqrt(2.0 / 400) / cut);
+  check_moments(HeUniform{}, fan, std::sqrt(2.0 / 300), std::sqrt(6.0 / 300));
+  check_moments(HeNormal{}, fan, std::sqrt(2.0 / 300), 2 * std::sqrt(2.0 / 300) / cut);
+  check_moments(TruncatedNormal{0.05}, fan, 0.05 * cut, 0.1);
+  check_moments(Normal{0.01}, fan, 0.01, 0.064);
+  check_moments(Uniform{0.3}, fan, 0.3 / std::sqrt(3), 0.3);
+  check_moments(Initializer{}, fan, std::sqrt(2.0 / 400), std::sqrt(6.0 / 400));
+}
+
+TEST_CASE("a normal has a normal's shape") {
+  std::vector<float> w(200'000);
+  Normal{1}(std::span<float>(w), {}, Random(1, Purpose::initialize));
+  for (const double x : {-2.0, -1.0, -0.3, 0.0, 0.7, 1.5, 3.0}) {
+    const double p = std::erfc(-x / std::sqrt(2)) / 2, n = static_cast<double>(w.size());
+    const auto below = static_cast<double>(std::count_if(w.begin(), w.end(), [x](float v) { return v < x; }));
+    CHECK(std::abs(below / n - p) < 5 * std::sqrt(p * (1 - p) / n));
+  }
+}
+
+TEST_CASE("an element depends on its index alone") {
+  const Random random(5, Purpose::initialize, 1);
+  for (const Initializer& i : {Initializer(HeNormal{}), Initializer(Uniform{1}), Initializer(Normal{1})}) {
+    std::vector<float> small(7), large(64);
+    i(std::span<float>(small), Fan{9, 9}, random);
+    i(std::span<float>(large), Fan{9, 9}, random);
+    CHECK(std::equal(small.begin(), small.end(), large.begin()));
+    i(std::span<float>(small), Fan{9, 9}, Random(5, Purpose::initialize, 2));
+    CHECK(!std::equal(small.begin(), small.end(), large.begin()));
+  }
+  std::vector<double> none;
+  HeNormal{}(std::span<double>(none), {}, random);
+}
+
+TEST_CASE("values, fans of nothing, nonsense, the paper") {
+  std::array<float, 5> w{};
+  Initializer{Value{0.5}}(std::span<float>(w), Fan{}, Random(0, Purpose::initialize));
+  CHECK(w == std::array<float, 5>{0.5F, 0.5F, 0.5F, 0.5F, 0.5F});
+  GlorotUniform{}(std::span<float>(w), Fan{0, 0}, Random(0, Purpose::initialize));
+  for (const float x : w) CHECK(std::abs(x) <= std::sqrt(3.0F));
+  CHECK_THROWS_WITH_AS(Initializer(Normal{-1}).validate(), "strata: the deviation of a Normal is -1; expected zero or more",
+                       std::invalid_argument);
+  CHECK_THROWS_AS(Initializer(TruncatedNormal{nan}).validate(), std::invalid_argument);
+  CHECK_THROWS_AS(Initializer(Uniform{infinity}).validate(), std::invalid_argument);
+  CHECK_THROWS_AS(Initializer(Value{nan}).validate(), std::invalid_argument);
+  CHECK(Initializer(alexnet_paper::weights).describe() == "Normal{deviation 0.01}");
+  static_assert(alexnet_paper::conv_bias(1).value == 0 && alexnet_paper::conv_bias(2).value == 1 &&
+                alexnet_paper::conv_bias(3).value == 0 && alexnet_paper::conv_bias(4).value == 1 &&
+                alexnet_paper::conv_bias(5).value == 1);
+  static_assert(alexnet_paper::hidden_dense_bias.value == 1 && alexnet_paper::output_bias.value == 0);
+}
+
+// --- Metrics ------------------------------------------------------------------------------------------------------------
+
+TEST_CASE("the predicted class is the first largest, and none where an output is NaN") {
+  const auto of = [](std::vector<double> x) { return predicted_class(std::span<const double>(x)); };
+  CHECK(of({1, 3, 3, 2}) == 1);
+  CHECK(of({-infinity, -infinity}) == 0);
+  CHECK(of({nan, 1}) == -1);
+  CHECK(of({1, nan}) == -1);
+  CHECK(of({}) == -1);
+}
+
+TEST_CASE("means and shares") {
+  Accuracy a;
+  CHECK(a.value() == 0);
+  a.add(2, 2), a.add(1, 2), a.add(0, -1), a.add(-1, -1);
+  CHECK(a.value() == 0.25);
+  RunningMean m;
+  CHECK(m.value() == 0);
+  m.add(1), m.add(4, 3);
+  CHECK(m.value() == 3.25);
+  CHECK(m.samples() == 4);
+  RunningMean hard;
+  hard.add(1e100), hard.add(1), hard.add(-1e100), hard.add(1);
+  CHECK(hard.value() == 0.5);
+  m.add(infinity);
+  CHECK(m.value() == infinity);
+  m.add(nan);
+  CHECK(std::isnan(m.value()));
+}
+
+TEST_CASE("a confusion table") {
+  ConfusionTable t(3);
+  CHECK(t.accuracy() == 0);
+  for (int i = 0; i < 8; ++i) t.add(0, 0);
+  t.add(0, 1), t.add(0, 1), t.add(1, 1), t.add(1, 0), t.add(1, 1);
+  CHECK(t.at(0, 1) == 2);
+  CHECK(t.samples() == 13);
+  CHECK(t.accuracy() == near(10.0 / 13));
+  CHECK(t.recall(0) == near(0.8));
+  CHECK(t.precision(0) == near(8.0 / 9));
+  CHECK(t.precision(1) == near(0.5));
+  CHECK(t.recall(2) == 0);
+  CHECK(t.precision(2) == 0);
+  const std::array<std::string_view, 2> names{"airplane", "cat"};
+  CHECK(t.text(names) ==
+        "          airplane   cat     2 recall\n"
+        "airplane         8     2     0  0.800\n"
+        "cat              1     2     0  0.667\n"
+        "2                0     0     0  0.000\n"
+        "precision    0.889 0.500 0.000\n");
+  t.add(2, -1);
+  CHECK(t.recall(2) == 0);
+  CHECK(t.text().find("    none recall\n") != std::string::npos);
+  CHECK_THROWS_WITH_AS(t.add(3, 0), "strata: class 3 taken for 0 in a confusion table of 3 classes", std::out_of_range);
+  CHECK_THROWS_AS(t.add(-1, 0), std::out_of_range);
+  CHECK_THROWS_AS(t.add(0, 3), std::out_of_range);
+  CHECK_THROWS_AS(t.add(0, -2), std::out_of_range);
+  CHECK_THROWS_AS(ConfusionTable(-1), std::invalid_argument);
+  CHECK(ConfusionTable().text() == "          recall\nprecision\n");
+}
+
+// --- Progress -----------------------------------------------------------------------------------------------------------
+
+std::string text_of(const ProgressLine& line) {
+  char buffer[512];
+  const std::size_t n = line.format(buffer);
+  CHECK(buffer[n] == 0);
+  return {buffer, n};
+}
+
+TEST_CASE("progress lines are Keras'") {
+  ProgressLine line{.step = 782, .steps = 782, .seconds = 30.6, .finished = true, .loss = 0.5243, .accuracy = 0.8158};
+  line.validation_loss = 0.7617, line.validation_accuracy = 0.7490;
+  CHECK(text_of(line) ==
+        "782/782 [==============================] - 31s 39ms/step - loss: 0.5243 - accuracy: 0.8158 - val_loss: 0.7617 - "
+        "val_accuracy: 0.7490");
+  line = {.step = 391, .steps = 782, .seconds = 15, .loss = 2.3026, .accuracy = 0.1};
+  CHECK(text_of(line) == "391/782 [==============>...............] - ETA: 15s - loss: 2.3026 - accuracy: 0.1000");
+  line.step = 7, line.seconds = 0.7;
+  CHECK(text_of(line) == "  7/782 [..............................] - ETA: 1:17 - loss: 2.3026 - accuracy: 0.1000");
+  line.seconds = 70;
+  CHECK(text_of(line) == "  7/782 [..............................] - ETA: 2:09:10 - loss: 2.3026 - accuracy: 0.1000");
+  line = {.step = 4, .steps = 4, .seconds = 8, .finished = true, .loss = 0.0005, .accuracy = 0};
+  CHECK(text_of(line) == "4/4 [==============================] - 8s 2s/step - loss: 5.0000e-04 - accuracy: 0.0000e+00");
+  line.seconds = 0.001;
+  line.loss = -nan;
+  CHECK(text_of(line) == "4/4 [==============================] - 0s 250us/step - loss: nan - accuracy: 0.0000e+00");
+  line = {.finished = true};
+  CHECK(text_of(line).starts_with("0/0 [==============================] - 0s 0s/step - "));
+  // Whatever it is given, it stays within its buffer.
+  line = {.step = std::numeric_limits<std::int64_t>::max() / 30, .steps = 1, .seconds = infinity, .loss = 1e300};
+  CHECK(text_of(line).size() < 200);
+  char small[10];
+  CHECK(line.format(small) == 9);
+  CHECK(line.format({}) == 0);
+}
+
+std::string printed(bool terminal, bool validated) {
+  std::FILE* file = std::tmpfile();
+  REQUIRE(file != nullptr);
+  Progress progress(file, 3, terminal);
+  for (int step = 1; step <= 3; ++step) progress.update(step, 1.0 / step, 0.5);
+  if (validated)
+    progress.finish(0.25, 0.75, 0.5, 0.625);
+  else
+    progress.finish(0.25, 0.75);
+  std::rewind(file);
+  std::string out(2000, '\0');
+  out.resize(std::fread(out.data(), 1, out.size(), file));
+  std::fclose(file);
+  return out;
+}
+
+TEST_CASE("progress is redrawn on a terminal and one line elsewhere") {
+  const std::string plain = printed(false, true);
+  CHECK(plain.starts_with("3/3 [==============================] - 0s "));
+  CHECK(plain.ends_with("/step - loss: 0.2500 - accuracy: 0.7500 - val_loss: 0.5000 - val_accuracy: 0.6250\n"));
+  CHECK(plain.find('\r') == std::string::npos);
+  CHECK(std::count(plain.begin(), plain.end(), '\n') == 1);
+  const std::string drawn = printed(true, false);
+  CHECK(drawn.starts_with("\r1/3 [=========>....................] - ETA: 0s - loss: 1.0000 - accuracy: 0.5000"));
+  CHECK(std::count(drawn.begin(), drawn.end(), '\n') == 1);
+  CHECK(std::count(drawn.begin(), drawn.end(), '\r') >= 3);
+  CHECK(drawn.back() == '\n');
+  Progress silent(nullptr, 3);
+  silent.update(1, 1, 1);
+  silent.finish(1, 1);
+}
+
+}  // namespace
