@@ -152,14 +152,25 @@ std::atomic<long> allocations{0};
 
 }  // namespace
 
-// Counted, to see that a step allocates nothing.
-void* operator new(std::size_t n) {
+// The sanitizers have operators of their own.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define COUNTED 0
+#elif defined(__has_feature)
+#define COUNTED !(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define COUNTED 1
+#endif
+
+#if COUNTED
+// Counted, to see that a step allocates nothing. Inlined, GCC takes them for a mismatched pair.
+[[gnu::noinline]] void* operator new(std::size_t n) {
   ++allocations;
   if (void* p = std::malloc(n == 0 ? 1 : n)) return p;
   throw std::bad_alloc();
 }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+#endif
 
 TEST_CASE("arrays are checked") {
   const Small data = small(3);
@@ -483,8 +494,8 @@ TEST_CASE("the same bits from any number of threads, and after a resume") {
       (void)batches.next();  // dropped in the middle
       batches.start(2, from);
       const Seen later = rest(batches);
-      CHECK(std::equal(later.images.begin(), later.images.end(), expected.images.begin() + static_cast<long>(from) * 300,
-                       expected.images.end()));
+      CHECK(std::equal(later.images.begin(), later.images.end(),
+                       expected.images.begin() + std::min(static_cast<long>(from) * 300, 3180L), expected.images.end()));
       CHECK(later.sizes.size() == 11 - from);
     }
   }

@@ -145,7 +145,6 @@ class PaddedRgb : public detail::StoredImages<PaddedRgb<D>, Shape{32, 32, 3}, D:
 
  public:
   static constexpr std::string_view name = D::name;
-  static constexpr auto& class_names = D::class_names;
 
   explicit PaddedRgb(const D& data) : Base(widen(data), labels(data)) {}
 
