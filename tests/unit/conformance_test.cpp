@@ -55,7 +55,9 @@ using Numbers = std::vector<double>;
 class Draw {
  public:
   explicit Draw(std::uint64_t seed) : random_(seed, Purpose::user) {}
-  int between(int low, int high) { return low + static_cast<int>(random_.below(static_cast<std::uint32_t>(high - low + 1), next_++)); }
+  int between(int low, int high) {
+    return low + static_cast<int>(random_.below(static_cast<std::uint32_t>(high - low + 1), next_++));
+  }
   bool chance(int percent) { return between(1, 100) <= percent; }
   // Always a float, so that kernels in both precisions see the same inputs.
   double number(double low = -1, double high = 1) {
@@ -165,8 +167,8 @@ bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
 
 // An output: poisoned, or beginning with what it holds when it is read too.
 struct Output {
-  Output(std::int64_t n) : size(n) {}               // NOLINT: reads better in lists
-  Output(const Numbers& s) : start(&s) {}           // NOLINT
+  Output(std::int64_t n) : size(n) {}      // NOLINT: reads better in lists
+  Output(const Numbers& s) : start(&s) {}  // NOLINT
   std::int64_t size = 0;
   const Numbers* start = nullptr;
 };
@@ -198,8 +200,8 @@ std::vector<std::vector<T>> run(const std::vector<Output>& outputs, const Scratc
   return first;
 }
 
-// A sum of `terms` rounded terms is off by about sqrt(terms) epsilon times the sum of their magnitudes; a NaN is never close
-// to a number.
+// A sum of `terms` rounded terms is off by about sqrt(terms) epsilon times the sum of their magnitudes; a NaN is never
+// close to a number.
 template <class T>
 void check_close(const char* what, const std::vector<T>& got, const Numbers& want, const Numbers& magnitude, double terms) {
   INFO(what);
@@ -294,11 +296,13 @@ TEST_CASE_TEMPLATE("convolutions that cross every block", T, float, double) {
     check_conv<T>(g, batch, draw);
   };
   check({.kernel_h = 5, .kernel_w = 5, .padding = Padding::same}, Shape{19, 17, 16}, 20, 1, 2);
-  check({.kernel_h = 3, .kernel_w = 3, .stride_h = 2, .stride_w = 2, .padding = Padding::same}, Shape{13, 12, 40}, 36, 2, 3);
-  check({.kernel_h = 2, .kernel_w = 2, .padding = Padding::same}, Shape{5, 5, 400}, 9, 1, 2);     // channels alone fill a slice
-  check({.kernel_h = 6, .kernel_w = 6}, Shape{6, 6, 16}, 40, 1, 5);                               // as a dense layer
-  check({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{8, 8, 24}, 24, 24, 3);    // depthwise
-  check({.kernel_h = 1, .kernel_w = 1}, Shape{9, 9, 30}, 1100, 1, 1);                             // many filters
+  check({.kernel_h = 3, .kernel_w = 3, .stride_h = 2, .stride_w = 2, .padding = Padding::same}, Shape{13, 12, 40}, 36, 2,
+        3);
+  check({.kernel_h = 2, .kernel_w = 2, .padding = Padding::same}, Shape{5, 5, 400}, 9, 1,
+        2);                                                          // channels alone fill a slice
+  check({.kernel_h = 6, .kernel_w = 6}, Shape{6, 6, 16}, 40, 1, 5);  // as a dense layer
+  check({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{8, 8, 24}, 24, 24, 3);  // depthwise
+  check({.kernel_h = 1, .kernel_w = 1}, Shape{9, 9, 30}, 1100, 1, 1);                           // many filters
   check({.kernel_h = 11, .kernel_w = 11, .stride_h = 4, .stride_w = 4}, Shape{43, 43, 3}, 12, 1, 2);
 }
 
@@ -371,7 +375,8 @@ void check_dense(int in, int units, int batch, Draw& draw) {
   reference::dense_backward_weights(in, units, batch, x.data(), dy.data(), want.data(), want_bias.data());
   reference::dense_backward_weights(in, units, batch, ax.data(), ady.data(), size.data(), size_bias.data());
   got = run<T>({std::int64_t{in} * units, units}, scratch, [&](auto& out, ThreadPool& pool, T* work) {
-    eigen::dense_backward_weights(in, units, batch, x_.data(), dy_.data(), out[0], with_bias ? out[1] : nullptr, pool, work);
+    eigen::dense_backward_weights(in, units, batch, x_.data(), dy_.data(), out[0], with_bias ? out[1] : nullptr, pool,
+                                  work);
   });
   check_close("dense_backward_weights", got[0], want, size, batch);
   if (with_bias) check_close("bias of dense_backward_weights", got[1], want_bias, size_bias, batch);
@@ -385,7 +390,8 @@ TEST_CASE_TEMPLATE("dense layers", T, float, double) {
     check_dense<T>(in, units, batch, draw);
   }
   Draw draw(3);
-  for (const auto& [in, units, batch] : {std::array{700, 10, 3}, {10, 700, 3}, {300, 513, 2}, {20, 30, 300}, {257, 256, 1}}) {
+  for (const auto& [in, units, batch] :
+       {std::array{700, 10, 3}, {10, 700, 3}, {300, 513, 2}, {20, 30, 300}, {257, 256, 1}}) {
     INFO(in, " -> ", units, ", batch ", batch);
     check_dense<T>(in, units, batch, draw);
   }
@@ -409,17 +415,15 @@ TEST_CASE_TEMPLATE("pools of drawn geometries", T, float, double) {
     Numbers want(dy.size()), size(dy.size());
     reference::avg_pool_forward(g, batch, x.data(), want.data());
     reference::avg_pool_forward(g, batch, ax.data(), size.data());
-    auto got = run<T>({batch * g.out.size()}, {}, [&](auto& out, ThreadPool& pool, T*) {
-      eigen::avg_pool_forward(g, batch, x_.data(), out[0], pool);
-    });
+    auto got = run<T>({batch * g.out.size()}, {},
+                      [&](auto& out, ThreadPool& pool, T*) { eigen::avg_pool_forward(g, batch, x_.data(), out[0], pool); });
     check_close("avg_pool_forward", got[0], want, size, taps);
 
     want = size = Numbers(x.size());
     reference::avg_pool_backward(g, batch, dy.data(), want.data());
     reference::avg_pool_backward(g, batch, ady.data(), size.data());
-    got = run<T>({batch * in.size()}, {}, [&](auto& out, ThreadPool& pool, T*) {
-      eigen::avg_pool_backward(g, batch, dy_.data(), out[0], pool);
-    });
+    got = run<T>({batch * in.size()}, {},
+                 [&](auto& out, ThreadPool& pool, T*) { eigen::avg_pool_backward(g, batch, dy_.data(), out[0], pool); });
     check_close("avg_pool_backward", got[0], want, size, taps);
 
     // Ties in half of the cases, not-a-numbers in some.
@@ -500,8 +504,8 @@ TEST_CASE("pools worked out by hand") {
 
 // Forward and backward of an activation, in place and not. `spread` is the sum of magnitudes behind each dx.
 template <class T, class ReferenceForward, class ReferenceBackward, class Forward, class Backward, class Spread>
-void check_activation(const char* name, ReferenceForward slow, ReferenceBackward slow_back, Forward fast, Backward fast_back,
-                      Spread spread) {
+void check_activation(const char* name, ReferenceForward slow, ReferenceBackward slow_back, Forward fast,
+                      Backward fast_back, Spread spread) {
   for (const std::int64_t n : lengths()) {
     INFO(name, " of ", n);
     Draw draw(static_cast<std::uint64_t>(n));
@@ -561,13 +565,11 @@ TEST_CASE_TEMPLATE("sums and copies of channels", T, float, double) {
     const auto a_ = as<T>(a), b_ = as<T>(b);
     std::vector<T> want(a_.size());
     reference::add_forward(n, a_.data(), b_.data(), want.data());
-    auto got = run<T>({n}, {}, [&](auto& out, ThreadPool& pool, T*) {
-      eigen::add_forward<T>(n, a_.data(), b_.data(), out[0], pool);
-    });
+    auto got = run<T>(
+        {n}, {}, [&](auto& out, ThreadPool& pool, T*) { eigen::add_forward<T>(n, a_.data(), b_.data(), out[0], pool); });
     check_same("add", got[0], want);
-    got = run<T>({a}, {}, [&](auto& out, ThreadPool& pool, T*) {
-      eigen::add_forward<T>(n, out[0], b_.data(), out[0], pool);
-    });
+    got = run<T>({a}, {},
+                 [&](auto& out, ThreadPool& pool, T*) { eigen::add_forward<T>(n, out[0], b_.data(), out[0], pool); });
     check_same("add in place", got[0], want);
   }
   for (std::uint64_t seed = 1; seed <= 100; ++seed) {
@@ -627,3 +629,568 @@ TEST_CASE_TEMPLATE("dropout", T, float, double) {
     CHECK(got[0][i] == T(0));
   }
 }
+
+// ---- Softmax ---------------------------------------------------------------------------------------------------------
+
+// Sums over each row, spread back over it.
+template <class F>
+Numbers by_row(int batch, int classes, F&& f) {
+  Numbers out(static_cast<std::size_t>(batch) * static_cast<std::size_t>(classes));
+  for (std::int64_t n = 0; n < batch; ++n) {
+    double sum = 0;
+    for (std::int64_t i = n * classes; i < (n + 1) * classes; ++i) sum += f(static_cast<std::size_t>(i));
+    for (std::int64_t i = n * classes; i < (n + 1) * classes; ++i) out[static_cast<std::size_t>(i)] = sum;
+  }
+  return out;
+}
+
+TEST_CASE_TEMPLATE("softmax and its logarithm", T, float, double) {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    Draw draw(seed);
+    const int batch = draw.chance(5) ? 1700 : draw.between(1, 9), classes = draw.between(1, 40);
+    const double range = draw.chance(20) ? 40 : 3;
+    INFO("seed ", seed, ": (", batch, ", ", classes, ")");
+    const std::int64_t n = std::int64_t{batch} * classes;
+    const Numbers x = draw.numbers(n, -range, range), dy = draw.numbers(n);
+    const auto x_ = as<T>(x), dy_ = as<T>(dy);
+    Numbers y(x.size()), want(x.size()), size(x.size());
+    // exp(x - top) is as good as the difference, whose size `range` bounds.
+    reference::softmax_forward(batch, classes, x.data(), y.data());
+    auto got = run<T>({n}, {}, [&](auto& out, ThreadPool& pool, T*) {
+      eigen::softmax_forward<T>(batch, classes, x_.data(), out[0], pool);
+    });
+    check_close("softmax_forward", got[0], y, map(y, [=](double v) { return v * (2 + 2 * range); }), classes);
+    auto y_ = got[0];
+    y = as_numbers(y_);
+    reference::softmax_backward(batch, classes, y.data(), dy.data(), want.data());
+    const Numbers dots = by_row(batch, classes, [&](std::size_t i) { return std::abs(y[i] * dy[i]); });
+    for (std::size_t i = 0; i < size.size(); ++i) size[i] = y[i] * (std::abs(dy[i]) + dots[i]);
+    got = run<T>({n}, {}, [&](auto& out, ThreadPool& pool, T*) {
+      eigen::softmax_backward<T>(batch, classes, y_.data(), dy_.data(), out[0], pool);
+    });
+    check_close("softmax_backward", got[0], want, size, classes);
+
+    reference::log_softmax_forward(batch, classes, x.data(), y.data());
+    got = run<T>({n}, {}, [&](auto& out, ThreadPool& pool, T*) {
+      eigen::log_softmax_forward<T>(batch, classes, x_.data(), out[0], pool);
+    });
+    check_close("log_softmax_forward", got[0], y, Numbers(y.size(), 2 + 2 * range), classes);
+    y_ = got[0];
+    y = as_numbers(y_);
+    reference::log_softmax_backward(batch, classes, y.data(), dy.data(), want.data());
+    const Numbers sums = by_row(batch, classes, [&](std::size_t i) { return std::abs(dy[i]); });
+    for (std::size_t i = 0; i < size.size(); ++i)
+      size[i] = std::abs(dy[i]) + std::exp(y[i]) * (1 + std::abs(y[i])) * sums[i];
+    got = run<T>({n}, {}, [&](auto& out, ThreadPool& pool, T*) {
+      eigen::log_softmax_backward<T>(batch, classes, y_.data(), dy_.data(), out[0], pool);
+    });
+    check_close("log_softmax_backward", got[0], want, size, classes);
+  }
+  // What overflows where the largest is not taken away first.
+  const std::vector<T> large{T(1000), T(0), T(-1000)};
+  const auto one = run<T>({3, 3}, {}, [&](auto& out, ThreadPool& pool, T*) {
+    eigen::softmax_forward<T>(1, 3, large.data(), out[0], pool);
+    eigen::log_softmax_forward<T>(1, 3, large.data(), out[1], pool);
+  });
+  check_close("softmax of 1000", one[0], {1, 0, 0}, {1, 0, 0}, 1);
+  check_close("log_softmax of 1000", one[1], {0, -1000, -2000}, {1, 1000, 2000}, 1);
+}
+
+// ---- Normalisations --------------------------------------------------------------------------------------------------
+
+TEST_CASE_TEMPLATE("local response normalisation", T, float, double) {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    Draw draw(seed);
+    const Shape in{draw.between(1, 5), draw.between(1, 5), draw.between(1, 20)};
+    const int batch = draw.between(1, 4);
+    const strata::LrnParameters p{draw.between(1, 7), draw.number(0.5, 2), draw.number(0, 0.5), draw.number(0.3, 1)};
+    INFO("seed ", seed, ", n ", p.n, ", channels ", in.channels);
+    const std::int64_t n = batch * in.size();
+    const Numbers x = draw.numbers(n, -3, 3), dy = draw.numbers(n), ax = absolute(x), ady = absolute(dy);
+    const auto x_ = as<T>(x), dy_ = as<T>(dy);
+    Numbers y(x.size()), dx(x.size()), size(x.size());
+    reference::lrn_forward(in, batch, p, x.data(), y.data());
+    auto got = run<T>(
+        {n}, {}, [&](auto& out, ThreadPool& pool, T*) { eigen::lrn_forward<T>(in, batch, p, x_.data(), out[0], pool); });
+    check_close("lrn_forward", got[0], y, map(y, [](double v) { return 3 * std::abs(v); }), p.n);
+    const auto y_ = got[0];
+    reference::lrn_backward(in, batch, p, x.data(), y.data(), dy.data(), dx.data());
+    // Of magnitudes alone it is a difference a - b with a = |dy| scale^-beta known: a + b is what may be lost.
+    reference::lrn_backward(in, batch, p, ax.data(), y.data(), ady.data(), size.data());
+    for (std::size_t i = 0; i < size.size(); ++i) {
+      const double a = x[i] == 0 ? ady[i] : ady[i] * y[i] / x[i];
+      size[i] = 3 * (2 * a - size[i]);
+    }
+    got = run<T>({n}, {}, [&](auto& out, ThreadPool& pool, T*) {
+      eigen::lrn_backward<T>(in, batch, p, x_.data(), y_.data(), dy_.data(), out[0], pool);
+    });
+    check_close("lrn_backward", got[0], dx, size, p.n * p.n);
+  }
+}
+
+TEST_CASE_TEMPLATE("batch normalisation", T, float, double) {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    Draw draw(seed);
+    const int channels = draw.between(1, 40);
+    const Shape in = draw.chance(30) ? Shape{channels} : Shape{draw.between(1, 9), draw.between(1, 9), channels};
+    const int batch = draw.between(1, 5);
+    const double epsilon = draw.number(1e-3, 1e-2), momentum = draw.number(0.5, 0.99), offset = draw.number(-3, 3);
+    INFO("seed ", seed, ": batch ", batch, ", ", in.height, "x", in.width, "x", channels);
+    const std::int64_t n = batch * in.size(), rows = n / channels;
+    const Numbers x = draw.numbers(n, offset - 2, offset + 2), dy = draw.numbers(n), gamma = draw.numbers(channels),
+                  beta = draw.numbers(channels), old_mean = draw.numbers(channels),
+                  old_variance = draw.numbers(channels, 0.1, 2);
+    const auto x_ = as<T>(x), dy_ = as<T>(dy), gamma_ = as<T>(gamma), beta_ = as<T>(beta), old_mean_ = as<T>(old_mean),
+               old_variance_ = as<T>(old_variance);
+    const T epsilon_ = static_cast<T>(epsilon), momentum_ = static_cast<T>(momentum);
+    const std::size_t c_end = static_cast<std::size_t>(channels);
+    const double terms = static_cast<double>(rows);
+
+    Numbers y(x.size()), mean(c_end), inverse(c_end), new_mean = old_mean, new_variance = old_variance;
+    reference::batch_norm_forward(in, batch, epsilon, momentum, x.data(), gamma.data(), beta.data(), new_mean.data(),
+                                  new_variance.data(), mean.data(), inverse.data(), y.data());
+    auto got = run<T>({n, channels, channels, old_mean, old_variance}, {}, [&](auto& out, ThreadPool& pool, T*) {
+      eigen::batch_norm_forward<T>(in, batch, epsilon_, momentum_, x_.data(), gamma_.data(), beta_.data(), out[3], out[4],
+                                   out[1], out[2], out[0], pool);
+    });
+    // An error of the mean moves every difference from it, and the variance by that times the mean difference.
+    Numbers level(c_end), spread(c_end), y_size(x.size()), inverse_size(c_end), mean_size(c_end), variance_size(c_end);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      level[i % c_end] += std::abs(x[i]) / terms;
+      spread[i % c_end] += std::abs(x[i] - mean[i % c_end]) / terms;
+    }
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const std::size_t c = i % c_end;
+      const double normal = std::abs(x[i] - mean[c]) * inverse[c];
+      y_size[i] =
+          std::abs(gamma[c]) * (inverse[c] * (std::abs(x[i]) + level[c]) * (1 + normal) + normal) + std::abs(beta[c]);
+    }
+    for (std::size_t c = 0; c < c_end; ++c) {
+      inverse_size[c] = inverse[c] * (1 + 2 * level[c] * inverse[c]);
+      mean_size[c] = std::abs(old_mean[c]) + level[c];
+      variance_size[c] = old_variance[c] + 1 / (inverse[c] * inverse[c]) + 4 * level[c] * spread[c];
+    }
+    check_close("batch_norm_forward", got[0], y, y_size, terms);
+    check_close("mean", got[1], mean, level, terms);
+    check_close("inverse deviation", got[2], inverse, inverse_size, terms);
+    check_close("running mean", got[3], new_mean, mean_size, terms);
+    check_close("running variance", got[4], new_variance, variance_size, terms);
+
+    reference::batch_norm_inference(in, batch, epsilon, x.data(), gamma.data(), beta.data(), old_mean.data(),
+                                    old_variance.data(), y.data());
+    got = run<T>({n}, {}, [&](auto& out, ThreadPool& pool, T*) {
+      eigen::batch_norm_inference<T>(in, batch, epsilon_, x_.data(), gamma_.data(), beta_.data(), old_mean_.data(),
+                                     old_variance_.data(), out[0], pool);
+    });
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const std::size_t c = i % c_end;
+      y_size[i] = std::abs(gamma[c]) * (std::abs(x[i]) + std::abs(old_mean[c])) / std::sqrt(old_variance[c] + epsilon) +
+                  std::abs(beta[c]);
+    }
+    check_close("batch_norm_inference", got[0], y, y_size, 4);
+
+    // Backward sees the statistics of this precision.
+    const auto mean_ = as<T>(mean), inverse_ = as<T>(inverse);
+    mean = as_numbers(mean_), inverse = as_numbers(inverse_);
+    Numbers dx(x.size()), dgamma(c_end), dbeta(c_end), dx_size(x.size()), dgamma_size(c_end), dbeta_size(c_end);
+    reference::batch_norm_backward(in, batch, x.data(), gamma.data(), mean.data(), inverse.data(), dy.data(), dx.data(),
+                                   dgamma.data(), dbeta.data());
+    const auto far = [&](std::size_t i) { return (std::abs(x[i]) + std::abs(mean[i % c_end])) * inverse[i % c_end]; };
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      dbeta_size[i % c_end] += std::abs(dy[i]);
+      dgamma_size[i % c_end] += std::abs(dy[i]) * far(i);
+    }
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const std::size_t c = i % c_end;
+      dx_size[i] =
+          std::abs(gamma[c]) * inverse[c] * (std::abs(dy[i]) + dbeta_size[c] / terms + far(i) * dgamma_size[c] / terms);
+    }
+    const auto backward = [&](const T* from, T* to, T* scale, T* shift, ThreadPool& pool) {
+      eigen::batch_norm_backward<T>(in, batch, x_.data(), gamma_.data(), mean_.data(), inverse_.data(), from, to, scale,
+                                    shift, pool);
+    };
+    got = run<T>({n, channels, channels}, {},
+                 [&](auto& out, ThreadPool& pool, T*) { backward(dy_.data(), out[0], out[1], out[2], pool); });
+    check_close("batch_norm_backward", got[0], dx, dx_size, terms);
+    check_close("gamma of batch_norm_backward", got[1], dgamma, dgamma_size, terms);
+    check_close("beta of batch_norm_backward", got[2], dbeta, dbeta_size, terms);
+    got = run<T>({dy, channels, channels}, {},
+                 [&](auto& out, ThreadPool& pool, T*) { backward(out[0], out[0], out[1], out[2], pool); });
+    check_close("batch_norm_backward in place", got[0], dx, dx_size, terms);
+  }
+}
+
+TEST_CASE("normalisations worked out by hand") {
+  const Numbers x{1, 2}, one{1}, zero{0};
+  Numbers y(2);
+  reference::lrn_forward(Shape{1, 1, 2}, 1, {.n = 5, .k = 2, .alpha = 1, .beta = 1}, x.data(), y.data());
+  CHECK(y[0] == doctest::Approx(1. / 7));
+  CHECK(y[1] == doctest::Approx(2. / 7));
+  // 1 and 3: mean 2, biased variance 1.
+  const Numbers pair{1, 3};
+  Numbers running_mean{0}, running_variance{1}, mean(1), inverse(1);
+  reference::batch_norm_forward(Shape{1}, 2, 0., 0.75, pair.data(), one.data(), zero.data(), running_mean.data(),
+                                running_variance.data(), mean.data(), inverse.data(), y.data());
+  CHECK(y == Numbers{-1, 1});
+  CHECK(running_mean == Numbers{0.5});
+  CHECK(running_variance == Numbers{1});
+}
+
+// ---- Losses ----------------------------------------------------------------------------------------------------------
+
+enum class Loss {
+  softmax_cross_entropy,
+  negative_log_likelihood,
+  cross_entropy,
+  mean_squared_error,
+  sigmoid_cross_entropy
+};
+constexpr Loss losses[] = {Loss::softmax_cross_entropy, Loss::negative_log_likelihood, Loss::cross_entropy,
+                           Loss::mean_squared_error, Loss::sigmoid_cross_entropy};
+constexpr const char* loss_names[] = {"softmax_cross_entropy", "negative_log_likelihood", "cross_entropy",
+                                      "mean_squared_error", "sigmoid_cross_entropy"};
+
+template <class T>
+void slow_loss(Loss which, int batch, int classes, const T* x, const int* labels, T* loss, T* gradient) {
+  switch (which) {
+    case Loss::softmax_cross_entropy:
+      return reference::softmax_cross_entropy(batch, classes, x, labels, loss, gradient);
+    case Loss::negative_log_likelihood:
+      return reference::negative_log_likelihood(batch, classes, x, labels, loss, gradient);
+    case Loss::cross_entropy:
+      return reference::cross_entropy(batch, classes, x, labels, loss, gradient);
+    case Loss::mean_squared_error:
+      return reference::mean_squared_error(batch, classes, x, labels, loss, gradient);
+    case Loss::sigmoid_cross_entropy:
+      return reference::sigmoid_cross_entropy(batch, classes, x, labels, loss, gradient);
+  }
+}
+template <class T>
+void fast_loss(Loss which, int batch, int classes, const T* x, const int* labels, T* loss, T* gradient, ThreadPool& pool) {
+  switch (which) {
+    case Loss::softmax_cross_entropy:
+      return eigen::softmax_cross_entropy(batch, classes, x, labels, loss, gradient, pool);
+    case Loss::negative_log_likelihood:
+      return eigen::negative_log_likelihood(batch, classes, x, labels, loss, gradient, pool);
+    case Loss::cross_entropy:
+      return eigen::cross_entropy(batch, classes, x, labels, loss, gradient, pool);
+    case Loss::mean_squared_error:
+      return eigen::mean_squared_error(batch, classes, x, labels, loss, gradient, pool);
+    case Loss::sigmoid_cross_entropy:
+      return eigen::sigmoid_cross_entropy(batch, classes, x, labels, loss, gradient, pool);
+  }
+}
+
+TEST_CASE_TEMPLATE("losses", T, float, double) {
+  for (std::size_t l = 0; l < std::size(losses); ++l)
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+      const Loss which = losses[l];
+      Draw draw(seed);
+      const int batch = draw.chance(5) ? 1700 : draw.between(1, 9), classes = draw.between(1, 40);
+      const bool probabilities = which == Loss::cross_entropy;
+      const double range = probabilities ? 1 : draw.chance(20) ? 40 : 3;
+      INFO(loss_names[l], ", seed ", seed, ": (", batch, ", ", classes, ")");
+      const std::int64_t n = std::int64_t{batch} * classes;
+      Numbers x = draw.numbers(n, probabilities ? 0 : -range, range);
+      if (probabilities && draw.chance(30)) x = map(x, [](double v) { return std::round(v); });  // both ends of the clip
+      const auto labels = draw.labels(batch, classes);
+      const auto x_ = as<T>(x);
+      Numbers loss(static_cast<std::size_t>(batch)), gradient(x.size());
+      if (probabilities) {
+        // The upper end of the clip is another number in each precision.
+        std::vector<T> loss_(loss.size()), gradient_(x.size());
+        slow_loss(which, batch, classes, x_.data(), labels.data(), loss_.data(), gradient_.data());
+        loss = as_numbers(loss_), gradient = as_numbers(gradient_);
+      } else {
+        slow_loss(which, batch, classes, x.data(), labels.data(), loss.data(), gradient.data());
+      }
+      // What is added up is of the order of the inputs (of their squares, for squared errors), plus the label's 1.
+      const double loss_size = which == Loss::mean_squared_error ? (1 + range) * (1 + range) : 2 + 2 * range;
+      const double divisor =
+          batch * (which == Loss::mean_squared_error || which == Loss::sigmoid_cross_entropy ? classes : 1);
+      Numbers size(x.size(), (which == Loss::mean_squared_error ? 4 + 4 * range : 2) / divisor);
+      if (probabilities) size = absolute(gradient);
+      if (which == Loss::softmax_cross_entropy)
+        for (std::size_t i = 0; i < size.size(); ++i) {
+          const bool own = static_cast<int>(i) % classes == labels[i / static_cast<std::size_t>(classes)];
+          size[i] = (std::abs(gradient[i]) * (2 + 2 * range) + (own ? 2 + 2 * range : 0)) / 1;
+          if (own) size[i] = (4 + 2 * range) / batch;
+        }
+      auto got = run<T>({batch, n}, {}, [&](auto& out, ThreadPool& pool, T*) {
+        fast_loss(which, batch, classes, x_.data(), labels.data(), out[0], out[1], pool);
+      });
+      check_close("loss", got[0], loss, Numbers(loss.size(), loss_size), classes);
+      check_close("gradient", got[1], gradient, size, classes);
+      const auto alone = run<T>({batch}, {}, [&](auto& out, ThreadPool& pool, T*) {
+        fast_loss<T>(which, batch, classes, x_.data(), labels.data(), out[0], nullptr, pool);
+      });
+      CHECK_MESSAGE(same_bits(alone[0], got[0]), "the loss depends on whether its gradient is wanted");
+    }
+  // Logits that overflow where exp is taken of them.
+  const std::vector<T> large{T(1000), T(-1000)};
+  const int label = 1;
+  for (const Loss which : {Loss::softmax_cross_entropy, Loss::sigmoid_cross_entropy}) {
+    const auto got = run<T>({1, 2}, {}, [&](auto& out, ThreadPool& pool, T*) {
+      fast_loss<T>(which, 1, 2, large.data(), &label, out[0], out[1], pool);
+    });
+    const bool sigmoid = which == Loss::sigmoid_cross_entropy;
+    check_close("loss", got[0], {sigmoid ? 1000. : 2000.}, {2000}, 1);
+    check_close("gradient", got[1], {sigmoid ? 0.5 : 1, sigmoid ? -0.5 : -1}, {1, 1}, 1);
+  }
+}
+
+TEST_CASE("losses worked out by hand") {
+  const auto loss = [](Loss which, const Numbers& x, int label) {
+    double value = 0;
+    slow_loss<double>(which, 1, static_cast<int>(x.size()), x.data(), &label, &value, nullptr);
+    return value;
+  };
+  CHECK(loss(Loss::softmax_cross_entropy, {3, 3}, 0) == doctest::Approx(std::log(2.)));
+  CHECK(loss(Loss::negative_log_likelihood, {-1, -5}, 1) == 5);
+  CHECK(loss(Loss::cross_entropy, {0.25, 0.75}, 0) == doctest::Approx(std::log(4.)));
+  CHECK(loss(Loss::cross_entropy, {0, 1}, 0) == doctest::Approx(7 * std::log(10.)));
+  CHECK(loss(Loss::mean_squared_error, {0.5, 0.25, 0}, 0) == doctest::Approx((0.25 + 0.0625) / 3));
+  CHECK(loss(Loss::sigmoid_cross_entropy, {0, 0}, 1) == doctest::Approx(std::log(2.)));
+}
+
+// ---- Optimizers ------------------------------------------------------------------------------------------------------
+
+TEST_CASE_TEMPLATE("optimizers", T, float, double) {
+  for (std::int64_t n : {1, 3, 100, 65536, 70001})
+    for (std::uint64_t seed = 1; seed <= 16; ++seed) {
+      INFO(n, " parameters, seed ", seed);
+      Draw draw(seed);
+      const Numbers w = draw.numbers(n), g = draw.numbers(n), m = draw.numbers(n), v = draw.numbers(n, 0.01, 1);
+      const auto g_ = as<T>(g);
+      const double rate = draw.number(0.001, 0.1), first = draw.number(0, 0.95), second = draw.number(0.9, 0.999),
+                   decay = draw.chance(50) ? 0 : draw.number(0, 0.1), epsilon = draw.number(1e-7, 1e-3);
+      const bool flag = draw.chance(50), plain = draw.chance(30);
+      const std::int64_t step = draw.chance(30) ? 1 : draw.between(2, 10000);
+      const auto t = [](double x) { return static_cast<T>(x); };
+
+      Numbers new_w = w, new_m = m, w_size(w.size()), m_size(w.size());
+      reference::sgd_update(n, rate, first, flag, decay, new_w.data(), g.data(), plain ? nullptr : new_m.data());
+      for (std::size_t i = 0; i < w.size(); ++i) {
+        m_size[i] = std::abs(m[i]) + rate * (std::abs(g[i]) + decay * std::abs(w[i]));
+        w_size[i] = std::abs(w[i]) + 2 * m_size[i];
+      }
+      auto got = run<T>({w, m}, {}, [&](auto& out, ThreadPool& pool, T*) {
+        eigen::sgd_update<T>(n, t(rate), t(first), flag, t(decay), out[0], g_.data(), plain ? nullptr : out[1], pool);
+      });
+      check_close("w of sgd", got[0], new_w, w_size, 4);
+      check_close("velocity of sgd", got[1], new_m, m_size, 4);
+
+      new_w = w, new_m = m;
+      Numbers new_v = v, v_size(w.size());
+      reference::adam_update(n, rate, first, second, epsilon, decay, flag, step, new_w.data(), g.data(), new_m.data(),
+                             new_v.data());
+      const double corrected = rate * std::sqrt(1 - std::pow(second, step)) / (1 - std::pow(first, step));
+      for (std::size_t i = 0; i < w.size(); ++i) {
+        const double gradient = std::abs(g[i]) + decay * std::abs(w[i]);
+        m_size[i] = std::abs(m[i]) + gradient;
+        v_size[i] = v[i] + gradient * gradient;
+        w_size[i] = 2 * std::abs(w[i]) + corrected * m_size[i] / std::sqrt(new_v[i]) * (1 + v_size[i] / new_v[i]);
+      }
+      got = run<T>({w, m, v}, {}, [&](auto& out, ThreadPool& pool, T*) {
+        eigen::adam_update<T>(n, t(rate), t(first), t(second), t(epsilon), t(decay), flag, step, out[0], g_.data(), out[1],
+                              out[2], pool);
+      });
+      check_close("w of adam", got[0], new_w, w_size, 4);
+      check_close("m of adam", got[1], new_m, m_size, 4);
+      check_close("v of adam", got[2], new_v, v_size, 4);
+    }
+}
+
+TEST_CASE("optimizers worked out by hand") {
+  const auto sgd = [](bool nesterov, double decay, bool with_velocity) {
+    double w = 1, velocity = 1;
+    const double g = 2;
+    reference::sgd_update(1, 0.1, 0.9, nesterov, decay, &w, &g, with_velocity ? &velocity : nullptr);
+    return w;
+  };
+  CHECK(sgd(false, 0, false) == doctest::Approx(0.8));
+  CHECK(sgd(false, 0, true) == doctest::Approx(1.7));     // 1 + (0.9 - 0.2)
+  CHECK(sgd(true, 0, true) == doctest::Approx(1.43));     // 1 + 0.9 x 0.7 - 0.2
+  CHECK(sgd(false, 0.5, true) == doctest::Approx(1.65));  // 1 + (0.9 - 0.1 x 2.5)
+  for (const bool decoupled : {false, true}) {
+    // The first step is the rate long, whatever the gradient.
+    double w = 1, m = 0, v = 0;
+    const double g = 2;
+    reference::adam_update<double>(1, 0.1, 0.9, 0.999, 0, 0.5, decoupled, 1, &w, &g, &m, &v);
+    CHECK(w == doctest::Approx(decoupled ? 0.85 : 0.9));
+    CHECK(m == doctest::Approx(decoupled ? 0.2 : 0.25));
+  }
+}
+
+// ---- The reference's gradients against finite differences ------------------------------------------------------------
+
+// value() depends on x; gradient is what it is said to be.
+template <class F>
+void check_gradient(const char* what, Numbers& x, const Numbers& gradient, F&& value) {
+  const double step = 1e-5;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    INFO(what, " [", i, "]");
+    const double before = x[i];
+    x[i] = before + step;
+    const double above = value();
+    x[i] = before - step;
+    const double below = value();
+    x[i] = before;
+    const double difference = (above - below) / (2 * step);
+    if (std::abs(difference - gradient[i]) > 1e-7 * std::max(1., std::abs(gradient[i]))) CHECK(difference == gradient[i]);
+  }
+  CHECK(x.size() == gradient.size());
+}
+double dot(const Numbers& a, const Numbers& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+// Numbers far enough apart for a maximum to stay where it is.
+Numbers distinct(Draw& draw, std::int64_t n) {
+  Numbers v = zeros(n);
+  for (std::size_t i = 0; i < v.size(); ++i) {
+    v[i] = 0.1 * static_cast<double>(i) - 1.03;
+    std::swap(v[i], v[static_cast<std::size_t>(draw.between(0, static_cast<int>(i)))]);
+  }
+  return v;
+}
+
+TEST_CASE("gradients of what slides") {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    Draw draw(seed);
+    const int groups = draw.between(1, 2), batch = draw.between(1, 2);
+    const Shape in{draw.between(1, 5), draw.between(1, 5), groups * draw.between(1, 2)};
+    const WindowSpec window = draw_window(draw, in, 3);
+    Geometry g = place(window, in, groups * draw.between(1, 2), groups);
+    INFO("seed ", seed, ": ", describe(g, batch));
+    Numbers x = draw.numbers(batch * in.size()), w = draw.numbers(g.taps() * g.out.channels),
+            b = draw.numbers(g.out.channels);
+    Numbers dy = draw.numbers(batch * g.out.size()), y(dy.size()), dx(x.size()), dw(w.size()), db(b.size());
+    reference::conv_backward_input(g, batch, dy.data(), w.data(), dx.data());
+    reference::conv_backward_weights(g, batch, x.data(), dy.data(), dw.data(), db.data());
+    const auto conv = [&] {
+      reference::conv_forward(g, batch, x.data(), w.data(), b.data(), y.data());
+      return dot(y, dy);
+    };
+    check_gradient("conv x", x, dx, conv);
+    check_gradient("conv w", w, dw, conv);
+    check_gradient("conv bias", b, db, conv);
+
+    g = place(window, in);
+    x = distinct(draw, batch * in.size()), dy = draw.numbers(batch * g.out.size()), y.resize(dy.size());
+    std::vector<std::int32_t> argmax(dy.size());
+    const auto largest = [&] {
+      reference::max_pool_forward(g, batch, x.data(), y.data(), argmax.data());
+      return dot(y, dy);
+    };
+    largest();
+    reference::max_pool_backward(g, batch, dy.data(), argmax.data(), dx.data());
+    check_gradient("max_pool", x, dx, largest);
+    reference::avg_pool_backward(g, batch, dy.data(), dx.data());
+    check_gradient("avg_pool", x, dx, [&] {
+      reference::avg_pool_forward(g, batch, x.data(), y.data());
+      return dot(y, dy);
+    });
+    dy = draw.numbers(std::int64_t{batch} * in.channels), y.resize(dy.size());
+    reference::global_avg_pool_backward(in, batch, dy.data(), dx.data());
+    check_gradient("global_avg_pool", x, dx, [&] {
+      reference::global_avg_pool_forward(in, batch, x.data(), y.data());
+      return dot(y, dy);
+    });
+  }
+}
+
+TEST_CASE("gradients of the other layers") {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    INFO("seed ", seed);
+    Draw draw(seed);
+    const int batch = draw.between(2, 3), in = draw.between(1, 5), units = draw.between(1, 5);
+    Numbers x = draw.numbers(batch * in), w = draw.numbers(in * units), b = draw.numbers(units);
+    Numbers dy = draw.numbers(batch * units), y(dy.size()), dx(x.size()), dw(w.size()), db(b.size());
+    const auto dense = [&] {
+      reference::dense_forward(in, units, batch, x.data(), w.data(), b.data(), y.data());
+      return dot(y, dy);
+    };
+    reference::dense_backward_input(in, units, batch, dy.data(), w.data(), dx.data());
+    reference::dense_backward_weights(in, units, batch, x.data(), dy.data(), dw.data(), db.data());
+    check_gradient("dense x", x, dx, dense);
+    check_gradient("dense w", w, dw, dense);
+    check_gradient("dense bias", b, db, dense);
+
+    const Shape map_shape{2, draw.between(1, 3), draw.between(1, 6)};
+    const std::int64_t n = batch * map_shape.size();
+    const int classes = map_shape.channels, samples = static_cast<int>(n) / classes;
+    x = distinct(draw, n), dy = draw.numbers(n);
+    y = dx = Numbers(x.size());
+    const auto unary = [&](const char* what, auto forward, auto backward) {
+      const auto value = [&] {
+        forward(x.data(), y.data());
+        return dot(y, dy);
+      };
+      value();
+      backward(static_cast<const double*>(y.data()), static_cast<const double*>(dy.data()), dx.data());
+      check_gradient(what, x, dx, value);
+    };
+    unary(
+        "relu", [&](auto i, auto o) { reference::relu_forward(n, i, o); },
+        [&](auto o, auto g, auto i) { reference::relu_backward(n, o, g, i); });
+    unary(
+        "leaky_relu", [&](auto i, auto o) { reference::leaky_relu_forward(n, 0.2, i, o); },
+        [&](auto o, auto g, auto i) { reference::leaky_relu_backward(n, 0.2, o, g, i); });
+    unary(
+        "sigmoid", [&](auto i, auto o) { reference::sigmoid_forward(n, i, o); },
+        [&](auto o, auto g, auto i) { reference::sigmoid_backward(n, o, g, i); });
+    unary(
+        "tanh", [&](auto i, auto o) { reference::tanh_forward(n, i, o); },
+        [&](auto o, auto g, auto i) { reference::tanh_backward(n, o, g, i); });
+    unary(
+        "softmax", [&](auto i, auto o) { reference::softmax_forward(samples, classes, i, o); },
+        [&](auto o, auto g, auto i) { reference::softmax_backward(samples, classes, o, g, i); });
+    unary(
+        "log_softmax", [&](auto i, auto o) { reference::log_softmax_forward(samples, classes, i, o); },
+        [&](auto o, auto g, auto i) { reference::log_softmax_backward(samples, classes, o, g, i); });
+    const Random random(seed, Purpose::dropout);
+    unary(
+        "dropout", [&](auto i, auto o) { reference::dropout_forward(n / batch, batch, 0.4, random, i, o); },
+        [&](auto, auto g, auto i) { reference::dropout_backward(n / batch, batch, 0.4, random, g, i); });
+    const strata::LrnParameters p{draw.between(1, 5), 2, 0.3, 0.75};
+    unary(
+        "lrn", [&](auto i, auto o) { reference::lrn_forward(map_shape, batch, p, i, o); },
+        [&](auto o, auto g, auto i) { reference::lrn_backward(map_shape, batch, p, x.data(), o, g, i); });
+
+    Numbers gamma = draw.numbers(classes), beta = draw.numbers(classes), dgamma(gamma.size()), dbeta(gamma.size()),
+            mean(gamma.size()), inverse(gamma.size()), running(2 * gamma.size());
+    const auto norm = [&] {
+      reference::batch_norm_forward(map_shape, batch, 1e-3, 0.9, x.data(), gamma.data(), beta.data(), running.data(),
+                                    running.data() + classes, mean.data(), inverse.data(), y.data());
+      return dot(y, dy);
+    };
+    norm();
+    reference::batch_norm_backward(map_shape, batch, x.data(), gamma.data(), mean.data(), inverse.data(), dy.data(),
+                                   dx.data(), dgamma.data(), dbeta.data());
+    check_gradient("batch_norm x", x, dx, norm);
+    check_gradient("batch_norm gamma", gamma, dgamma, norm);
+    check_gradient("batch_norm beta", beta, dbeta, norm);
+  }
+}
+
+TEST_CASE("gradients of the losses") {
+  for (std::size_t l = 0; l < std::size(losses); ++l)
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+      INFO(loss_names[l], ", seed ", seed);
+      Draw draw(seed);
+      const int batch = draw.between(1, 4), classes = draw.between(1, 5);
+      Numbers x =
+          losses[l] == Loss::cross_entropy ? draw.numbers(batch * classes, 0.1, 0.9) : draw.numbers(batch * classes, -2, 2);
+      const auto labels = draw.labels(batch, classes);
+      Numbers each(static_cast<std::size_t>(batch)), gradient(x.size());
+      slow_loss(losses[l], batch, classes, x.data(), labels.data(), each.data(), gradient.data());
+      check_gradient("x", x, gradient, [&] {
+        slow_loss<double>(losses[l], batch, classes, x.data(), labels.data(), each.data(), nullptr);
+        return dot(each, Numbers(each.size(), 1. / batch));
+      });
+    }
+}
+
+}  // namespace
