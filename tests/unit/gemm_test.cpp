@@ -2,6 +2,7 @@
 // gemm on every kernel path of this machine against a plain sum in double precision, and the thread pool.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdint>
@@ -203,6 +204,24 @@ TEST_CASE("gemm gives the same bits wherever its scratch lies and however m is c
     }
     CHECK(parts == whole);
   });
+}
+
+TEST_CASE("gemm gives the same bits however n is cut, for a B too large for the caches too") {
+  std::mt19937 random(5);
+  for (const int m : {13, 250}) {
+    const int n = 8301, k = 260, part = 4100;
+    const Problem<float> problem(false, false, m, n, k, false, 1, random);
+    Paths::each([&] {
+      if (std::string(strata::eigen::kernel_path()) == "eigen") return;
+      const std::vector<float> whole = problem.run();
+      std::vector<float> parts = problem.before;
+      std::vector<float> scratch(static_cast<std::size_t>(gemm_scratch<float>(m, part, k)));
+      for (int first = 0; first < n; first += part)
+        gemm(false, false, m, std::min(part, n - first), k, problem.a.data(), problem.lda, problem.b.data() + first,
+             problem.ldb, parts.data() + Problem<float>::guard + first, problem.ldc, false, scratch.data());
+      CHECK(parts == whole);
+    });
+  }
 }
 
 TEST_CASE("gemm's scratch is known at compile time, bounded, and never less for a larger product") {
