@@ -52,7 +52,11 @@ template <class T, int Bytes, int Rows, int Columns, bool Fresh>
   constexpr int lanes = Bytes / static_cast<int>(sizeof(T));
   constexpr int ahead = 16;  // rows of B: about as long as memory takes to answer
   vector sum[Rows][Columns]{};
-  STRATA_UNROLL for (int i = 0; i < Rows; ++i) __builtin_prefetch(c + i * stride_c, 1);
+  const T* row = c;
+  STRATA_UNROLL for (int i = 0; i < Rows; ++i) {
+    STRATA_UNROLL for (int j = 0; j < Columns; ++j) __builtin_prefetch(row + j * lanes, 1);
+    row += stride_c;
+  }
   for (int k = 0; k < depth; ++k) {
     vector right[Columns];
     STRATA_UNROLL for (int j = 0; j < Columns; ++j) std::memcpy(&right[j], b + j * lanes, sizeof right[j]);
@@ -73,18 +77,21 @@ template <class T, int Bytes, int Rows, int Columns, bool Fresh>
   }
   // Vector by vector: copied as rows, g++ 12 keeps the sums in memory.
   if (add) {
+    T* to = c;
     STRATA_UNROLL for (int i = 0; i < Rows; ++i) {
       STRATA_UNROLL for (int j = 0; j < Columns; ++j) {
         vector old;
-        std::memcpy(&old, c + i * stride_c + j * lanes, sizeof old);
-        sum[i][j] += old;
+        std::memcpy(&old, to + j * lanes, sizeof old);
+        old += sum[i][j];
+        std::memcpy(to + j * lanes, &old, sizeof old);
       }
+      to += stride_c;
     }
+    return;
   }
   STRATA_UNROLL for (int i = 0; i < Rows; ++i) {
-    STRATA_UNROLL for (int j = 0; j < Columns; ++j) {
-      std::memcpy(c + i * stride_c + j * lanes, &sum[i][j], sizeof sum[i][j]);
-    }
+    STRATA_UNROLL for (int j = 0; j < Columns; ++j) std::memcpy(c + j * lanes, &sum[i][j], sizeof sum[i][j]);
+    c += stride_c;
   }
 }
 
@@ -118,12 +125,14 @@ struct Tiles {
   }
 #define STRATA_ATTRIBUTES(...) [[__VA_ARGS__]]
 #if defined(__x86_64__)
-STRATA_TILES(avx512, STRATA_ATTRIBUTES(STRATA_WIDE gnu::target("avx512f,avx512vl,avx512dq,avx512bw,fma"), gnu::noinline),
+STRATA_TILES(avx512,
+             STRATA_ATTRIBUTES(STRATA_WIDE gnu::target("avx512f,avx512vl,avx512dq,avx512bw,fma"), gnu::noinline,
+                               gnu::aligned(64)),
              64,
-             4);                                                                       // 24 of 32 registers hold sums
-STRATA_TILES(avx2, STRATA_ATTRIBUTES(gnu::target("avx2,fma"), gnu::noinline), 32, 2);  // 12 of 16
+             4);  // 24 of 32 registers hold sums
+STRATA_TILES(avx2, STRATA_ATTRIBUTES(gnu::target("avx2,fma"), gnu::noinline, gnu::aligned(64)), 32, 2);  // 12 of 16
 #endif
-STRATA_TILES(baseline, STRATA_ATTRIBUTES(gnu::noinline), 16, 2);
+STRATA_TILES(baseline, STRATA_ATTRIBUTES(gnu::noinline, gnu::aligned(64)), 16, 2);
 #undef STRATA_ATTRIBUTES
 #undef STRATA_TILES
 
@@ -172,7 +181,8 @@ const Tiles<T>& tiles_of(KernelPath path) {
 
 // Blocks: a packed panel of B, block_k deep, stays in L1 (32 KB with AVX-512); a packed block of A (240 KB) and one of B
 // (768 KB) in L2.
-inline constexpr int block_k = 256, block_m = 240, block_n = 768, most_rows = 12, line = 64;
+inline constexpr int block_k = 256, block_m = 240, block_n = 768, most_rows = 12, line = 64, group = 4,
+                     large_bytes = 8 << 20;
 template <class T>
 inline constexpr int most_columns = 128 / static_cast<int>(sizeof(T));
 
@@ -225,6 +235,34 @@ void pack_panel(bool lines, int rows, int depth, const T* x, std::int64_t ld, in
     T* at = to + done;
     for (int k = 0; k < depth; ++k, at += width) *at = T{0};
   }
+}
+
+// Height of the next tile: the tallest, but no full tile followed by a flat one, whose few sums wait for each other.
+inline int tile_height(int left, int step) {
+  if (left > 3 * step) return left > 4 * step ? 3 * step : 2 * step;
+  return (left + step - 1) / step * step;
+}
+
+// Asks for a row to come to the second-level cache.
+template <class T>
+void fetch(const T* row, int count) {
+  constexpr int numbers = line / static_cast<int>(sizeof(T));
+  for (int i = 0; i < count; i += numbers) __builtin_prefetch(row + i, 0, 2);
+}
+
+// Rows [first, last) of B, `count` panels wide, to their places in these panels.
+template <class T, int Bytes>
+void copy_rows(const T* b, std::int64_t ldb, int first, int last, int count, std::int64_t depth, T* to) {
+  constexpr int columns = Bytes / static_cast<int>(sizeof(T));
+  for (int k = first; k < last; ++k)
+    for (int p = 0; p < count; ++p)
+      std::memcpy(to + (p * depth + k) * columns, b + k * ldb + p * columns, static_cast<std::size_t>(Bytes));
+}
+template <class T>
+void copy_rows(int bytes, const T* b, std::int64_t ldb, int first, int last, int count, std::int64_t depth, T* to) {
+  if (bytes == 128) return copy_rows<T, 128>(b, ldb, first, last, count, depth, to);
+  if (bytes == 64) return copy_rows<T, 64>(b, ldb, first, last, count, depth, to);
+  copy_rows<T, 32>(b, ldb, first, last, count, depth, to);
 }
 
 template <class T>
@@ -284,7 +322,8 @@ constexpr std::int64_t gemm_scratch(int m, int n, int k) {
   const std::int64_t depth = std::min(k, detail::block_k);
   const std::int64_t rows = std::min(m, detail::block_m) + detail::most_rows;
   const std::int64_t columns =
-      m <= detail::block_m ? detail::most_columns<T> : std::min(n, detail::block_n) + detail::most_columns<T>;
+      std::min(n, m <= detail::block_m ? 2 * detail::group * detail::most_columns<T> : detail::block_n) +
+      detail::most_columns<T>;
   constexpr std::int64_t slack = detail::line / static_cast<int>(sizeof(T));  // parts begin at a cache line
   return depth * (rows + columns) + detail::most_rows * detail::most_columns<T> + 3 * slack;
 }
@@ -305,7 +344,7 @@ void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, i
     return;
   }
   const detail::Tiles<T>& tiles = detail::tiles_of<T>(path);
-  const int step = tiles.step, rows = 3 * step, columns = 2 * tiles.lanes;
+  const int step = tiles.step, columns = 2 * tiles.lanes;
   const std::int64_t sa = lda, sb = ldb, sc = ldc;
 
   // Depth in equal blocks. With one block of rows a panel of B serves once, so there is room for one only and no need for n
@@ -313,6 +352,7 @@ void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, i
   const int blocks = (k + detail::block_k - 1) / detail::block_k;
   const int step_k = (k + blocks - 1) / blocks;
   const bool one_block = m <= detail::block_m;
+  const bool large = static_cast<std::int64_t>(k) * n * static_cast<int>(sizeof(T)) > detail::large_bytes;
   const int step_n = one_block ? n : detail::block_n;
   T* small = detail::aligned(scratch);
   T* packed_a = small + detail::most_rows * detail::most_columns<T>;
@@ -327,26 +367,58 @@ void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, i
       const bool add = accumulate || k0 > 0;
       for (int m0 = 0; m0 < m; m0 += detail::block_m) {
         const int mb = std::min(detail::block_m, m - m0);
-        for (int i = 0; i < mb; i += rows) {
-          const int height = std::min(rows, mb - i);
+        int panels = 0;
+        for (int i = 0, tall; i < mb; i += tall, ++panels) {
+          tall = detail::tile_height(mb - i, step);
           const T* from = transpose_a ? a + k0 * sa + m0 + i : a + (m0 + i) * sa + k0;
-          detail::pack_panel(transpose_a, height, kb, from, sa, (height + step - 1) / step * step, packed_a + i * depth);
+          detail::pack_panel(transpose_a, std::min(tall, mb - i), kb, from, sa, tall, packed_a + i * depth);
         }
+        // A large B comes from memory, best in long pieces of its rows: full panels in groups, each group a little at a
+        // time while the group before it is at work.
+        const int wide = columns * detail::group;
+        const bool ahead = m0 == 0 && !transpose_b && large;
+        const T* rows_b = b + k0 * sb + n0;
+        const auto place = [&](int j) { return packed_b + (one_block ? j / wide % 2 * wide + j % wide : j) * depth; };
+        const auto copy = [&](int j, int first, int last) {
+          detail::copy_rows<T>(columns * static_cast<int>(sizeof(T)), rows_b + j, sb, first, last,
+                               std::min(detail::group, (nb - j) / columns), depth, place(j));
+        };
+        if (ahead) copy(0, 0, kb);
+        const int each = (kb + panels * detail::group - 1) / (panels * detail::group);
+        int copied = kb;
         for (int j = 0; j < nb; j += columns) {
+          if (ahead && j % wide == 0) {
+            if (j > 0) copy(j, copied, kb);
+            copied = 0;
+          }
           const int width = std::min(columns, nb - j);
           const int vectors = width > tiles.lanes ? 2 : 1;
           const T* from = transpose_b ? b + (n0 + j) * sb + k0 : b + k0 * sb + n0 + j;
-          T* panel = packed_b + (one_block ? 0 : j * depth);
-          bool fresh = m0 == 0;
+          T* panel = place(j);
+          bool fresh = m0 == 0 && !(ahead && width == columns);
           if (fresh && (transpose_b || width < columns)) {
             detail::pack_panel(!transpose_b, width, kb, from, sb, vectors * tiles.lanes, panel);
             fresh = false;
           }
-          for (int i = 0; i < mb; i += rows) {
-            const int height = std::min(rows, mb - i);
-            const int size = (height + step - 1) / step;
+          // While this panel is at work, the next one is on its way from memory.
+          const int next = m0 == 0 && transpose_b ? std::min(columns, nb - j - width) : 0;
+          const T* coming = from + columns * sb;
+          const int lines = std::max(next, 0), share = (lines + panels - 1) / panels;
+          int asked = 0;
+          for (int i = 0, tall; i < mb; i += tall) {
+            tall = detail::tile_height(mb - i, step);
+            const int height = std::min(tall, mb - i), size = tall / step;
+            for (const int until = std::min(lines, asked + share); asked < until; ++asked)
+              detail::fetch(coming + asked * sb, kb);
+            if (const int start = j / wide * wide + wide; ahead && start < nb && copied < kb) {
+              const int until = std::min(kb, copied + each);
+              copy(start, copied, until);
+              for (int r = until; r < std::min(kb, until + each); ++r)
+                detail::fetch(rows_b + r * sb + start, std::min(wide, nb - start));
+              copied = until;
+            }
             T* to = c + (m0 + i) * sc + n0 + j;
-            const bool whole = height == size * step && width == vectors * tiles.lanes;
+            const bool whole = height == tall && width == vectors * tiles.lanes;
             const detail::Tile<T> run = fresh ? tiles.fresh[size - 1] : tiles.packed[size - 1][vectors - 1];
             run(packed_a + i * depth, fresh ? from : panel, sb, panel, whole ? to : small, whole ? sc : columns, kb,
                 whole && add);
