@@ -92,8 +92,8 @@ using Branches =
     Sequential<Input<6, 6, 4>, Residual<Conv<3, 4>, Tanh, Conv<3, 4>>,
                Residual<Conv<3, 6, Stride<2>>, Shortcut<Conv<1, 6, Stride<2>>>>,
                Concat<Conv<1, 2>, Sequential<Conv<1, 3>, Sigmoid, Conv<3, 4>>, Sequential<>>, Tanh, Flatten, Dense<3>>;
-using Nested =
-    Sequential<Input<4, 4, 2>, Residual<Concat<Conv<1, 1>, Residual<Conv<3, 2>>>, Tanh, Conv<1, 2>>, Flatten, Dense<3>>;
+using Nested = Sequential<Input<4, 4, 2>, Residual<Concat<Conv<1, 1>, Residual<Conv<3, 2>>>, Tanh, Conv<1, 2>>,
+                          Concat<Conv<1, 2>>, Flatten, Dense<3>>;
 template <class Last>
 using Ends = Sequential<Input<2, 2, 2>, Flatten, Dense<6>, Tanh, Dense<4>, Last>;
 
@@ -189,6 +189,13 @@ TEST_CASE("a network learns, and smaller last batches work") {
   for (int t = 0; t < 10; ++t)
     for (int p = 0; p < 10; ++p) counted += e.confusion.at(t, p);
   CHECK(counted == 50);
+}
+
+TEST_CASE("a network that computes nothing hands its input through") {
+  Model<Sequential<Input<2, 2, 1>, Flatten>> model{{.batch = 1, .threads = 1}};
+  const std::vector<float> image{1, 2, 3, 4};
+  const auto out = model.predict(image);
+  CHECK(std::vector<float>(out.begin(), out.end()) == image);
 }
 
 TEST_CASE("wrong calls are refused") {

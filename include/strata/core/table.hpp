@@ -31,6 +31,7 @@ struct Row {
   int source = -1;              // the row whose output this one reads
   int fork = -1;                // next, join: the row of their fork
   int previous_end = -1;        // next, join: the row of the branch end before this one; -1 for the first
+  bool identity = false;        // join: its second branch is the fork itself, as of a Residual without a Shortcut
 };
 
 struct Rule {
@@ -111,7 +112,8 @@ constexpr Table<Count> fold(const std::array<Rule, Count == 0 ? 1 : Count>& rule
           sum = s.out;
         };
         for (int b = branches - 2; b >= 0; --b) add(t.rows[static_cast<std::size_t>(ends[static_cast<std::size_t>(b)])].in);
-        if (branches > 0 || rule.join(Shape{1}, Shape{1}).out == Shape{1}) add(branches > 0 ? row.in : forked);
+        row.identity = branches == 0 && rule.join(Shape{1}, Shape{1}).out == Shape{1};  // a sum of one
+        if (branches > 0 || row.identity) add(branches > 0 ? row.in : forked);
         row.step.out = sum;
         --depth;
       }

@@ -102,7 +102,7 @@ class Model {
     batch_ = static_cast<int>(n);
     step_ = step;
     run_forward(training, std::make_index_sequence<count>{});
-    return {value(count - 1), n * static_cast<std::size_t>(Net::output.size())};
+    return {input_of(static_cast<int>(count) - 1), n * static_cast<std::size_t>(Net::output.size())};
   }
 
   // Where the loss writes its gradient before backward().
@@ -248,8 +248,7 @@ class Model {
       for (std::size_t j = I + 1; j < count; ++j) {
         const detail::Row& other = table.rows[j];
         if (other.fork != static_cast<int>(I)) continue;
-        const bool identity = other.kind == detail::Kind::join && other.previous_end < 0 && other.in == other.out;
-        if (other.kind == detail::Kind::next || identity)
+        if (other.kind == detail::Kind::next || other.identity)
           eigen::add_forward(batch_ * row.out.size(), static_cast<const T*>(sum), static_cast<const T*>(gradient(j)), sum,
                              pool_);
       }

@@ -116,7 +116,8 @@ struct OneCycle {
   [[nodiscard]] double operator()(std::int64_t update) const {
     const double begin = max / start_divisor, u = static_cast<double>(update), last = static_cast<double>(total) - 1;
     const double peak = fraction * static_cast<double>(total) - 1;
-    if (u <= peak) return peak > 0 ? detail::anneal(begin, max, u / peak) : max;
+    // A peak at update 0 is 0 or, where the compiler fuses the multiplication and the subtraction, 1e-17.
+    if (u <= peak) return peak > 1e-9 ? detail::anneal(begin, max, u / peak) : max;
     return detail::anneal(max, begin / final_divisor, u < last ? (u - peak) / (last - peak) : 1.0);
   }
   void validate() const {
