@@ -217,8 +217,8 @@ class Transfer {
 
 // Goes on with `part` until it is whole, connection by connection.
 inline void fetch(const std::string& address, const std::filesystem::path& part, const DownloadOptions& options) {
-  constexpr std::array broken{CURLE_PARTIAL_FILE, CURLE_RECV_ERROR, CURLE_SEND_ERROR, CURLE_GOT_NOTHING,
-                              CURLE_OPERATION_TIMEDOUT};
+  constexpr std::array broken{CURLE_PARTIAL_FILE,       CURLE_RECV_ERROR, CURLE_SEND_ERROR,  CURLE_GOT_NOTHING,
+                              CURLE_OPERATION_TIMEDOUT, CURLE_HTTP2,      CURLE_HTTP2_STREAM};
   for (int attempt = 1;; ++attempt) {
     const bool had = size_or_zero(part) > 0;
     const Transfer t(address, part, options);
