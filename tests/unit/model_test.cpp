@@ -92,8 +92,9 @@ using Branches =
     Sequential<Input<6, 6, 4>, Residual<Conv<3, 4>, Tanh, Conv<3, 4>>,
                Residual<Conv<3, 6, Stride<2>>, Shortcut<Conv<1, 6, Stride<2>>>>,
                Concat<Conv<1, 2>, Sequential<Conv<1, 3>, Sigmoid, Conv<3, 4>>, Sequential<>>, Tanh, Flatten, Dense<3>>;
-using Nested = Sequential<Input<4, 4, 2>, Residual<Concat<Conv<1, 1>, Residual<Conv<3, 2>>>, Tanh, Conv<1, 2>>,
-                          Concat<Conv<1, 2>>, Flatten, Dense<3>>;
+using Nested =
+    Sequential<Input<4, 4, 2>, Conv<3, 2>, Tanh, Residual<Concat<Conv<1, 1>, Residual<Conv<3, 2>>>, Tanh, Conv<1, 2>>,
+               Concat<Conv<1, 2>>, Flatten, Dense<3>>;
 template <class Last>
 using Ends = Sequential<Input<2, 2, 2>, Flatten, Dense<6>, Tanh, Dense<4>, Last>;
 
