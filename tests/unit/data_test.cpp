@@ -191,7 +191,7 @@ TEST_CASE("a subset shares pixels and has the same type") {
   CHECK(part.size() == 2);
   CHECK(part.pixels(0).data() == data.pixels(4).data());
   CHECK(part.label(1) == data.label(5));
-  CHECK(subset(data, 10, 0).size() == 0);
+  CHECK(data.subset(10, 0).size() == 0);
   CHECK_THROWS_AS((void)data.subset(8, 3), std::out_of_range);
   CHECK_THROWS_AS((void)data.subset(11, 0), std::out_of_range);
   CHECK_THROWS_AS((void)data.subset(1, static_cast<std::size_t>(-1)), std::out_of_range);

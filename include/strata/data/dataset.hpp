@@ -29,8 +29,6 @@ class DataError : public std::runtime_error {
         expected_(std::move(expected)),
         record_(record) {}
 
-  explicit DataError(const std::string& text) : std::runtime_error(text), record_(whole) {}
-
   [[nodiscard]] const std::string& file() const noexcept { return file_; }
   [[nodiscard]] std::int64_t record() const noexcept { return record_; }  // from 0, or `whole`
   [[nodiscard]] const std::string& expected() const noexcept { return expected_; }
@@ -130,11 +128,5 @@ class ArrayDataset : public detail::StoredImages<ArrayDataset<Image, Classes, Pi
         throw DataError("arrays", static_cast<std::int64_t>(i), detail::label_text(labels[i]), detail::range_text(Classes));
   }
 };
-
-// data.subset(first, count).
-template <class D>
-D subset(const D& data, std::size_t first, std::size_t count) {
-  return data.subset(first, count);
-}
 
 }  // namespace strata
