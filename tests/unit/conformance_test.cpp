@@ -279,7 +279,8 @@ TEST_CASE_TEMPLATE("convolutions of drawn geometries", T, float, double) {
     const int groups = draw.chance(60) ? 1 : draw.between(2, 4);
     const bool point = draw.chance(8);
     const Shape in{point ? 1 : draw.between(1, 11), point ? 1 : draw.between(1, 11), groups * draw.between(1, 7)};
-    const Geometry g = place(draw_window(draw, in, 5), in, groups * draw.between(1, 9), groups);
+    const int filters = groups * draw.between(1, 9);
+    const Geometry g = place(draw_window(draw, in, 5), in, filters, groups);
     const int batch = draw.chance(30) ? 1 : draw.between(1, 4);
     if (batch * g.out.size() * g.taps() > 100'000) continue;
     ++done;
@@ -701,9 +702,12 @@ TEST_CASE_TEMPLATE("softmax and its logarithm", T, float, double) {
 TEST_CASE_TEMPLATE("local response normalisation", T, float, double) {
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
     Draw draw(seed);
-    const Shape in{draw.between(1, 5), draw.between(1, 5), draw.between(1, 20)};
-    const int batch = draw.between(1, 4);
-    const strata::LrnParameters p{draw.between(1, 7), draw.number(0.5, 2), draw.number(0, 0.5), draw.number(0.3, 1)};
+    const bool wide = draw.chance(4);  // more channels than go at once
+    const Shape in = wide ? Shape{1, draw.between(1, 2), draw.between(250, 600)}
+                          : Shape{draw.between(1, 5), draw.between(1, 5), draw.between(1, 20)};
+    const int batch = draw.between(1, wide ? 1 : 4),
+              neighbours = wide && draw.chance(30) ? 270 : draw.between(1, wide ? 40 : 7);
+    const strata::LrnParameters p{neighbours, draw.number(0.5, 2), draw.number(0, 0.5), draw.number(0.3, 1)};
     INFO("seed ", seed, ", n ", p.n, ", channels ", in.channels);
     const std::int64_t n = batch * in.size();
     const Numbers x = draw.numbers(n, -3, 3), dy = draw.numbers(n), ax = absolute(x), ady = absolute(dy);
@@ -913,8 +917,7 @@ TEST_CASE_TEMPLATE("losses", T, float, double) {
       if (which == Loss::softmax_cross_entropy)
         for (std::size_t i = 0; i < size.size(); ++i) {
           const bool own = static_cast<int>(i) % classes == labels[i / static_cast<std::size_t>(classes)];
-          size[i] = (std::abs(gradient[i]) * (2 + 2 * range) + (own ? 2 + 2 * range : 0)) / 1;
-          if (own) size[i] = (4 + 2 * range) / batch;
+          size[i] = own ? (4 + 2 * range) / batch : std::abs(gradient[i]) * (2 + 2 * range);  // p - 1 may cancel
         }
       auto got = run<T>({batch, n}, {}, [&](auto& out, ThreadPool& pool, T*) {
         fast_loss(which, batch, classes, x_.data(), labels.data(), out[0], out[1], pool);

@@ -181,7 +181,7 @@ const Tiles<T>& tiles_of(KernelPath path) {
 
 // Blocks: a packed panel of B, block_k deep, stays in L1 (32 KB with AVX-512); a packed block of A (240 KB) and one of B
 // (768 KB) in L2.
-inline constexpr int block_k = 256, block_m = 240, block_n = 768, most_rows = 12, line = 64, group = 4,
+inline constexpr int block_k = 256, block_m = 240, block_n = 768, most_rows = 12, line = 64, pack_group = 4,
                      large_bytes = 8 << 20;
 template <class T>
 inline constexpr int most_columns = 128 / static_cast<int>(sizeof(T));
@@ -322,7 +322,7 @@ constexpr std::int64_t gemm_scratch(int m, int n, int k) {
   const std::int64_t depth = std::min(k, detail::block_k);
   const std::int64_t rows = std::min(m, detail::block_m) + detail::most_rows;
   const std::int64_t columns =
-      std::min(n, m <= detail::block_m ? 2 * detail::group * detail::most_columns<T> : detail::block_n) +
+      std::min(n, m <= detail::block_m ? 2 * detail::pack_group * detail::most_columns<T> : detail::block_n) +
       detail::most_columns<T>;
   constexpr std::int64_t slack = detail::line / static_cast<int>(sizeof(T));  // parts begin at a cache line
   return depth * (rows + columns) + detail::most_rows * detail::most_columns<T> + 3 * slack;
@@ -373,18 +373,18 @@ void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, i
           const T* from = transpose_a ? a + k0 * sa + m0 + i : a + (m0 + i) * sa + k0;
           detail::pack_panel(transpose_a, std::min(tall, mb - i), kb, from, sa, tall, packed_a + i * depth);
         }
-        // A large B comes from memory, best in long pieces of its rows: full panels in groups, each group a little at a
-        // time while the group before it is at work.
-        const int wide = columns * detail::group;
+        // A large B comes from memory, best in long pieces of its rows: full panels in groups, each pack_group a little at
+        // a time while the pack_group before it is at work.
+        const int wide = columns * detail::pack_group;
         const bool ahead = m0 == 0 && !transpose_b && large;
         const T* rows_b = b + k0 * sb + n0;
         const auto place = [&](int j) { return packed_b + (one_block ? j / wide % 2 * wide + j % wide : j) * depth; };
         const auto copy = [&](int j, int first, int last) {
           detail::copy_rows<T>(columns * static_cast<int>(sizeof(T)), rows_b + j, sb, first, last,
-                               std::min(detail::group, (nb - j) / columns), depth, place(j));
+                               std::min(detail::pack_group, (nb - j) / columns), depth, place(j));
         };
         if (ahead) copy(0, 0, kb);
-        const int each = (kb + panels * detail::group - 1) / (panels * detail::group);
+        const int each = (kb + panels * detail::pack_group - 1) / (panels * detail::pack_group);
         int copied = kb;
         for (int j = 0; j < nb; j += columns) {
           if (ahead && j % wide == 0) {

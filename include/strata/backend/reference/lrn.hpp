@@ -40,6 +40,7 @@ void lrn_backward(Shape in, int batch, const LrnParameters& p, const T* x, const
     for (int j = 0; j < in.channels; ++j) {
       T sum(0);
       for (int i = 0; i < in.channels; ++i) {
+        if (i != j && !detail::lrn_neighbours(p, i, j)) continue;
         const T scale = detail::lrn_scale(p, in.channels, x + at, i);
         if (i == j) sum += dy[at + i] * pow(scale, -beta);
         if (detail::lrn_neighbours(p, i, j))
