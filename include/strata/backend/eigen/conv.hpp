@@ -12,11 +12,17 @@ namespace detail {
 
 // Output positions of the whole batch handled at once.
 inline constexpr int conv_rows = 144;
-// Taps of the weights' gradient handled at once: whole kernel positions, this many numbers if they fit.
+// Taps of the weights' gradient handled at once: whole kernel positions, this many numbers if they fit, and a few shares at
+// least, or a small kernel would keep one thread busy alone.
 constexpr int positions_at_once(const Geometry& g) {
-  const int channels = g.in.channels / g.groups;
-  const int n = 384 / channels;
-  return n < 1 ? 1 : n > g.window.kernel_h * g.window.kernel_w ? g.window.kernel_h * g.window.kernel_w : n;
+  const int positions = g.window.kernel_h * g.window.kernel_w, fit = 384 / (g.in.channels / g.groups);
+  return std::max(1, std::min(fit, (positions + 3) / 4));
+}
+// Blocks of filters, where shares of the taps make too few tasks. Never a matter of the number of threads.
+constexpr int filter_blocks(const Geometry& g) {
+  const int at_once = positions_at_once(g),
+            tasks = (g.window.kernel_h * g.window.kernel_w + at_once - 1) / at_once * g.groups;
+  return std::max(1, std::min((7 + tasks) / tasks, g.out.channels / g.groups / 32));
 }
 inline constexpr int weight_rows = 256;
 
@@ -31,13 +37,13 @@ inline Position position_of(const Geometry& g, std::int64_t flat) {
 
 // Kernel positions [tap, tap + taps) under output positions [first, first + count), one group: (count, taps, channels).
 template <class T>
-void take_patches(const Geometry& g, const T* x, std::int64_t first, int count, int group, int tap, int taps, T* patches) {
+void take_patches(const Geometry& g, const T* x, std::int64_t first, int count, int part, int tap, int taps, T* patches) {
   const Window& w = g.window;
   const int channels = g.in.channels / g.groups;
   const std::int64_t image = g.in.size();
   for (int r = 0; r < count; ++r) {
     const Position p = position_of(g, first + r);
-    const T* from = x + p.sample * image + group * channels;
+    const T* from = x + p.sample * image + part * channels;
     const int top = p.row * w.stride_h - w.pad_top, left = p.column * w.stride_w - w.pad_left;
     for (int k = tap; k < tap + taps; ++k) {
       const int row = top + k / w.kernel_w * w.dilation_h, column = left + k % w.kernel_w * w.dilation_w;
@@ -52,7 +58,7 @@ void take_patches(const Geometry& g, const T* x, std::int64_t first, int count, 
 
 // The reverse: adds patches of one sample to its dx.
 template <class T>
-void add_patches(const Geometry& g, const T* patches, int first, int count, int group, T* dx) {
+void add_patches(const Geometry& g, const T* patches, int first, int count, int part, T* dx) {
   const Window& w = g.window;
   const int channels = g.in.channels / g.groups, positions = w.kernel_h * w.kernel_w;
   for (int r = 0; r < count; ++r) {
@@ -61,7 +67,7 @@ void add_patches(const Geometry& g, const T* patches, int first, int count, int 
     for (int k = 0; k < positions; ++k, patches += channels) {
       const int row = top + k / w.kernel_w * w.dilation_h, column = left + k % w.kernel_w * w.dilation_w;
       if (row < 0 || row >= g.in.height || column < 0 || column >= g.in.width) continue;
-      T* to = dx + (static_cast<std::int64_t>(row) * g.in.width + column) * g.in.channels + group * channels;
+      T* to = dx + (static_cast<std::int64_t>(row) * g.in.width + column) * g.in.channels + part * channels;
       Array<T>(to, channels) += ConstArray<T>(patches, channels);
     }
   }
@@ -138,15 +144,18 @@ void conv_backward_weights(const Geometry& g, int batch, const T* x, const T* dy
   const int slices = (positions + at_once - 1) / at_once;
   const std::int64_t each = detail::conv_scratch_each<T>(g);
   const std::int64_t rows = static_cast<std::int64_t>(batch) * g.out.height * g.out.width;
-  pool.parallel_for(slices * g.groups, [=](int task, int worker) {
-    const int group = task / slices, tap = task % slices * at_once, taps = std::min(at_once, positions - tap);
-    const int width = taps * channels;
+  const int blocks = detail::filter_blocks(g), block = (filters + blocks - 1) / blocks;
+  pool.parallel_for(slices * g.groups * blocks, [=](int task, int worker) {
+    const int group = task / blocks / slices, tap = task / blocks % slices * at_once;
+    const int taps = std::min(at_once, positions - tap), width = taps * channels;
+    const int begin = task % blocks * block, many = std::min(block, filters - begin);
+    if (many <= 0) return;
     T* patches = scratch + worker * each;
-    T* to = dw + static_cast<std::int64_t>(tap) * channels * g.out.channels + group * filters;
+    T* to = dw + static_cast<std::int64_t>(tap) * channels * g.out.channels + group * filters + begin;
     for (std::int64_t first = 0; first < rows; first += detail::weight_rows) {
       const int count = static_cast<int>(std::min<std::int64_t>(detail::weight_rows, rows - first));
       detail::take_patches(g, x, first, count, group, tap, taps, patches);
-      gemm(true, false, width, filters, count, patches, width, dy + first * g.out.channels + group * filters,
+      gemm(true, false, width, many, count, patches, width, dy + first * g.out.channels + group * filters + begin,
            g.out.channels, to, g.out.channels, first > 0,
            patches + static_cast<std::int64_t>(detail::weight_rows) * at_once * channels);
     }

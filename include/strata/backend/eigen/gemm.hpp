@@ -373,8 +373,8 @@ void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, i
           const T* from = transpose_a ? a + k0 * sa + m0 + i : a + (m0 + i) * sa + k0;
           detail::pack_panel(transpose_a, std::min(tall, mb - i), kb, from, sa, tall, packed_a + i * depth);
         }
-        // A large B comes from memory, best in long pieces of its rows: full panels in groups, each pack_group a little at
-        // a time while the pack_group before it is at work.
+        // A large B comes from memory, best in long pieces of its rows: full panels in groups, each group a little at
+        // a time while the group before it is at work.
         const int wide = columns * detail::pack_group;
         const bool ahead = m0 == 0 && !transpose_b && large;
         const T* rows_b = b + k0 * sb + n0;
