@@ -304,6 +304,7 @@ TEST_CASE_TEMPLATE("convolutions that cross every block", T, float, double) {
   check({.kernel_h = 6, .kernel_w = 6}, Shape{6, 6, 16}, 40, 1, 5);  // as a dense layer
   check({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{8, 8, 24}, 24, 24, 3);  // depthwise
   check({.kernel_h = 1, .kernel_w = 1}, Shape{9, 9, 30}, 1100, 1, 1);                           // many filters
+  check({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{3, 4, 6}, 10, 2, 53);   // samples together
   check({.kernel_h = 11, .kernel_w = 11, .stride_h = 4, .stride_w = 4}, Shape{43, 43, 3}, 12, 1, 2);
 }
 

@@ -113,23 +113,30 @@ void conv_forward(const Geometry& g, int batch, const T* x, const T* w, const T*
   });
 }
 
-// A task is a sample, so that no two add to the same place.
+// A task is a sample, or several with small maps, so that no two add to the same place.
 template <class T>
 void conv_backward_input(const Geometry& g, int batch, const T* dy, const T* w, T* dx, ThreadPool& pool, T* scratch) {
   const int taps = static_cast<int>(g.taps()), filters = g.out.channels / g.groups;
-  const std::int64_t each = detail::conv_scratch_each<T>(g);
   const int map = g.out.height * g.out.width;
-  pool.parallel_for(batch, [=](int sample, int worker) {
+  const int samples = std::max(1, std::min(detail::conv_rows / map, batch / 16));
+  const std::int64_t each = detail::conv_scratch_each<T>(g);
+  pool.parallel_for((batch + samples - 1) / samples, [=](int task, int worker) {
+    const int begin = task * samples, mine = std::min(samples, batch - begin);
     T* patches = scratch + worker * each;
-    T* to = dx + sample * g.in.size();
-    std::fill_n(to, g.in.size(), T{0});
-    for (int first = 0; first < map; first += detail::conv_rows) {
-      const int count = std::min(detail::conv_rows, map - first);
-      const T* from = dy + sample * g.out.size() + static_cast<std::int64_t>(first) * g.out.channels;
+    T* to = dx + begin * g.in.size();
+    std::fill_n(to, mine * g.in.size(), T{0});
+    for (int first = 0; first < mine * map; first += detail::conv_rows) {
+      const int count = std::min(detail::conv_rows, mine * map - first);
+      const T* from = dy + begin * g.out.size() + static_cast<std::int64_t>(first) * g.out.channels;
       for (int group = 0; group < g.groups; ++group) {
         gemm(false, true, count, taps, filters, from + group * filters, g.out.channels, w + group * filters, g.out.channels,
              patches, taps, false, patches + static_cast<std::int64_t>(detail::conv_rows) * taps);
-        detail::add_patches(g, patches, first, count, group, to);
+        for (int r = 0, rows = 0; r < count; r += rows) {
+          const int within = (first + r) % map;
+          rows = std::min(map - within, count - r);
+          detail::add_patches(g, patches + static_cast<std::int64_t>(r) * taps, within, rows, group,
+                              to + (first + r) / map * g.in.size());
+        }
       }
     }
   });
