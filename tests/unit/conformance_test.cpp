@@ -281,7 +281,7 @@ TEST_CASE_TEMPLATE("convolutions of drawn geometries", T, float, double) {
     const Shape in{point ? 1 : draw.between(1, 11), point ? 1 : draw.between(1, 11), groups * draw.between(1, 7)};
     const int filters = groups * draw.between(1, 9);
     const Geometry g = place(draw_window(draw, in, 5), in, filters, groups);
-    const int batch = draw.chance(30) ? 1 : draw.between(1, 4);
+    const int batch = draw.chance(30) ? 1 : draw.chance(50) ? draw.between(1, 4) : draw.between(7, 20);
     if (batch * g.out.size() * g.taps() > 100'000) continue;
     ++done;
     INFO("seed ", seed, ": ", describe(g, batch));
@@ -306,6 +306,12 @@ TEST_CASE_TEMPLATE("convolutions that cross every block", T, float, double) {
   check({.kernel_h = 1, .kernel_w = 1}, Shape{9, 9, 30}, 1100, 1, 1);                           // many filters
   check({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{3, 4, 6}, 10, 2, 53);   // samples together
   check({.kernel_h = 11, .kernel_w = 11, .stride_h = 4, .stride_w = 4}, Shape{43, 43, 3}, 12, 1, 2);
+  check({.kernel_h = 5, .kernel_w = 5, .stride_h = 2, .stride_w = 2, .padding = Padding::same}, Shape{9, 9, 100}, 280, 1,
+        10);                                                                                     // spans in pieces
+  check({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{3, 3, 20}, 44, 1, 197);  // rows in blocks
+  check({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{20, 20, 13}, 7, 1, 8);   // a map above a chunk
+  check({.kernel_h = 5, .kernel_w = 5, .padding = Padding::same}, Shape{20, 19, 3}, 40, 1, 9);   // few channels
+  check({.kernel_h = 3, .kernel_w = 3, .dilation_w = 2, .padding = Padding::same}, Shape{7, 7, 16}, 34, 2, 9);
 }
 
 template <class T>

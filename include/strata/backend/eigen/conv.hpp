@@ -1,173 +1,54 @@
 // SPDX-License-Identifier: BSL-1.0
-// Convolutions as matrix products over patches: a bounded number of output positions at a time, never a whole im2col.
-// x (N,H,W,C), w (KH,KW,C/groups,F), y (N,H',W',F).
+// Convolutions: which way they are computed. x (N,H,W,C), w (KH,KW,C/groups,F), y (N,H',W',F).
 #pragma once
-#include <strata/backend/eigen/chunks.hpp>
-#include <strata/backend/eigen/gemm.hpp>
-#include <strata/core/window.hpp>
+#include <algorithm>
+
+#include <strata/backend/eigen/conv_direct.hpp>
+#include <strata/backend/eigen/conv_patches.hpp>
 
 namespace strata::eigen {
 
 namespace detail {
-
-// Output positions of the whole batch handled at once.
-inline constexpr int conv_rows = 144;
-// Taps of the weights' gradient handled at once: whole kernel positions, this many numbers if they fit, and a few shares at
-// least, or a small kernel would keep one thread busy alone.
-constexpr int positions_at_once(const Geometry& g) {
-  const int positions = g.window.kernel_h * g.window.kernel_w, fit = 384 / (g.in.channels / g.groups);
-  return std::max(1, std::min(fit, (positions + 3) / 4));
-}
-// Blocks of filters, where shares of the taps make too few tasks. Never a matter of the number of threads.
-constexpr int filter_blocks(const Geometry& g) {
-  const int at_once = positions_at_once(g),
-            tasks = (g.window.kernel_h * g.window.kernel_w + at_once - 1) / at_once * g.groups;
-  return std::max(1, std::min((7 + tasks) / tasks, g.out.channels / g.groups / 32));
-}
-inline constexpr int weight_rows = 256;
-
-struct Position {
-  int sample, row, column;
-};
-inline Position position_of(const Geometry& g, std::int64_t flat) {
-  const std::int64_t map = static_cast<std::int64_t>(g.out.height) * g.out.width;
-  const int within = static_cast<int>(flat % map);
-  return {static_cast<int>(flat / map), within / g.out.width, within % g.out.width};
-}
-
-// Kernel positions [tap, tap + taps) under output positions [first, first + count), one group: (count, taps, channels).
-template <class T>
-void take_patches(const Geometry& g, const T* x, std::int64_t first, int count, int part, int tap, int taps, T* patches) {
-  const Window& w = g.window;
-  const int channels = g.in.channels / g.groups;
-  const std::int64_t image = g.in.size();
-  for (int r = 0; r < count; ++r) {
-    const Position p = position_of(g, first + r);
-    const T* from = x + p.sample * image + part * channels;
-    const int top = p.row * w.stride_h - w.pad_top, left = p.column * w.stride_w - w.pad_left;
-    for (int k = tap; k < tap + taps; ++k) {
-      const int row = top + k / w.kernel_w * w.dilation_h, column = left + k % w.kernel_w * w.dilation_w;
-      if (row < 0 || row >= g.in.height || column < 0 || column >= g.in.width)
-        std::fill_n(patches, channels, T{0});
-      else
-        std::copy_n(from + (static_cast<std::int64_t>(row) * g.in.width + column) * g.in.channels, channels, patches);
-      patches += channels;
-    }
-  }
-}
-
-// The reverse: adds patches of one sample to its dx.
-template <class T>
-void add_patches(const Geometry& g, const T* patches, int first, int count, int part, T* dx) {
-  const Window& w = g.window;
-  const int channels = g.in.channels / g.groups, positions = w.kernel_h * w.kernel_w;
-  for (int r = 0; r < count; ++r) {
-    const int top = (first + r) / g.out.width * w.stride_h - w.pad_top;
-    const int left = (first + r) % g.out.width * w.stride_w - w.pad_left;
-    for (int k = 0; k < positions; ++k, patches += channels) {
-      const int row = top + k / w.kernel_w * w.dilation_h, column = left + k % w.kernel_w * w.dilation_w;
-      if (row < 0 || row >= g.in.height || column < 0 || column >= g.in.width) continue;
-      T* to = dx + (static_cast<std::int64_t>(row) * g.in.width + column) * g.in.channels + part * channels;
-      Array<T>(to, channels) += ConstArray<T>(patches, channels);
-    }
-  }
-}
-
-template <class T>
-constexpr std::int64_t conv_scratch_each(const Geometry& g) {
-  const int taps = static_cast<int>(g.taps()), filters = g.out.channels / g.groups;
-  const int slice = positions_at_once(g) * (g.in.channels / g.groups);
-  const std::int64_t forward = static_cast<std::int64_t>(conv_rows) * taps + gemm_scratch<T>(conv_rows, filters, taps);
-  const std::int64_t input = static_cast<std::int64_t>(conv_rows) * taps + gemm_scratch<T>(conv_rows, taps, filters);
-  const std::int64_t weights =
-      static_cast<std::int64_t>(weight_rows) * slice + gemm_scratch<T>(slice, filters, weight_rows);
-  return std::max(forward, std::max(input, weights));
-}
-
+// Below this, too few samples share a position to fill a tile.
+inline constexpr int direct_batch = 8;
+inline bool goes_direct(int batch) { return batch >= direct_batch && path_now() != KernelPath::eigen; }
 }  // namespace detail
 
 template <class T>
-constexpr std::int64_t conv_scratch(const Geometry& g, int /*batch*/, int threads) {
-  return threads * detail::conv_scratch_each<T>(g);
+constexpr std::int64_t conv_scratch(const Geometry& g, int batch, int threads) {
+  const std::int64_t patches = threads * detail::patches_scratch<T>(g);
+  if (batch < detail::direct_batch) return patches;
+  return std::max({patches, detail::direct_forward_scratch<T>(g, threads), detail::direct_input_scratch<T>(g, threads),
+                   detail::direct_weights_scratch<T>(g, batch, threads)});
 }
 
+// relu: y is max(0, .) of what it would be.
 template <class T>
 void conv_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, ThreadPool& pool, T* scratch) {
-  const int taps = static_cast<int>(g.taps()), filters = g.out.channels / g.groups;
-  const std::int64_t each = detail::conv_scratch_each<T>(g);
-  const std::int64_t rows = static_cast<std::int64_t>(batch) * g.out.height * g.out.width;
-  const int tasks = static_cast<int>((rows + detail::conv_rows - 1) / detail::conv_rows);
-  pool.parallel_for(tasks, [=](int task, int worker) {
-    const std::int64_t first = static_cast<std::int64_t>(task) * detail::conv_rows;
-    const int count = static_cast<int>(std::min<std::int64_t>(detail::conv_rows, rows - first));
-    T* patches = scratch + worker * each;
-    T* out = y + first * g.out.channels;
-    if (bias)
-      for (int r = 0; r < count; ++r)
-        std::copy_n(bias, g.out.channels, out + static_cast<std::int64_t>(r) * g.out.channels);
-    for (int group = 0; group < g.groups; ++group) {
-      detail::take_patches(g, x, first, count, group, 0, g.window.kernel_h * g.window.kernel_w, patches);
-      gemm(false, false, count, filters, taps, patches, taps, w + group * filters, g.out.channels, out + group * filters,
-           g.out.channels, bias != nullptr, patches + static_cast<std::int64_t>(detail::conv_rows) * taps);
-    }
-  });
+  if (detail::goes_direct(batch))
+    detail::direct_forward(g, batch, x, w, bias, false, y, pool, scratch);
+  else
+    detail::patches_forward(g, batch, x, w, bias, y, pool, scratch);
 }
 
-// A task is a sample, or several with small maps, so that no two add to the same place.
 template <class T>
 void conv_backward_input(const Geometry& g, int batch, const T* dy, const T* w, T* dx, ThreadPool& pool, T* scratch) {
-  const int taps = static_cast<int>(g.taps()), filters = g.out.channels / g.groups;
-  const int map = g.out.height * g.out.width;
-  const int samples = std::max(1, std::min(detail::conv_rows / map, batch / 16));
-  const std::int64_t each = detail::conv_scratch_each<T>(g);
-  pool.parallel_for((batch + samples - 1) / samples, [=](int task, int worker) {
-    const int begin = task * samples, mine = std::min(samples, batch - begin);
-    T* patches = scratch + worker * each;
-    T* to = dx + begin * g.in.size();
-    std::fill_n(to, mine * g.in.size(), T{0});
-    for (int first = 0; first < mine * map; first += detail::conv_rows) {
-      const int count = std::min(detail::conv_rows, mine * map - first);
-      const T* from = dy + begin * g.out.size() + static_cast<std::int64_t>(first) * g.out.channels;
-      for (int group = 0; group < g.groups; ++group) {
-        gemm(false, true, count, taps, filters, from + group * filters, g.out.channels, w + group * filters, g.out.channels,
-             patches, taps, false, patches + static_cast<std::int64_t>(detail::conv_rows) * taps);
-        for (int r = 0, rows = 0; r < count; r += rows) {
-          const int within = (first + r) % map;
-          rows = std::min(map - within, count - r);
-          detail::add_patches(g, patches + static_cast<std::int64_t>(r) * taps, within, rows, group,
-                              to + (first + r) / map * g.in.size());
-        }
-      }
-    }
-  });
+  if (detail::goes_direct(batch))
+    detail::direct_backward_input(g, batch, dy, w, dx, pool, scratch);
+  else
+    detail::patches_backward_input(g, batch, dy, w, dx, pool, scratch);
 }
 
-// A task is a slice of the weights, which runs through the whole batch in order: the sum does not depend on the threads.
+// db may be null.
 template <class T>
 void conv_backward_weights(const Geometry& g, int batch, const T* x, const T* dy, T* dw, T* db, ThreadPool& pool,
                            T* scratch) {
-  const int channels = g.in.channels / g.groups, filters = g.out.channels / g.groups;
-  const int positions = g.window.kernel_h * g.window.kernel_w, at_once = detail::positions_at_once(g);
-  const int slices = (positions + at_once - 1) / at_once;
-  const std::int64_t each = detail::conv_scratch_each<T>(g);
-  const std::int64_t rows = static_cast<std::int64_t>(batch) * g.out.height * g.out.width;
-  const int blocks = detail::filter_blocks(g), block = (filters + blocks - 1) / blocks;
-  pool.parallel_for(slices * g.groups * blocks, [=](int task, int worker) {
-    const int group = task / blocks / slices, tap = task / blocks % slices * at_once;
-    const int taps = std::min(at_once, positions - tap), width = taps * channels;
-    const int begin = task % blocks * block, many = std::min(block, filters - begin);
-    if (many <= 0) return;
-    T* patches = scratch + worker * each;
-    T* to = dw + static_cast<std::int64_t>(tap) * channels * g.out.channels + group * filters + begin;
-    for (std::int64_t first = 0; first < rows; first += detail::weight_rows) {
-      const int count = static_cast<int>(std::min<std::int64_t>(detail::weight_rows, rows - first));
-      detail::take_patches(g, x, first, count, group, tap, taps, patches);
-      gemm(true, false, width, many, count, patches, width, dy + first * g.out.channels + group * filters + begin,
-           g.out.channels, to, g.out.channels, first > 0,
-           patches + static_cast<std::int64_t>(detail::weight_rows) * at_once * channels);
-    }
-  });
+  if (detail::goes_direct(batch))
+    detail::direct_backward_weights(g, batch, x, dy, dw, pool, scratch);
+  else
+    detail::patches_backward_weights(g, batch, x, dy, dw, pool, scratch);
   if (!db) return;
+  const std::int64_t rows = static_cast<std::int64_t>(batch) * g.out.height * g.out.width;
   for_chunks(
       g.out.channels, pool,
       [=](std::int64_t first, std::int64_t count) {

@@ -1,55 +1,33 @@
 // SPDX-License-Identifier: BSL-1.0
 // Matrix products: C = [C +] op(A) op(B), row-major, one thread. Both operands are packed into panels and a
-// register-blocked micro-kernel runs over them, compiled here for AVX-512, AVX2 and the baseline side by side and chosen at
-// run time: a user's plain -O2 is enough. The order of each sum depends on k alone, so the bits do not depend on how the
-// caller cuts m and n.
+// register-blocked micro-kernel runs over them. The order of each sum depends on k alone, so the bits do not depend on how
+// the caller cuts m and n.
 #pragma once
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
-#include <stdexcept>
-#include <string>
-#include <string_view>
 #include <type_traits>
 
 #include <Eigen/Core>
+
+#include <strata/backend/eigen/simd.hpp>
 
 #if defined(__x86_64__)
 #include <emmintrin.h>
 #endif
 
-#if defined(__CUDACC__)
-#pragma nv_diagnostic push
-#pragma nv_diag_suppress 1675  // the unroll pragma is meant for the host compiler
-#endif
-#define STRATA_UNROLL _Pragma("GCC unroll 32")
-#if defined(__clang__)
-#define STRATA_WIDE clang::min_vector_width(512),  // under -march=native clang would split 512-bit vectors
-#else
-#define STRATA_WIDE
-#endif
-
 namespace strata::eigen {
 
-enum class KernelPath { baseline, avx2, avx512, eigen };
-
 namespace detail {
-
-template <class T, int Bytes>
-struct vector_of {
-  typedef T type __attribute__((vector_size(Bytes)));
-};
 
 // C (Rows x Columns vectors) = [C +] A' (depth x Rows) B (depth x Columns vectors). A is packed. Fresh: B still lies in the
 // caller's matrix, stride_b from row to row; what is read is left in `packed` for the panels that follow, for free.
 template <class T, int Bytes, int Rows, int Columns, bool Fresh>
-[[gnu::always_inline]] inline void tile(const T* a, const T* b, std::int64_t stride_b, T* packed, T* c,
-                                        std::int64_t stride_c, int depth, bool add) {
-  using vector = typename vector_of<T, Bytes>::type;
-  constexpr int lanes = Bytes / static_cast<int>(sizeof(T));
+STRATA_INLINE void tile(const T* a, const T* b, std::int64_t stride_b, T* packed, T* c, std::int64_t stride_c, int depth,
+                        bool add) {
+  using vector = detail::vector<T, Bytes>;
+  constexpr int lanes = lanes_of<T, Bytes>;
   constexpr int ahead = 16;  // rows of B: about as long as memory takes to answer
   vector sum[Rows][Columns]{};
   const T* row = c;
@@ -99,84 +77,36 @@ template <class T>
 using Tile = void (*)(const T* a, const T* b, std::int64_t stride_b, T* packed, T* c, std::int64_t stride_c, int depth,
                       bool add);
 
-// One instruction set's tiles: heights step, 2 step, 3 step; one or two vectors wide.
+// Tiles grow in steps of this many rows: three steps fill the registers with sums.
+constexpr int step_of(int bytes) { return bytes == 64 ? 4 : 2; }  // 24 of 32 registers, 12 of 16
+template <class T, int Steps, int Columns, bool Fresh>
+struct GemmTile {
+  template <int Bytes>
+  STRATA_INLINE static void run(const T* a, const T* b, std::int64_t stride_b, T* packed, T* c, std::int64_t stride_c,
+                                int depth, bool add) {
+    tile<T, Bytes, Steps * step_of(Bytes), Columns, Fresh>(a, b, stride_b, packed, c, stride_c, depth, add);
+  }
+  static Tile<T> of(KernelPath path) {
+    return versions<GemmTile, const T*, const T*, std::int64_t, T*, T*, std::int64_t, int, bool>::of(path);
+  }
+};
+
+// One instruction set's tiles: one to three steps high; one or two vectors wide.
 template <class T>
 struct Tiles {
   int step, lanes;
   Tile<T> packed[3][2];
   Tile<T> fresh[3];
 };
-
-#define STRATA_TILES(name, attributes, bytes, step)                                                                  \
-  template <class T, int Rows, int Columns, bool Fresh>                                                              \
-  attributes void name##_tile(const T* a, const T* b, std::int64_t stride_b, T* packed, T* c, std::int64_t stride_c, \
-                              int depth, bool add) {                                                                 \
-    tile<T, bytes, Rows, Columns, Fresh>(a, b, stride_b, packed, c, stride_c, depth, add);                           \
-  }                                                                                                                  \
-  template <class T>                                                                                                 \
-  inline constexpr Tiles<T> name##_tiles {                                                                           \
-    step, bytes / static_cast<int>(sizeof(T)),                                                                       \
-        {{name##_tile<T, step, 1, false>, name##_tile<T, step, 2, false>},                                           \
-         {name##_tile<T, 2 * step, 1, false>, name##_tile<T, 2 * step, 2, false>},                                   \
-         {name##_tile<T, 3 * step, 1, false>, name##_tile<T, 3 * step, 2, false>}},                                  \
-    {                                                                                                                \
-      name##_tile<T, step, 2, true>, name##_tile<T, 2 * step, 2, true>, name##_tile<T, 3 * step, 2, true>            \
-    }                                                                                                                \
-  }
-#define STRATA_ATTRIBUTES(...) [[__VA_ARGS__]]
-#if defined(__x86_64__)
-STRATA_TILES(avx512,
-             STRATA_ATTRIBUTES(STRATA_WIDE gnu::target("avx512f,avx512vl,avx512dq,avx512bw,fma"), gnu::noinline,
-                               gnu::aligned(64)),
-             64,
-             4);  // 24 of 32 registers hold sums
-STRATA_TILES(avx2, STRATA_ATTRIBUTES(gnu::target("avx2,fma"), gnu::noinline, gnu::aligned(64)), 32, 2);  // 12 of 16
-#endif
-STRATA_TILES(baseline, STRATA_ATTRIBUTES(gnu::noinline, gnu::aligned(64)), 16, 2);
-#undef STRATA_ATTRIBUTES
-#undef STRATA_TILES
-
-inline bool supported(KernelPath path) {
-#if defined(__x86_64__)
-  if (path == KernelPath::avx512)
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("fma");
-  if (path == KernelPath::avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#endif
-  return path == KernelPath::baseline || path == KernelPath::eigen;
-}
-
-inline constexpr const char* path_names[] = {"baseline", "avx2", "avx512", "eigen"};
-
-inline KernelPath choose_path() {
-  if (const char* wanted = std::getenv("STRATA_KERNELS"); wanted && *wanted) {
-    for (int i = 0; i < 4; ++i)
-      if (std::string_view(wanted) == path_names[i]) {
-        if (supported(static_cast<KernelPath>(i))) return static_cast<KernelPath>(i);
-        throw std::runtime_error(std::string("strata: STRATA_KERNELS=") + wanted +
-                                 ": this processor cannot run these kernels");
-      }
-    throw std::runtime_error(std::string("strata: STRATA_KERNELS=") + wanted +
-                             " is none of avx512, avx2, baseline and eigen");
-  }
-  for (const KernelPath path : {KernelPath::avx512, KernelPath::avx2})
-    if (supported(path)) return path;
-  return KernelPath::baseline;
-}
-
-inline std::atomic<KernelPath>& current_path() {
-  static std::atomic<KernelPath> path{choose_path()};
-  return path;
-}
-
 template <class T>
-const Tiles<T>& tiles_of(KernelPath path) {
-#if defined(__x86_64__)
-  if (path == KernelPath::avx512) return avx512_tiles<T>;
-  if (path == KernelPath::avx2) return avx2_tiles<T>;
-#endif
-  static_cast<void>(path);
-  return baseline_tiles<T>;
+Tiles<T> tiles_of(KernelPath path) {
+  const int bytes = bytes_of(path);
+  return {step_of(bytes),
+          bytes / static_cast<int>(sizeof(T)),
+          {{GemmTile<T, 1, 1, false>::of(path), GemmTile<T, 1, 2, false>::of(path)},
+           {GemmTile<T, 2, 1, false>::of(path), GemmTile<T, 2, 2, false>::of(path)},
+           {GemmTile<T, 3, 1, false>::of(path), GemmTile<T, 3, 2, false>::of(path)}},
+          {GemmTile<T, 1, 2, true>::of(path), GemmTile<T, 2, 2, true>::of(path), GemmTile<T, 3, 2, true>::of(path)}};
 }
 
 // Blocks: a packed panel of B, block_k deep, stays in L1 (32 KB with AVX-512); a packed block of A (240 KB) and one of B
@@ -306,16 +236,6 @@ void gemm_by_eigen(bool transpose_a, bool transpose_b, int m, int n, int k, cons
 
 }  // namespace detail
 
-// The kernels in use: the best this processor has, or what the environment variable STRATA_KERNELS names (avx512, avx2,
-// baseline, eigen; anything else throws std::runtime_error). set_kernel_path forces a path, for tests: false if the
-// processor lacks it.
-inline const char* kernel_path() { return detail::path_names[static_cast<int>(detail::current_path().load())]; }
-inline bool set_kernel_path(KernelPath path) {
-  if (!detail::supported(path)) return false;
-  detail::current_path() = path;
-  return true;
-}
-
 // Numbers of scratch that gemm needs, whatever the path. Never less for a larger m, n or k.
 template <class T>
 constexpr std::int64_t gemm_scratch(int m, int n, int k) {
@@ -338,12 +258,12 @@ void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, i
       for (int i = 0; i < m; ++i) std::fill_n(c + static_cast<std::int64_t>(i) * ldc, n, T{0});
     return;
   }
-  const KernelPath path = detail::current_path().load(std::memory_order_relaxed);
+  const KernelPath path = detail::path_now();
   if (path == KernelPath::eigen) {
     detail::gemm_by_eigen<T>(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, c, ldc, accumulate);
     return;
   }
-  const detail::Tiles<T>& tiles = detail::tiles_of<T>(path);
+  const detail::Tiles<T> tiles = detail::tiles_of<T>(path);
   const int step = tiles.step, columns = 2 * tiles.lanes;
   const std::int64_t sa = lda, sb = ldb, sc = ldc;
 
@@ -439,9 +359,3 @@ void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, i
 }
 
 }  // namespace strata::eigen
-
-#undef STRATA_WIDE
-#undef STRATA_UNROLL
-#if defined(__CUDACC__)
-#pragma nv_diagnostic pop
-#endif
