@@ -18,6 +18,7 @@
 #include <strata/backend/eigen/batch_norm.hpp>
 #include <strata/backend/eigen/combine.hpp>
 #include <strata/backend/eigen/conv.hpp>
+#include <strata/backend/eigen/conv_pool.hpp>
 #include <strata/backend/eigen/dense.hpp>
 #include <strata/backend/eigen/dropout.hpp>
 #include <strata/backend/eigen/losses.hpp>
@@ -312,6 +313,76 @@ TEST_CASE_TEMPLATE("convolutions that cross every block", T, float, double) {
   check({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{20, 20, 13}, 7, 1, 8);   // a map above a chunk
   check({.kernel_h = 5, .kernel_w = 5, .padding = Padding::same}, Shape{20, 19, 3}, 40, 1, 9);   // few channels
   check({.kernel_h = 3, .kernel_w = 3, .dilation_w = 2, .padding = Padding::same}, Shape{7, 7, 16}, 34, 2, 9);
+}
+
+// What the pool picked is drawn, ties and windows of padding alone included: the kernel may not care where it comes from.
+template <class T>
+void check_conv_pool(const Geometry& g, const Geometry& pooled, int batch, Draw& draw) {
+  const bool relu = draw.chance(70), with_bias = draw.chance(50), with_input = draw.chance(80);
+  const Numbers x = draw.numbers(batch * g.in.size()), w = draw.numbers(g.taps() * g.out.channels),
+                y = draw.numbers(batch * pooled.out.size()), dy = draw.numbers(batch * pooled.out.size());
+  const auto x_ = as<T>(x), w_ = as<T>(w), y_ = as<T>(y), dy_ = as<T>(dy);
+  std::vector<std::int32_t> argmax(y.size());
+  Numbers dense = zeros(batch * g.out.size());
+  for (std::size_t i = 0; i < argmax.size(); ++i) {
+    argmax[i] = draw.chance(3) ? -1 : draw.between(0, g.out.height * g.out.width - 1);
+    if (argmax[i] < 0 || (relu && !(y[i] > 0))) continue;
+    const std::size_t sample = i / static_cast<std::size_t>(pooled.out.size()),
+                      channels = static_cast<std::size_t>(g.out.channels);
+    dense[sample * static_cast<std::size_t>(g.out.size()) + static_cast<std::size_t>(argmax[i]) * channels +
+          i % channels] += dy[i];
+  }
+  const Numbers ax = absolute(x), aw = absolute(w);
+  Numbers adense = absolute(dense);
+  Numbers want_w = zeros(g.taps() * g.out.channels), size_w = want_w, want_b = zeros(g.out.channels), size_b = want_b;
+  reference::conv_backward_weights(g, batch, x.data(), dense.data(), want_w.data(), want_b.data());
+  // Entries that meet at one place cancel in `dense` and not in the kernel.
+  for (double& v : adense) v += v == 0 ? 0.0 : 4.0;
+  reference::conv_backward_weights(g, batch, ax.data(), adense.data(), size_w.data(), size_b.data());
+  Numbers want_x = zeros(batch * g.in.size()), size_x = want_x;
+  reference::conv_backward_input(g, batch, dense.data(), w.data(), want_x.data());
+  reference::conv_backward_input(g, batch, adense.data(), aw.data(), size_x.data());
+
+  const std::vector<Output> outputs{g.taps() * g.out.channels, g.out.channels, batch * g.in.size(), batch * g.out.size()};
+  std::vector<std::vector<T>> got = run<T>(
+      outputs, [&](int threads) { return eigen::conv_pool_scratch<T>(g, batch, threads); },
+      [&](auto& out, ThreadPool& pool, T* work) {
+        eigen::conv_pool_backward(g, pooled, batch, relu, x_.data(), w_.data(), y_.data(), dy_.data(), argmax.data(),
+                                  out[0], with_bias ? out[1] : nullptr, with_input ? out[2] : nullptr, out[3], pool, work);
+        std::fill_n(out[3], batch * g.out.size(), T{0});  // only what it wrote beyond counts
+      });
+  const auto map = static_cast<double>(batch) * g.out.height * g.out.width;
+  check_close("weights", got[0], want_w, size_w, map);
+  if (with_bias) check_close("bias", got[1], want_b, size_b, map);
+  if (with_input)
+    check_close("input", got[2], want_x, size_x,
+                static_cast<double>(g.out.channels) * g.window.kernel_h * g.window.kernel_w);
+}
+
+TEST_CASE_TEMPLATE("backward of a convolution behind a max pool", T, float, double) {
+  int done = 0;
+  for (std::uint64_t seed = 1; done < 400; ++seed) {
+    Draw draw(seed);
+    const Shape in{draw.between(1, 11), draw.between(1, 11), draw.chance(50) ? draw.between(1, 9) : draw.between(16, 40)};
+    const Geometry g = place(draw_window(draw, in, 5), in, draw.between(1, 40));
+    if (g.out.height < 2 || g.out.width < 2) continue;
+    const int window = draw.between(2, 3), stride = draw.between(2, 3);
+    const WindowSpec pool{.kernel_h = window, .kernel_w = window, .stride_h = stride, .stride_w = stride};
+    if (slide_rows(pool, g.out.height).output == 0 || slide_columns(pool, g.out.width).output == 0) continue;
+    const Geometry pooled = place(pool, g.out);
+    const int batch = draw.chance(50) ? draw.between(1, 4) : draw.between(5, 40);
+    if (!eigen::conv_pool_applies(g, pooled) || batch * g.out.size() * g.taps() > 400'000) continue;
+    ++done;
+    INFO("seed ", seed, ": ", describe(g, batch), "; pool ", window, "/", stride);
+    check_conv_pool<T>(g, pooled, batch, draw);
+  }
+  Draw draw(3);
+  const WindowSpec pool{.kernel_h = 3, .kernel_w = 3, .stride_h = 2, .stride_w = 2};
+  const Geometry big = place({.kernel_h = 11, .kernel_w = 11, .stride_h = 4, .stride_w = 4}, Shape{43, 43, 3}, 12);
+  check_conv_pool<T>(big, place(pool, big.out), 2, draw);
+  const Geometry wide =
+      place({.kernel_h = 5, .kernel_w = 5, .stride_h = 2, .stride_w = 2, .padding = Padding::same}, Shape{15, 15, 96}, 40);
+  check_conv_pool<T>(wide, place(pool, wide.out), 3, draw);
 }
 
 template <class T>

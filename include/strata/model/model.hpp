@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include <strata/backend/eigen/blocks.hpp>
 #include <strata/backend/eigen/combine.hpp>
 #include <strata/backend/eigen/cpu.hpp>
 #include <strata/core/diagnose.hpp>
@@ -101,7 +102,7 @@ class Model {
     images_ = images.data();
     batch_ = static_cast<int>(n);
     step_ = step;
-    run_forward(training, std::make_index_sequence<count>{});
+    forward_from<0>(training);
     return {input_of(static_cast<int>(count) - 1), n * static_cast<std::size_t>(Net::output.size())};
   }
 
@@ -115,7 +116,7 @@ class Model {
   void backward()
     requires training_mode
   {
-    run_backward(std::make_index_sequence<count>{});
+    backward_from<0>();
   }
 
   // Calls f(name, info, values) for every tensor, trainable or state, with Keras' names: conv2d_1/kernel.
@@ -142,11 +143,40 @@ class Model {
     return o;
   }
 
+  // The backend's block of the `Length` nodes from I on.
+  template <std::size_t I, class Length>
+  struct block_of;
+  template <std::size_t I, std::size_t... J>
+  struct block_of<I, std::index_sequence<J...>> {
+    using type = CpuBlock<layer_type<I + J>...>;
+  };
+  template <std::size_t I, std::size_t Length>
+  using block = typename block_of<I, std::make_index_sequence<Length>>::type;
+  // How many nodes from I on run as one block: 1 where each runs by itself.
+  template <std::size_t I, std::size_t Length = longest_cpu_block>
+  static constexpr std::size_t block_length() {
+    if constexpr (Length == 1) {
+      return 1;
+    } else {
+      if constexpr (I + Length <= count) {
+        bool layers = true;
+        for (std::size_t j = I; j < I + Length; ++j) layers = layers && table.rows[j].kind == detail::Kind::layer;
+        if constexpr (block<I, Length>::exists)
+          if (layers && block<I, Length>::applies(table.rows[I].in)) return Length;
+      }
+      return block_length<I, Length - 1>();
+    }
+  }
+
   template <std::size_t I>
   static constexpr detail::NodeTraits traits_of() {
     if constexpr (detail::node<node_type<I>>::kind == detail::Kind::layer) {
       using K = CpuKernel<layer_type<I>>;
-      return {true, K::view, K::in_place, K::reads_output, &K::saved_bytes, &K::template scratch<T>};
+      constexpr std::size_t length = block_length<I>();
+      if constexpr (length > 1)
+        return {true, K::view, K::in_place, K::reads_output, &K::saved_bytes, &block<I, length>::template scratch<T>};
+      else
+        return {true, K::view, K::in_place, K::reads_output, &K::saved_bytes, &K::template scratch<T>};
     } else {
       return {};
     }
@@ -192,6 +222,11 @@ class Model {
             .training = training,
             .random = Random(options_.seed, Purpose::dropout, static_cast<std::uint32_t>(row.layer), step_),
             .pool = pool_};
+  }
+
+  template <std::size_t I, std::size_t... J>
+  std::array<Pass<T>, sizeof...(J)> passes(bool training, std::index_sequence<J...>) {
+    return {pass<I + J>(training)...};
   }
 
   template <std::size_t I>
@@ -258,13 +293,28 @@ class Model {
   static constexpr bool is_sum = detail::sums<layer_type<I>>;
   [[nodiscard]] std::int64_t rows_of(Shape s) const { return static_cast<std::int64_t>(batch_) * s.height * s.width; }
 
-  template <std::size_t... I>
-  void run_forward(bool training, std::index_sequence<I...>) {
-    (forward_node<I>(training), ...);
+  // A block, where the backend has one that begins here, and its layers one by one where it has none.
+  template <std::size_t I>
+  void forward_from(bool training) {
+    if constexpr (I < count) {
+      constexpr std::size_t length = block_length<I>();
+      if constexpr (length == 1)
+        forward_node<I>(training);
+      else
+        block<I, length>::forward(passes<I>(training, std::make_index_sequence<length>{}));
+      forward_from<I + length>(training);
+    }
   }
-  template <std::size_t... I>
-  void run_backward(std::index_sequence<I...>) {
-    (backward_node<count - 1 - I>(), ...);
+  template <std::size_t I>
+  void backward_from() {
+    if constexpr (I < count) {
+      constexpr std::size_t length = block_length<I>();
+      backward_from<I + length>();
+      if constexpr (length == 1)
+        backward_node<I>();
+      else
+        block<I, length>::backward(passes<I>(true, std::make_index_sequence<length>{}));
+    }
   }
 
   // Keras numbers the layers of a kind: conv2d, conv2d_1, ...

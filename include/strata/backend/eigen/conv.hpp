@@ -3,6 +3,7 @@
 #pragma once
 #include <algorithm>
 
+#include <strata/backend/eigen/activations.hpp>
 #include <strata/backend/eigen/conv_direct.hpp>
 #include <strata/backend/eigen/conv_patches.hpp>
 
@@ -24,11 +25,14 @@ constexpr std::int64_t conv_scratch(const Geometry& g, int batch, int threads) {
 
 // relu: y is max(0, .) of what it would be.
 template <class T>
-void conv_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, ThreadPool& pool, T* scratch) {
-  if (detail::goes_direct(batch))
-    detail::direct_forward(g, batch, x, w, bias, false, y, pool, scratch);
-  else
-    detail::patches_forward(g, batch, x, w, bias, y, pool, scratch);
+void conv_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, ThreadPool& pool, T* scratch,
+                  bool relu = false) {
+  if (detail::goes_direct(batch)) {
+    detail::direct_forward(g, batch, x, w, bias, relu, y, pool, scratch);
+    return;
+  }
+  detail::patches_forward(g, batch, x, w, bias, y, pool, scratch);
+  if (relu) relu_forward<T>(batch * g.out.size(), y, y, pool);
 }
 
 template <class T>

@@ -96,8 +96,13 @@ struct CpuKernel<Conv<Kernel, Filters, Options...>> : KernelTraits {
   }
   template <class T>
   static void forward(const Pass<T>& p) {
+    forward(p, p.y, false);
+  }
+  // To y, and rectified where a ReLU follows.
+  template <class T>
+  static void forward(const Pass<T>& p, T* y, bool relu) {
     const Geometry g = layer::geometry(p.in);
-    eigen::conv_forward(g, p.batch, p.x, p.parameters, bias(g, p.parameters), p.y, p.pool, p.scratch);
+    eigen::conv_forward(g, p.batch, p.x, p.parameters, bias(g, p.parameters), y, p.pool, p.scratch, relu);
   }
   template <class T>
   static void backward(const Pass<T>& p) {
@@ -105,8 +110,6 @@ struct CpuKernel<Conv<Kernel, Filters, Options...>> : KernelTraits {
     eigen::conv_backward_weights(g, p.batch, p.x, p.dy, p.gradients, bias(g, p.gradients), p.pool, p.scratch);
     if (p.dx) eigen::conv_backward_input(g, p.batch, p.dy, p.parameters, p.dx, p.pool, p.scratch);
   }
-
- private:
   template <class T>
   static T* bias(const Geometry& g, T* weights) {
     return layer::has_bias ? weights + g.taps() * Filters : nullptr;

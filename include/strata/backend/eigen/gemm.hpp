@@ -111,8 +111,7 @@ Tiles<T> tiles_of(KernelPath path) {
 
 // Blocks: a packed panel of B, block_k deep, stays in L1 (32 KB with AVX-512); a packed block of A (240 KB) and one of B
 // (768 KB) in L2.
-inline constexpr int block_k = 256, block_m = 240, block_n = 768, most_rows = 12, line = 64, pack_group = 4,
-                     large_bytes = 8 << 20;
+inline constexpr int block_k = 256, block_m = 240, block_n = 768, most_rows = 12, pack_group = 4, large_bytes = 8 << 20;
 template <class T>
 inline constexpr int most_columns = 128 / static_cast<int>(sizeof(T));
 
@@ -193,12 +192,6 @@ void copy_rows(int bytes, const T* b, std::int64_t ldb, int first, int last, int
   if (bytes == 128) return copy_rows<T, 128>(b, ldb, first, last, count, depth, to);
   if (bytes == 64) return copy_rows<T, 64>(b, ldb, first, last, count, depth, to);
   copy_rows<T, 32>(b, ldb, first, last, count, depth, to);
-}
-
-template <class T>
-T* aligned(T* p) {
-  const std::size_t past = reinterpret_cast<std::uintptr_t>(p) % line;
-  return past == 0 ? p : p + (line - past) / sizeof(T);
 }
 
 // Eigen's product, in blocks whose packed copies it keeps on the stack: it allocates for larger ones.

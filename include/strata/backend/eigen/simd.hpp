@@ -3,6 +3,7 @@
 // AVX-512, AVX2 and the baseline side by side. Which one runs is chosen at run time, so a user's plain -O2 is enough.
 #pragma once
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -98,6 +99,14 @@ struct versions {
   }
 };
 constexpr int bytes_of(KernelPath path) { return path == KernelPath::avx512 ? 64 : path == KernelPath::avx2 ? 32 : 16; }
+
+// Scratch is cut into parts that begin at a cache line.
+inline constexpr int line = 64;
+template <class T>
+T* aligned(T* p) {
+  const std::size_t past = reinterpret_cast<std::uintptr_t>(p) % line;
+  return past == 0 ? p : p + (line - past) / sizeof(T);
+}
 
 // Vectors to and from numbers that lie anywhere.
 template <class V, class T>

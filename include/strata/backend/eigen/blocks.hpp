@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSL-1.0
+// Layers in a row that one kernel does together. A block that is not named here runs layer by layer, with the same results.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include <strata/backend/eigen/conv_pool.hpp>
+#include <strata/backend/eigen/cpu.hpp>
+
+namespace strata {
+
+inline constexpr std::size_t longest_cpu_block = 3;
+
+// The passes are those of its layers, in order. What lies between two layers of a block need not be written.
+template <class... Layers>
+struct CpuBlock {
+  static constexpr bool exists = false;
+};
+
+namespace detail {
+
+// A convolution, perhaps a ReLU, and a max pool: the gradient between them is a list.
+template <class Conv_, class Pool, bool Relu>
+struct ConvPoolBlock {
+  using kernel = CpuKernel<Conv_>;
+  static constexpr bool exists = true;
+  static constexpr Geometry pool_geometry(Shape in) { return Pool::geometry(Conv_::geometry(in).out); }
+  static constexpr bool applies(Shape in) { return eigen::conv_pool_applies(Conv_::geometry(in), pool_geometry(in)); }
+  template <class T>
+  static constexpr std::int64_t scratch(Shape in, int batch, int threads) {
+    return std::max(kernel::template scratch<T>(in, batch, threads),
+                    eigen::conv_pool_scratch<T>(Conv_::geometry(in), batch, threads));
+  }
+  template <class T, std::size_t N>
+  static void forward(const std::array<Pass<T>, N>& p) {
+    kernel::forward(p.front(), p[N - 2].y, Relu);
+    CpuKernel<Pool>::forward(p.back());
+  }
+  template <class T, std::size_t N>
+  static void backward(const std::array<Pass<T>, N>& p) {
+    const Pass<T>&conv = p.front(), &pool = p.back();
+    const Geometry g = Conv_::geometry(conv.in);
+    eigen::conv_pool_backward(g, pool_geometry(conv.in), conv.batch, Relu, conv.x, conv.parameters, pool.y, pool.dy,
+                              reinterpret_cast<const std::int32_t*>(pool.saved), conv.gradients,
+                              kernel::bias(g, conv.gradients), conv.dx, pool.dx, conv.pool, conv.scratch);
+  }
+};
+
+}  // namespace detail
+
+template <auto Kernel, int Filters, class... O, auto Window, auto Stride_, class... P>
+struct CpuBlock<Conv<Kernel, Filters, O...>, ReLU, MaxPool<Window, Stride_, P...>>
+    : detail::ConvPoolBlock<Conv<Kernel, Filters, O...>, MaxPool<Window, Stride_, P...>, true> {};
+template <auto Kernel, int Filters, class... O, auto Window, auto Stride_, class... P>
+struct CpuBlock<Conv<Kernel, Filters, O...>, MaxPool<Window, Stride_, P...>>
+    : detail::ConvPoolBlock<Conv<Kernel, Filters, O...>, MaxPool<Window, Stride_, P...>, false> {};
+
+// The ReLU before the sums leave their registers.
+template <auto Kernel, int Filters, class... O>
+struct CpuBlock<Conv<Kernel, Filters, O...>, ReLU> {
+  using kernel = CpuKernel<Conv<Kernel, Filters, O...>>;
+  static constexpr bool exists = true;
+  static constexpr bool applies(Shape) { return true; }
+  template <class T>
+  static constexpr std::int64_t scratch(Shape in, int batch, int threads) {
+    return kernel::template scratch<T>(in, batch, threads);
+  }
+  template <class T>
+  static void forward(const std::array<Pass<T>, 2>& p) {
+    kernel::forward(p[0], p[1].y, true);
+  }
+  template <class T>
+  static void backward(const std::array<Pass<T>, 2>& p) {
+    CpuKernel<ReLU>::backward(p[1]);
+    kernel::backward(p[0]);
+  }
+};
+
+}  // namespace strata
