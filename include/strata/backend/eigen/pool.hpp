@@ -4,6 +4,7 @@
 #include <limits>
 
 #include <strata/backend/eigen/chunks.hpp>
+#include <strata/backend/eigen/simd.hpp>
 #include <strata/core/window.hpp>
 
 namespace strata::eigen {
@@ -28,11 +29,62 @@ void for_windows(const Geometry& g, F&& f) {
 }
 }  // namespace detail
 
+namespace detail {
+
+// The elements of one window, in a map of so many columns and channels; none where bottom or right is not after the first.
+struct PoolWindow {
+  int top, bottom, left, right, step_h, step_w, width, channels;
+};
+
+// The largest of a window and where it is, channel by channel, several channels in registers.
+template <class T>
+struct MaxPoolKernel {
+  template <int Bytes>
+  STRATA_INLINE static void run(const T* image, const PoolWindow& w, T* out, std::int32_t* where) {
+    constexpr int lanes = lanes_of<T, Bytes>;
+    int c = 0;
+    if constexpr (sizeof(T) == sizeof(std::int32_t))  // the mask of a comparison is as wide as what it chooses
+      for (; c + lanes <= w.channels; c += lanes) {
+        using numbers = vector<T, Bytes>;
+        using integers = vector<std::int32_t, Bytes>;
+        const std::int32_t start = w.top * w.width + w.left;
+        numbers best;
+        load(best, image + static_cast<std::int64_t>(start) * w.channels + c);
+        integers at = start - integers{};
+        for (int i = w.top; i < w.bottom; i += w.step_h)
+          for (int j = w.left; j < w.right; j += w.step_w) {
+            const std::int32_t here = i * w.width + j;
+            numbers x;
+            load(x, image + static_cast<std::int64_t>(here) * w.channels + c);
+            const integers take = (x > best) | (x != x);
+            best = take ? x : best;
+            at = take ? here - integers{} : at;
+          }
+        store(out + c, best);
+        store(where + c, at);
+      }
+    for (; c < w.channels; ++c) {
+      std::int32_t at = w.top * w.width + w.left;
+      T best = image[static_cast<std::int64_t>(at) * w.channels + c];
+      for (int i = w.top; i < w.bottom; i += w.step_h)
+        for (int j = w.left; j < w.right; j += w.step_w) {
+          const T x = image[(static_cast<std::int64_t>(i) * w.width + j) * w.channels + c];
+          if (x > best || x != x) best = x, at = i * w.width + j;
+        }
+      out[c] = best, where[c] = at;
+    }
+  }
+  using table = versions<MaxPoolKernel, const T*, const PoolWindow&, T*, std::int32_t*>;
+};
+
+}  // namespace detail
+
 // argmax: row * W + column in the sample of each maximum, the first where several are largest. Padding is never picked; a
 // window that sees nothing else gives 0 and -1. A NaN under the window comes out.
 template <class T>
 void max_pool_forward(const Geometry& g, int batch, const T* x, T* y, std::int32_t* argmax, ThreadPool& pool) {
   const int channels = g.in.channels;
+  const auto largest = detail::MaxPoolKernel<T>::table::of(detail::path_now());
   pool.parallel_for(batch, [=, &g](int sample, int) {
     const T* image = x + sample * g.in.size();
     T* out = y + sample * g.out.size();
@@ -40,24 +92,11 @@ void max_pool_forward(const Geometry& g, int batch, const T* x, T* y, std::int32
     detail::for_windows(g, [&](int position, int top, int bottom, int left, int right) {
       T* best = out + static_cast<std::int64_t>(position) * channels;
       std::int32_t* at = where + static_cast<std::int64_t>(position) * channels;
-      bool first = true;
-      for (int i = top; i < bottom; i += g.window.dilation_h)
-        for (int j = left; j < right; j += g.window.dilation_w) {
-          const std::int32_t here = i * g.in.width + j;
-          const T* from = image + static_cast<std::int64_t>(here) * channels;
-          if (first) {
-            for (int c = 0; c < channels; ++c) best[c] = from[c], at[c] = here;
-            first = false;
-            continue;
-          }
-          for (int c = 0; c < channels; ++c) {
-            const bool take = from[c] > best[c] || from[c] != from[c];
-            best[c] = take ? from[c] : best[c];
-            at[c] = take ? here : at[c];
-          }
-        }
-      if (first)
-        for (int c = 0; c < channels; ++c) best[c] = T{0}, at[c] = -1;
+      if (top >= bottom || left >= right)
+        std::fill_n(best, channels, T{0}), std::fill_n(at, channels, -1);
+      else
+        largest(image, {top, bottom, left, right, g.window.dilation_h, g.window.dilation_w, g.in.width, channels}, best,
+                at);
     });
   });
 }
