@@ -91,27 +91,53 @@ constexpr std::int64_t patches_scratch(const Geometry& g) {
   return std::max(forward, std::max(input, weights));
 }
 
+// Fewer pieces of the output than this leave cores idle: then a piece is shared by filters.
+inline constexpr int few_pieces = 8, filters_of_task = 64;
+
 template <class T>
 void patches_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, ThreadPool& pool,
                      T* scratch) {
   const int taps = static_cast<int>(g.taps()), filters = g.out.channels / g.groups;
-  const std::int64_t each = patches_scratch<T>(g);
+  const int positions = g.window.kernel_h * g.window.kernel_w;
+  const std::int64_t each = patches_scratch<T>(g), patch_size = static_cast<std::int64_t>(patch_rows) * taps;
   const std::int64_t rows = static_cast<std::int64_t>(batch) * g.out.height * g.out.width;
-  const int tasks = static_cast<int>((rows + patch_rows - 1) / patch_rows);
-  pool.parallel_for(tasks, [=](int task, int worker) {
-    const std::int64_t first = static_cast<std::int64_t>(task) * patch_rows;
-    const int count = static_cast<int>(std::min<std::int64_t>(patch_rows, rows - first));
-    T* patches = scratch + worker * each;
-    T* out = y + first * g.out.channels;
+  const int pieces = static_cast<int>((rows + patch_rows - 1) / patch_rows);
+  // Filters [from, from + many) of a group at `count` positions from `first` on.
+  const auto multiply = [=](std::int64_t first, int count, int group, int from, int many, const T* patches, T* mine) {
+    const int start = group * filters + from;
+    T* out = y + first * g.out.channels + start;
     if (bias)
-      for (int r = 0; r < count; ++r)
-        std::copy_n(bias, g.out.channels, out + static_cast<std::int64_t>(r) * g.out.channels);
+      for (int r = 0; r < count; ++r) std::copy_n(bias + start, many, out + static_cast<std::int64_t>(r) * g.out.channels);
+    gemm(false, false, count, many, taps, patches, taps, w + start, g.out.channels, out, g.out.channels, bias != nullptr,
+         mine + patch_size);
+  };
+  if (pieces >= few_pieces) {
+    pool.parallel_for(pieces, [=](int task, int worker) {
+      const std::int64_t first = static_cast<std::int64_t>(task) * patch_rows;
+      const int count = static_cast<int>(std::min<std::int64_t>(patch_rows, rows - first));
+      T* patches = scratch + worker * each;
+      for (int group = 0; group < g.groups; ++group) {
+        take_patches(g, x, first, count, group, 0, positions, patches);
+        multiply(first, count, group, 0, filters, patches, patches);
+      }
+    });
+    return;
+  }
+  const int blocks = (filters + filters_of_task - 1) / filters_of_task;
+  for (int piece = 0; piece < pieces; ++piece)
     for (int group = 0; group < g.groups; ++group) {
-      take_patches(g, x, first, count, group, 0, g.window.kernel_h * g.window.kernel_w, patches);
-      gemm(false, false, count, filters, taps, patches, taps, w + group * filters, g.out.channels, out + group * filters,
-           g.out.channels, bias != nullptr, patches + static_cast<std::int64_t>(patch_rows) * taps);
+      const std::int64_t first = static_cast<std::int64_t>(piece) * patch_rows;
+      const int count = static_cast<int>(std::min<std::int64_t>(patch_rows, rows - first));
+      constexpr int few = 8;
+      pool.parallel_for((count + few - 1) / few, [=](int task, int) {
+        take_patches(g, x, first + task * few, std::min(few, count - task * few), group, 0, positions,
+                     scratch + static_cast<std::int64_t>(task) * few * taps);
+      });
+      pool.parallel_for(blocks, [=](int task, int worker) {
+        const int from = task * filters_of_task;
+        multiply(first, count, group, from, std::min(filters_of_task, filters - from), scratch, scratch + worker * each);
+      });
     }
-  });
 }
 
 // A task is a sample, or several with small maps, so that no two add to the same place.
