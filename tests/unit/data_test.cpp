@@ -5,12 +5,9 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <new>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -148,29 +145,7 @@ static_assert(Cifar10::class_names.size() == 10 && Cifar10::class_names[9] == "t
 static_assert(Cifar100<>::class_names[99] == "worm" && Cifar100<Coarse>::class_names[19] == "vehicles_2");
 static_assert(Cifar100<>::classes == 100 && Cifar100<Coarse>::classes == 20 && Cifar100<>::name == "cifar100");
 
-std::atomic<long> allocations{0};
-
 }  // namespace
-
-// The sanitizers have operators of their own.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define COUNTED 0
-#elif defined(__has_feature)
-#define COUNTED !(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#else
-#define COUNTED 1
-#endif
-
-#if COUNTED
-// Counted, to see that a step allocates nothing. Inlined, GCC takes them for a mismatched pair.
-[[gnu::noinline]] void* operator new(std::size_t n) {
-  ++allocations;
-  if (void* p = std::malloc(n == 0 ? 1 : n)) return p;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-#endif
 
 TEST_CASE("arrays are checked") {
   const Small data = small(3);
@@ -543,17 +518,6 @@ TEST_CASE("stops at any moment") {
     batches.start(0);
     for (int i = 0; i < round % 7; ++i) (void)batches.next();
   }
-}
-
-TEST_CASE("an epoch allocates nothing after its start") {
-  const Small data = small(64);
-  Batches<Small> batches(data, {.batch = 4, .shuffle = true, .augment = everything, .normalize = scale});
-  batches.start(0);
-  (void)batches.next();
-  const long before = allocations;
-  while (batches.next()) {
-  }
-  CHECK(allocations == before);
 }
 
 TEST_CASE("options that cannot be meant") {

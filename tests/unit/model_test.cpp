@@ -1,37 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
-// Whole models: gradients of every layer against finite differences in double, the same bits for any number of threads, no
-// allocation in a step, the plan against what is really allocated.
+// Whole models: gradients of every layer against finite differences in double, the same bits for any number of threads.
+// What they allocate: allocation_test.cpp.
 #include <doctest/doctest.h>
 
-#include <atomic>
 #include <cmath>
-#include <cstdlib>
-#include <new>
 #include <vector>
 
 #include <strata/strata.hpp>
-
-namespace {
-std::atomic<long> allocations{0};
-std::atomic<long> aligned_bytes{0};
-}  // namespace
-
-[[gnu::noinline]] void* operator new(std::size_t n) {
-  ++allocations;
-  if (void* p = std::malloc(n)) return p;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void* operator new(std::size_t n, std::align_val_t a) {
-  ++allocations;
-  aligned_bytes += static_cast<long>(n);
-  const auto to = static_cast<std::size_t>(a);
-  if (void* p = std::aligned_alloc(to, (n + to - 1) / to * to)) return p;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
 
 using namespace strata;
 
@@ -134,34 +109,6 @@ TEST_CASE("the same seed gives the same bits with 1, 2 and 4 threads") {
   CHECK(one == trained(2, 4, SGD{.rate = 0.05, .momentum = 0.9}));
   CHECK(one == trained(4, 4, SGD{.rate = 0.05, .momentum = 0.9}));
   CHECK(one != trained(1, 4, SGD{.rate = 0.04, .momentum = 0.9}));
-}
-
-TEST_CASE("a training step and a prediction allocate nothing after the first") {
-  Model<Small> model{{.batch = 20, .threads = 2, .seed = 7}};
-  Trainer trainer(model, SoftmaxCrossEntropy{}, Adam{.rate = 0.001});
-  const auto images = numbers<float>(20 * 12 * 12 * 3, 1);
-  const std::vector<int> labels(20, 3);
-  trainer.step(images, labels);
-  const long before = allocations;
-  for (int i = 0; i < 5; ++i) trainer.step(images, labels);
-  model.predict(images);
-  CHECK(allocations == before);
-}
-
-TEST_CASE("the plan is what is allocated, and an upper bound holds") {
-  const long before = aligned_bytes;
-  Model<Small> model{{.batch = 20, .threads = 2}};
-  CHECK(aligned_bytes - before == Model<Small>::plan(20, 2).total());
-  const long between = aligned_bytes;
-  Model<Small, Cpu, Inference> reader{{.batch = 20, .threads = 2}};
-  constexpr MemoryPlan plan = Model<Small, Cpu, Inference>::plan(20, 2);
-  CHECK(aligned_bytes - between == plan.total());
-  CHECK(plan.gradients == 0);
-  CHECK(plan.activation_gradients == 0);
-  constexpr MemoryPlan full = Model<Small>::plan(20, 2, 1);
-  static_assert(full.weights + full.state + full.gradients + full.optimizer + full.activations +
-                    full.activation_gradients <=
-                Small::training_bytes(20) + 64 * 64);
 }
 
 TEST_CASE("training and inference models predict the same") {
