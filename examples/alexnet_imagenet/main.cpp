@@ -36,7 +36,7 @@ static_assert(verdict.fault == Fault::shape_differs && verdict.layer == 2);
 static_assert(verdict.expected_shape == Shape{55, 55, 96} && verdict.got_shape == Shape{225, 225, 96});
 
 int main() {
-  Model<AlexNet> model{{.batch = 2, .seed = 1}};
+  Model<AlexNet> model{{.batch = 2, .seed = 1, .weights = alexnet_paper::weights, .tensors = alexnet_paper::biases()}};
   Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = 0.01, .momentum = 0.9, .weight_decay = 0.0005});
   std::vector<float> images(static_cast<std::size_t>(2 * AlexNet::input.size()));
   const Random random(1, Purpose::user);

@@ -2,7 +2,9 @@
 // Model: a network with parameters, on a backend. All its memory is one arena, sized by the plan; forward, backward and
 // predict allocate nothing.
 #pragma once
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -11,6 +13,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -42,6 +45,13 @@ struct ModelOptions {
   std::uint64_t seed = 0;  // of everything random: initial weights, dropout
   Initializer weights = GlorotUniform{};
   Initializer biases = Value{0.0};
+  std::vector<TensorInitializer> tensors{};  // for single tensors, before what stands above
+};
+
+// A layer by its number (Input is 0; of nested blocks all are counted) and name.
+struct LayerName {
+  int number = -1;  // -1: none
+  std::string_view name{};
 };
 
 template <class Net, class Backend = Cpu, class Mode = Training>
@@ -56,8 +66,8 @@ class Model {
   using backend = Backend;
   using T = typename Backend::scalar;
 
-  // Throws std::invalid_argument for a batch below 1 or a negative number of threads, std::bad_alloc where the plan does
-  // not fit.
+  // Throws std::invalid_argument for a batch below 1, a negative number of threads, an initializer that cannot be meant, or
+  // one for a tensor that the network has not; std::bad_alloc where the plan does not fit.
   explicit Model(const ModelOptions& options)
       : options_(checked(options)),
         pool_(options.threads),
@@ -117,6 +127,14 @@ class Model {
     requires training_mode
   {
     backward_from<0>();
+  }
+
+  // The first layer whose output has a NaN or an infinity, found by running forward on the last images again, which must
+  // still be there. BatchNorm's running statistics follow them once more.
+  [[nodiscard]] LayerName first_not_finite(bool training) {
+    LayerName found;
+    find_not_finite(training, found, std::make_index_sequence<count>{});
+    return found;
   }
 
   // Calls f(name, info, values) for every tensor, trainable or state, with Keras' names: conv2d_1/kernel.
@@ -317,6 +335,24 @@ class Model {
     }
   }
 
+  // Layer by layer, also where they run as blocks, whose scratch is large enough for either.
+  template <std::size_t... I>
+  void find_not_finite(bool training, LayerName& found, std::index_sequence<I...>) {
+    (find_not_finite_in<I>(training, found), ...);
+  }
+  template <std::size_t I>
+  void find_not_finite_in(bool training, LayerName& found) {
+    if (found.number >= 0) return;
+    forward_node<I>(training);
+    constexpr const detail::Row& row = table.rows[I];
+    if (row.layer < 0 || all_finite(input_of(static_cast<int>(I)), batch_ * row.out.size())) return;
+    found.number = row.layer;
+    if constexpr (requires { std::string_view(layer_type<I>::name); }) found.name = layer_type<I>::name;
+  }
+  static bool all_finite(const T* x, std::int64_t n) {
+    return std::all_of(x, x + n, [](T v) { return std::isfinite(v); });
+  }
+
   // Keras numbers the layers of a kind: conv2d, conv2d_1, ...
   struct Names {
     int conv = 0, dense = 0, norm = 0, other = 0;
@@ -352,10 +388,18 @@ class Model {
   }
 
   void initialize(const Initializer& weights, const Initializer& biases) {
-    std::uint32_t number = 0;
-    for_each_tensor([&](const std::string&, const TensorInfo& info, std::span<T> values) {
-      const Random random(options_.seed, Purpose::initialize, number++);
+    weights.validate();
+    biases.validate();
+    std::vector<std::string> names;
+    for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<T> values) {
+      const Random random(options_.seed, Purpose::initialize, static_cast<std::uint32_t>(names.size()));
       const Fan fan{info.fan_in, info.fan_out};
+      names.push_back(name);
+      if (const Initializer* own = detail::initializer_for(name, options_.tensors)) {
+        own->validate();
+        (*own)(values, fan, random);
+        return;
+      }
       switch (info.role) {
         case Role::weight:
           weights(values, fan, random);
@@ -372,6 +416,7 @@ class Model {
           break;
       }
     });
+    detail::check_tensors(options_.tensors, names);
   }
 
   ModelOptions options_;

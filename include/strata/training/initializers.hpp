@@ -8,8 +8,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include <strata/core/random.hpp>
 #include <strata/training/schedules.hpp>
@@ -227,14 +229,44 @@ class Initializer {
   detail::initializer_kinds<std::variant> any_;
 };
 
+// For one tensor of a network, by the name it has in files: {"conv2d_1/bias", Value{1}}.
+struct TensorInitializer {
+  std::string tensor;
+  Initializer values;
+};
+
+namespace detail {
+// Null where there is none.
+inline const Initializer* initializer_for(const std::string& tensor, std::span<const TensorInitializer> all) {
+  const auto found = std::find_if(all.begin(), all.end(), [&](const TensorInitializer& t) { return t.tensor == tensor; });
+  return found == all.end() ? nullptr : &found->values;
+}
+// Throws std::invalid_argument where one is for none of `names`, or for the same as another.
+inline void check_tensors(std::span<const TensorInitializer> all, std::span<const std::string> names) {
+  for (const TensorInitializer& t : all) {
+    if (&t.values != initializer_for(t.tensor, all))
+      throw std::invalid_argument("strata: two initializers for the tensor " + t.tensor + "; expected one");
+    if (std::find(names.begin(), names.end(), t.tensor) != names.end()) continue;
+    std::string known;
+    for (const std::string& name : names) known += (known.empty() ? "" : ", ") + name;
+    throw std::invalid_argument("strata: an initializer for the tensor " + t.tensor + "; this network's are " + known);
+  }
+}
+}  // namespace detail
+
 // Krizhevsky, Sutskever, Hinton 2012, section 5: weights of deviation 0.01; biases of 1 in the second, fourth and fifth
-// convolution and the hidden dense layers, which gives the ReLUs positive inputs to begin with; else 0.
+// convolution and the hidden dense layers, which gives the ReLUs positive inputs to begin with; else 0. For networks of
+// five convolutions and three dense layers:
+//   Model<AlexNet> model{{.weights = alexnet_paper::weights, .tensors = alexnet_paper::biases()}};
 namespace alexnet_paper {
 inline constexpr Normal weights{0.01};
-// number: of the convolution, from 1.
-constexpr Value conv_bias(int number) { return Value{number == 2 || number == 4 || number == 5 ? 1.0 : 0.0}; }
-inline constexpr Value hidden_dense_bias{1};
-inline constexpr Value output_bias{0};
+inline std::vector<TensorInitializer> biases() {
+  return {{"conv2d_1/bias", Value{1}},
+          {"conv2d_3/bias", Value{1}},
+          {"conv2d_4/bias", Value{1}},
+          {"dense/bias", Value{1}},
+          {"dense_1/bias", Value{1}}};
+}
 }  // namespace alexnet_paper
 
 }  // namespace strata

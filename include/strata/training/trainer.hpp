@@ -4,11 +4,15 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <optional>
 #include <span>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <strata/backend/eigen/losses.hpp>
@@ -22,6 +26,28 @@
 #include <strata/training/progress.hpp>
 
 namespace strata {
+
+// Training that cannot go on: a loss is NaN or infinite. The parameters are those from before the step.
+class NotFiniteError : public std::runtime_error {
+ public:
+  // update: how many were done before. first: the first layer whose output is not finite; none where the loss alone is not.
+  NotFiniteError(std::int64_t update, LayerName first)
+      : std::runtime_error("strata: the loss of update " + std::to_string(update) + " is NaN or infinite; " + why(first)),
+        update_(update),
+        layer_(first.number) {}
+  [[nodiscard]] std::int64_t update() const noexcept { return update_; }
+  [[nodiscard]] int layer() const noexcept { return layer_; }  // Input is 0; -1: none
+
+ private:
+  static std::string why(LayerName first) {
+    if (first.number < 0) return "the outputs are finite, the loss of them is not; try a lower learning rate";
+    if (first.number == 0) return "and so are the images (layer 0, Input); look at the data";
+    return "layer " + std::to_string(first.number) + " (" + std::string(first.name) +
+           ") is the first whose output is; try a lower learning rate";
+  }
+  std::int64_t update_;
+  int layer_;
+};
 
 // Sums over the samples of a step; divide by `samples` for the means.
 struct StepResult {
@@ -49,22 +75,18 @@ void run_loss(Loss, int batch, int classes, const T* x, const int* labels, T* lo
     static_assert(sizeof(Loss) == 0, "strata: this backend has no kernel for the loss");
 }
 
+// In sample order, whatever the threads did. confusion may be null.
 template <class T>
-int largest_of(const T* x, int n) {
-  int best = 0;
-  for (int i = 1; i < n; ++i)
-    if (x[i] > x[best]) best = i;
-  return best;
-}
-
-// In sample order, whatever the threads did.
-template <class T>
-StepResult count(std::span<const T> outputs, std::span<const int> labels, const std::vector<T>& losses, int classes) {
+StepResult count(std::span<const T> outputs, std::span<const int> labels, const std::vector<T>& losses, int classes,
+                 ConfusionTable* confusion) {
   StepResult r;
   r.samples = static_cast<int>(labels.size());
+  const auto size = static_cast<std::size_t>(classes);
   for (std::size_t i = 0; i < labels.size(); ++i) {
+    const int predicted = predicted_class(outputs.subspan(i * size, size));
     r.loss += static_cast<double>(losses[i]);
-    r.correct += largest_of(outputs.data() + i * static_cast<std::size_t>(classes), classes) == labels[i];
+    r.correct += predicted == labels[i];
+    if (confusion) confusion->add(labels[i], predicted);
   }
   return r;
 }
@@ -81,7 +103,9 @@ inline void check_labels(std::span<const int> labels, std::size_t samples, int c
 
 }  // namespace detail
 
-// A model, a loss and an optimizer with its memory. A step allocates nothing.
+// A model, a loss and an optimizer with its memory, for loops of your own. A step allocates nothing.
+//   Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = 0.01, .momentum = 0.9});
+//   for (...) const StepResult r = trainer.step(images, labels);
 template <class M, class Loss, class Optimizer_>
 class Trainer {
  public:
@@ -99,32 +123,34 @@ class Trainer {
     slot_ = bytes / sizeof(T);
   }
 
-  // images (N,H,W,C), labels (N): forward, backward, update.
+  // images (N,H,W,C), labels (N) in [0, classes), N up to the model's batch: forward, backward, update. The loss and what
+  // is right are those before the update. Throws std::invalid_argument for sizes and labels that do not fit, and
+  // NotFiniteError; neither changes a parameter.
   StepResult step(std::span<const T> images, std::span<const int> labels) {
     const std::span<const T> outputs = model_.forward(images, true, static_cast<std::uint64_t>(updates_));
     const int n = static_cast<int>(outputs.size()) / classes;
     detail::check_labels(labels, static_cast<std::size_t>(n), classes);
     detail::run_loss(Loss{}, n, classes, outputs.data(), labels.data(), losses_.data(), model_.output_gradient(),
                      model_.pool());
-    const StepResult result = detail::count(outputs, labels, losses_, classes);
+    const StepResult result = detail::count(outputs, labels, losses_, classes, nullptr);
+    if (!std::isfinite(result.loss)) throw NotFiniteError(updates_, model_.first_not_finite(true));
     model_.backward();
     update();
     return result;
   }
 
-  // Without learning, and with dropout off.
+  // Without learning, and with dropout off. A loss that is not finite is returned as it is; outputs with a NaN are never
+  // right. What was predicted is added to `confusion`. Throws std::invalid_argument as step().
   StepResult evaluate(std::span<const T> images, std::span<const int> labels, ConfusionTable* confusion = nullptr) {
     const std::span<const T> outputs = model_.predict(images);
     const int n = static_cast<int>(outputs.size()) / classes;
     detail::check_labels(labels, static_cast<std::size_t>(n), classes);
     detail::run_loss(Loss{}, n, classes, outputs.data(), labels.data(), losses_.data(), static_cast<T*>(nullptr),
                      model_.pool());
-    if (confusion)
-      for (int i = 0; i < n; ++i)
-        confusion->add(labels[static_cast<std::size_t>(i)], detail::largest_of(outputs.data() + i * classes, classes));
-    return detail::count(outputs, labels, losses_, classes);
+    return detail::count(outputs, labels, losses_, classes, confusion);
   }
 
+  // Done so far.
   [[nodiscard]] std::int64_t updates() const { return updates_; }
   [[nodiscard]] const Optimizer_& optimizer() const { return optimizer_; }
 
@@ -138,6 +164,8 @@ class Trainer {
       eigen::sgd_update(n, rate, static_cast<T>(optimizer_.momentum), optimizer_.nesterov,
                         static_cast<T>(optimizer_.weight_decay), w, g, moments_.data(), model_.pool());
     } else {
+      static_assert(std::is_same_v<Optimizer_, Adam> || std::is_same_v<Optimizer_, AdamW>,
+                    "strata: this backend has no kernel for the optimizer");
       eigen::adam_update(n, rate, static_cast<T>(optimizer_.beta1), static_cast<T>(optimizer_.beta2),
                          static_cast<T>(optimizer_.epsilon), static_cast<T>(optimizer_.weight_decay),
                          std::is_same_v<Optimizer_, AdamW>, updates_, w, g, moments_.data(), moments_.data() + slot_,
@@ -154,25 +182,34 @@ class Trainer {
 };
 
 struct Evaluation {
-  double loss = 0, accuracy = 0;
-  ConfusionTable confusion;
+  double loss = 0, accuracy = 0;  // means over the samples
+  ConfusionTable confusion;       // of all of them; fewer than the data set's where it was stopped
+};
+
+struct EvaluateOptions {
+  Normalize normalize{};
+  // Asked after each batch; true ends the evaluation there. What it throws passes on.
+  std::function<bool()> stop{};
 };
 
 struct EpochRecord {
   int epoch = 0;  // from 1
   double loss = 0, accuracy = 0;
   std::optional<double> validation_loss, validation_accuracy;
-  double seconds = 0;  // of the training steps, input included
+  std::int64_t samples = 0;  // fewer than the data set's where training ended within the epoch
+  double seconds = 0;        // of the training steps, input included
 };
 
 template <class Data>
 struct TrainOptions {
   int epochs = 1;
-  std::optional<std::type_identity_t<Data>> validation{};
-  Augment augment{};      // of the training images alone
-  Normalize normalize{};  // of both
-  bool verbose = true;    // progress on stdout, as Keras prints it
-  // Asked after each step; true ends training after it (Ctrl-C, a budget).
+  std::optional<std::type_identity_t<Data>> validation{};  // after each whole epoch
+  Augment augment{};                                       // of the training images alone
+  Normalize normalize{};                                   // of both
+  bool verbose = true;                                     // progress on stdout, as Keras prints it
+  std::int64_t max_steps = 0;                              // of all epochs together, then training ends; 0: no limit
+  // Asked after each step and each batch of a validation; true ends training there (Ctrl-C, a budget of time). What it
+  // throws passes on.
   std::function<bool()> stop{};
 };
 
@@ -185,81 +222,87 @@ struct NoOptimizer {
 };
 
 template <class Trainer_, class Data>
-Evaluation evaluate_with(Trainer_& trainer, const Data& data, int batch, const Normalize& normalize) {
+Evaluation evaluate_with(Trainer_& trainer, const Data& data, int batch, const EvaluateOptions& options) {
   Evaluation e;
   e.confusion = ConfusionTable(Data::classes);
-  Batches<Data> batches(data, {.batch = batch, .shuffle = false, .normalize = normalize});
+  Batches<Data> batches(data, {.batch = batch, .normalize = options.normalize});
+  if (batches.steps() == 0) throw std::invalid_argument("strata: nothing to evaluate on: the data set is empty");
   batches.start(0);
-  double loss = 0;
-  std::int64_t correct = 0, samples = 0;
+  RunningMean loss;
   while (const auto* b = batches.next()) {
     const StepResult r = trainer.evaluate(b->images, b->labels, &e.confusion);
-    loss += r.loss, correct += r.correct, samples += r.samples;
+    loss.add(r.loss / r.samples, r.samples);
+    if (options.stop && options.stop()) break;
   }
-  if (samples == 0) throw std::invalid_argument("strata: nothing to evaluate on: the data set is empty");
-  e.loss = loss / static_cast<double>(samples);
-  e.accuracy = static_cast<double>(correct) / static_cast<double>(samples);
+  e.loss = loss.value();
+  e.accuracy = e.confusion.accuracy();
   return e;
 }
 
 }  // namespace detail
 
-// Loss and accuracy on a data set, dropout off.
+// Loss and accuracy on a data set, dropout off: evaluate(model, Cifar10::test(dir)). Throws DataError for data that cannot
+// be read, std::invalid_argument for an empty data set.
 template <class Net, class Backend, class Mode, Dataset Data, class Loss = SoftmaxCrossEntropy>
 typename detail::checked<Evaluation, Net, Loss, Data>::result evaluate(Model<Net, Backend, Mode>& model, const Data& data,
-                                                                       Loss loss = {}, const Normalize& normalize = {}) {
+                                                                       Loss loss = {},
+                                                                       const EvaluateOptions& options = {}) {
   Trainer<Model<Net, Backend, Mode>, Loss, detail::NoOptimizer> trainer(model, loss, {});
-  return detail::evaluate_with(trainer, data, model.options().batch, normalize);
+  return detail::evaluate_with(trainer, data, model.options().batch, options);
 }
 
-// Trains for some epochs and returns a record of each. Throws DataError for data that cannot be read, and
-// std::runtime_error with the step where the loss stops being a number.
+// Trains for some epochs and returns a record of each; the optimizer begins with empty memory. The order of the images and
+// their augmentation follow the model's seed. Throws std::invalid_argument for options that cannot be meant and an empty
+// data set, DataError for data that cannot be read, NotFiniteError where the loss stops being a number.
 template <class Net, class Backend, Dataset Data, class Loss, Optimizer Optimizer_>
 typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result train(Model<Net, Backend>& model,
                                                                                   const Data& data, Loss loss,
                                                                                   Optimizer_ optimizer,
                                                                                   const TrainOptions<Data>& options = {}) {
+  if (options.epochs < 0 || options.max_steps < 0)
+    throw std::invalid_argument("strata: " + std::to_string(options.epochs) + " epochs of at most " +
+                                std::to_string(options.max_steps) + " steps; expected 0 or more of both");
   Trainer<Model<Net, Backend>, Loss, Optimizer_> trainer(model, loss, std::move(optimizer));
   Batches<Data> batches(data, {.batch = model.options().batch,
                                .seed = model.options().seed,
                                .shuffle = true,
                                .augment = options.augment,
                                .normalize = options.normalize});
-  if (batches.steps() == 0) throw std::invalid_argument("strata: nothing to train on: the data set is empty");
-  std::vector<EpochRecord> history;
+  const auto steps = static_cast<std::int64_t>(batches.steps());
+  if (steps == 0) throw std::invalid_argument("strata: nothing to train on: the data set is empty");
   bool stopped = false;
-  for (int epoch = 1; epoch <= options.epochs && !stopped; ++epoch) {
-    if (options.verbose) std::printf("Epoch %d/%d\n", epoch, options.epochs);
-    Progress progress(options.verbose ? stdout : nullptr, static_cast<std::int64_t>(batches.steps()));
+  const auto stop = [&] { return stopped = stopped || (options.stop && options.stop()); };
+  const auto spent = [&] { return options.max_steps > 0 && trainer.updates() >= options.max_steps; };
+  std::vector<EpochRecord> history;
+  for (int epoch = 1; epoch <= options.epochs && !stopped && !spent(); ++epoch) {
+    if (options.verbose) {
+      std::printf("Epoch %d/%d\n", epoch, options.epochs);
+      std::fflush(stdout);
+    }
+    Progress progress(options.verbose ? stdout : nullptr, steps);
     const auto begin = std::chrono::steady_clock::now();
     batches.start(static_cast<std::uint64_t>(epoch - 1));
     EpochRecord record;
     record.epoch = epoch;
-    std::int64_t correct = 0, samples = 0, step = 0;
-    double sum = 0;
-    while (const auto* b = batches.next()) {
+    RunningMean mean;
+    Accuracy accuracy;
+    std::int64_t step = 0;
+    do {
+      const Batch* b = batches.next();
       const StepResult r = trainer.step(b->images, b->labels);
-      if (!std::isfinite(r.loss))
-        throw std::runtime_error("strata: the loss is not a number at update " + std::to_string(trainer.updates()) +
-                                 "; try a lower learning rate");
-      sum += r.loss, correct += r.correct, samples += r.samples;
-      record.loss = sum / static_cast<double>(samples);
-      record.accuracy = static_cast<double>(correct) / static_cast<double>(samples);
+      mean.add(r.loss / r.samples, r.samples);
+      accuracy.correct += r.correct, accuracy.samples += r.samples;
+      record.loss = mean.value(), record.accuracy = accuracy.value();
       progress.update(++step, record.loss, record.accuracy);
-      if (options.stop && options.stop()) {
-        stopped = true;
-        break;
-      }
-    }
+    } while (!stop() && !spent() && step < steps);
+    record.samples = accuracy.samples;
     record.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    if (options.validation && !stopped) {
-      const Evaluation e = detail::evaluate_with(trainer, *options.validation, model.options().batch, options.normalize);
-      record.validation_loss = e.loss;
-      record.validation_accuracy = e.accuracy;
-      progress.finish(record.loss, record.accuracy, e.loss, e.accuracy);
-    } else {
-      progress.finish(record.loss, record.accuracy);
+    if (options.validation && step == steps && !stopped) {
+      const Evaluation e = detail::evaluate_with(trainer, *options.validation, model.options().batch,
+                                                 {.normalize = options.normalize, .stop = stop});
+      if (!stopped) record.validation_loss = e.loss, record.validation_accuracy = e.accuracy;
     }
+    progress.finish(record.loss, record.accuracy, record.validation_loss, record.validation_accuracy);
     history.push_back(record);
   }
   return history;

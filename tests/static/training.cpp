@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSL-1.0
+// Training as it is meant to be written, on every data set there is: compiled, never run.
+#include <filesystem>
+#include <vector>
+
+#include <strata/strata.hpp>
+
+namespace {
+using namespace strata;
+
+template <int Classes>
+using Net = Sequential<Input<32, 32, 3>, GlobalAvgPool, Dense<Classes>>;
+
+template <class Data>
+[[maybe_unused]] double learn(const std::filesystem::path& dir, const std::vector<float>& images) {
+  Model<Net<Data::classes>> model{{.batch = 128, .threads = 2, .seed = 1}};
+  train(model, Data::train(dir), SoftmaxCrossEntropy{}, SGD{.rate = InverseTimeDecay{0.01, 0.0005}, .momentum = 0.9},
+        {.epochs = 20, .validation = Data::test(dir)});
+  train(model, Data::train(dir), SoftmaxCrossEntropy{}, AdamW{.rate = WarmUp{Cosine{0.001, 1000}, 100}});
+  const Evaluation e = evaluate(model, Data::test(dir));
+  evaluate(model, Data::test(dir), MeanSquaredError{}, {.normalize = {{0.5f, 0.5f, 0.5f}, {}}});
+  return e.accuracy + static_cast<double>(model.predict(images)[0]);
+}
+[[maybe_unused]] constexpr auto fine = &learn<Cifar100<Fine>>;
+[[maybe_unused]] constexpr auto coarse = &learn<Cifar100<Coarse>>;
+[[maybe_unused]] constexpr auto ten = &learn<Cifar10>;
+
+}  // namespace

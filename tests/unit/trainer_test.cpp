@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: BSL-1.0
+// The training loop: where it ends, what it refuses, what it says of numbers that are none. And how models begin.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <strata/strata.hpp>
+
+namespace {
+using namespace strata;
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+// Input 0, Flatten 1, Dense 2, ReLU 3, Dense 4.
+using Net = Sequential<Input<2, 2, 1>, Flatten, Dense<8>, ReLU, Dense<3>>;
+using Data = ArrayDataset<Shape{2, 2, 1}, 3>;
+
+// Class c is where pixel c is large.
+Data data(int samples) {
+  std::vector<float> images;
+  std::vector<int> labels;
+  const Random random(1, Purpose::user);
+  for (int i = 0; i < samples; ++i) {
+    labels.push_back(i % 3);
+    for (int p = 0; p < 4; ++p)
+      images.push_back(random.uniform(static_cast<std::uint64_t>(4 * i + p)) + (p == i % 3 ? 1.f : 0.f));
+  }
+  return {images, labels};
+}
+
+Model<Net> model_of(int batch = 4) { return Model<Net>{{.batch = batch, .threads = 1, .seed = 1}}; }
+
+template <class M>
+std::vector<float> parameters(M& model) {
+  return {model.parameters().begin(), model.parameters().end()};
+}
+
+// A tensor's numbers, by its name.
+template <class M>
+std::vector<float> tensor(M& model, const std::string& wanted) {
+  std::vector<float> found;
+  model.for_each_tensor([&](const std::string& name, const TensorInfo&, std::span<float> values) {
+    if (name == wanted) found.assign(values.begin(), values.end());
+  });
+  REQUIRE_FALSE(found.empty());
+  return found;
+}
+
+// --- Where training ends ------------------------------------------------------------------------------------------------
+
+TEST_CASE("training takes every sample once an epoch and learns") {
+  auto model = model_of();
+  const Data d = data(30);
+  const auto history = train(model, d, SoftmaxCrossEntropy{}, SGD{.rate = 0.1, .momentum = 0.9},
+                             {.epochs = 30, .validation = d, .verbose = false});
+  REQUIRE(history.size() == 30);
+  CHECK(history[0].epoch == 1);
+  CHECK(history[29].epoch == 30);
+  CHECK(history[29].samples == 30);
+  CHECK(history[29].loss < history[0].loss);
+  CHECK(history[29].validation_accuracy.value() > 0.9);
+  const Evaluation e = evaluate(model, d);
+  CHECK(e.loss == history[29].validation_loss.value());
+  CHECK(e.accuracy == history[29].validation_accuracy.value());
+}
+
+TEST_CASE("max_steps ends training within an epoch, and not earlier") {
+  const Data d = data(30);  // 8 steps an epoch
+  const auto run = [&](std::int64_t max_steps, int epochs) {
+    auto model = model_of();
+    const auto history = train(model, d, SoftmaxCrossEntropy{}, SGD{.rate = 0.1},
+                               {.epochs = epochs, .validation = d, .verbose = false, .max_steps = max_steps});
+    return std::pair(history, parameters(model));
+  };
+  const auto [three, after_three] = run(3, 2);
+  REQUIRE(three.size() == 1);
+  CHECK(three[0].samples == 12);
+  CHECK_FALSE(three[0].validation_loss);
+  const auto [eight, after_eight] = run(8, 2);
+  REQUIRE(eight.size() == 1);
+  CHECK(eight[0].samples == 30);
+  CHECK(eight[0].validation_loss.has_value());
+  CHECK(after_eight == run(0, 1).second);
+  CHECK(after_three != after_eight);
+  const auto ten = run(10, 5).first;
+  REQUIRE(ten.size() == 2);
+  CHECK(ten[1].samples == 8);
+  CHECK(run(100, 2).first.size() == 2);
+}
+
+TEST_CASE("stop is asked after each step and each batch of a validation") {
+  const Data d = data(30);
+  const auto run = [&](int stop_at) {
+    auto model = model_of();
+    int asked = 0;
+    const auto history =
+        train(model, d, SoftmaxCrossEntropy{}, SGD{.rate = 0.1},
+              {.epochs = 2, .validation = d, .verbose = false, .stop = [&] { return ++asked >= stop_at; }});
+    return std::pair(history, asked);
+  };
+  const auto [first, asked] = run(1);
+  CHECK(asked == 1);
+  REQUIRE(first.size() == 1);
+  CHECK(first[0].samples == 4);
+  const auto [validating, asked_then] = run(8 + 3);  // the third batch of the validation
+  CHECK(asked_then == 11);
+  REQUIRE(validating.size() == 1);
+  CHECK(validating[0].samples == 30);
+  CHECK_FALSE(validating[0].validation_loss);
+  CHECK(run(1000).second == 2 * (8 + 8));
+  auto model = model_of();
+  const std::function<bool()> quit = []() -> bool { throw std::out_of_range("enough"); };
+  CHECK_THROWS_AS(train(model, d, SoftmaxCrossEntropy{}, SGD{}, {.verbose = false, .stop = quit}), std::out_of_range);
+  CHECK_THROWS_AS(evaluate(model, d, SoftmaxCrossEntropy{}, {.stop = quit}), std::out_of_range);
+  CHECK(evaluate(model, d, SoftmaxCrossEntropy{}, {.stop = [] { return true; }}).confusion.samples() == 4);
+}
+
+TEST_CASE("what cannot be meant is refused before anything is trained") {
+  auto model = model_of();
+  const auto before = parameters(model);
+  CHECK_THROWS_AS(train(model, data(6), SoftmaxCrossEntropy{}, SGD{}, {.epochs = -1}), std::invalid_argument);
+  CHECK_THROWS_AS(train(model, data(6), SoftmaxCrossEntropy{}, SGD{}, {.max_steps = -1}), std::invalid_argument);
+  CHECK_THROWS_AS(train(model, Data(), SoftmaxCrossEntropy{}, SGD{}), std::invalid_argument);
+  CHECK_THROWS_AS(train(model, data(6), SoftmaxCrossEntropy{}, SGD{.momentum = 1}), std::invalid_argument);
+  CHECK_THROWS_AS(evaluate(model, Data()), std::invalid_argument);
+  CHECK(train(model, data(6), SoftmaxCrossEntropy{}, SGD{}, {.epochs = 0}).empty());
+  CHECK(parameters(model) == before);
+}
+
+// --- Numbers that are none ----------------------------------------------------------------------------------------------
+
+TEST_CASE("a loss that is not finite ends the step with its layer, and changes nothing") {
+  auto model = model_of();
+  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = 0.1});
+  std::vector<float> images(16, 1.f);
+  const std::vector<int> labels{0, 1, 2, 0};
+  trainer.step(images, labels);
+  const auto fails = [&](int layer, const std::string& says) {
+    const auto before = parameters(model);
+    try {
+      trainer.step(images, labels);
+      FAIL("no error");
+    } catch (const NotFiniteError& e) {
+      CHECK(e.layer() == layer);
+      CHECK(e.update() == 1);
+      const std::string what = e.what();
+      INFO(what);
+      CHECK(what.find("the loss of update 1 is NaN or infinite") != std::string::npos);
+      CHECK(what.find(says) != std::string::npos);
+    }
+    const auto after = parameters(model);
+    bool same = true;
+    for (std::size_t i = 0; i < before.size(); ++i)
+      same = same && (before[i] == after[i] || (std::isnan(before[i]) && std::isnan(after[i])));
+    CHECK(same);
+    CHECK(trainer.updates() == 1);
+  };
+  const std::size_t first_bias = 4 * 8, second = first_bias + 8;
+  float& late = model.parameters()[second];
+  const float was = late;
+  late = infinity;
+  fails(4, "layer 4 (Dense)");
+  // The ReLU behind works in place: the Dense has to be found all the same.
+  model.parameters()[first_bias] = std::nanf("");
+  fails(2, "layer 2 (Dense)");
+  images[3] = infinity;
+  fails(0, "the images");
+  images[3] = 1;
+  model.parameters()[first_bias] = 0;
+  late = was;
+  trainer.step(images, labels);
+  CHECK(trainer.updates() == 2);
+}
+
+TEST_CASE("training that diverges says so") {
+  auto model = model_of();
+  try {
+    train(model, data(30), SoftmaxCrossEntropy{}, SGD{.rate = 1e30}, {.epochs = 5, .verbose = false});
+    FAIL("no error");
+  } catch (const NotFiniteError& e) {
+    CHECK(e.update() >= 1);
+    CHECK(e.layer() >= 2);
+    CHECK(std::string(e.what()).find("lower learning rate") != std::string::npos);
+  }
+}
+
+TEST_CASE("outputs that are not numbers are never right") {
+  using Plain = Sequential<Input<1, 1, 3>, Flatten>;
+  Model<Plain> model{{.batch = 4, .threads = 1}};
+  const std::vector<float> images{9, 0, 0, std::nanf(""), 0, 0, 0, std::nanf(""), 0, 0, 0, 9};
+  const ArrayDataset<Shape{1, 1, 3}, 3> d(images, {0, 0, 1, 0});
+  const Evaluation e = evaluate(model, d, Unchecked<SoftmaxCrossEntropy>{});
+  CHECK(e.accuracy == 0.25);
+  CHECK(std::isnan(e.loss));
+  CHECK(e.confusion.at(0, -1) == 1);
+  CHECK(e.confusion.at(1, -1) == 1);
+  CHECK(e.confusion.at(0, 2) == 1);
+}
+
+TEST_CASE("evaluation is by any loss") {
+  const std::vector<float> images{1, 0, 0, 0.5f, 0.5f, 0};
+  const ArrayDataset<Shape{1, 1, 3}, 3> d(images, {0, 2});
+  Model<Sequential<Input<1, 1, 3>, Flatten>> plain{{.batch = 1, .threads = 1}};
+  CHECK(evaluate(plain, d, MeanSquaredError{}).loss == doctest::Approx((0 + 1.5 / 3) / 2));
+  CHECK(evaluate(plain, d, MeanSquaredError{}).accuracy == 0.5);
+  const auto cross = [](double a, double b, double c, double label) {
+    return std::log(std::exp(a) + std::exp(b) + std::exp(c)) - label;
+  };
+  const double expected = (cross(1, 0, 0, 1) + cross(0.5, 0.5, 0, 0)) / 2;
+  Model<Sequential<Input<1, 1, 3>, Flatten, LogSoftmax>> logs{{.batch = 2, .threads = 1}};
+  CHECK(evaluate(logs, d, NegativeLogLikelihood{}).loss == doctest::Approx(expected));
+  Model<Sequential<Input<1, 1, 3>, Flatten, Softmax>, Cpu, Inference> shares{{.batch = 2, .threads = 1}};
+  CHECK(evaluate(shares, d, CrossEntropy{}).loss == doctest::Approx(expected));
+}
+
+// --- How models begin ---------------------------------------------------------------------------------------------------
+
+using Names = Sequential<Input<4, 4, 2>, Conv<3, 4>, BatchNorm, ReLU, Conv<1, 2>, Flatten, Dense<3>>;
+
+TEST_CASE("initializers, for all and for single tensors") {
+  Model<Names> plain{{.threads = 1, .seed = 3}};
+  CHECK(tensor(plain, "conv2d/bias") == std::vector<float>(4, 0));
+  Model<Names> own{
+      {.threads = 1,
+       .seed = 3,
+       .weights = HeNormal{},
+       .biases = Value{0.5},
+       .tensors = {{"conv2d_1/bias", Value{1}}, {"dense/kernel", Value{2}}, {"batch_normalization/gamma", Value{3}}}}};
+  CHECK(tensor(own, "conv2d/bias") == std::vector<float>(4, 0.5f));
+  CHECK(tensor(own, "conv2d_1/bias") == std::vector<float>(2, 1));
+  CHECK(tensor(own, "dense/bias") == std::vector<float>(3, 0.5f));
+  CHECK(tensor(own, "dense/kernel") == std::vector<float>(96, 2));
+  CHECK(tensor(own, "batch_normalization/gamma") == std::vector<float>(4, 3));
+  CHECK(tensor(own, "batch_normalization/beta") == std::vector<float>(4, 0));
+  CHECK(tensor(own, "conv2d_1/kernel") != tensor(plain, "conv2d_1/kernel"));
+  // One for a tensor leaves the random numbers of the others alone.
+  Model<Names> other{{.threads = 1, .seed = 3, .tensors = {{"conv2d/kernel", Normal{1}}}}};
+  CHECK(tensor(other, "conv2d/kernel") != tensor(plain, "conv2d/kernel"));
+  CHECK(tensor(other, "conv2d_1/kernel") == tensor(plain, "conv2d_1/kernel"));
+}
+
+TEST_CASE("initializers that cannot be meant are refused") {
+  const auto refused = [](ModelOptions options, const char* why) {
+    options.threads = 1;
+    CHECK_THROWS_WITH_AS(Model<Names>{options}, why, std::invalid_argument);
+  };
+  refused({.weights = Normal{-1}}, "strata: the deviation of a Normal is -1; expected zero or more");
+  refused({.biases = Value{std::nan("")}}, "strata: an initial value is nan; expected a finite number");
+  refused({.tensors = {{"dense/bias", Uniform{-2}}}}, "strata: the limit of a Uniform is -2; expected zero or more");
+  refused({.tensors = {{"dense_1/bias", Value{1}}}},
+          "strata: an initializer for the tensor dense_1/bias; this network's are conv2d/kernel, conv2d/bias, "
+          "batch_normalization/gamma, batch_normalization/beta, batch_normalization/moving_mean, "
+          "batch_normalization/moving_variance, conv2d_1/kernel, conv2d_1/bias, dense/kernel, dense/bias");
+  refused({.tensors = {{"dense/bias", Value{1}}, {"dense/bias", Value{2}}}},
+          "strata: two initializers for the tensor dense/bias; expected one");
+}
+
+// Its five convolutions and three dense layers, small.
+using Paper = Sequential<Input<8, 8, 3>, Conv<3, 32>, ReLU, Conv<3, 4>, ReLU, Conv<3, 4>, ReLU, Conv<3, 4>, ReLU,
+                         Conv<3, 4>, ReLU, Flatten, Dense<64>, ReLU, Dense<4>, ReLU, Dense<5>>;
+
+TEST_CASE("the AlexNet paper's initialization") {
+  Model<Paper> model{{.threads = 1, .weights = alexnet_paper::weights, .tensors = alexnet_paper::biases()}};
+  std::string ones, zeros;
+  double squares = 0, count = 0;
+  model.for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<float> values) {
+    if (info.role == Role::bias) (values[0] == 1 ? ones : zeros) += name + (values[0] == 1 || values[0] == 0 ? " " : "? ");
+    if (info.role == Role::weight)
+      for (const float w : values) squares += static_cast<double>(w * w), ++count;
+  });
+  CHECK(ones == "conv2d_1/bias conv2d_3/bias conv2d_4/bias dense/bias dense_1/bias ");
+  CHECK(zeros == "conv2d/bias conv2d_2/bias dense_2/bias ");
+  CHECK(count > 10000);
+  CHECK(std::sqrt(squares / count) == doctest::Approx(0.01).epsilon(0.03));
+}
+
+}  // namespace
