@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSL-1.0
+// Weights in files: names, layouts, what is refused. The format itself: safetensors_test.cpp.
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include <strata/io/weights.hpp>
+#include <strata/strata.hpp>
+
+namespace {
+using namespace strata;
+namespace fs = std::filesystem;
+
+struct Folder {
+  fs::path path;
+  Folder() {
+    static int count = 0;
+    path = fs::temp_directory_path() / ("strata-weights-" + std::to_string(getpid()) + "-" + std::to_string(count++));
+    fs::create_directories(path);
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  ~Folder() { fs::remove_all(path); }
+};
+
+std::string bytes_of(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+template <int Filters = 5, class Between = ReLU, class Pool = MaxPool<2>>
+using NetOf = Sequential<Input<6, 6, 2>, Conv<Size<3, 2>, 4>, BatchNorm, Between, Residual<Conv<3, 4>, Tanh>, Pool,
+                         Conv<1, Filters>, Flatten, Dense<7, NoBias>, Dropout<0.5>, Dense<3>>;
+using Net = NetOf<>;
+
+template <class N>
+Model<N> model_of(std::uint64_t seed) {
+  return Model<N>{{.batch = 2, .threads = 1, .seed = seed, .biases = Uniform{1}}};
+}
+template <class M>
+std::vector<float> all_of(M& model) {
+  std::vector<float> all;
+  model.for_each_tensor(
+      [&](const std::string&, const TensorInfo&, std::span<float> v) { all.insert(all.end(), v.begin(), v.end()); });
+  return all;
+}
+
+TEST_CASE("weights are saved under Keras' names and layouts, and nothing else is") {
+  const Folder folder;
+  const fs::path file = folder.path / "net.safetensors";
+  auto model = model_of<Net>(1);
+  save_weights(model, file, {{"note", "kept"}});
+  SafetensorsFile in(file);
+  std::string found;
+  std::int64_t numbers = 0;
+  for (const SafetensorsEntry& t : in.tensors()) {
+    found += t.name + detail::shape_text(t.shape) + " ";
+    numbers += t.size();
+  }
+  CHECK(found ==
+        "conv2d/kernel(3, 2, 2, 4) conv2d/bias(4) batch_normalization/gamma(4) batch_normalization/beta(4) "
+        "batch_normalization/moving_mean(4) batch_normalization/moving_variance(4) conv2d_1/kernel(3, 3, 4, 4) "
+        "conv2d_1/bias(4) conv2d_2/kernel(1, 1, 4, 5) conv2d_2/bias(5) dense/kernel(45, 7) dense_1/kernel(7, 3) "
+        "dense_1/bias(3) ");
+  CHECK(numbers == Net::parameters + 8);
+  CHECK(in.metadata().size() == 3);
+  CHECK(in.metadata().at("note") == "kept");
+  CHECK(in.metadata().at("strata.summary") == summary<Net>());
+  CHECK(in.metadata().at("strata.architecture") == architecture_fingerprint<Net>());
+  // Nothing of the time, the place or the process.
+  auto again = model_of<Net>(1);
+  save_weights(again, folder.path / "other name", {{"note", "kept"}});
+  CHECK(bytes_of(file) == bytes_of(folder.path / "other name"));
+  CHECK(std::distance(fs::directory_iterator(folder.path), {}) == 2);
+}
+
+TEST_CASE("weights come back") {
+  const Folder folder;
+  const fs::path file = folder.path / "net.safetensors";
+  auto model = model_of<Net>(1);
+  save_weights(model, file);
+  Model<Net, Cpu, Inference> reader{{.batch = 2, .threads = 1, .seed = 2}};
+  CHECK(all_of(reader) != all_of(model));
+  load_weights(reader, file);
+  CHECK(all_of(reader) == all_of(model));
+  // Files of others have no fingerprint, and their tensors in any order.
+  std::vector<Tensor> tensors;
+  model.for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<float> values) {
+    tensors.insert(tensors.begin(), {name, {info.shape.begin(), info.shape.begin() + info.rank}, values});
+  });
+  save_safetensors(folder.path / "foreign", tensors);
+  Model<Net, Cpu, Inference> other{{.batch = 2, .threads = 1, .seed = 3}};
+  load_weights(other, folder.path / "foreign");
+  CHECK(all_of(other) == all_of(model));
+}
+
+TEST_CASE("weights of another network leave the model as it was") {
+  const Folder folder;
+  const fs::path file = folder.path / "net.safetensors";
+  const auto refused = [&]<class N>(Model<N> model, const std::string& why) {
+    const auto before = all_of(model);
+    CHECK_THROWS_WITH_AS(load_weights(model, file), doctest::Contains(why.c_str()), FileError);
+    CHECK(all_of(model) == before);
+  };
+  auto model = model_of<Net>(1);
+  save_weights(model, file);
+  refused(model_of<NetOf<6>>(2),
+          "tensor conv2d_2/kernel has the shape (1, 1, 4, 5); expected this network's, (1, 1, 4, 6)");
+  refused(model_of<Sequential<Input<2, 2, 1>, Flatten, Dense<2>, Dense<2>, Dense<2>>>(2),
+          "tensor dense/kernel has the shape (45, 7)");
+  refused(model_of<Sequential<Input<5, 1, 9>, Flatten, Dense<7, NoBias>, Dense<3>, Dense<3>>>(2),
+          "no tensor dense_2/kernel; this network has one of shape (3, 3)");
+  refused(model_of<Sequential<Input<5, 1, 9>, Flatten, Dense<7, NoBias>, Dense<3>>>(2),
+          "tensor conv2d/kernel is none of this network's");
+  // The same tensors, other layers between them.
+  refused(model_of<NetOf<5, Sigmoid>>(2), "its layers are others");
+  refused(model_of<NetOf<5, ReLU, AvgPool<2>>>(2), "its layers are others");
+  refused(model_of<NetOf<5, ReLU, MaxPool<3, 2, Pad<1, 0, 1, 0>>>>(2), "its layers are others");
+  const std::string whole = bytes_of(file);
+  std::ofstream(file, std::ios::binary) << whole.substr(0, whole.size() - 1);
+  refused(model_of<Net>(2), "cut off");
+}
+
+TEST_CASE("the fingerprint is the same whatever is dropped while training") {
+  using Less = Sequential<Input<2, 2, 1>, Flatten, Dense<4>, Dropout<0.25>, Dense<2>>;
+  using None = Sequential<Input<2, 2, 1>, Flatten, Dense<4>, Dense<2>>;
+  CHECK(architecture_fingerprint<Less>() == architecture_fingerprint<None>());
+  CHECK(architecture_fingerprint<None>() != architecture_fingerprint<Net>());
+  CHECK(architecture_fingerprint<None>().size() == 16);
+}
+
+}  // namespace
