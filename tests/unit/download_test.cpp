@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 // Against tests/data/range_server.py on 127.0.0.1; nothing here leaves the machine.
+#include <arpa/inet.h>
 #include <doctest/doctest.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -224,6 +227,34 @@ TEST_CASE("no such file, no server, no such scheme") {
   CHECK(says(s.error("whole"), "other.tar.gz: "));
   s.base = "file:///etc/";
   CHECK(says(s.error(""), "file:///etc/other.tar.gz: "));
+}
+
+TEST_CASE("a server that answers no connection is not asked twice") {
+  Served s;
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  socklen_t length = sizeof address;
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  auto* const generic = reinterpret_cast<sockaddr*>(&address);
+  REQUIRE(bind(listener, generic, length) == 0);
+  REQUIRE(getsockname(listener, generic, &length) == 0);
+  REQUIRE(listen(listener, 0) == 0);
+  std::vector<int> waiting;  // they fill its queue
+  for (int i = 0; i < 4; ++i) {
+    waiting.push_back(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+    (void)connect(waiting.back(), generic, length);
+  }
+  int asked = 0;
+  const DownloadOptions options{.cache = s.cache,
+                                .base = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)),
+                                .attempts = 1000,
+                                .connect_timeout = 1,
+                                .progress = [&](std::uint64_t, std::uint64_t) { ++asked; }};
+  CHECK_THROWS_AS(download(s.archive, options), DownloadError);
+  CHECK(asked > 0);
+  for (const int socket : waiting) close(socket);
+  close(listener);
 }
 
 TEST_CASE("archives that are not what they should be") {

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -24,6 +25,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -69,8 +71,10 @@ inline std::filesystem::path cache_folder() {
 struct DownloadOptions {
   std::filesystem::path cache{};  // empty: cache_folder()
   std::string base = "https://www.cs.toronto.edu/~kriz/";
-  int attempts = 5;  // connections that may break; each goes on where the last ended
-  // Bytes there, bytes in all (0: unknown), a few times a second. What it throws ends the download; the next goes on.
+  int attempts = 5;          // connections that may break; each goes on where the last ended
+  int connect_timeout = 30;  // seconds until a server that does not answer is an error
+  // Bytes there, bytes in all (0: unknown), a few times a second, also while it waits for another process that downloads.
+  // What it throws ends the download; the next goes on.
   std::function<void(std::uint64_t, std::uint64_t)> progress{};
 };
 
@@ -105,9 +109,10 @@ class OpenFile {
   void sync() {
     if (::fsync(fd_) != 0) fail();
   }
-  void lock() {
-    while (::flock(fd_, LOCK_EX) != 0)
-      if (errno != EINTR) fail();
+  [[nodiscard]] bool try_lock() {
+    if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno != EWOULDBLOCK && errno != EINTR) fail();
+    return false;
   }
 
  private:
@@ -166,7 +171,10 @@ class Transfer {
     curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, address.rfind("https:", 0) == 0 ? "https" : "http,https");
 #endif
-    curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, 30L);
+    curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, static_cast<long>(options_.connect_timeout));
+#if LIBCURL_VERSION_NUM >= 0x075700
+    curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);  // do not wait for a name that is still being looked up
+#endif
     curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, 60L);
     curl_easy_setopt(c, CURLOPT_RESUME_FROM_LARGE, static_cast<curl_off_t>(had_));
@@ -178,13 +186,16 @@ class Transfer {
     code = curl_easy_perform(c);
     if (error_) std::rethrow_exception(error_);
     curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
+    double seconds = 0;
+    connected = curl_easy_getinfo(c, CURLINFO_CONNECT_TIME, &seconds) == CURLE_OK && seconds > 0;
     why = text[0] ? text.data() : curl_easy_strerror(code);
   }
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
 
   CURLcode code = CURLE_OK;
-  long status = 0;  // of HTTP
+  long status = 0;         // of HTTP
+  bool connected = false;  // to the server, whatever came then
   std::string why;
 
  private:
@@ -227,7 +238,7 @@ inline void fetch(const std::string& address, const std::filesystem::path& part,
       std::filesystem::remove(part);
       continue;
     }
-    if (attempt >= options.attempts || std::find(broken.begin(), broken.end(), t.code) == broken.end())
+    if (!t.connected || attempt >= options.attempts || std::find(broken.begin(), broken.end(), t.code) == broken.end())
       throw DownloadError(address, t.why);
   }
 }
@@ -296,7 +307,10 @@ inline std::filesystem::path download(const Archive& archive, DownloadOptions op
   if (there()) return cache;
   fs::create_directories(cache);
   detail::OpenFile lock(cache / (archive.file + ".lock"), O_RDWR | O_CREAT);
-  lock.lock();
+  while (!lock.try_lock()) {
+    if (options.progress) options.progress(0, 0);
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
   if (there()) return cache;  // made while we waited
 
   const fs::path whole = cache / archive.file, part = cache / (archive.file + ".part");
