@@ -232,6 +232,19 @@ TEST_CASE("CIFAR files that are not right") {
   }
 }
 
+TEST_CASE("both labels of CIFAR-100 are checked") {
+  const Folder folder;
+  constexpr std::array<int, 2> limits{20, 100};
+  Bytes images;
+  std::vector<int> labels;
+  const auto read = [&](const Bytes& coarse_fine) {
+    const fs::path file = folder.write("train.bin", cifar({{19, 99}, coarse_fine}));
+    return error_of([&] { detail::read_cifar(file, 2, limits, 0, images, labels); });
+  };
+  CHECK(says(read({20, 0}), "train.bin: record 1: label 20; expected 0 to 19"));
+  CHECK(says(read({0, 100}), "train.bin: record 1: label 100; expected 0 to 99"));
+}
+
 TEST_CASE("CIFAR loaders find their files") {
   const Folder folder;
   const auto zeros = [&](const fs::path& file, std::uintmax_t size) {  // sparse: takes no room
