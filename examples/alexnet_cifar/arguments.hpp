@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSL-1.0
+// The command line of alexnet_cifar, and what it says of the optimizer.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+#include <strata/data/download.hpp>
+#include <strata/strata.hpp>
+
+// A rate of dropout is part of the network's type. These are compiled; another is one number here and some seconds of the
+// compiler's time.
+inline constexpr std::array dropout_rates{0.0, 0.25, 0.5};
+
+struct Arguments {
+  std::string dataset, data, mirror = strata::DownloadOptions{}.base, optimizer = "sgd", schedule = "inverse-time", save,
+                             load;
+  int epochs = 20, batch = 64, threads = 0, step_every = 10;
+  std::int64_t warm_up = 0, max_steps = 0, images = 0;
+  double learning_rate = 0.01, momentum = 0.9, decay = 0.0005, step_factor = 0.1, weight_decay = 0, dropout = 0.5;
+  std::uint64_t seed = 1;
+  bool nesterov = false, augment = true, describe = false;
+};
+
+namespace detail {
+
+// An option that would have no effect is a mistake, and not ignored.
+inline void check_together(const CLI::App& app, const Arguments& a) {
+  const auto only = [&](const char* option, bool fits, const char* with) {
+    if (app.count(option) > 0 && !fits) throw CLI::ValidationError(option, std::string("is for ") + with + " alone");
+  };
+  only("--momentum", a.optimizer == "sgd", "--optimizer sgd");
+  only("--nesterov", a.optimizer == "sgd", "--optimizer sgd");
+  only("--decay", a.schedule == "inverse-time", "--schedule inverse-time");
+  only("--step-factor", a.schedule == "step", "--schedule step");
+  only("--step-every", a.schedule == "step", "--schedule step");
+  only("--warm-up", a.schedule != "one-cycle", "the schedules without a warm-up of their own");
+  only("--mirror", a.data.empty(), "runs without --data");
+}
+
+}  // namespace detail
+
+// Returns -1, or the exit code where the program is to end: 0 after --help, 2 for options that are wrong.
+inline int parse(int argc, char** argv, Arguments& a) {
+  CLI::App app{"AlexNet for 32x32 images, trained on the CPU"};
+  app.get_formatter()->column_width(32);
+  const auto positive = CLI::Range(1, 1000000000);
+  const auto whole = CLI::Range(0, 1000000000);
+  app.add_option("--dataset", a.dataset, "cifar10, cifar100 or fashion-mnist (default: cifar10)")
+      ->check(CLI::IsMember({"cifar10", "cifar100", "fashion-mnist"}));
+  app.add_option("--data", a.data,
+                 "folder with cifar-10-batches-bin/ and/or cifar-100-binary/, or their .bin files; without it, a cached "
+                 "copy, or the official archive is fetched")
+      ->check(CLI::ExistingDirectory);
+  app.add_option("--mirror", a.mirror, "fetch the archive from this address")->capture_default_str();
+  app.add_option("--images", a.images, "take the first so many images of each set alone; 0: all")->check(whole);
+  app.add_option("--epochs", a.epochs, "passes over the training images")
+      ->check(CLI::Range(0, 100000))
+      ->capture_default_str();
+  app.add_option("--max-steps", a.max_steps, "end after so many steps of the whole run; 0: no limit")->check(whole);
+  app.add_option("--batch", a.batch, "images a step")->check(CLI::Range(1, 65536))->capture_default_str();
+  app.add_option("--optimizer", a.optimizer)->check(CLI::IsMember({"sgd", "adam", "adamw"}))->capture_default_str();
+  auto* rate = app.add_option("--learning-rate", a.learning_rate, "default: 0.01, of adam and adamw 0.001");
+  app.add_option("--momentum", a.momentum, "of sgd")->capture_default_str();
+  app.add_flag("--nesterov", a.nesterov, "Nesterov's momentum, of sgd");
+  app.add_option("--weight-decay", a.weight_decay, "of adamw decoupled, else L2 through the gradient")
+      ->capture_default_str();
+  app.add_option("--schedule", a.schedule, "of the learning rate")
+      ->check(CLI::IsMember({"constant", "inverse-time", "step", "cosine", "one-cycle"}))
+      ->capture_default_str();
+  app.add_option("--decay", a.decay, "of inverse-time: rate / (1 + decay x updates)")->capture_default_str();
+  app.add_option("--step-factor", a.step_factor, "of step: what the rate is multiplied with")->capture_default_str();
+  app.add_option("--step-every", a.step_every, "of step: after so many epochs")->check(positive)->capture_default_str();
+  app.add_option("--warm-up", a.warm_up, "updates over which the rate rises from 0 before the schedule")->check(whole);
+  app.add_option("--dropout", a.dropout, "share of the two hidden dense layers that is dropped")
+      ->check(CLI::IsMember(dropout_rates))
+      ->capture_default_str();
+  app.add_flag("--augment,!--no-augment", a.augment, "shift by up to a tenth and flip (default), or not");
+  app.add_option("--seed", a.seed, "of weights, order, dropout and augmentation")->capture_default_str();
+  app.add_option("--threads", a.threads, "0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
+  app.add_option("--save", a.save, "write the weights to this safetensors file at the end");
+  app.add_option("--load", a.load, "begin with the weights of this file")->check(CLI::ExistingFile);
+  app.add_flag("--describe", a.describe, "print the network and end");
+  try {
+    app.parse(argc, argv);
+    detail::check_together(app, a);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  if (rate->count() == 0 && a.optimizer != "sgd") a.learning_rate = 0.001;
+  return -1;
+}
+
+// steps: of an epoch.
+inline strata::Schedule schedule_of(const Arguments& a, std::int64_t steps) {
+  const std::int64_t all = steps * std::max(a.epochs, 1);
+  if (a.warm_up >= all)
+    throw std::invalid_argument("--warm-up " + std::to_string(a.warm_up) + ": the whole run has " + std::to_string(all) +
+                                " updates");
+  const auto warm = [&](auto schedule) -> strata::Schedule {
+    if (a.warm_up == 0) return schedule;
+    return strata::WarmUp{schedule, a.warm_up};
+  };
+  if (a.schedule == "constant") return warm(strata::Constant{a.learning_rate});
+  if (a.schedule == "step") return warm(strata::StepDecay{a.learning_rate, a.step_factor, a.step_every * steps});
+  if (a.schedule == "cosine") return warm(strata::Cosine{a.learning_rate, all - a.warm_up});
+  if (a.schedule == "one-cycle") return strata::OneCycle{a.learning_rate, all};
+  return warm(strata::InverseTimeDecay{a.learning_rate, a.decay});
+}
+
+// Calls f with the optimizer that was asked for.
+template <class F>
+void with_optimizer(const Arguments& a, const strata::Schedule& rate, F f) {
+  if (a.optimizer == "adam")
+    f(strata::Adam{.rate = rate, .weight_decay = a.weight_decay});
+  else if (a.optimizer == "adamw")
+    f(strata::AdamW{.rate = rate, .weight_decay = a.weight_decay});
+  else
+    f(strata::SGD{.rate = rate, .momentum = a.momentum, .nesterov = a.nesterov, .weight_decay = a.weight_decay});
+}

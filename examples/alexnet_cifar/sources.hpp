@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSL-1.0
+// Where the images come from: a folder, a cached copy, the official archive, a Debian package. And the way out of waiting.
+#pragma once
+#include <signal.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+
+#include <strata/data/download.hpp>
+#include <strata/data/gzip.hpp>
+#include <strata/strata.hpp>
+
+#include "arguments.hpp"
+
+// --- Ctrl-C -------------------------------------------------------------------------------------------------------------
+
+struct Interrupted {};
+inline volatile std::sig_atomic_t interrupted = 0;
+
+// The first SIGINT or SIGTERM is noticed at the next step; a second of its kind ends the program at once.
+inline void watch_signals() {
+  struct sigaction action{};
+  action.sa_handler = [](int) { interrupted = 1; };
+  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+inline bool was_interrupted() { return interrupted != 0; }
+inline void check_interrupted() {
+  if (was_interrupted()) throw Interrupted{};
+}
+
+// --- Download -----------------------------------------------------------------------------------------------------------
+
+// On a terminal redrawn, elsewhere a line each tenth.
+class DownloadProgress {
+ public:
+  explicit DownloadProgress(std::string address) : address_(std::move(address)) {}
+  DownloadProgress(const DownloadProgress&) = delete;
+  DownloadProgress& operator=(const DownloadProgress&) = delete;
+  ~DownloadProgress() {
+    if (terminal_ && drawn_ >= 0) std::printf("\n");
+  }
+  void operator()(std::uint64_t done, std::uint64_t all) {
+    check_interrupted();
+    if (!begun_) std::printf("fetching %s\n", address_.c_str());
+    begun_ = true;
+    const int percent = all > 0 ? static_cast<int>(100 * done / all) : 0;
+    if (all == 0 || percent < drawn_ + (terminal_ ? 1 : 10)) return;
+    drawn_ = percent;
+    std::printf(terminal_ ? "\r%3d%% of %.0f MiB" : "%3d%% of %.0f MiB\n", percent, static_cast<double>(all) / 1048576);
+    std::fflush(stdout);
+  }
+
+ private:
+  std::string address_;
+  bool begun_ = false, terminal_ = isatty(STDOUT_FILENO) != 0;
+  int drawn_ = -1;
+};
+
+inline std::filesystem::path fetched(const strata::Archive& archive, strata::DownloadOptions options) {
+  DownloadProgress progress(options.base + archive.file);
+  options.progress = [&](std::uint64_t done, std::uint64_t all) { progress(done, all); };
+  const std::filesystem::path folder = strata::download(archive, options);
+  check_interrupted();
+  return folder;
+}
+
+// --- Which --------------------------------------------------------------------------------------------------------------
+
+struct Source {
+  std::string dataset;
+  std::filesystem::path folder;
+};
+
+inline const std::filesystem::path debian_fashion = "/usr/share/datasets/fashion-mnist";
+
+// Throws what download() throws, std::runtime_error where there is nothing to train on, and Interrupted.
+inline Source find_source(const Arguments& a) {
+  const std::string dataset = a.dataset.empty() ? "cifar10" : a.dataset;
+  if (!a.data.empty()) return {dataset, a.data};
+  const bool packaged = std::filesystem::exists(debian_fashion);
+  if (dataset == "fashion-mnist") {
+    if (packaged) return {dataset, debian_fashion};
+    throw std::runtime_error(
+        "fashion-mnist: there is no " + debian_fashion.string() +
+        "; install Debian's dataset-fashion-mnist, or name a folder by --data DIR with the four files of "
+        "https://github.com/zalandoresearch/fashion-mnist");
+  }
+  strata::DownloadOptions options{.base = a.mirror};
+  if (!a.dataset.empty()) {
+    const auto archive = dataset == "cifar100" ? strata::cifar100_archive() : strata::cifar10_archive();
+    return {dataset, fetched(archive, options)};
+  }
+  // Nothing was asked for by name: anything that can be had soon.
+  options.connect_timeout = 5;
+  try {
+    return {dataset, fetched(strata::cifar10_archive(), options)};
+  } catch (const std::exception& e) {
+    if (!packaged)
+      throw std::runtime_error(std::string(e.what()) + "; nor is Debian's package dataset-fashion-mnist installed");
+    std::printf("CIFAR-10 cannot be had: %s.\nTraining on Fashion-MNIST from %s instead, padded to 32x32x3.\n", e.what(),
+                debian_fashion.c_str());
+    return {"fashion-mnist", debian_fashion};
+  }
+}

@@ -1,0 +1,272 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSL-1.0
+"""The example alexnet_cifar as its users meet it: alexnet_cifar_test.py PROGRAM
+
+Data of CIFAR's format are made here and nothing leaves this machine: what is fetched comes from tests/data/range_server.py.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import random
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM = pathlib.Path(sys.argv[1]).resolve()
+SERVER = pathlib.Path(__file__).resolve().parent.parent / "data/range_server.py"
+DEBIAN = pathlib.Path("/usr/share/datasets/fashion-mnist")
+WORK = tempfile.TemporaryDirectory(prefix="strata-examples-")
+ROOT = pathlib.Path(WORK.name)
+SHORT = ["--images", "24", "--batch", "8", "--max-steps", "2", "--threads", "1"]
+# A port that nothing listens on.
+NO_SERVER = "http://127.0.0.1:9/"
+
+
+def records(file, count, labels, seed):
+    """A CIFAR file whose first 40 records are noise; the rest is a hole in the file."""
+    draw = random.Random(seed)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("wb") as out:
+        for _ in range(40):
+            out.write(bytes(draw.randrange(n) for n in labels) + draw.randbytes(3072))
+        out.truncate(count * (len(labels) + 3072))
+
+
+CIFAR = ROOT / "data"
+for number in range(1, 6):
+    records(CIFAR / f"cifar-10-batches-bin/data_batch_{number}.bin", 10000, [10], number)
+records(CIFAR / "cifar-10-batches-bin/test_batch.bin", 10000, [10], 6)
+records(CIFAR / "cifar-100-binary/train.bin", 50000, [20, 100], 7)
+records(CIFAR / "cifar-100-binary/test.bin", 10000, [20, 100], 8)
+
+
+def environment():
+    return dict(os.environ, STRATA_CACHE=str(ROOT / "cache"), no_proxy="127.0.0.1")
+
+
+def run(*options):
+    return subprocess.run([PROGRAM, *map(str, options)], capture_output=True, text=True, env=environment(), timeout=300,
+                          check=False)
+
+
+@contextlib.contextmanager
+def server(folder):
+    with subprocess.Popen([sys.executable, SERVER, folder, ROOT / "log"], stdout=subprocess.PIPE, text=True) as process:
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}/"
+        process.kill()
+
+
+def header_of(file):
+    with file.open("rb") as data:
+        (length,) = struct.unpack("<Q", data.read(8))
+        return json.loads(data.read(length))
+
+
+class Options(unittest.TestCase):
+    def fails(self, code, says, *options):
+        result = run(*options)
+        self.assertEqual(result.returncode, code, result.stderr)
+        for part in says:
+            self.assertIn(part, result.stderr)
+        self.assertEqual(len(result.stderr.strip().splitlines()), 2 if code == 2 else 1, result.stderr)
+
+    def test_help(self):
+        result = run("--help")
+        self.assertEqual(result.returncode, 0)
+        for option in ("dataset data epochs batch learning-rate momentum decay dropout optimizer schedule seed threads augment "
+                       "save load describe warm-up nesterov max-steps").split():
+            self.assertIn("--" + option, result.stdout)
+
+    def test_describe(self):
+        result = run("--describe")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("21,594,506", result.stdout)
+        self.assertIn("Dropout 0.5", result.stdout)
+        self.assertIn("21,963,236", run("--describe", "--dataset", "cifar100").stdout)
+        self.assertIn("Dropout 0.25", run("--describe", "--dropout", "0.25").stdout)
+
+    def test_wrong(self):
+        self.fails(2, ["--epoch"], "--epoch", "3")
+        self.fails(2, ["--epochs"], "--epochs", "some")
+        self.fails(2, ["--batch"], "--batch", "0")
+        self.fails(2, ["--dataset"], "--dataset", "imagenet")
+        self.fails(2, ["--dropout", "0.25"], "--dropout", "0.3")
+        self.fails(2, ["--data", str(ROOT / "none")], "--data", ROOT / "none")
+        self.fails(2, ["--load", str(ROOT / "none")], "--load", ROOT / "none")
+
+    def test_without_effect(self):
+        self.fails(2, ["--nesterov: is for --optimizer sgd"], "--nesterov", "--optimizer", "adam")
+        self.fails(2, ["--decay: is for --schedule inverse-time"], "--decay", "0.1", "--schedule", "cosine")
+        self.fails(2, ["--warm-up"], "--warm-up", "5", "--schedule", "one-cycle")
+        self.fails(2, ["--step-every"], "--step-every", "5")
+
+    def test_cannot_be_meant(self):
+        self.fails(1, ["the momentum is 1;"], "--momentum", "1")
+        self.fails(1, ["the learning rate is -1;"], "--learning-rate", "-1")
+        self.fails(1, ["the momentum is 0;", "nesterov"], "--nesterov", "--momentum", "0")
+        self.fails(1, ["the factor of a StepDecay is 2;"], "--schedule", "step", "--step-factor", "2")
+
+    def test_paths(self):
+        self.fails(1, ["there is no folder"], "--data", CIFAR, "--save", ROOT / "none/a")
+        self.fails(1, ["this is a folder"], "--data", CIFAR, "--save", ROOT)
+        foreign = ROOT / "foreign"
+        foreign.write_bytes(b"not weights at all")
+        self.fails(1, [f"{foreign}: "], "--data", CIFAR, "--load", foreign)
+        if os.geteuid() != 0:
+            self.fails(1, ["cannot be written to"], "--data", CIFAR, "--save", "/usr/a")
+
+
+class Sources(unittest.TestCase):
+    def test_folder(self):
+        empty = ROOT / "empty"
+        empty.mkdir()
+        result = run("--data", empty)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(f"{empty}/data_batch_1.bin: No such file", result.stderr)
+        result = run("--data", empty, "--dataset", "fashion-mnist")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("train-images-idx3-ubyte.gz: No such file", result.stderr)
+
+    def test_damaged(self):
+        damaged = ROOT / "damaged"
+        records(damaged / "data_batch_1.bin", 9999, [10], 1)
+        result = run("--data", damaged)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("data_batch_1.bin: record 9999: the file ends after", result.stderr)
+
+    def test_named_and_not_to_be_had(self):
+        result = run("--dataset", "cifar100", "--mirror", NO_SERVER)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(NO_SERVER + "cifar-100-binary.tar.gz", result.stderr)
+        self.assertIn("--data DIR", result.stderr)
+        with server(ROOT) as address:
+            result = run("--dataset", "cifar10", "--mirror", address + "whole")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("404", result.stderr)
+
+    def test_not_what_was_published(self):
+        served = ROOT / "served"
+        served.mkdir()
+        (served / "cifar-10-binary.tar.gz").write_bytes(bytes(300000))
+        with server(served) as address:
+            result = run("--dataset", "cifar10", "--mirror", address + "whole")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("its MD5 is", result.stderr)
+        self.assertIn("fetching " + address, result.stdout)
+        self.assertIn("100%", result.stdout)
+
+    @unittest.skipUnless(DEBIAN.is_dir(), "needs Debian's dataset-fashion-mnist")
+    def test_nothing_named_and_no_network(self):
+        result = run(*SHORT, "--mirror", NO_SERVER)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("Training on Fashion-MNIST from /usr/share/datasets/fashion-mnist instead", result.stdout)
+        self.assertIn("Ankle boot", result.stdout)
+
+    def test_cached(self):
+        cache = ROOT / "cache"
+        cache.mkdir()
+        (cache / "cifar-10-batches-bin").symlink_to(CIFAR / "cifar-10-batches-bin")
+        try:
+            result = run(*SHORT, "--mirror", NO_SERVER)
+        finally:
+            (cache / "cifar-10-batches-bin").unlink()
+            cache.rmdir()
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn(f"cifar10 from {cache}", result.stdout)
+
+
+class Training(unittest.TestCase):
+    def test_save_and_load(self):
+        first, second, third = (ROOT / name for name in ("first.safetensors", "second.safetensors", "third.safetensors"))
+        for file in (first, second):
+            result = run(*SHORT, "--data", CIFAR, "--save", file)
+            self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("24 training and 24 test images", result.stdout)
+        self.assertIn("test accuracy", result.stdout)
+        self.assertIn("precision", result.stdout)
+        self.assertIn("images/s", result.stdout)
+        self.assertIn("\n2/3 [", result.stdout)
+        self.assertEqual(first.read_bytes(), second.read_bytes())
+
+        header = header_of(first)
+        self.assertEqual(set(header.pop("__metadata__")), {"strata.architecture", "strata.summary"})
+        for forbidden in (str(ROOT), os.uname().nodename, "alexnet_cifar", "--data"):
+            self.assertNotIn(forbidden.encode(), first.read_bytes()[:20000])
+        numbers = 0
+        for tensor in header.values():
+            self.assertEqual(tensor["dtype"], "F32")
+            size = 1
+            for side in tensor["shape"]:
+                size *= side
+            numbers += size
+        self.assertEqual(numbers, 21594506)
+        layers = [f"conv2d{n}" for n in ("", "_1", "_2", "_3", "_4")] + ["dense", "dense_1", "dense_2"]
+        self.assertEqual(list(header), [f"{layer}/{kind}" for layer in layers for kind in ("kernel", "bias")])
+        self.assertEqual(header["conv2d_1/kernel"]["shape"], [5, 5, 96, 256])
+        self.assertEqual(header["dense/kernel"]["shape"], [256, 4096])
+
+        # Loaded and trained no further, it is what was saved; also into a network with less dropout.
+        result = run(*SHORT, "--data", CIFAR, "--load", first, "--epochs", "0", "--dropout", "0", "--save", third)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with first.open("rb") as a, third.open("rb") as b:
+            skip = [8 + struct.unpack("<Q", file.read(8))[0] for file in (a, b)]
+            a.seek(skip[0]), b.seek(skip[1])
+            self.assertEqual(a.read(), b.read())
+
+        result = run(*SHORT, "--data", CIFAR, "--dataset", "cifar100", "--load", first)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("tensor dense_2/kernel has the shape (4096, 10); expected this network's, (4096, 100)", result.stderr)
+
+    def test_recipes(self):
+        for says, options in (
+            ("SGD{rate WarmUp{Cosine{rate 0.02, total 7, final 0}, updates 5}, momentum 0.8, nesterov, weight_decay 0.1}",
+             "--schedule cosine --warm-up 5 --nesterov --learning-rate 0.02 --momentum 0.8 --weight-decay 0.1"),
+            ("SGD{rate StepDecay{rate 0.01, factor 0.5, every 6}", "--schedule step --step-every 2 --step-factor 0.5"),
+            ("AdamW{rate OneCycle{max 0.001, total 12,", "--optimizer adamw --schedule one-cycle"),
+            ("Adam{rate Constant{rate 0.001}", "--optimizer adam --schedule constant --no-augment"),
+        ):
+            with self.subTest(options):
+                result = run(*SHORT, "--data", CIFAR, "--epochs", "4", *options.split())
+                self.assertEqual(result.returncode, 0, result.stderr)
+                self.assertIn(says, result.stdout)
+
+    def test_cifar100(self):
+        result = run(*SHORT, "--data", CIFAR, "--dataset", "cifar100")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("Taken most often for another", result.stdout)
+
+    def test_diverges(self):
+        file = ROOT / "diverged"
+        result = run("--data", CIFAR, "--images", "40", "--batch", "8", "--learning-rate", "1e20", "--save", file)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("is NaN or infinite", result.stderr)
+        self.assertFalse(file.exists())
+
+    def interrupted(self, number, when, *options):
+        """Sends the signal once a line that begins with `when` is there, which a pipe has to get at once."""
+        file = ROOT / "interrupted"
+        with subprocess.Popen([PROGRAM, "--data", CIFAR, "--save", file, *map(str, options)], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, env=environment()) as process:
+            seen = any(line.startswith(when) for line in process.stdout)
+            process.send_signal(number)
+            rest, error = process.communicate(timeout=300)
+        self.assertTrue(seen)
+        self.assertEqual(process.returncode, 130, rest + error)
+        self.assertIn("nothing was saved", error)
+        self.assertNotIn("test accuracy", rest)
+        self.assertEqual([found.name for found in ROOT.iterdir() if "interrupted" in found.name], [])
+
+    def test_interrupted(self):
+        self.interrupted(signal.SIGINT, "Epoch 1/", "--threads", "1")
+        self.interrupted(signal.SIGTERM, "Epoch 1/", "--threads", "1")
+        self.interrupted(signal.SIGINT, "cifar10 from", "--threads", "1")  # while data are read
+        # One small epoch; then the validation of all 10,000 images, or the evaluation of as many.
+        self.interrupted(signal.SIGINT, "SGD{", "--epochs", "0", "--threads", "1")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
