@@ -64,6 +64,7 @@ class DownloadProgress {
 };
 
 inline std::filesystem::path fetched(const strata::Archive& archive, strata::DownloadOptions options) {
+  if (!options.base.ends_with('/')) options.base += '/';
   DownloadProgress progress(options.base + archive.file);
   options.progress = [&](std::uint64_t done, std::uint64_t all) { progress(done, all); };
   const std::filesystem::path folder = strata::download(archive, options);
