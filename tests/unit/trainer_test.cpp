@@ -176,6 +176,21 @@ TEST_CASE("a loss that is not finite ends the step with its layer, and changes n
   CHECK(trainer.updates() == 2);
 }
 
+TEST_CASE("the layer is found within what runs as one block") {
+  Model<Sequential<Input<6, 6, 1>, Conv<3, 4>, ReLU, MaxPool<2>, Conv<3, 4>, ReLU, MaxPool<3>, Flatten, Dense<3>>> model{
+      {.batch = 4, .threads = 2}};
+  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{});
+  const std::vector<float> images(144, 1.f);
+  const std::vector<int> labels{0, 1, 2, 0};
+  model.parameters()[9 * 4 + 4] = infinity;  // of the second convolution
+  try {
+    trainer.step(images, labels);
+    FAIL("no error");
+  } catch (const NotFiniteError& e) {
+    CHECK(e.layer() == 4);
+  }
+}
+
 TEST_CASE("training that diverges says so") {
   auto model = model_of();
   try {
