@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <new>
@@ -71,8 +72,10 @@ void print_confusion(const ConfusionTable& table, const Names& names) {
   for (int t = 0; t < table.classes(); ++t)
     for (int p = 0; p < table.classes(); ++p)
       if (t != p) pairs.emplace_back(t, p);
-  std::stable_sort(pairs.begin(), pairs.end(),
-                   [&](auto x, auto y) { return table.at(x.first, x.second) > table.at(y.first, y.second); });
+  std::sort(pairs.begin(), pairs.end(), [&](auto x, auto y) {
+    const std::int64_t m = table.at(x.first, x.second), n = table.at(y.first, y.second);
+    return m != n ? m > n : x < y;
+  });
   pairs.resize(10);
   std::printf("\nTaken most often for another:\n");
   for (const auto& [t, p] : pairs)
