@@ -2,10 +2,10 @@
 // Splits element-wise work into pieces of a fixed size, whatever the number of threads, so that results do not depend on
 // it.
 #pragma once
-#include <Eigen/Core>
 #include <algorithm>
 #include <cstdint>
 
+#include <strata/backend/eigen/core.hpp>
 #include <strata/backend/eigen/thread_pool.hpp>
 
 namespace strata::eigen {

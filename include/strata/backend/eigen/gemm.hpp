@@ -9,7 +9,7 @@
 #include <cstring>
 #include <type_traits>
 
-#include <Eigen/Core>
+#include <strata/backend/eigen/core.hpp>
 
 #include <strata/backend/eigen/simd.hpp>
 
