@@ -24,6 +24,12 @@ if(CONSUMER STREQUAL "find_package")
       message(FATAL_ERROR "${file} names the source tree")
     endif()
   endforeach()
+elseif(CONSUMER STREQUAL "fetch_content")
+  # An archive of what is in the tree, as a release would be, without the builds in it.
+  file(MAKE_DIRECTORY ${work})
+  execute_process(COMMAND ${CMAKE_COMMAND} -E tar cz ${work}/strata.tar.gz CMakeLists.txt LICENSE cmake include
+    WORKING_DIRECTORY ${SOURCE_DIR} COMMAND_ERROR_IS_FATAL ANY)
+  set(where -D STRATA_ARCHIVE=${work}/strata.tar.gz)
 endif()
 step("configure" ${CMAKE_COMMAND} -S ${SOURCE_DIR}/tests/consumer/${CONSUMER} -B ${work}/build -G ${GENERATOR}
      -D CMAKE_CXX_COMPILER=${COMPILER} -D STRATA_VERSION=${VERSION} ${where})

@@ -11,7 +11,7 @@ declare -A about=(
   [clang]="all targets and their tests with Clang 19"
   [compile-fail]="mistakes are told as promised: GCC, Clang, and nvcc where it is installed"
   [examples]="the examples that end by themselves"
-  [packaging]="install and find_package, add_subdirectory"
+  [packaging]="install and find_package, add_subdirectory, FetchContent"
   [sanitizers]="unit tests under address, undefined-behaviour and thread sanitizers"
 )
 tools=(g++ cmake ninja-build libeigen3-dev doctest-dev python3)
