@@ -76,11 +76,36 @@ static_assert(is_shape(at_map<Expect<21600>>, Fault::shape_differs, 4, Shape{216
 static_assert(at_map<Expect<15, 15, 96>>.ok() && at_vector<Expect<192>>.ok());
 static_assert(recovered<Two<Expect<193>>> == Shape{193});  // the author is believed
 
+// --- not_a_shape, not_a_size --------------------------------------------------------------------------------------------
+static_assert(is(at_map<Expect<15, 15>>, Fault::not_a_shape, 4) &&
+              is(at_vector<Expect<1, 1, 1, 192>>, Fault::not_a_shape, 2));
+static_assert(is(at_map<Expect<15, 0, 96>>, Fault::not_a_shape, 4) && is(at_vector<Expect<-1>>, Fault::not_a_shape, 2));
+static_assert(recovered<Four<Expect<15, 15>>> == Shape{10} && recovered<Two<Expect<-1>>> == Shape{192});
+static_assert(is(at_map<Conv<2.5, 8>>, Fault::not_a_size, 4) && is(at_map<Conv<3.0, 8>>, Fault::not_a_size, 4));
+static_assert(is(at_map<Conv<true, 8>>, Fault::not_a_size, 4) && is(at_map<Conv<'3', 8>>, Fault::not_a_size, 4));
+static_assert(is(at_map<MaxPool<nullptr>>, Fault::not_a_size, 4) && is(at_map<AvgPool<3, 1.5>>, Fault::not_a_size, 4));
+static_assert(at_map<Conv<3u, 8>>.ok() && at_map<Conv<3L, 8>>.ok() && at_map<Conv<Size<3, 3>, 8>>.ok());
+// More than an int holds is no small number.
+static_assert(is(at_map<Conv<4294967299, 8, Valid>>, Fault::kernel_larger_than_padded_input, 4, largest_size, 15));
+static_assert(is(at_map<Conv<-4294967297, 8>>, Fault::not_positive, 4, 1, -1, Parameter::kernel));
+static_assert(recovered<Four<Conv<2.5, 8>>> == Shape{10} && recovered<Four<MaxPool<nullptr>>> == Shape{10});
+
 // --- groups_do_not_divide_channels --------------------------------------------------------------------------------------
 static_assert(is(at_map<Conv<3, 250, Groups<5>>>, Fault::groups_do_not_divide_channels, 4, 5, 96));   // the input's 96
 static_assert(is(at_map<Conv<3, 250, Groups<3>>>, Fault::groups_do_not_divide_channels, 4, 3, 250));  // the filters' 250
 static_assert(is(at_map<Conv<3, 192, Groups<192>>>, Fault::groups_do_not_divide_channels, 4, 192, 96));
 static_assert(at_map<Conv<3, 192, Groups<96>>>.ok() && at_map<Conv<3, 96, Groups<32>>>.ok());
+
+// --- shortcut_misplaced -------------------------------------------------------------------------------------------------
+template <class... L>
+inline constexpr bool misplaced = at_map<L...>.fault == Fault::shortcut_misplaced;
+static_assert(misplaced<Shortcut<Conv<3, 96>>> && misplaced<Sequential<Conv<3, 96>, Shortcut<>>>);
+static_assert(misplaced<Residual<Shortcut<Conv<1, 96>>, Conv<3, 96>>>);
+static_assert(misplaced<Residual<Conv<3, 96>, Shortcut<>, Shortcut<>>> && misplaced<Residual<ReLU, Shortcut<Shortcut<>>>>);
+static_assert(misplaced<Concat<Conv<3, 96>, Shortcut<Conv<1, 96>>>>);
+static_assert(misplaced<Residual<Concat<ReLU, Shortcut<>>, Shortcut<Conv<1, 192>>>>);
+static_assert(at_map<Residual<ReLU, Shortcut<>>, Residual<Residual<ReLU>, Shortcut<Residual<ReLU, Shortcut<ReLU>>>>>.ok());
+static_assert(recovered<Four<Residual<Shortcut<Conv<1, 8>>, Conv<3, 96>>>> == Shape{10});
 
 // --- not_positive -------------------------------------------------------------------------------------------------------
 static_assert(is(at_map<Conv<0, 8>>, Fault::not_positive, 4, 1, 0, Parameter::kernel));

@@ -99,6 +99,11 @@ struct concat_shapes_differ {
                 "strata: Concat needs the same height and width in every branch; align strides and padding");
 };
 template <class At, class Layer>
+struct shortcut_misplaced {
+  static_assert(never<At, Layer>,
+                "strata: this Shortcut is not the last layer of a Residual, or its second; keep one, at the end");
+};
+template <class At, class Layer>
 struct not_a_layer {
   static_assert(never<At, Layer>, "strata: this type is not a layer; a layer has `static constexpr Step infer(Shape)`");
 };
@@ -134,6 +139,14 @@ struct options_contradict {
 template <class At, class Layer>
 struct option_not_taken {
   static_assert(never<At, Layer>, "strata: this layer does not take one of its options; remove it");
+};
+template <class At, class Layer>
+struct not_a_size {
+  static_assert(never<At, Layer>, "strata: a kernel, window or stride here is no size; give an int or Size<rows, columns>");
+};
+template <class At, class Layer>
+struct not_a_shape {
+  static_assert(never<At, Layer>, "strata: a shape is Expect<height, width, channels> or Expect<n>, each at least 1");
 };
 template <class At, class Layer, class Expected, class Got>
 struct window_does_not_tile {

@@ -25,6 +25,10 @@ struct Fork {};
 struct Next {};
 template <class Parent>
 struct Join {};
+struct EndOfShortcut {};  // so that a Shortcut in a Shortcut is not at the end; unroll takes it out again
+// A branch of a Concat, but for the first.
+template <class Layer>
+struct Branch {};
 
 template <class Done, class... Todo>
 struct unroll {
@@ -37,14 +41,17 @@ struct unroll<List<Done...>, Sequential<Block...>, Todo...> : unroll<List<Done..
 template <class... Done, class... Block, class... Todo>
 struct unroll<List<Done...>, Residual<Block...>, Todo...>
     : unroll<List<Done..., Fork>, Block..., Join<Residual<Block...>>, Todo...> {};
-template <class... Done, class... Block, class... Todo>
-struct unroll<List<Done...>, Shortcut<Block...>, Todo...> : unroll<List<Done..., Next>, Block..., Todo...> {};
-// A pair of brackets around each branch but the first.
-template <class Branch>
-using NextBranch = Shortcut<Branch>;
+// At the end of a Residual it starts the second branch; anywhere else a Shortcut is a layer, and one with a fault.
+template <class... Done, class... Block, class... Layers, class... Todo>
+struct unroll<List<Done...>, Shortcut<Block...>, Join<Residual<Layers...>>, Todo...>
+    : unroll<List<Done..., Next>, Block..., EndOfShortcut, Join<Residual<Layers...>>, Todo...> {};
+template <class... Done, class... Todo>
+struct unroll<List<Done...>, EndOfShortcut, Todo...> : unroll<List<Done...>, Todo...> {};
+template <class... Done, class Layer, class... Todo>
+struct unroll<List<Done...>, Branch<Layer>, Todo...> : unroll<List<Done..., Next>, Layer, Todo...> {};
 template <class... Done, class First, class... Rest, class... Todo>
 struct unroll<List<Done...>, Concat<First, Rest...>, Todo...>
-    : unroll<List<Done..., Fork>, First, NextBranch<Rest>..., Join<Concat<First, Rest...>>, Todo...> {};
+    : unroll<List<Done..., Fork>, First, Branch<Rest>..., Join<Concat<First, Rest...>>, Todo...> {};
 
 enum class Kind { layer, fork, next, join };
 

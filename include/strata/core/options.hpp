@@ -17,8 +17,26 @@ template <int Height, int Width>
 inline constexpr Extent Size{Height, Width};
 
 namespace detail {
-constexpr Extent extent(int side) { return {side, side}; }
-constexpr Extent extent(Extent e) { return e; }
+// What else may stand there is told apart by not_a_size, so that Conv<2.5, 96> is our error. (g++ 12 has decltype of a
+// template argument that is a class const.)
+template <class Side>
+inline constexpr bool is_size = std::integral<Side> && !std::same_as<Side, bool> && !std::same_as<Side, char>;
+template <>
+inline constexpr bool is_size<Extent> = true;
+template <>
+inline constexpr bool is_size<const Extent> = true;
+template <class Side>
+constexpr Extent extent(Side side) {
+  if constexpr (std::same_as<Side, Extent>) {
+    return side;
+  } else if constexpr (is_size<Side>) {
+    const auto n = static_cast<std::int64_t>(side);
+    const int number = n < -largest_size ? -1 : narrow(n);
+    return {number, number};
+  } else {
+    return {};
+  }
+}
 
 // Bits of what an option sets; a layer lists the ones it takes.
 enum Option : unsigned {

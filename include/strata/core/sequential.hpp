@@ -75,6 +75,7 @@ STRATA_VERDICT(shape_differs, L, typename w::wanted_shape, typename w::shape_her
 STRATA_VERDICT(groups_do_not_divide_channels, L, typename w::expected_number, typename w::got_number);
 STRATA_VERDICT(residual_shapes_differ, L, typename w::wanted_shape, typename w::shape_here);
 STRATA_VERDICT(concat_shapes_differ, L, typename w::wanted_shape, typename w::shape_here);
+STRATA_VERDICT(shortcut_misplaced, L);
 STRATA_VERDICT(not_a_layer, L);
 STRATA_VERDICT(input_not_first, L);
 STRATA_VERDICT(not_positive, L, typename w::which, typename w::got_number);
@@ -82,6 +83,8 @@ STRATA_VERDICT(negative_padding, L, typename w::got_number);
 STRATA_VERDICT(rate_outside_range, L);
 STRATA_VERDICT(options_contradict, L);
 STRATA_VERDICT(option_not_taken, L);
+STRATA_VERDICT(not_a_size, L);
+STRATA_VERDICT(not_a_shape, L);
 STRATA_VERDICT(window_does_not_tile, L, typename w::expected_number, typename w::got_number);
 STRATA_VERDICT(size_overflows, L, typename w::got_number);
 #undef STRATA_VERDICT

@@ -27,6 +27,7 @@ enum class Fault {
   groups_do_not_divide_channels,
   residual_shapes_differ,
   concat_shapes_differ,
+  shortcut_misplaced,
   not_a_layer,
   no_input,
   input_not_first,
@@ -36,6 +37,8 @@ enum class Fault {
   rate_outside_range,
   options_contradict,
   option_not_taken,
+  not_a_size,
+  not_a_shape,
   window_does_not_tile,
   size_overflows
 };

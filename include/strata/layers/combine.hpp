@@ -5,9 +5,14 @@
 
 namespace strata {
 
-// The projected side of a Residual: Residual<Conv<3, 64, Stride<2>>, ..., Shortcut<Conv<1, 64, Stride<2>>>>.
+// The projected side of a Residual, whose last layer it is:
+// Residual<Conv<3, 64, Stride<2>>, ..., Shortcut<Conv<1, 64, Stride<2>>>>.
 template <class... Layers>
-struct Shortcut {};
+struct Shortcut {
+  static constexpr const char* name = "Shortcut";
+  // Asked only where a Shortcut stands elsewhere.
+  static constexpr Step infer(Shape in) { return detail::fault(in, Fault::shortcut_misplaced); }
+};
 
 // Adds its input (or its Shortcut of it) to what its layers make of it (He, Zhang, Ren, Sun 2016).
 template <class... Layers>

@@ -16,6 +16,7 @@ struct Conv {
     s.window.kernel_h = detail::extent(Kernel).height;
     s.window.kernel_w = detail::extent(Kernel).width;
     s.window.padding = Padding::same;
+    if (!detail::is_size<decltype(Kernel)>) s.fault = Fault::not_a_size;
     return detail::read_options<127, Options...>(s);
   }();
   static constexpr bool has_bias = settings.bias;

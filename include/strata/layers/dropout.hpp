@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
+#include <type_traits>
+
 #include <strata/core/options.hpp>
 
 namespace strata {
@@ -10,8 +12,15 @@ struct Keep {
 };
 
 namespace detail {
-constexpr double rate_of(double rate) { return rate; }
 constexpr double rate_of(Keep keep) { return 1 - keep.probability; }
+// What is no number at all is no rate.
+template <class Rate>
+constexpr double rate_of(Rate rate) {
+  if constexpr (std::is_arithmetic_v<Rate>)
+    return static_cast<double>(rate);
+  else
+    return -1;
+}
 }  // namespace detail
 
 // While training sets a share of the numbers to zero and divides the others by what is left, so that evaluation changes

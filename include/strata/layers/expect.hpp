@@ -8,14 +8,18 @@ namespace strata {
 // nothing.
 template <int First, int... Rest>
 struct Expect {
-  static_assert(sizeof...(Rest) == 0 || sizeof...(Rest) == 2, "strata: Expect<h, w, c> or Expect<n>");
   static constexpr const char* name = "Expect";
-  static constexpr Shape shape{First, Rest...};
+  static constexpr bool is_shape = (sizeof...(Rest) == 0 || sizeof...(Rest) == 2) && First > 0 &&
+                                   (true && ... && (Rest > 0));
+  static constexpr Shape shape = [] {
+    if constexpr (is_shape)
+      return Shape{First, Rest...};
+    else
+      return Shape{};
+  }();
   static constexpr Step infer(Shape in) {
-    Step s;
-    s.out = shape;
-    if (!(in == shape)) s.fault = Fault::shape_differs;
-    return s;
+    if (!is_shape) return detail::fault(in, Fault::not_a_shape);
+    return detail::fault(shape, in == shape ? Fault::none : Fault::shape_differs);
   }
 };
 

@@ -12,6 +12,7 @@ struct Pool {
     Settings s;
     s.window.kernel_h = extent(Window).height, s.window.kernel_w = extent(Window).width;
     s.window.stride_h = extent(Step_).height, s.window.stride_w = extent(Step_).width;
+    if (!is_size<decltype(Window)> || !is_size<decltype(Step_)>) s.fault = Fault::not_a_size;
     // A stride by position that is not the default is a stride given.
     if (!(extent(Step_) == extent(Window))) s.seen |= sets_stride;
     return read_options < sets_stride | sets_padding | sets_declared_input | sets_exact | sets_dilation, Options... > (s);
