@@ -108,6 +108,8 @@ inline void check_labels(std::span<const int> labels, std::size_t samples, int c
 //   for (...) const StepResult r = trainer.step(images, labels);
 template <class M, class Loss, class Optimizer_>
 class Trainer {
+  static_assert(sizeof(detail::checked<void, typename M::network, Loss>) != 0);
+
  public:
   using T = typename M::T;
   using Net = typename M::network;
@@ -247,7 +249,7 @@ template <class Net, class Backend, class Mode, Dataset Data, class Loss = Softm
 typename detail::checked<Evaluation, Net, Loss, Data>::result evaluate(Model<Net, Backend, Mode>& model, const Data& data,
                                                                        Loss loss = {},
                                                                        const EvaluateOptions& options = {}) {
-  Trainer<Model<Net, Backend, Mode>, Loss, detail::NoOptimizer> trainer(model, loss, {});
+  Trainer<Model<Net, Backend, Mode>, Unchecked<Loss>, detail::NoOptimizer> trainer(model, {loss}, {});  // is checked
   return detail::evaluate_with(trainer, data, model.options().batch, options);
 }
 
@@ -262,7 +264,7 @@ typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result trai
   if (options.epochs < 0 || options.max_steps < 0)
     throw std::invalid_argument("strata: " + std::to_string(options.epochs) + " epochs of at most " +
                                 std::to_string(options.max_steps) + " steps; expected 0 or more of both");
-  Trainer<Model<Net, Backend>, Loss, Optimizer_> trainer(model, loss, std::move(optimizer));
+  Trainer<Model<Net, Backend>, Unchecked<Loss>, Optimizer_> trainer(model, {loss}, std::move(optimizer));  // is checked
   Batches<Data> batches(data, {.batch = model.options().batch,
                                .seed = model.options().seed,
                                .shuffle = true,
