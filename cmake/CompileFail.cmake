@@ -1,20 +1,24 @@
-# compile_fail_test(<file.cpp> [VERDICT <regex>] [NVCC])
+# compile_fail_test(<file.cpp> [VERDICT <regex>] [NVCC] [PAGE <file.md>])
 #
 # One source holds both halves: without EXPECT_COMPILE_FAIL it must compile, with it it must not, and what the compiler
 # has to say stands next to the mistake:
 #     // expect-error: <regex>             every such line has to match the compiler's output
 #     // expect-error[gcc]: <regex>        only where that compiler runs: gcc, clang or nvcc
 #     // cases: a b                        several mistakes in one file: each is compiled with CASE_a, CASE_b, ... defined
-#     // expect-error(a): <regex>          (and EXPECT_COMPILE_FAIL); lines without a name hold for every case.
+#     // expect-error(a): <regex>          (and EXPECT_COMPILE_FAIL); lines without a name hold for every case, and every
+#                                          case needs one. More cases may stand on lines of their own.
 #     // expect-error(a)[gcc]: <regex>
 # There must be exactly one error, and no more lines than anyone reads: 12 (g++, nvcc), 16 (clang, which quotes more).
 # WILL_FAIL is of no use for this: it is as content with a missing header as with the right message.
 #
 # VERDICT is for testing the harness: it has to reject the file, for a reason that matches.
+#
+# PAGE is the page of the error: where the compiler is g++ 12, it has to show what is printed, but for line numbers. The
+# target update_error_pages rewrites that part of every page.
 find_program(STRATA_NVCC nvcc HINTS /usr/local/cuda/bin ENV CUDA_HOME PATH_SUFFIXES bin)
 
 function(compile_fail_test source)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "NVCC" "VERDICT" "")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "NVCC" "VERDICT;PAGE" "")
   get_filename_component(name ${source} NAME_WE)
   if(arg_NVCC)
     set(kind nvcc)
@@ -33,11 +37,21 @@ function(compile_fail_test source)
     set(test compile_fail.meta.${name})
   endif()
   get_target_property(eigen Eigen3::Eigen INTERFACE_INCLUDE_DIRECTORIES)
-  add_test(NAME ${test}
-    COMMAND ${CMAKE_COMMAND} -D SOURCE=${source} -D COMPILER=${compiler} -D KIND=${kind}
-      -D INCLUDE=${PROJECT_SOURCE_DIR}/include "-D" "EIGEN=${eigen}" "-D" "VERDICT=${arg_VERDICT}"
-      -P ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/CompileFailRun.cmake)
-  set_tests_properties(${test} PROPERTIES LABELS compile_fail TIMEOUT 300)
+  set(page "")
+  if(arg_PAGE AND kind STREQUAL "gcc" AND CMAKE_CXX_COMPILER_VERSION MATCHES "^12\\." AND EXISTS ${arg_PAGE})
+    set(page -D PAGE=${arg_PAGE})
+  endif()
+  set(driver -D SOURCE=${source} -D COMPILER=${compiler} -D KIND=${kind} -D INCLUDE=${PROJECT_SOURCE_DIR}/include
+      "-D" "EIGEN=${eigen}" "-D" "VERDICT=${arg_VERDICT}" ${page})
+  set(script ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/CompileFailRun.cmake)
+  add_test(NAME ${test} COMMAND ${CMAKE_COMMAND} ${driver} -P ${script})
+  if(page AND NOT arg_VERDICT)
+    if(NOT TARGET update_error_pages)
+      add_custom_target(update_error_pages)
+    endif()
+    add_custom_command(TARGET update_error_pages COMMAND ${CMAKE_COMMAND} -D UPDATE=ON ${driver} -P ${script} VERBATIM)
+  endif()
+  set_tests_properties(${test} PROPERTIES LABELS compile_fail TIMEOUT 1200)
 endfunction()
 
 # Every struct template of namespace strata::error has a compile-fail test and a page: a mistake that the library names
