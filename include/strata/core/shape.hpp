@@ -16,6 +16,8 @@ struct Shape {
   constexpr Shape() = default;
   constexpr explicit Shape(int n) : height(1), width(1), channels(n), flat(true) {}
   constexpr Shape(int h, int w, int c) : height(h), width(w), channels(c) {}
+  // All members, as nvcc writes a Shape that is a template argument.
+  constexpr Shape(int h, int w, int c, bool is_flat) : height(h), width(w), channels(c), flat(is_flat) {}
 
   // Elements of one sample.
   [[nodiscard]] constexpr std::int64_t size() const { return static_cast<std::int64_t>(height) * width * channels; }

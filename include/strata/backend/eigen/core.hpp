@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
-// Eigen, and none of the warnings that nvcc 13 has for it: they would stand before every error of a network.
+// Eigen. In a .cu file as the host's library that it is here: as the device's too, nvcc 13 prints warnings for each of its
+// functions, before anything that is said of a network. Who wants Eigen on the device includes it first.
 #pragma once
 
-#ifdef __NVCC_DIAG_PRAGMA_SUPPORT__
-#pragma nv_diagnostic push
-#pragma nv_diag_suppress 20012
+#if defined(__CUDACC__) && !defined(EIGEN_CORE_H) && !defined(EIGEN_NO_CUDA)
+#define EIGEN_NO_CUDA
 #endif
 #include <Eigen/Core>
-#ifdef __NVCC_DIAG_PRAGMA_SUPPORT__
-#pragma nv_diagnostic pop
-#endif
