@@ -1,7 +1,7 @@
 # compile_fail_test(<file.cpp> [VERDICT <regex>] [NVCC] [PAGE <file.md>])
 #
-# One source holds both halves: without EXPECT_COMPILE_FAIL it must compile, with it it must not, and what the compiler
-# has to say stands next to the mistake:
+# One source holds both halves: without EXPECT_COMPILE_FAIL it must compile, and the compiler be silent; with it it must not,
+# and what the compiler has to say stands next to the mistake:
 #     // expect-error: <regex>             every such line has to match the compiler's output
 #     // expect-error[gcc]: <regex>        only where that compiler runs: gcc, clang or nvcc
 #     // cases: a b                        several mistakes in one file: each is compiled with CASE_a, CASE_b, ... defined
