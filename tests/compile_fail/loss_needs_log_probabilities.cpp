@@ -19,6 +19,6 @@ template <class Net, class Loss, class Data>
 auto train() -> typename detail::checked<bool, Net, Loss, Data>::result {
   return true;
 }
-const bool trained = train<Net, NegativeLogLikelihood, Digits>();
+bool trained = train<Net, NegativeLogLikelihood, Digits>();
 static_assert(Net::output == Shape{10});
 static_assert(Net::parameters == (3 * 3 * 3 + 1) * 16 + (8 * 8 * 16 + 1) * 10);

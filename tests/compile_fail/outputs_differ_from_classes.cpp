@@ -19,6 +19,6 @@ template <class Net, class Loss, class Data>
 auto train() -> typename detail::checked<bool, Net, Loss, Data>::result {
   return true;
 }
-const bool trained = train<Net, SoftmaxCrossEntropy, Cifar100>();
+bool trained = train<Net, SoftmaxCrossEntropy, Cifar100>();
 static_assert(Net::output.flat && Net::layers == 4);
 static_assert(Net::parameters > 0);

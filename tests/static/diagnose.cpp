@@ -213,6 +213,7 @@ static_assert(is(at_vector<Half>, Fault::not_a_layer, 2) && recovered<Two<Half>>
 static_assert(is(at_vector<SoftmaxCrossEntropy>, Fault::not_a_layer, 2));
 static_assert(is(diagnose<Sequential<Flatten, Dense<10>>>(), Fault::no_input, -1));
 static_assert(is(diagnose<Sequential<>>(), Fault::empty_network, -1));
+static_assert(detail::analysed<Sequential<Conv<3, 8>>>::table.input.size() == 1 && recovered<Sequential<>>.size() == 1);
 static_assert(is(diagnose<Sequential<Sequential<>, Sequential<Sequential<>>>>(), Fault::empty_network, -1));
 static_assert(is(diagnose<Sequential<ReLU, Input<8, 8, 3>>>(), Fault::input_not_first, 1));
 static_assert(is(diagnose<Sequential<Input<8, 8, 3>, ReLU, Sequential<Input<8, 8, 3>, ReLU>>>(), Fault::input_not_first,

@@ -46,7 +46,7 @@ struct Table {
   std::array<Row, Count == 0 ? 1 : Count> rows{};
   int nodes = static_cast<int>(Count);
   int layers = 0;
-  Shape input{}, output{};
+  Shape input{1, 1, 1}, output{1, 1, 1};  // as they stay where there is no Input, or nothing: no size is zero
   std::int64_t parameters = 0, state = 0, macs = 0;
   std::int64_t outputs = 0;  // elements of all layers' outputs, one sample
   std::int64_t largest = 0;  // elements of the largest of them
@@ -81,7 +81,7 @@ constexpr Table<Count> fold(const std::array<Rule, Count == 0 ? 1 : Count>& rule
     Row& row = t.rows[at];
     row.kind = rule.kind;
     row.source = i - 1;
-    row.in = i == 0 ? Shape{} : t.rows[at - 1].out;
+    row.in = i == 0 ? t.input : t.rows[at - 1].out;
     if (rule.kind == Kind::layer || rule.kind == Kind::join) row.layer = t.layers++;
     row.step = rule.infer(row.in);
     Shape expected_shape = row.step.out, got_shape = row.in;
