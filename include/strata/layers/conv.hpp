@@ -11,6 +11,7 @@ namespace strata {
 template <auto Kernel, int Filters, class... Options>
 struct Conv {
   static constexpr const char* name = "Conv";
+  static constexpr const char* keras = "conv2d";
   static constexpr detail::Settings settings = [] {
     detail::Settings s;
     s.window.kernel_h = detail::extent(Kernel).height;

@@ -19,6 +19,7 @@ struct Flatten {
 template <int Units, class... Options>
 struct Dense {
   static constexpr const char* name = "Dense";
+  static constexpr const char* keras = "dense";
   static constexpr detail::Settings settings = detail::read_options < detail::sets_bias | detail::sets_declared_input,
                                     Options... > ({});
   static constexpr bool has_bias = settings.bias;

@@ -9,6 +9,7 @@ namespace strata {
 // running mean and variance are state, which Keras' row counts too (4C). Momentum 0.99 and epsilon 1e-3 are Keras'.
 struct BatchNorm {
   static constexpr const char* name = "BatchNorm";
+  static constexpr const char* keras = "batch_normalization";
   static constexpr double momentum = 0.99;
   static constexpr double epsilon = 1e-3;
   static constexpr Step infer(Shape in) {

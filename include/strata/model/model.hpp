@@ -357,18 +357,24 @@ class Model {
 
   // Keras numbers the layers of a kind: conv2d, conv2d_1, ...
   struct Names {
-    int conv = 0, dense = 0, norm = 0, other = 0;
-    std::string next(const char* base, int& n) {
-      const int i = n++;
-      return i == 0 ? std::string(base) : std::string(base) + "_" + std::to_string(i);
-    }
-    std::string operator()(std::string_view layer) {
-      if (layer == "Conv") return next("conv2d", conv);
-      if (layer == "Dense") return next("dense", dense);
-      if (layer == "BatchNorm") return next("batch_normalization", norm);
-      return next(std::string(layer).c_str(), other);
+    std::vector<std::pair<std::string_view, int>> seen;
+    std::string operator()(std::string_view name) {
+      for (auto& [known, count] : seen)
+        if (known == name) return std::string(name) + "_" + std::to_string(count++);
+      seen.emplace_back(name, 1);
+      return std::string(name);
     }
   };
+  // A layer says how Keras calls it; one that Keras does not have goes by its own name.
+  template <class L>
+  static constexpr std::string_view name_of() {
+    if constexpr (requires { L::keras; })
+      return L::keras;
+    else if constexpr (requires { L::name; })
+      return L::name;
+    else
+      return "layer";
+  }
   template <class F, std::size_t... I>
   void each_tensor(F& f, Names& names, std::index_sequence<I...>) {
     (each_tensor_of<I>(f, names), ...);
@@ -378,7 +384,7 @@ class Model {
     if constexpr (detail::node<node_type<I>>::kind == detail::Kind::layer) {
       using L = layer_type<I>;
       if constexpr (requires { L::tensors(Shape{}); }) {
-        const std::string prefix = names(L::name) + "/";
+        const std::string prefix = names(name_of<L>()) + "/";
         std::int64_t trained = layout_.parameters[I], followed = layout_.state[I];
         for (const TensorInfo& info : L::tensors(table.rows[I].in)) {
           T* start = info.trainable() ? at<T>(0) + trained : at<T>(layout_.states) + followed;
