@@ -166,7 +166,7 @@ struct own_rows<List<N...>> {
     constexpr std::array<bool, sizeof...(N) + 1> checkpoint{is_checkpoint<N>..., false};
     constexpr std::array<bool, sizeof...(N) + 1> input{is_input<N>..., false};
     OwnRows<sizeof...(N) + 1> own;
-    for (std::size_t i = 0; i < sizeof...(N); ++i) {
+    for (std::size_t i = 0; i + 1 < checkpoint.size(); ++i) {
       const Row& row = table.rows[i];
       if (row.layer < 0 || checkpoint[i]) continue;
       const Values v = row.step.values;

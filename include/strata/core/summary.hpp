@@ -128,7 +128,7 @@ constexpr Sight wider(const Sight& a, const Sight& b) {
 template <std::size_t Count>
 constexpr auto sights(const Table<Count>& table) {
   std::array<Sight, Count == 0 ? 1 : Count> seen{};
-  for (std::size_t i = 1; i < Count; ++i) {
+  for (std::size_t i = 1; i < table.rows.size(); ++i) {
     const Row& row = table.rows[i];
     const auto of = [&seen](int row_number) {
       return row_number < 0 ? Sight{} : seen[static_cast<std::size_t>(row_number)];
@@ -180,7 +180,7 @@ struct summary_of {
     const auto labels = labels_of<nodes>::make();
     const auto seen = sights(table);
     std::size_t depth = 0;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(table.nodes); ++i) {
+    for (std::size_t i = 0; i < table.rows.size(); ++i) {
       const Row& row = table.rows[i];
       if (row.kind == Kind::join) --depth;
       if (row.layer >= 0) {
