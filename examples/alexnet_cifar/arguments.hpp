@@ -22,7 +22,7 @@ struct Arguments {
   std::int64_t warm_up = 0, max_steps = 0, images = 0;
   double learning_rate = 0.01, momentum = 0.9, decay = 0.0005, step_factor = 0.1, weight_decay = 0, dropout = 0.5;
   std::uint64_t seed = 1;
-  bool nesterov = false, augment = true, describe = false;
+  bool nesterov = false, augment = true, describe = false, profile = false;
 };
 
 namespace detail {
@@ -84,6 +84,7 @@ inline int parse(int argc, char** argv, Arguments& a) {
   app.add_option("--save", a.save, "write the weights to this safetensors file at the end");
   app.add_option("--load", a.load, "begin with the weights of this file")->check(CLI::ExistingFile);
   app.add_flag("--describe", a.describe, "print the network and end");
+  app.add_flag("--profile", a.profile, "time some training steps layer by layer and end");
   try {
     app.parse(argc, argv);
     detail::check_together(app, a);

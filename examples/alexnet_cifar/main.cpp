@@ -84,6 +84,25 @@ void print_confusion(const ConfusionTable& table, const Names& names) {
                 std::string(names[static_cast<std::size_t>(p)]).c_str());
 }
 
+// A few steps to warm up, then what each layer takes.
+template <class Net, class Data, class Optimizer_>
+void profile(Model<Net>& model, const Data& training, const Optimizer_& optimizer, const Augment& augment) {
+  constexpr int warm_up = 3, steps = 20;
+  Trainer trainer(model, SoftmaxCrossEntropy{}, optimizer);
+  Batches<Data> batches(training, {.batch = model.options().batch, .seed = model.options().seed, .augment = augment});
+  Profile profile;
+  for (int step = 0, epoch = 0; step < warm_up + steps; ++epoch) {
+    batches.start(static_cast<std::uint64_t>(epoch));
+    for (const Batch* b; step < warm_up + steps && (b = batches.next()); ++step) {
+      check_interrupted();
+      if (step == warm_up) trainer.watch(&profile);
+      trainer.step(b->images, b->labels);
+    }
+  }
+  std::printf("%d steps of %d images\n%s%.0f images/s\n", steps, model.options().batch, profile.text().c_str(),
+              static_cast<double>(profile.samples) / profile.seconds());
+}
+
 template <class Net, class Data, class Names>
 void run_network(const Arguments& a, const Data& training, const Data& test, const Names& names) {
   Model<Net> model{{.batch = a.batch, .threads = a.threads, .seed = a.seed}};
@@ -98,9 +117,11 @@ void run_network(const Arguments& a, const Data& training, const Data& test, con
     std::printf("%lld parameters, %.0f MiB, %d threads, kernels: %s\n%s\n", static_cast<long long>(Net::parameters),
                 static_cast<double>(Model<Net>::plan(a.batch, model.pool().size(), optimizer.slots).total()) / 1048576,
                 model.pool().size(), eigen::kernel_path(), optimizer.describe().c_str());
+    if (a.profile) return profile(model, training, optimizer, options.augment);
     history = train(model, training, SoftmaxCrossEntropy{}, optimizer, options);
   });
   check_interrupted();
+  if (a.profile) return;
 
   const auto begin = std::chrono::steady_clock::now();
   const Evaluation e = evaluate(model, test, SoftmaxCrossEntropy{}, {.stop = was_interrupted});

@@ -78,7 +78,7 @@ class Options(unittest.TestCase):
         result = run("--help")
         self.assertEqual(result.returncode, 0)
         for option in ("dataset data epochs batch learning-rate momentum decay dropout optimizer schedule seed threads augment "
-                       "save load describe warm-up nesterov max-steps").split():
+                       "save load describe profile warm-up nesterov max-steps").split():
             self.assertIn("--" + option, result.stdout)
 
     def test_describe(self):
@@ -233,6 +233,13 @@ class Training(unittest.TestCase):
                 result = run(*SHORT, "--data", CIFAR, "--epochs", "4", *options.split())
                 self.assertEqual(result.returncode, 0, result.stderr)
                 self.assertIn(says, result.stdout)
+
+    def test_profile(self):
+        result = run("--data", CIFAR, "--images", "24", "--batch", "8", "--threads", "1", "--profile", "--no-augment")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        for row in ["    1  Conv + ReLU + MaxPool", "   11  Conv + ReLU + MaxPool", "   21  Dense", "update", "step"]:
+            self.assertIn(row, result.stdout)
+        self.assertNotIn("Epoch", result.stdout)
 
     def test_cifar100(self):
         result = run(*SHORT, "--data", CIFAR, "--dataset", "cifar100")

@@ -92,6 +92,41 @@ TEST_CASE("max_steps ends training within an epoch, and not earlier") {
   CHECK(run(100, 2).first.size() == 2);
 }
 
+TEST_CASE("a profile names what runs together, counts all of it, and changes nothing") {
+  using Deep = Sequential<Input<8, 8, 2>, Conv<3, 4>, ReLU, MaxPool<2>, Residual<Conv<3, 4>, ReLU>, Flatten, Dense<3>>;
+  constexpr int batch = 3;
+  const std::vector<float> images(batch * 128, 0.5f);
+  const std::vector<int> labels{0, 1, 2};
+  std::vector<std::vector<float>> after;
+  Profile profile;
+  for (const bool watched : {false, true}) {
+    Model<Deep> model{{.batch = batch, .threads = 1, .seed = 2}};
+    Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = 0.1});
+    trainer.step(images, labels);
+    if (watched) trainer.watch(&profile);
+    trainer.step(images, labels);
+    trainer.watch(nullptr);
+    trainer.step(images, labels);
+    after.push_back(parameters(model));
+  }
+  CHECK(after[0] == after[1]);
+  CHECK(profile.steps == 1);
+  CHECK(profile.samples == batch);
+  std::vector<std::string> names;
+  std::int64_t macs = 0;
+  for (const LayerTime& row : profile.rows) {
+    names.push_back(row.name);
+    macs += row.macs;
+    CHECK(row.forward + row.backward > 0);
+  }
+  CHECK(names == std::vector<std::string>{"Conv + ReLU + MaxPool", "Conv + ReLU", "Residual", "Dense", "loss", "update"});
+  CHECK(macs == Deep::macs);
+  CHECK(profile.rows[0].learns_before == false);
+  CHECK(profile.rows[1].learns_before == true);
+  CHECK(profile.rows[3].first == 8);
+  CHECK(profile.text().find("Conv + ReLU + MaxPool") != std::string::npos);
+}
+
 TEST_CASE("stop is asked after each step and each batch of a validation") {
   const Data d = data(30);
   const auto run = [&](int stop_at) {

@@ -24,6 +24,7 @@
 #include <strata/backend/eigen/cpu.hpp>
 #include <strata/core/diagnose.hpp>
 #include <strata/model/plan.hpp>
+#include <strata/model/profile.hpp>
 #include <strata/training/initializers.hpp>
 
 namespace strata {
@@ -129,6 +130,15 @@ class Model {
     requires training_mode
   {
     backward_from<0>();
+  }
+
+  // From now on adds the time of forward and backward to the profile's rows, one for each layer or block of layers, which
+  // it makes; null ends that. The profile must live until then.
+  void watch(Profile* profile) {
+    profile_ = profile;
+    if (!profile) return;
+    *profile = {};
+    profile_rows_from<0>(*profile);
   }
 
   // The first layer whose output has a NaN or an infinity, found by running forward on the last images again, which must
@@ -313,28 +323,54 @@ class Model {
   static constexpr bool is_sum = detail::sums<layer_type<I>>;
   [[nodiscard]] std::int64_t rows_of(Shape s) const { return static_cast<std::int64_t>(batch_) * s.height * s.width; }
 
-  // A block, where the backend has one that begins here, and its layers one by one where it has none.
+  // A block, where the backend has one that begins here, and its layers one by one where it has none. `row`: of a profile.
   template <std::size_t I>
-  void forward_from(bool training) {
+  void forward_from(bool training, std::size_t row = 0) {
     if constexpr (I < count) {
       constexpr std::size_t length = block_length<I>();
-      if constexpr (length == 1)
-        forward_node<I>(training);
-      else
-        block<I, length>::forward(passes<I>(training, std::make_index_sequence<length>{}));
-      forward_from<I + length>(training);
+      {
+        const Profile::Timer timer(profile_ && has_row<I> ? &profile_->rows[row].forward : nullptr);
+        if constexpr (length == 1)
+          forward_node<I>(training);
+        else
+          block<I, length>::forward(passes<I>(training, std::make_index_sequence<length>{}));
+      }
+      forward_from<I + length>(training, row + has_row<I>);
     }
   }
   template <std::size_t I>
-  void backward_from() {
+  void backward_from(std::size_t row = 0) {
     if constexpr (I < count) {
       constexpr std::size_t length = block_length<I>();
-      backward_from<I + length>();
+      backward_from<I + length>(row + has_row<I>);
+      const Profile::Timer timer(profile_ && has_row<I> ? &profile_->rows[row].backward : nullptr);
       if constexpr (length == 1)
         backward_node<I>();
       else
         block<I, length>::backward(passes<I>(true, std::make_index_sequence<length>{}));
     }
+  }
+  // Brackets and views take no time worth a line.
+  template <std::size_t I>
+  static constexpr bool has_row = I > 0 && (table.rows[I].kind == detail::Kind::join ||
+                                            (table.rows[I].kind == detail::Kind::layer && !traits_of<I>().view));
+  template <std::size_t I>
+  static void profile_rows_from(Profile& profile) {
+    if constexpr (I < count) {
+      constexpr std::size_t length = block_length<I>();
+      if constexpr (has_row<I>) {
+        LayerTime t;
+        t.first = table.rows[I].layer;
+        t.learns_before = buffers.learns[I - 1];
+        add_to_row<I>(t, std::make_index_sequence<length>{});
+        profile.rows.push_back(std::move(t));
+      }
+      profile_rows_from<I + length>(profile);
+    }
+  }
+  template <std::size_t I, std::size_t... J>
+  static void add_to_row(LayerTime& t, std::index_sequence<J...>) {
+    ((t.name += (J > 0 ? " + " : "") + std::string(layer_type<I + J>::name), t.macs += table.rows[I + J].step.macs), ...);
   }
 
   // Layer by layer, also where they run as blocks, whose scratch is large enough for either.
@@ -431,6 +467,7 @@ class Model {
   ThreadPool pool_;
   detail::Layout<count> layout_;
   std::unique_ptr<std::byte, Release> arena_;
+  Profile* profile_ = nullptr;
   const T* images_ = nullptr;
   int batch_ = 0;
   std::uint64_t step_ = 0;

@@ -132,13 +132,30 @@ class Trainer {
     const std::span<const T> outputs = model_.forward(images, true, static_cast<std::uint64_t>(updates_));
     const int n = static_cast<int>(outputs.size()) / classes;
     detail::check_labels(labels, static_cast<std::size_t>(n), classes);
-    detail::run_loss(Loss{}, n, classes, outputs.data(), labels.data(), losses_.data(), model_.output_gradient(),
-                     model_.pool());
-    const StepResult result = detail::count(outputs, labels, losses_, classes, nullptr);
+    const StepResult result = [&] {
+      const Profile::Timer timer(profile_ ? &profile_->rows[profile_->rows.size() - 2].backward : nullptr);
+      detail::run_loss(Loss{}, n, classes, outputs.data(), labels.data(), losses_.data(), model_.output_gradient(),
+                       model_.pool());
+      return detail::count(outputs, labels, losses_, classes, nullptr);
+    }();
     if (!std::isfinite(result.loss)) throw NotFiniteError(updates_, model_.first_not_finite(true));
     model_.backward();
-    update();
+    {
+      const Profile::Timer timer(profile_ ? &profile_->rows.back().backward : nullptr);
+      update();
+    }
+    if (profile_) ++profile_->steps, profile_->samples += n;
     return result;
+  }
+
+  // From now on each step adds its times to the profile (see Model::watch), with a row for the loss and one for the update;
+  // null ends that. The profile must live until then.
+  void watch(Profile* profile) {
+    model_.watch(profile);
+    profile_ = profile;
+    if (!profile) return;
+    profile->rows.push_back({.name = "loss", .first = -1});
+    profile->rows.push_back({.name = "update", .first = -1});
   }
 
   // Without learning, and with dropout off. A loss that is not finite is returned as it is; outputs with a NaN are never
@@ -181,6 +198,7 @@ class Trainer {
   std::vector<T> moments_;  // slots, one after the other
   std::size_t slot_ = 0;
   std::int64_t updates_ = 0;
+  Profile* profile_ = nullptr;
 };
 
 struct Evaluation {
