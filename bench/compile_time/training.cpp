@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The whole of it: a model on the CPU, trained.
-#include "alexnet.hpp"
+#include "../alexnet.hpp"
 
 int main() {
   strata::Model<AlexNet> model({.batch = 128});

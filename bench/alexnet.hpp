@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// The network that everything in bench/ measures: AlexNet for 32x32 images.
 #pragma once
 #include <strata/strata.hpp>
 
