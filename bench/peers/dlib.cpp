@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // dlib: a network as a type too. Its products come from a BLAS, once an image.
 #include <dlib/dnn.h>
+#include <dlib/revision.h>
 
 #include <iterator>
 
