@@ -58,7 +58,12 @@ class Dlib : public bench::Peer {
       labels_.emplace_back(data.labels.begin() + static_cast<std::ptrdiff_t>(first),
                            data.labels.begin() + static_cast<std::ptrdiff_t>(first + size));
     }
-    net_.subnet().forward(batches_[0]);  // allocates the parameters
+    // dlib wants to have made a tensor itself once, and allocates the parameters in the first forward pass.
+    std::array<dlib::matrix<float>, 3> image;
+    for (dlib::matrix<float>& channel : image) channel = dlib::zeros_matrix<float>(32, 32);
+    dlib::resizable_tensor any;
+    net_.to_tensor(&image, &image + 1, any);
+    net_.subnet().forward(batches_[0]);
     int layer = bench::layer_count;
     visit([&](dlib::tensor& parameters) {
       const bench::Layer& l = bench::layers[--layer];

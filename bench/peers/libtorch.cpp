@@ -19,9 +19,8 @@ class LibTorch : public bench::Peer {
       torch::Tensor w = torch::from_blob(kernel.data(), {l.out_channels, l.in_channels, l.kernel, l.kernel}).clone();
       torch::Tensor b = torch::from_blob(const_cast<float*>(data.bias(i)), {l.out_channels}).clone();
       if (i < bench::convolutions) {
-        torch::nn::Conv2d conv(torch::nn::Conv2dOptions(l.in_channels, l.out_channels, l.kernel)
-                                   .stride(l.stride)
-                                   .padding(l.kernel / 2));
+        torch::nn::Conv2d conv(
+            torch::nn::Conv2dOptions(l.in_channels, l.out_channels, l.kernel).stride(l.stride).padding(l.kernel / 2));
         conv->weight.set_data(w.to(torch::MemoryFormat::ChannelsLast));
         conv->bias.set_data(b);
         convs_.push_back(conv);
@@ -43,8 +42,9 @@ class LibTorch : public bench::Peer {
       batches_.push_back(torch::from_blob(images_.data() + first * bench::pixels, {setup.batch, 3, 32, 32})
                              .clone()
                              .to(torch::MemoryFormat::ChannelsLast));
-      labels_.push_back(torch::from_blob(const_cast<std::int32_t*>(data.labels.data() + first), {setup.batch}, torch::kInt32)
-                            .to(torch::kInt64));
+      labels_.push_back(
+          torch::from_blob(const_cast<std::int32_t*>(data.labels.data() + first), {setup.batch}, torch::kInt32)
+              .to(torch::kInt64));
     }
   }
   double step(int number) override {
@@ -66,12 +66,12 @@ class LibTorch : public bench::Peer {
   torch::Tensor forward(torch::Tensor x, bool drop) {
     const auto pool = F::MaxPool2dFuncOptions(3).stride(2);
     for (std::size_t i = 0; i < convs_.size(); ++i) {
-      x = torch::relu_(convs_[i]->forward(x));
+      x = convs_[i]->forward(x).relu_();
       if (i == 0 || i == 1 || i == 4) x = F::max_pool2d(x, pool);
     }
     x = x.flatten(1);
     for (std::size_t i = 0; i < 2; ++i) {
-      x = torch::relu_(denses_[i]->forward(x));
+      x = denses_[i]->forward(x).relu_();
       if (drop) x = torch::dropout(x, bench::dropout_rate, true);
     }
     return denses_[2]->forward(x);

@@ -29,7 +29,8 @@ typename Primitive::primitive_desc describe(const dnnl::engine& engine, const A&
 #endif
 }
 template <class Primitive, class... A>
-typename Primitive::primitive_desc describe_with(const dnnl::engine& engine, const dnnl::primitive_attr& attr, const A&... a) {
+typename Primitive::primitive_desc describe_with(const dnnl::engine& engine, const dnnl::primitive_attr& attr,
+                                                 const A&... a) {
 #if DNNL_VERSION_MAJOR >= 3
   return typename Primitive::primitive_desc(engine, a..., attr);
 #else
@@ -163,14 +164,15 @@ class OneDnn : public bench::Peer {
       b.drop = setup_.training && setup_.dropout && (i == 5 || i == 6);
       const memory::dims bias{l.out_channels};
       if (i < bench::convolutions) {
-        const memory::dims in{batch_, l.in_channels, l.in_size, l.in_size}, out{batch_, l.out_channels, l.out_size, l.out_size};
+        const memory::dims in{batch_, l.in_channels, l.in_size, l.in_size},
+            out{batch_, l.out_channels, l.out_size, l.out_size};
         const memory::dims kernel{l.out_channels, l.in_channels, l.kernel, l.kernel};
         const memory::dims strides{l.stride, l.stride}, pad{l.kernel / 2, l.kernel / 2};
         // The last rows and columns of an even map are not reached from the right.
         const int right = (l.out_size - 1) * l.stride + l.kernel - l.in_size - l.kernel / 2;
-        b.conv = describe_with<dnnl::convolution_forward>(engine_, relu, kind, algorithm::convolution_auto, any(in), any(kernel),
-                                                          memory::desc(bias, f32, Tag::x), any(out), strides, pad,
-                                                          memory::dims{right, right});
+        b.conv = describe_with<dnnl::convolution_forward>(engine_, relu, kind, algorithm::convolution_auto, any(in),
+                                                          any(kernel), memory::desc(bias, f32, Tag::x), any(out), strides,
+                                                          pad, memory::dims{right, right});
         b.kernel = add_weights(b.conv.weights_desc(), bench::kernel_oihw(data_, i), kernel, Tag::oihw);
         b.bias = add_weights(b.conv.bias_desc(), {data_.bias(i), data_.bias(i) + l.out_channels}, bias, Tag::x);
         b.input = converted(forward_, x, b.conv.src_desc());
@@ -198,11 +200,11 @@ class OneDnn : public bench::Peer {
         const memory::dims window{3, 3}, strides{2, 2};
         const memory::desc pooled = any({batch_, l.out_channels, size, size});
 #if DNNL_VERSION_MAJOR >= 3
-        b.pooling = describe<dnnl::pooling_forward>(engine_, kind, algorithm::pooling_max, x.get_desc(), pooled, strides, window,
-                                                    zero, zero, zero);
+        b.pooling = describe<dnnl::pooling_forward>(engine_, kind, algorithm::pooling_max, x.get_desc(), pooled, strides,
+                                                    window, zero, zero, zero);
 #else
-        b.pooling = describe<dnnl::pooling_forward>(engine_, kind, algorithm::pooling_max, x.get_desc(), pooled, strides, window,
-                                                    zero, zero);
+        b.pooling = describe<dnnl::pooling_forward>(engine_, kind, algorithm::pooling_max, x.get_desc(), pooled, strides,
+                                                    window, zero, zero);
 #endif
         b.pooled = allocate(b.pooling.dst_desc());
         Arguments arguments{{DNNL_ARG_SRC, x}, {DNNL_ARG_DST, b.pooled}};
@@ -253,7 +255,8 @@ class OneDnn : public bench::Peer {
                                                               b.pooled.get_desc(), strides, window, zero, zero);
 #endif
         dy = converted(s, dy, pd.diff_dst_desc());
-        add(s, dnnl::pooling_backward(pd), {{DNNL_ARG_DIFF_DST, dy}, {DNNL_ARG_WORKSPACE, b.workspace}, {DNNL_ARG_DIFF_SRC, dx}});
+        add(s, dnnl::pooling_backward(pd),
+            {{DNNL_ARG_DIFF_DST, dy}, {DNNL_ARG_WORKSPACE, b.workspace}, {DNNL_ARG_DIFF_SRC, dx}});
         dy = dx;
       }
       if (b.relu) {
@@ -262,10 +265,12 @@ class OneDnn : public bench::Peer {
         dy = converted(s, dy, desc);
         constexpr auto relu = algorithm::eltwise_relu_use_dst_for_bwd;
 #if DNNL_VERSION_MAJOR >= 3
-        const auto hint = describe<dnnl::eltwise_forward>(engine_, dnnl::prop_kind::forward_training, relu, desc, desc, 0.0F, 0.0F);
+        const auto hint =
+            describe<dnnl::eltwise_forward>(engine_, dnnl::prop_kind::forward_training, relu, desc, desc, 0.0F, 0.0F);
         const auto pd = describe_back<dnnl::eltwise_backward>(engine_, hint, relu, desc, desc, desc, 0.0F, 0.0F);
 #else
-        const auto hint = describe<dnnl::eltwise_forward>(engine_, dnnl::prop_kind::forward_training, relu, desc, 0.0F, 0.0F);
+        const auto hint =
+            describe<dnnl::eltwise_forward>(engine_, dnnl::prop_kind::forward_training, relu, desc, 0.0F, 0.0F);
         const auto pd = describe_back<dnnl::eltwise_backward>(engine_, hint, relu, desc, desc, 0.0F, 0.0F);
 #endif
         add(s, dnnl::eltwise_backward(pd), {{DNNL_ARG_DST, b.output}, {DNNL_ARG_DIFF_DST, dy}, {DNNL_ARG_DIFF_SRC, dy}});
@@ -274,7 +279,8 @@ class OneDnn : public bench::Peer {
       Weights& bias = weights_[static_cast<std::size_t>(b.bias)];
       const memory::dims bias_dims{l.out_channels};
       if (i < bench::convolutions) {
-        const memory::dims in{batch_, l.in_channels, l.in_size, l.in_size}, out{batch_, l.out_channels, l.out_size, l.out_size};
+        const memory::dims in{batch_, l.in_channels, l.in_size, l.in_size},
+            out{batch_, l.out_channels, l.out_size, l.out_size};
         const memory::dims kernel_dims{l.out_channels, l.in_channels, l.kernel, l.kernel};
         const memory::dims strides{l.stride, l.stride}, pad{l.kernel / 2, l.kernel / 2};
         const int right = (l.out_size - 1) * l.stride + l.kernel - l.in_size - l.kernel / 2;
@@ -289,11 +295,13 @@ class OneDnn : public bench::Peer {
           dy = add_input_gradient<dnnl::convolution_backward_data>(data, kernel, dy);
         }
       } else {
-        const memory::dims in{batch_, l.in_channels}, out{batch_, l.out_channels}, kernel_dims{l.out_channels, l.in_channels};
+        const memory::dims in{batch_, l.in_channels}, out{batch_, l.out_channels},
+            kernel_dims{l.out_channels, l.in_channels};
         const auto weights = describe_back<dnnl::inner_product_backward_weights>(
             engine_, b.dense, any(in), any(kernel_dims), memory::desc(bias_dims, f32, Tag::x), any(out));
         add_weight_gradient<dnnl::inner_product_backward_weights>(weights, b, kernel, bias, dy);
-        const auto data = describe_back<dnnl::inner_product_backward_data>(engine_, b.dense, any(in), any(kernel_dims), any(out));
+        const auto data =
+            describe_back<dnnl::inner_product_backward_data>(engine_, b.dense, any(in), any(kernel_dims), any(out));
         dy = add_input_gradient<dnnl::inner_product_backward_data>(data, kernel, dy);
         if (i == bench::convolutions) {
           const memory flat = converted(s, dy, {in, f32, Tag::nc});
@@ -312,8 +320,7 @@ class OneDnn : public bench::Peer {
     const memory dw = same ? kernel.gradient : allocate(pd.diff_weights_desc());
     add(backward_, P(pd),
         {{DNNL_ARG_SRC, x}, {DNNL_ARG_DIFF_DST, d}, {DNNL_ARG_DIFF_WEIGHTS, dw}, {DNNL_ARG_DIFF_BIAS, bias.gradient}});
-    if (!same)
-      add(backward_, dnnl::reorder(dw, kernel.gradient), {{DNNL_ARG_FROM, dw}, {DNNL_ARG_TO, kernel.gradient}});
+    if (!same) add(backward_, dnnl::reorder(dw, kernel.gradient), {{DNNL_ARG_FROM, dw}, {DNNL_ARG_TO, kernel.gradient}});
   }
   template <class P>
   memory add_input_gradient(const typename P::primitive_desc& pd, const Weights& kernel, const memory& dy) {
@@ -325,7 +332,8 @@ class OneDnn : public bench::Peer {
   }
 
   void load(int number) {
-    input_.set_data_handle(images_.data() + static_cast<std::size_t>(number) * static_cast<std::size_t>(batch_) * bench::pixels);
+    input_.set_data_handle(images_.data() +
+                           static_cast<std::size_t>(number) * static_cast<std::size_t>(batch_) * bench::pixels);
   }
   void run(Sequence& s) {
     for (const int at : s.order) {
@@ -422,7 +430,8 @@ class OneDnn : public bench::Peer {
 int main(int argc, char** argv) {
   const dnnl_version_t& v = *dnnl_version();
   const std::string version = std::to_string(v.major) + "." + std::to_string(v.minor) + "." + std::to_string(v.patch);
-  return bench::run(argc, argv, v3 ? "onednn3" : "onednn2", version, [](const bench::Setup& setup, const bench::Data& data) {
-    return std::unique_ptr<bench::Peer>(std::make_unique<OneDnn>(setup, data));
-  });
+  return bench::run(argc, argv, v3 ? "onednn3" : "onednn2", version,
+                    [](const bench::Setup& setup, const bench::Data& data) {
+                      return std::unique_ptr<bench::Peer>(std::make_unique<OneDnn>(setup, data));
+                    });
 }

@@ -22,16 +22,19 @@
 
 namespace bench {
 
-// A convolution or a dense layer (kernel 1 on a 1x1 map). All five convolutions are padded by kernel / 2, which is Same here.
+// A convolution or a dense layer (kernel 1 on a 1x1 map). All five convolutions are padded by kernel / 2, which is Same
+// here.
 struct Layer {
   int kernel, stride, in_channels, out_channels, in_size, out_size;
-  [[nodiscard]] std::size_t weights() const { return static_cast<std::size_t>(kernel) * kernel * in_channels * out_channels; }
+  [[nodiscard]] std::size_t weights() const {
+    return static_cast<std::size_t>(kernel) * kernel * in_channels * out_channels;
+  }
   [[nodiscard]] std::size_t parameters() const { return weights() + static_cast<std::size_t>(out_channels); }
 };
 constexpr int convolutions = 5;
 constexpr Layer layers[] = {
-    {5, 1, 3, 96, 32, 32},    {5, 2, 96, 256, 15, 8},  {3, 1, 256, 384, 3, 3},   {3, 1, 384, 384, 3, 3},
-    {3, 1, 384, 256, 3, 3},   {1, 1, 256, 4096, 1, 1}, {1, 1, 4096, 4096, 1, 1}, {1, 1, 4096, 10, 1, 1},
+    {5, 1, 3, 96, 32, 32},  {5, 2, 96, 256, 15, 8},  {3, 1, 256, 384, 3, 3},   {3, 1, 384, 384, 3, 3},
+    {3, 1, 384, 256, 3, 3}, {1, 1, 256, 4096, 1, 1}, {1, 1, 4096, 4096, 1, 1}, {1, 1, 4096, 10, 1, 1},
 };
 constexpr int layer_count = 8;
 constexpr int image_size = 32, image_channels = 3, classes = 10;
@@ -87,9 +90,9 @@ class Peer {
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
   virtual ~Peer() = default;
-  virtual double step(int batch_number) = 0;                     // forward, backward, update; the mean loss
-  virtual const float* predict(int batch_number) = 0;            // logits (N,10), valid until the next call
-  [[nodiscard]] virtual std::size_t parameters() const = 0;      // as this library counts them
+  virtual double step(int batch_number) = 0;                 // forward, backward, update; the mean loss
+  virtual const float* predict(int batch_number) = 0;        // logits (N,10), valid until the next call
+  [[nodiscard]] virtual std::size_t parameters() const = 0;  // as this library counts them
 };
 
 // (H,W,in,out) to (out,in,H,W), (N,H,W,C) to (N,C,H,W).

@@ -18,7 +18,8 @@ class Batches {
  public:
   Batches(const bench::Data& data, int batch) : data_(data), batch_(static_cast<std::size_t>(batch)) {}
   [[nodiscard]] std::span<const float> images(int number) const {
-    return std::span(data_.images).subspan(static_cast<std::size_t>(number) * batch_ * bench::pixels, batch_ * bench::pixels);
+    return std::span(data_.images)
+        .subspan(static_cast<std::size_t>(number) * batch_ * bench::pixels, batch_ * bench::pixels);
   }
   [[nodiscard]] std::span<const int> labels(int number) const {
     return std::span(data_.labels).subspan(static_cast<std::size_t>(number) * batch_, batch_);
