@@ -6,7 +6,8 @@
 #                     libtorch dlib
 #   --quick           one round, two threads, short: to see that it works
 #   --full            more rounds, without a limit of time
-#   --rounds N        so many rounds;  --minutes N  no new round begins after so many (default 30; installing is apart)
+#   --rounds N        so many rounds at most
+#   --minutes N       what would take longer than that, installing apart, is left out (default 40)
 #   --no-install      with what is there
 #   --no-check        without comparing logits, losses and parameters first
 set -euo pipefail
@@ -34,6 +35,7 @@ for peer in ${peers//,/ }; do
   fi
 done
 
+export PYTHONDONTWRITEBYTECODE=1
 build=$PWD/build/bench
 mkdir -p "$build/data" "$build/logs"
 wanted() { [[ ,$peers, == *",$1,"* ]]; }
@@ -79,18 +81,17 @@ cmake -S bench/peers -B "$build/bin" -G Ninja -D CMAKE_CXX_COMPILER="${CXX:-g++}
 cmake --build "$build/bin" --target strata_peer make_data peak >"$build/logs/build.log" 2>&1 ||
   { cat "$build/logs/build.log" >&2; exit 1; }
 for peer in onednn2 onednn3 libtorch dlib; do
-  if wanted $peer; then
-    cmake --build "$build/bin" --target $peer >"$build/logs/build-$peer.log" 2>&1 ||
-      { rm -f "$build/bin/$peer"; echo "cannot build $peer: see build/bench/logs/build-$peer.log" >&2; }
-  else
-    continue
-  fi
+  wanted $peer || continue
+  cmake --build "$build/bin" --target $peer >"$build/logs/build-$peer.log" 2>&1 ||
+    { rm -f "$build/bin/$peer"; echo "cannot build $peer: see build/bench/logs/build-$peer.log" >&2; }
 done
 "$build/bin/make_data" "$build/data"
 if wanted onnxruntime || wanted openvino; then
   "$build/venv/onnxruntime/bin/python" bench/peers/onnx_model.py "$build/data" "$build/data/alexnet.onnx" \
     >"$build/logs/onnx-model.log" 2>&1 || echo "cannot write the ONNX model: see build/bench/logs/onnx-model.log" >&2
 fi
-echo "install $installed s, build $((SECONDS - began)) s" >&2
+built=$((SECONDS - began))
+echo "install $installed s, build $built s" >&2
 
-exec python3 bench/peers/measure.py --build "$build" --peers "$peers" --install-seconds "$installed" "${options[@]}"
+exec python3 bench/peers/measure.py --build "$build" --peers "$peers" --install-seconds "$installed" \
+  --build-seconds "$built" "${options[@]}"

@@ -15,6 +15,7 @@ PARAMETERS = 21594506
 TRAIN_MFLOP, FORWARD_MFLOP = 539.836, 184.861  # an image, nominal: padding taps counted, no input gradient of the first layer
 WEIGHT_BYTES = 4 * PARAMETERS
 TRAIN_PEERS = ("strata", "onednn2", "onednn3", "pytorch", "keras", "libtorch", "dlib")
+SLOW_PEERS = ("libtorch", "dlib")  # neither near the best: every other round
 SCRIPTS = {  # peer: virtual environment, script, further arguments
     "pytorch": ("torch", "pytorch.py", []),
     "pytorch-compiled": ("torch", "pytorch.py", ["--variant", "compiled"]),
@@ -160,8 +161,10 @@ class Table:
                     out.append(f"| {name} | {threads} | {peer} {self.versions.get(peer, '')} | {len(ms)} | "
                                f"{spread(ms, 2 if batch == 1 else 1)} | {rate:.1f} | {ratio} |")
         out += ["", *self.roofline()]
+        if self.missing:
+            out.append("")
         for peer, why in sorted(self.missing.items()):
-            out.append(f"MISSING: {peer}: {why}")
+            out.append(f"- MISSING: {peer}: {why}")
         return "\n".join(out) + "\n"
 
     def roofline(self):
@@ -215,18 +218,18 @@ def main():
     parser.add_argument("--build", required=True)
     parser.add_argument("--peers", required=True)
     parser.add_argument("--install-seconds", type=int, default=0)
+    parser.add_argument("--build-seconds", type=int, default=0)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--no-check", action="store_true")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--minutes", type=float)
     o = parser.parse_args()
-    began = time.monotonic()
+    began = time.monotonic() - o.build_seconds
     rounds = o.rounds or (1 if o.quick else 12 if o.full else 6)
-    minutes = o.minutes or (1e9 if o.full else 30)
+    minutes = o.minutes or (1e9 if o.full else 40)
     seconds = 0.5 if o.quick else 2.0
     cpus = len(os.sched_getaffinity(0))
-    threads_of_round = (2,) if o.quick else (2, 1)
     runner = Runner(o.build)
     peers = ["strata"] + [p for p in o.peers.split(",") if p and p != "strata"]
     missing = {}
@@ -262,24 +265,28 @@ def main():
                 say(f"MISSING: {peer}: {why}")
 
     results, machine = {}, {}
-    completed = 0
+    completed, durations = 0, [0.0, 0.0]  # of the last rounds with and without one thread, in minutes
+
+    def minutes_gone():
+        return (time.monotonic() - began) / 60
+
     for number in range(rounds):
-        elapsed = (time.monotonic() - began) / 60
-        if number > 0 and elapsed + elapsed_of_round > minutes:
+        if number > 1 and minutes_gone() + durations[number % 2] > minutes:
             say(f"no time for round {number + 1}")
             break
-        from_here = time.monotonic()
-        for threads in threads_of_round:
+        from_here = minutes_gone()
+        for threads in (2, 1):
             # Two threads carry the ratios: one thread gets every other round.
-            if threads == 1 and number % 2 == 1 and not o.full:
+            if threads == 1 and (o.quick or number % 2 == 1 and not o.full):
                 continue
             for mode in ("train", "infer"):
-                # Each round begins with another peer.
                 order = [p for p in peers if mode == "infer" or p in TRAIN_PEERS]
-                if mode == "train" and "pytorch-compiled" in order:
-                    order.remove("pytorch-compiled")
-                turn = number % len(order)
+                if number % 2 == 1 and not o.full:
+                    order = [p for p in order if p not in SLOW_PEERS]
+                turn = number % len(order)  # each round begins with another peer
                 for peer in order[turn:] + order[:turn]:
+                    if minutes_gone() > minutes and (threads == 1 or number > 0):
+                        continue  # a machine so slow or busy that not even two rounds fit
                     arguments = ["--mode", mode, "--threads", str(threads), "--seconds", str(seconds),
                                  "--data", os.path.join(o.build, "data"),
                                  "--batches", "128,64" if mode == "train" else "1,128,64"]
@@ -290,7 +297,7 @@ def main():
                     except RuntimeError as error:
                         if peer == "strata":
                             sys.exit(f"bench/run.sh: strata: {error}")
-                        missing[f"{peer} ({mode}, {threads} threads)"] = str(error)
+                        missing[f"{peer} ({mode}, threads: {threads})"] = str(error)
                         say(f"{peer}: {error}")
                         continue
                     for line in lines:
@@ -300,14 +307,14 @@ def main():
         for line in runner.run([os.path.join(o.build, "bin", "peak"), "0.3"], 2, 300):
             machine.setdefault((line["mode"], int(line["threads"])), []).append(float(line["median"]))
         completed += 1
-        elapsed_of_round = (time.monotonic() - from_here) / 60
-        say(f"round {number + 1} of {rounds}: {elapsed_of_round:.1f} minutes")
+        durations[number % 2] = minutes_gone() - from_here
+        say(f"round {number + 1} of {rounds}: {durations[number % 2]:.1f} minutes")
 
     name, flags = cpu_name()
     head = [f"# strata beside its peers, {time.strftime('%Y-%m-%d %H:%M')}", "", f"{name}", "", f"Flags: {flags}", "",
             f"Linux {platform.release()}; float32; {completed} rounds; medians over the runs. AlexNet for 32x32 images, "
             f"{PARAMETERS:,} parameters; training: SGD, momentum {0.9}, dropout. Installing took {o.install_seconds} s, "
-            f"the rest {(time.monotonic() - began) / 60:.1f} minutes. Load at the end: {os.getloadavg()[0]:.1f}.", ""]
+            f"the rest {minutes_gone():.1f} minutes. Load at the end: {os.getloadavg()[0]:.1f}.", ""]
     for key in ("OPENBLAS_CORETYPE", "STRATA_KERNELS"):
         if key in os.environ:
             head += [f"{key}={os.environ[key]}", ""]

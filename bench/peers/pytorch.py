@@ -67,5 +67,7 @@ class PyTorch:
             return self.call(self.images[i])
 
 
+if o.variant == "compiled":
+    del PyTorch.step  # inference alone
 name = "pytorch-compiled" if o.variant == "compiled" else "pytorch"
 peer.main(name, torch.__version__, PyTorch, o)
