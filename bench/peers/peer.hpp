@@ -27,7 +27,7 @@ namespace bench {
 struct Layer {
   int kernel, stride, in_channels, out_channels, in_size, out_size;
   [[nodiscard]] std::size_t weights() const {
-    return static_cast<std::size_t>(kernel) * kernel * in_channels * out_channels;
+    return static_cast<std::size_t>(std::int64_t{kernel} * kernel * in_channels * out_channels);
   }
   [[nodiscard]] std::size_t parameters() const { return weights() + static_cast<std::size_t>(out_channels); }
 };
