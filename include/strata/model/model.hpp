@@ -23,6 +23,7 @@
 #include <strata/backend/eigen/combine.hpp>
 #include <strata/backend/eigen/cpu.hpp>
 #include <strata/core/diagnose.hpp>
+#include <strata/model/arena.hpp>
 #include <strata/model/plan.hpp>
 #include <strata/model/profile.hpp>
 #include <strata/training/initializers.hpp>
@@ -77,6 +78,7 @@ class Model {
         layout_(layout(options.batch, pool_.size())),
         arena_(static_cast<std::byte*>(::operator new(static_cast<std::size_t>(layout_.plan.total()), align))) {
     static_assert(Net::layers >= 0);  // what is wrong with the network is said here, and not from far within
+    detail::prefer_large_pages(arena_.get(), static_cast<std::size_t>(layout_.plan.total()));
     std::memset(arena_.get(), 0, static_cast<std::size_t>(layout_.plan.total()));
     initialize(options.weights, options.biases);
   }

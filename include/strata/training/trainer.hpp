@@ -121,6 +121,8 @@ class Trainer {
     optimizer_.validate();
     const std::size_t bytes =
         static_cast<std::size_t>(detail::aligned(Net::parameters * static_cast<std::int64_t>(sizeof(T))));
+    moments_.reserve(static_cast<std::size_t>(Optimizer_::slots) * bytes / sizeof(T));
+    detail::prefer_large_pages(moments_.data(), static_cast<std::size_t>(Optimizer_::slots) * bytes);
     moments_.assign(static_cast<std::size_t>(Optimizer_::slots) * bytes / sizeof(T), T{0});
     slot_ = bytes / sizeof(T);
   }

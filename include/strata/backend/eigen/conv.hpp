@@ -6,6 +6,7 @@
 #include <strata/backend/eigen/activations.hpp>
 #include <strata/backend/eigen/conv_direct.hpp>
 #include <strata/backend/eigen/conv_patches.hpp>
+#include <strata/backend/eigen/few_rows.hpp>
 
 namespace strata::eigen {
 
@@ -17,9 +18,13 @@ inline bool goes_direct(int batch) { return batch >= direct_batch && path_now() 
 
 template <class T>
 constexpr std::int64_t conv_scratch(const Geometry& g, int batch, int threads) {
-  const std::int64_t patches = threads * detail::patches_scratch<T>(g);
-  if (batch < detail::direct_batch) return patches;
-  return std::max({patches, detail::direct_forward_scratch<T>(g, threads), detail::direct_input_scratch<T>(g, threads),
+  // A smaller batch than the capacity may come, and take another way.
+  const std::int64_t map = static_cast<std::int64_t>(g.out.height) * g.out.width;
+  const auto rows = static_cast<int>(std::min<std::int64_t>(batch * map, detail::most_few_rows));
+  const std::int64_t few =
+      std::max(threads * detail::patches_scratch<T>(g), detail::few_rows_scratch(rows, g.out.channels));
+  if (batch < detail::direct_batch) return few;
+  return std::max({few, detail::direct_forward_scratch<T>(g, threads), detail::direct_input_scratch<T>(g, threads),
                    detail::direct_weights_scratch<T>(g, batch, threads)});
 }
 
@@ -31,7 +36,10 @@ void conv_forward(const Geometry& g, int batch, const T* x, const T* w, const T*
     detail::direct_forward(g, batch, x, w, bias, relu, y, pool, scratch);
     return;
   }
-  detail::patches_forward(g, batch, x, w, bias, y, pool, scratch);
+  if (detail::conv_has_few_rows(g, batch) && detail::path_now() != KernelPath::eigen)
+    detail::conv_few_rows(g, batch, x, w, bias, y, pool, scratch);
+  else
+    detail::patches_forward(g, batch, x, w, bias, y, pool, scratch);
   if (relu) relu_forward<T>(batch * g.out.size(), y, y, pool);
 }
 

@@ -92,7 +92,7 @@ constexpr std::int64_t patches_scratch(const Geometry& g) {
 }
 
 // Fewer pieces of the output than this leave cores idle: then a piece is shared by filters.
-inline constexpr int few_pieces = 8, filters_of_task = 64;
+inline constexpr int few_pieces = 8, filters_of_task = 128;
 
 template <class T>
 void patches_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, ThreadPool& pool,
