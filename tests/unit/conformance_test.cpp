@@ -237,7 +237,7 @@ std::vector<std::int64_t> lengths() { return {1, 2, 3, 7, 16, 31, 100, 16383, 16
 
 template <class T>
 void check_conv(const Geometry& g, int batch, Draw& draw) {
-  const bool with_bias = draw.chance(50);
+  const bool with_bias = draw.chance(50), skip_zeros = draw.chance(50);
   Numbers x = draw.numbers(batch * g.in.size());
   const int zeros_in_100 = draw.chance(50) ? 0 : draw.between(0, 100);  // as a ReLU leaves them
   for (double& v : x) v = draw.chance(zeros_in_100) ? 0 : v;
@@ -252,9 +252,16 @@ void check_conv(const Geometry& g, int batch, Draw& draw) {
   reference::conv_forward(g, batch, x.data(), w.data(), with_bias ? bias.data() : nullptr, want.data());
   reference::conv_forward(g, batch, ax.data(), aw.data(), with_bias ? ab.data() : nullptr, size.data());
   auto got = run<T>({batch * g.out.size()}, scratch, [&](auto& out, ThreadPool& pool, T* work) {
-    eigen::conv_forward(g, batch, x_.data(), w_.data(), with_bias ? bias_.data() : nullptr, out[0], pool, work);
+    eigen::conv_forward(g, batch, x_.data(), w_.data(), with_bias ? bias_.data() : nullptr, out[0], pool, work, false,
+                        skip_zeros);
   });
   check_close("conv_forward", got[0], want, size, static_cast<double>(g.taps() + 1));
+  for (std::size_t i = 0; i < want.size(); ++i) want[i] = std::max(want[i], 0.0);
+  got = run<T>({batch * g.out.size()}, scratch, [&](auto& out, ThreadPool& pool, T* work) {
+    eigen::conv_forward(g, batch, x_.data(), w_.data(), with_bias ? bias_.data() : nullptr, out[0], pool, work, true,
+                        skip_zeros);
+  });
+  check_close("conv_forward with a ReLU", got[0], want, size, static_cast<double>(g.taps() + 1));
 
   want = zeros(batch * g.in.size()), size = want;
   reference::conv_backward_input(g, batch, dy.data(), w.data(), want.data());
@@ -430,7 +437,7 @@ TEST_CASE_TEMPLATE("convolutions worked out by hand", T, float, double) {
 
 template <class T>
 void check_dense(int in, int units, int batch, Draw& draw) {
-  const bool with_bias = draw.chance(50);
+  const bool with_bias = draw.chance(50), skip_zeros = draw.chance(50);
   Numbers x = draw.numbers(std::int64_t{batch} * in);
   const int zeros_in_100 = draw.chance(30) ? 0 : draw.between(0, 100);  // as a ReLU leaves them
   for (double& v : x) v = draw.chance(zeros_in_100) ? 0 : v;
@@ -444,7 +451,8 @@ void check_dense(int in, int units, int batch, Draw& draw) {
   reference::dense_forward(in, units, batch, x.data(), w.data(), with_bias ? bias.data() : nullptr, want.data());
   reference::dense_forward(in, units, batch, ax.data(), aw.data(), with_bias ? ab.data() : nullptr, size.data());
   auto got = run<T>({std::int64_t{batch} * units}, scratch, [&](auto& out, ThreadPool& pool, T* work) {
-    eigen::dense_forward(in, units, batch, x_.data(), w_.data(), with_bias ? bias_.data() : nullptr, out[0], pool, work);
+    eigen::dense_forward(in, units, batch, x_.data(), w_.data(), with_bias ? bias_.data() : nullptr, out[0], pool, work,
+                         skip_zeros);
   });
   check_close("dense_forward", got[0], want, size, in + 1);
 

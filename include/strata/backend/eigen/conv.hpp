@@ -28,16 +28,16 @@ constexpr std::int64_t conv_scratch(const Geometry& g, int batch, int threads) {
                    detail::direct_weights_scratch<T>(g, batch, threads)});
 }
 
-// relu: y is max(0, .) of what it would be.
+// relu: y is max(0, .) of what it would be. skip_zeros: see few_rows.hpp.
 template <class T>
 void conv_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, ThreadPool& pool, T* scratch,
-                  bool relu = false) {
+                  bool relu = false, bool skip_zeros = false) {
   if (detail::goes_direct(batch)) {
     detail::direct_forward(g, batch, x, w, bias, relu, y, pool, scratch);
     return;
   }
   if (detail::conv_has_few_rows(g, batch) && detail::path_now() != KernelPath::eigen)
-    detail::conv_few_rows(g, batch, x, w, bias, y, pool, scratch);
+    detail::conv_few_rows(g, batch, x, w, bias, y, skip_zeros, pool, scratch);
   else
     detail::patches_forward(g, batch, x, w, bias, y, pool, scratch);
   if (relu) relu_forward<T>(batch * g.out.size(), y, y, pool);

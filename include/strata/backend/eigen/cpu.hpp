@@ -102,7 +102,7 @@ struct CpuKernel<Conv<Kernel, Filters, Options...>> : KernelTraits {
   template <class T>
   static void forward(const Pass<T>& p, T* y, bool relu) {
     const Geometry g = layer::geometry(p.in);
-    eigen::conv_forward(g, p.batch, p.x, p.parameters, bias(g, p.parameters), y, p.pool, p.scratch, relu);
+    eigen::conv_forward(g, p.batch, p.x, p.parameters, bias(g, p.parameters), y, p.pool, p.scratch, relu, !p.training);
   }
   template <class T>
   static void backward(const Pass<T>& p) {
@@ -125,8 +125,8 @@ struct CpuKernel<Dense<Units, Options...>> : KernelTraits {
   }
   template <class T>
   static void forward(const Pass<T>& p) {
-    eigen::dense_forward(p.in.channels, Units, p.batch, p.x, p.parameters, bias(p.in, p.parameters), p.y, p.pool,
-                         p.scratch);
+    eigen::dense_forward(p.in.channels, Units, p.batch, p.x, p.parameters, bias(p.in, p.parameters), p.y, p.pool, p.scratch,
+                         !p.training);
   }
   template <class T>
   static void backward(const Pass<T>& p) {

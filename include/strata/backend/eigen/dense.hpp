@@ -38,11 +38,12 @@ void for_blocks(int n, int block, std::int64_t scratch_each, T* scratch, ThreadP
 }
 }  // namespace detail
 
+// skip_zeros: see few_rows.hpp.
 template <class T>
-void dense_forward(int in, int units, int batch, const T* x, const T* w, const T* bias, T* y, ThreadPool& pool,
-                   T* scratch) {
+void dense_forward(int in, int units, int batch, const T* x, const T* w, const T* bias, T* y, ThreadPool& pool, T* scratch,
+                   bool skip_zeros = false) {
   if (batch <= detail::few_samples) {
-    detail::dense_few_rows(in, units, batch, x, w, bias, y, pool, scratch);
+    detail::dense_few_rows(in, units, batch, x, w, bias, y, skip_zeros, pool, scratch);
     return;
   }
   const std::int64_t each = detail::dense_gemm_scratch<T>(in, units, batch);

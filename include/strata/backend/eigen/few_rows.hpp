@@ -23,7 +23,8 @@ struct RowPair {
 template <class T>
 struct FewRowsKernel {
   template <int Bytes>
-  STRATA_INLINE static void run(const RowPair<T>* rows, int count, int depth, int units, const T* w, std::int64_t ldw) {
+  STRATA_INLINE static void run(const RowPair<T>* rows, int count, int depth, int units, const T* w, std::int64_t ldw,
+                                bool skip_zeros) {
     using numbers = vector<T, Bytes>;
     constexpr int lanes = lanes_of<T, Bytes>, at_once = 4;
     // Several rows share a block of w, which then stays in the first-level cache; one row alone runs through.
@@ -38,7 +39,7 @@ struct FewRowsKernel {
           T factor[at_once];
           int found = 0;
           for (; k < end && found < at_once; ++k)
-            if (x[k] != T{0}) from[found] = w + k * ldw, factor[found++] = x[k];
+            if (!skip_zeros || x[k] != T{0}) from[found] = w + k * ldw, factor[found++] = x[k];
           if (found == 0) break;
           for (int i = found; i < at_once; ++i) from[i] = from[0], factor[i] = T{0};
           int u = 0;
@@ -55,7 +56,7 @@ struct FewRowsKernel {
       }
     }
   }
-  using table = versions<FewRowsKernel, const RowPair<T>*, int, int, int, const T*, std::int64_t>;
+  using table = versions<FewRowsKernel, const RowPair<T>*, int, int, int, const T*, std::int64_t, bool>;
 };
 
 // The depth is cut into so many shares, whatever the number of threads, each with sums of its own, added in order.
@@ -85,8 +86,8 @@ void add_shares(int rows, int units, const T* sums, const T* bias, T* y, ThreadP
 
 // x (N,in), w (in,units), y (N,units), N at most most_few_rows.
 template <class T>
-void dense_few_rows(int in, int units, int batch, const T* x, const T* w, const T* bias, T* y, ThreadPool& pool,
-                    T* scratch) {
+void dense_few_rows(int in, int units, int batch, const T* x, const T* w, const T* bias, T* y, bool skip_zeros,
+                    ThreadPool& pool, T* scratch) {
   const auto run = FewRowsKernel<T>::table::of(path_now());
   T* const sums = aligned(scratch);
   const int share = (in + depth_shares - 1) / depth_shares;
@@ -98,7 +99,7 @@ void dense_few_rows(int in, int units, int batch, const T* x, const T* w, const 
     RowPair<T> rows[most_few_rows];
     for (int n = 0; n < batch; ++n)
       rows[n] = {x + static_cast<std::int64_t>(n) * in + first, mine + static_cast<std::int64_t>(n) * units};
-    run(rows, batch, depth, units, w + static_cast<std::int64_t>(first) * units, units);
+    run(rows, batch, depth, units, w + static_cast<std::int64_t>(first) * units, units, skip_zeros);
   });
   add_shares(batch, units, sums, bias, y, pool);
 }
@@ -109,8 +110,8 @@ constexpr bool conv_has_few_rows(const Geometry& g, int batch) {
   return batch * static_cast<std::int64_t>(g.out.height) * g.out.width <= most_few_rows && g.in.channels / g.groups >= 16;
 }
 template <class T>
-void conv_few_rows(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, ThreadPool& pool,
-                   T* scratch) {
+void conv_few_rows(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, bool skip_zeros,
+                   ThreadPool& pool, T* scratch) {
   const auto run = FewRowsKernel<T>::table::of(path_now());
   const Window& win = g.window;
   const int channels = g.in.channels / g.groups, filters = g.out.channels / g.groups;
@@ -143,7 +144,7 @@ void conv_few_rows(const Geometry& g, int batch, const T* x, const T* w, const T
             }
         if (count > 0)
           run(rows, count, depth, filters, w + static_cast<std::int64_t>(at) * g.out.channels + group * filters,
-              g.out.channels);
+              g.out.channels, skip_zeros);
       }
       at += depth;
     }
