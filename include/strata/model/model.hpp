@@ -397,8 +397,8 @@ class Model {
   struct Names {
     std::vector<std::pair<std::string_view, int>> seen;
     std::string operator()(std::string_view name) {
-      for (auto& [known, count] : seen)
-        if (known == name) return std::string(name) + "_" + std::to_string(count++);
+      for (auto& [known, times] : seen)
+        if (known == name) return std::string(name) + "_" + std::to_string(times++);
       seen.emplace_back(name, 1);
       return std::string(name);
     }
