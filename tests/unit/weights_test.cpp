@@ -68,10 +68,11 @@ TEST_CASE("weights are saved under Keras' names and layouts, and nothing else is
         "conv2d_1/bias(4) conv2d_2/kernel(1, 1, 4, 5) conv2d_2/bias(5) dense/kernel(45, 7) dense_1/kernel(7, 3) "
         "dense_1/bias(3) ");
   CHECK(numbers == Net::parameters + 8);
-  CHECK(in.metadata().size() == 3);
+  CHECK(in.metadata().size() == 4);
   CHECK(in.metadata().at("note") == "kept");
   CHECK(in.metadata().at("strata.summary") == summary<Net>());
   CHECK(in.metadata().at("strata.architecture") == architecture_fingerprint<Net>());
+  CHECK(in.metadata().at("strata.checksums").find(" dense_1/bias\n") != std::string::npos);
   // Nothing of the time, the place or the process.
   auto again = model_of<Net>(1);
   save_weights(again, folder.path / "other name", {{"note", "kept"}});
@@ -123,7 +124,15 @@ TEST_CASE("weights of another network leave the model as it was") {
   refused(model_of<NetOf<5, ReLU, MaxPool<3, 2, Pad<1, 0, 1, 0>>>>(2), "its layers are others");
   const std::string whole = bytes_of(file);
   std::ofstream(file, std::ios::binary) << whole.substr(0, whole.size() - 1);
-  refused(model_of<Net>(2), "cut off");
+  refused(model_of<Net>(2), "tensor dense_1/bias ends at byte");
+  std::string flipped = whole;
+  flipped[flipped.size() - 20] ^= 1;
+  std::ofstream(file, std::ios::binary) << flipped;
+  refused(model_of<Net>(2), "tensor dense_1/kernel is damaged: its checksum is");
+  flipped = whole;
+  flipped[flipped.find("strata.summary") + 40] ^= 1;
+  std::ofstream(file, std::ios::binary) << flipped;
+  refused(model_of<Net>(2), "the metadata is damaged");
 }
 
 TEST_CASE("the fingerprint is the same whatever is dropped while training") {

@@ -317,10 +317,13 @@ class SafetensorsParser {
                            std::to_string(end));
       end = t.end;
     }
+    for (const SafetensorsEntry& t : tensors)
+      if (t.end > data_bytes)
+        fail_tensor(t, "ends at byte " + std::to_string(t.end) + " of the data; expected at most " +
+                           std::to_string(data_bytes) + ", all there is: the file is cut off");
     if (end != data_bytes)
       throw FileError(path_, std::to_string(data_bytes) + " bytes of tensors; expected " + std::to_string(end) +
-                                 " from the safetensors header: the file is " +
-                                 (end > data_bytes ? "cut off" : "too long"));
+                                 " from the safetensors header: the file is too long");
   }
 
   const std::filesystem::path& path_;
@@ -408,6 +411,7 @@ class SafetensorsFile {
     for (std::size_t i = 0; i < header_.tensors.size(); ++i) by_name_.emplace(header_.tensors[i].name, i);
   }
 
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   // In the order of their data.
   [[nodiscard]] std::span<const SafetensorsEntry> tensors() const { return header_.tensors; }
   [[nodiscard]] const std::map<std::string, std::string>& metadata() const { return header_.metadata; }

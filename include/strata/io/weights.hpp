@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <strata/core/summary.hpp>
+#include <strata/io/checksum.hpp>
 #include <strata/io/safetensors.hpp>
 #include <strata/model/model.hpp>
 
@@ -72,6 +73,15 @@ inline std::string shape_text(std::span<const std::int64_t> shape) {
   return text + ")";
 }
 
+inline void write_weights(const std::filesystem::path& path, std::span<const Tensor> tensors,
+                          const std::string& architecture, const std::string& summary,
+                          std::map<std::string, std::string> metadata = {}) {
+  metadata["strata.architecture"] = architecture;
+  metadata["strata.summary"] = summary;
+  seal(metadata, tensors);
+  save_safetensors(path, tensors, metadata);
+}
+
 }  // namespace detail
 
 // Sixteen hexadecimal digits that are the same for networks of the same layers, windows and shapes. Dropout does not count:
@@ -84,9 +94,9 @@ template <class Net>
   return text;
 }
 
-// The tensors and nothing else; the metadata gets the network's summary ("strata.summary") and fingerprint
-// ("strata.architecture") beside what is given. Equal models give equal bytes. The file is written whole or not at all.
-// Throws std::system_error or FileError where it cannot be written.
+// The tensors and nothing else; the metadata gets the network's summary ("strata.summary"), its fingerprint
+// ("strata.architecture") and checksums ("strata.checksums") beside what is given. Equal models give equal bytes. The file
+// is written whole or not at all. Throws std::system_error or FileError where it cannot be written.
 template <class Net, class Mode>
 void save_weights(Model<Net, Cpu, Mode>& model, const std::filesystem::path& path,
                   std::map<std::string, std::string> metadata = {}) {
@@ -94,14 +104,12 @@ void save_weights(Model<Net, Cpu, Mode>& model, const std::filesystem::path& pat
   model.for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<float> values) {
     tensors.push_back({name, {info.shape.begin(), info.shape.begin() + info.rank}, values});
   });
-  metadata["strata.architecture"] = architecture_fingerprint<Net>();
-  metadata["strata.summary"] = std::string(summary<Net>());
-  save_safetensors(path, tensors, metadata);
+  detail::write_weights(path, tensors, architecture_fingerprint<Net>(), std::string(summary<Net>()), std::move(metadata));
 }
 
-// From a file of save_weights, or any with these tensors (then without a fingerprint to compare). Throws FileError where it
-// cannot be read or is damaged, and for the first tensor that is missing, of another shape, or not the network's, and where
-// the tensors fit but the layers between them do not; the model is then as it was.
+// From a file of save_weights, or any with these tensors (then without a fingerprint and checksums to compare). Throws
+// FileError where it cannot be read or is damaged, and for the first tensor that is missing, of another shape, or not the
+// network's, and where the tensors fit but the layers between them do not; the model is then as it was.
 template <class Net, class Mode>
 void load_weights(Model<Net, Cpu, Mode>& model, const std::filesystem::path& path) {
   SafetensorsFile file(path);
@@ -124,7 +132,11 @@ void load_weights(Model<Net, Cpu, Mode>& model, const std::filesystem::path& pat
                               fingerprint->second + "; expected " + architecture_fingerprint<Net>() +
                               " (the file's metadata has a summary)");
   std::vector<std::vector<float>> read;  // all of it before the first is changed
-  for (const std::string& name : names) read.push_back(file.read<float>(name));
+  const detail::Seal seal(file);
+  for (const std::string& name : names) {
+    read.push_back(file.read<float>(name));
+    seal.check(name, file.find(name)->shape, read.back());
+  }
   auto next = read.begin();
   model.for_each_tensor([&](const std::string&, const TensorInfo&, std::span<float> values) {
     std::copy(next->begin(), next->end(), values.begin());
