@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -49,6 +50,15 @@ class RunningMean {
     sum_ = sum;
     samples_ += samples;
   }
+  // All of it, for a file.
+  struct Sums {
+    double sum = 0, lost = 0;
+    std::int64_t samples = 0;
+  };
+  RunningMean() = default;
+  explicit RunningMean(const Sums& s) : sum_(s.sum), lost_(s.lost), samples_(s.samples) {}
+  [[nodiscard]] Sums sums() const { return {sum_, lost_, samples_}; }
+
   [[nodiscard]] std::int64_t samples() const { return samples_; }
   [[nodiscard]] double value() const {
     // Beyond the range of double, what was lost is NaN and the sum says infinity.
@@ -151,6 +161,14 @@ class ConfusionTable {
 
   int classes_ = 0;
   std::vector<std::int64_t> counts_;  // a row a true class: none, class 0, class 1, ...
+};
+
+struct EpochRecord {
+  int epoch = 0;  // from 1
+  double loss = 0, accuracy = 0;
+  std::optional<double> validation_loss{}, validation_accuracy{};
+  std::int64_t samples = 0;  // fewer than the data set's where training ended within the epoch
+  double seconds = 0;        // of the training steps, input included
 };
 
 }  // namespace strata

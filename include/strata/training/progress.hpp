@@ -99,6 +99,13 @@ class Progress {
         terminal_(to && terminal.value_or(to && ::isatty(::fileno(to)) != 0)),
         begin_(clock::now()) {}
 
+  // Goes on where another process was: so many steps were done, in so many seconds.
+  void resume(std::int64_t step, double seconds) {
+    step_ = step;
+    seconds_ = seconds;
+    begin_ -= std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(seconds));
+  }
+
   // After a step: how many are done, and the means so far. Draws at most ten times a second.
   void update(std::int64_t step, double loss, double accuracy) {
     if (!to_) return;

@@ -20,6 +20,7 @@
 #include <strata/core/diagnose.hpp>
 #include <strata/data/batches.hpp>
 #include <strata/data/dataset.hpp>
+#include <strata/io/checkpoint.hpp>
 #include <strata/model/model.hpp>
 #include <strata/training/metrics.hpp>
 #include <strata/training/optimizers.hpp>
@@ -114,6 +115,7 @@ class Trainer {
   using T = typename M::T;
   using Net = typename M::network;
   static constexpr int classes = static_cast<int>(Net::output.size());
+  static constexpr int slots = Optimizer_::slots;
 
   // The model must outlive the trainer. Throws std::invalid_argument for rates that cannot be meant.
   Trainer(M& model, Loss, Optimizer_ optimizer)
@@ -174,6 +176,13 @@ class Trainer {
   // Done so far.
   [[nodiscard]] std::int64_t updates() const { return updates_; }
   [[nodiscard]] const Optimizer_& optimizer() const { return optimizer_; }
+  [[nodiscard]] M& model() { return model_; }
+  // What the optimizer keeps, in the order of the model's parameters; slot in [0, slots).
+  [[nodiscard]] std::span<T> memory(int slot) {
+    return {moments_.data() + static_cast<std::size_t>(slot) * slot_, static_cast<std::size_t>(Net::parameters)};
+  }
+  // With parameters and memory put where they were after so many updates, goes on from there.
+  void continue_at(std::int64_t updates) { updates_ = updates; }
 
  private:
   void update() {
@@ -214,14 +223,6 @@ struct EvaluateOptions {
   std::function<bool()> stop{};
 };
 
-struct EpochRecord {
-  int epoch = 0;  // from 1
-  double loss = 0, accuracy = 0;
-  std::optional<double> validation_loss, validation_accuracy;
-  std::int64_t samples = 0;  // fewer than the data set's where training ended within the epoch
-  double seconds = 0;        // of the training steps, input included
-};
-
 template <class Data>
 struct TrainOptions {
   int epochs = 1;
@@ -233,6 +234,11 @@ struct TrainOptions {
   // Asked after each step and each batch of a validation; true ends training there (Ctrl-C, a budget of time). What it
   // throws passes on.
   std::function<bool()> stop{};
+  CheckpointOptions checkpoint{};
+  // Goes on from the newest checkpoint, and begins where there is none. The run may become longer (epochs, max_steps); all
+  // else has to be as it was. What is returned and printed begins with the first epoch, and is what a run that was never
+  // stopped returns and prints, but for the seconds.
+  bool resume = false;
 };
 
 namespace detail {
@@ -242,6 +248,38 @@ struct NoOptimizer {
   static constexpr int slots = 0;
   void validate() const {}
 };
+
+template <class Loss>
+constexpr const char* loss_name() {
+  return std::is_base_of_v<SoftmaxCrossEntropy, Loss>     ? "SoftmaxCrossEntropy"
+         : std::is_base_of_v<NegativeLogLikelihood, Loss> ? "NegativeLogLikelihood"
+         : std::is_base_of_v<CrossEntropy, Loss>          ? "CrossEntropy"
+         : std::is_base_of_v<MeanSquaredError, Loss>      ? "MeanSquaredError"
+                                                          : "SigmoidCrossEntropy";
+}
+
+inline void print_epoch(const EpochRecord& r, int epochs, std::int64_t steps) {
+  std::printf("Epoch %d/%d\n", r.epoch, epochs);
+  Progress progress(stdout, steps);
+  progress.resume(steps, r.seconds);
+  progress.finish(r.loss, r.accuracy, r.validation_loss, r.validation_accuracy);
+}
+
+// Of a run's checkpoints; null where it is to have none.
+template <class Trainer_, class Data>
+std::optional<CheckpointFiles> checkpoint_files(Trainer_& trainer, const Data& data, std::int64_t steps, const char* loss,
+                                                const TrainOptions<Data>& options) {
+  if (options.checkpoint.directory.empty()) {
+    if (options.resume) throw std::invalid_argument("strata: to resume a run, its directory of checkpoints is needed");
+    return {};
+  }
+  const ModelOptions& model = trainer.model().options();
+  CheckpointedRun run = checkpointed(trainer, {}, steps);
+  run.recipe =
+      recipe_text(trainer.optimizer().describe(), loss, model.batch, model.seed, run.summary, options.augment,
+                  options.normalize, 0, data_text(data), options.validation ? data_text(*options.validation) : "none");
+  return std::optional<CheckpointFiles>(std::in_place, options.checkpoint, std::move(run), options.resume);
+}
 
 template <class Trainer_, class Data>
 Evaluation evaluate_with(Trainer_& trainer, const Data& data, int batch, const EvaluateOptions& options) {
@@ -275,7 +313,8 @@ typename detail::checked<Evaluation, Net, Loss, Data>::result evaluate(Model<Net
 
 // Trains for some epochs and returns a record of each; the optimizer begins with empty memory. The order of the images and
 // their augmentation follow the model's seed. Throws std::invalid_argument for options that cannot be meant and an empty
-// data set, DataError for data that cannot be read, NotFiniteError where the loss stops being a number.
+// data set, DataError for data that cannot be read, NotFiniteError where the loss stops being a number; FileError where a
+// run cannot be resumed, std::system_error or std::runtime_error where checkpoints cannot be written.
 template <class Net, class Backend, Dataset Data, class Loss, Optimizer Optimizer_>
 typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result train(Model<Net, Backend>& model,
                                                                                   const Data& data, Loss loss,
@@ -295,38 +334,66 @@ typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result trai
   bool stopped = false;
   const auto stop = [&] { return stopped = stopped || (options.stop && options.stop()); };
   const auto spent = [&] { return options.max_steps > 0 && trainer.updates() >= options.max_steps; };
-  std::vector<EpochRecord> history;
-  for (int epoch = 1; epoch <= options.epochs && !stopped && !spent(); ++epoch) {
+  TrainingState state;
+  auto files = detail::checkpoint_files(trainer, data, steps, detail::loss_name<Loss>(), options);
+  if (auto found = options.resume ? files->resume(options.epochs, options.max_steps) : std::nullopt) {
+    state = std::move(*found);
+    trainer.continue_at(state.updates);
     if (options.verbose) {
-      std::printf("Epoch %d/%d\n", epoch, options.epochs);
+      std::printf("resumed from %s\n", files->newest().c_str());
+      for (const EpochRecord& record : state.history) detail::print_epoch(record, options.epochs, steps);
+    }
+  }
+  std::vector<EpochRecord> partial;  // the epoch that training ended in
+  // An epoch that has begun is gone on with even if there is nothing left to do: its figures are to be told.
+  while (state.epoch <= options.epochs && (state.step > 0 || !spent())) {
+    if (options.verbose) {
+      std::printf("Epoch %d/%d\n", state.epoch, options.epochs);
       std::fflush(stdout);
     }
     Progress progress(options.verbose ? stdout : nullptr, steps);
+    progress.resume(state.step, state.seconds);
+    const double before = state.seconds;
     const auto begin = std::chrono::steady_clock::now();
-    batches.start(static_cast<std::uint64_t>(epoch - 1));
-    EpochRecord record;
-    record.epoch = epoch;
-    RunningMean mean;
-    Accuracy accuracy;
-    std::int64_t step = 0;
-    do {
+    batches.start(static_cast<std::uint64_t>(state.epoch - 1), static_cast<std::size_t>(state.step));
+    while (state.step < steps && !spent() && !stopped) {
       const Batch* b = batches.next();
       const StepResult r = trainer.step(b->images, b->labels);
-      mean.add(r.loss / r.samples, r.samples);
-      accuracy.correct += r.correct, accuracy.samples += r.samples;
-      record.loss = mean.value(), record.accuracy = accuracy.value();
-      progress.update(++step, record.loss, record.accuracy);
-    } while (!stop() && !spent() && step < steps);
-    record.samples = accuracy.samples;
-    record.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    if (options.validation && step == steps && !stopped) {
+      state.loss.add(r.loss / r.samples, r.samples);
+      state.accuracy.correct += r.correct, state.accuracy.samples += r.samples;
+      state.updates = trainer.updates();
+      progress.update(++state.step, state.loss.value(), state.accuracy.value());
+      state.seconds = before + std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+      // The last step's follows at once, unless validation stands between.
+      if (files && options.checkpoint.every > 0 && state.updates % options.checkpoint.every == 0 &&
+          (state.step < steps || options.validation))
+        files->save(state);
+      stop();
+    }
+    EpochRecord record;
+    record.epoch = state.epoch;
+    record.loss = state.loss.value(), record.accuracy = state.accuracy.value();
+    record.samples = state.accuracy.samples;
+    record.seconds = state.seconds;
+    if (options.validation && state.step == steps && !stopped) {
       const Evaluation e = detail::evaluate_with(trainer, *options.validation, model.options().batch,
                                                  {.normalize = options.normalize, .stop = stop});
       if (!stopped) record.validation_loss = e.loss, record.validation_accuracy = e.accuracy;
     }
     progress.finish(record.loss, record.accuracy, record.validation_loss, record.validation_accuracy);
-    history.push_back(record);
+    if (state.step < steps || stopped) {
+      partial.push_back(record);
+      break;
+    }
+    state.history.push_back(record);
+    state = {.epoch = state.epoch + 1, .updates = state.updates, .history = std::move(state.history)};
+    if (!files) continue;
+    if (best_epoch(state.history) == &state.history.back()) files->save_best();
+    files->save(state);
   }
+  if (files) files->save(state);
+  std::vector<EpochRecord> history = std::move(state.history);
+  history.insert(history.end(), partial.begin(), partial.end());
   return history;
 }
 

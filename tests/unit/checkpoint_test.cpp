@@ -1,0 +1,559 @@
+// SPDX-License-Identifier: BSL-1.0
+// Checkpoints: a run that is stopped, killed, or robbed of a file ends as one that was left alone, bit by bit.
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <strata/strata.hpp>
+
+namespace {
+using namespace strata;
+namespace fs = std::filesystem;
+
+struct Folder {
+  fs::path path;
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "strata-checkpoints-XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path = name;
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  ~Folder() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+};
+
+std::string bytes_of(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+void put(const fs::path& file, const std::string& bytes) { std::ofstream(file, std::ios::binary) << bytes; }
+std::vector<std::string> names_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+using Strings = std::vector<std::string>;
+
+using Data = ArrayDataset<Shape{6, 6, 2}, 3>;
+Data data(int samples, std::uint64_t seed = 1) {
+  std::vector<float> images;
+  std::vector<int> labels;
+  const Random random(seed, Purpose::user);
+  for (int i = 0; i < samples; ++i) {
+    labels.push_back(i % 3);
+    for (int p = 0; p < 72; ++p)
+      images.push_back(random.uniform(static_cast<std::uint64_t>(72 * i + p)) + (p % 3 == i % 3 ? 0.3f : 0.f));
+  }
+  return {images, labels};
+}
+
+// What has a state of its own, and what draws random numbers.
+using Net = Sequential<Input<6, 6, 2>, Conv<3, 4>, BatchNorm, ReLU, MaxPool<2>, Flatten, Dropout<0.25>, Dense<3>>;
+using Plain = Sequential<Input<6, 6, 2>, Flatten, Dense<5>, ReLU, Dropout<0.5>, Dense<3>>;
+
+constexpr int steps = 8;  // of an epoch: 30 images, 4 a step
+
+template <class N = Net>
+Model<N> model_of(std::uint64_t seed = 1) {
+  return Model<N>{{.batch = 4, .threads = 1, .seed = seed}};
+}
+TrainOptions<Data> options_for(const fs::path& folder, bool resume) {
+  return {.epochs = 3,
+          .validation = data(9, 2),
+          .augment = {.width_shift = 0.2, .horizontal_flip = true},
+          .verbose = false,
+          .checkpoint = {.directory = folder, .every = 3},
+          .resume = resume};
+}
+
+// All numbers of a model, and of the epochs but for the seconds.
+struct Outcome {
+  std::vector<float> numbers;
+  std::vector<double> figures;
+  bool operator==(const Outcome&) const = default;
+};
+template <class M>
+std::vector<float> numbers_of(M& model) {
+  std::vector<float> all;
+  model.for_each_tensor(
+      [&](const std::string&, const TensorInfo&, std::span<float> v) { all.insert(all.end(), v.begin(), v.end()); });
+  return all;
+}
+template <class N, class O>
+Outcome outcome(const O& optimizer, const TrainOptions<Data>& options, std::uint64_t seed = 1) {
+  Model<N> model = model_of<N>(seed);
+  Outcome out;
+  for (const EpochRecord& r : train(model, data(30), SoftmaxCrossEntropy{}, optimizer, options))
+    out.figures.insert(out.figures.end(), {static_cast<double>(r.epoch), r.loss, r.accuracy, r.validation_loss.value_or(-1),
+                                           r.validation_accuracy.value_or(-1), static_cast<double>(r.samples)});
+  out.numbers = numbers_of(model);
+  return out;
+}
+const SGD sgd{.rate = InverseTimeDecay{0.05, 0.01}, .momentum = 0.9, .weight_decay = 0.001};
+
+// --- In one process -----------------------------------------------------------------------------------------------------
+
+template <class N, class O>
+void stop_everywhere(const O& optimizer) {
+  const Outcome whole = outcome<N>(optimizer, options_for({}, false));
+  CHECK(whole.figures.size() == 18);
+  const Folder all;
+  CHECK(outcome<N>(optimizer, options_for(all.path, false)) == whole);
+  for (int at = 1; at <= 3 * steps; ++at) {
+    CAPTURE(at);
+    const Folder folder;
+    auto options = options_for(folder.path, false);
+    options.max_steps = at;
+    const Outcome first = outcome<N>(optimizer, options);
+    options.resume = true;
+    CHECK(outcome<N>(optimizer, options, 1) == first);  // there is nothing left to do
+    options.max_steps = at + 5;
+    (void)outcome<N>(optimizer, options);
+    options.max_steps = 0;
+    CHECK(outcome<N>(optimizer, options) == whole);
+    CHECK(outcome<N>(optimizer, options) == whole);
+    CHECK(bytes_of(folder.path / "best.safetensors") == bytes_of(all.path / "best.safetensors"));
+  }
+}
+
+TEST_CASE("a run that is stopped anywhere goes on as if it had not been") {
+  stop_everywhere<Net>(sgd);
+  stop_everywhere<Net>(Adam{.rate = 0.01});
+  stop_everywhere<Plain>(AdamW{.rate = 0.01});
+  stop_everywhere<Plain>(SGD{.rate = Cosine{0.1, 24}, .momentum = 0.8, .nesterov = true});
+}
+
+TEST_CASE("one that is asked to stop writes where it is, in a validation too") {
+  const Outcome whole = outcome<Net>(sgd, options_for({}, false));
+  for (const int at : {1, 2, steps - 1, steps, steps + 1, steps + 3, steps + 4, 2 * steps + 5}) {
+    CAPTURE(at);
+    const Folder folder;
+    auto options = options_for(folder.path, false);
+    int asked = 0;
+    options.stop = [&] { return ++asked >= at; };
+    (void)outcome<Net>(sgd, options);
+    // An epoch asks after its steps, and after the three batches of its validation.
+    const int updates = at / (steps + 3) * steps + std::min(at % (steps + 3), steps);
+    const Strings names = names_in(folder.path);
+    REQUIRE_FALSE(names.empty());
+    CHECK(names.back() == "step-0000000" + std::string(updates < 10 ? "0" : "") + std::to_string(updates) + ".safetensors");
+    options.stop = {};
+    options.resume = true;
+    CHECK(outcome<Net>(sgd, options) == whole);
+  }
+}
+
+TEST_CASE("a run may become longer, and not shorter") {
+  const Folder folder;
+  auto options = options_for(folder.path, false);
+  const Outcome whole = outcome<Net>(sgd, options_for({}, false));
+  options.epochs = 2;
+  (void)outcome<Net>(sgd, options);
+  options.epochs = 3, options.resume = true;
+  CHECK(outcome<Net>(sgd, options) == whole);
+  options.epochs = 2;
+  CHECK_THROWS_WITH_AS(outcome<Net>(sgd, options), doctest::Contains("24 updates, in epoch 4, are more than"), FileError);
+  options.epochs = 3, options.max_steps = 20;
+  CHECK_THROWS_WITH_AS(outcome<Net>(sgd, options), doctest::Contains("3 epochs of at most 20 steps"), FileError);
+}
+
+TEST_CASE("the newest are kept, and the best") {
+  const Folder folder;
+  auto options = options_for(folder.path / "deep" / "er", false);
+  options.checkpoint.keep = 2;
+  Model<Net> model = model_of();
+  const auto history = train(model, data(30), SoftmaxCrossEntropy{}, sgd, options);
+  CHECK(names_in(options.checkpoint.directory) ==
+        Strings{"best.safetensors", "step-000000021.safetensors", "step-000000024.safetensors"});
+  const EpochRecord* best = best_epoch(history);
+  REQUIRE(best != nullptr);
+  Model<Net> reader = model_of(7);
+  load_weights(reader, options.checkpoint.directory / "best.safetensors");
+  const Evaluation e = evaluate(reader, *options.validation);
+  CHECK(e.loss == best->validation_loss.value());
+  CHECK(e.accuracy == best->validation_accuracy.value());
+
+  const auto record = [](double accuracy, double loss) {
+    EpochRecord r;
+    r.validation_accuracy = accuracy, r.validation_loss = loss;
+    return r;
+  };
+  const std::vector<EpochRecord> records{record(0.5, 1), record(0.7, 2), record(0.7, 1), record(0.7, 1), record(0.6, 0)};
+  CHECK(best_epoch(records) == &records[2]);
+  CHECK(best_epoch({records.data(), 2}) == &records[1]);
+  CHECK(best_epoch(std::vector<EpochRecord>(3)) == nullptr);
+
+  options.resume = true, options.epochs = 4, options.checkpoint.keep = 1, options.validation = {};
+  CHECK_THROWS_WITH_AS(outcome<Net>(sgd, options), doctest::Contains("expected \"validation data: none\""), FileError);
+}
+
+TEST_CASE("a checkpoint after each epoch and at the end alone") {
+  const Folder folder;
+  auto options = options_for(folder.path, false);
+  options.checkpoint.every = 0, options.checkpoint.keep = 9, options.max_steps = 2 * steps + 3;
+  (void)outcome<Net>(sgd, options);
+  CHECK(names_in(folder.path) == Strings{"best.safetensors", "step-000000008.safetensors", "step-000000016.safetensors",
+                                         "step-000000019.safetensors"});
+}
+
+TEST_CASE("what cannot be meant is refused") {
+  const Folder folder;
+  auto options = options_for({}, true);
+  CHECK_THROWS_AS(outcome<Net>(sgd, options), std::invalid_argument);
+  options = options_for(folder.path, false);
+  options.checkpoint.keep = 0;
+  CHECK_THROWS_AS(outcome<Net>(sgd, options), std::invalid_argument);
+  options.checkpoint.keep = 1, options.checkpoint.every = -1;
+  CHECK_THROWS_AS(outcome<Net>(sgd, options), std::invalid_argument);
+  put(folder.path / "file", "");
+  options = options_for(folder.path / "file", false);
+  CHECK_THROWS_AS(outcome<Net>(sgd, options), std::system_error);
+  // Resumed where there is nothing, it begins; begun where there is something, it does not.
+  options = options_for(folder.path / "new", true);
+  options.epochs = 1;
+  (void)outcome<Net>(sgd, options);
+  options.resume = false;
+  CHECK_THROWS_WITH_AS(outcome<Net>(sgd, options), doctest::Contains("checkpoints of an earlier run"), std::runtime_error);
+  // Two runs at once.
+  options.resume = true, options.epochs = 2;
+  options.stop = [&]() -> bool {
+    auto other = options;
+    other.stop = {};
+    CHECK_THROWS_WITH_AS(outcome<Net>(sgd, other), doctest::Contains("another run is writing"), std::runtime_error);
+    return true;
+  };
+  (void)outcome<Net>(sgd, options);
+}
+
+TEST_CASE("numbers that are none are no state to go back to") {
+  const Folder folder;
+  auto options = options_for(folder.path, false);
+  options.checkpoint.every = 1;
+  CHECK_THROWS_AS(outcome<Plain>(SGD{.rate = WarmUp{Constant{1e38}, 4}}, options), NotFiniteError);
+  for (const std::string& name : names_in(folder.path)) {
+    SafetensorsFile file(folder.path / name);
+    for (const SafetensorsEntry& t : file.tensors())
+      for (const float x : file.read(t.name)) CHECK(std::isfinite(x));
+  }
+}
+
+// --- Files that are not what they should be -----------------------------------------------------------------------------
+
+TEST_CASE("another run is refused, with the first thing that differs") {
+  const Folder folder;
+  auto options = options_for(folder.path, false);
+  options.max_steps = 4;
+  (void)outcome<Net>(sgd, options);
+  const auto refused = [&]<class N>(Model<N> model, const auto& optimizer, const auto& change, const std::string& why) {
+    CAPTURE(why);
+    auto changed = options;
+    changed.resume = true;
+    change(changed);
+    const auto before = numbers_of(model);
+    const auto names = names_in(folder.path);
+    CHECK_THROWS_WITH_AS(train(model, data(30), SoftmaxCrossEntropy{}, optimizer, changed), doctest::Contains(why.c_str()),
+                         FileError);
+    CHECK(numbers_of(model) == before);
+    CHECK(names_in(folder.path) == names);
+  };
+  const auto same = [](auto&) {};
+  using More = Sequential<Input<6, 6, 2>, Conv<3, 5>, BatchNorm, ReLU, MaxPool<2>, Flatten, Dropout<0.25>, Dense<3>>;
+  using Other = Sequential<Input<6, 6, 2>, Conv<3, 4>, BatchNorm, Tanh, MaxPool<2>, Flatten, Dropout<0.25>, Dense<3>>;
+  using Less = Sequential<Input<6, 6, 2>, Conv<3, 4>, BatchNorm, ReLU, MaxPool<2>, Flatten, Dropout<0.5>, Dense<3>>;
+  refused(model_of<More>(), sgd, same,
+          "tensor conv2d/kernel has the shape (3, 3, 2, 4); expected this network's, (3, 3, 2, 5)");
+  refused(model_of<Plain>(), sgd, same, "tensor dense/kernel has the shape (36, 3)");
+  refused(model_of<Other>(), sgd, same, "its layers are others");
+  refused(model_of<Less>(), sgd, same, "\"layers: ");
+  refused(model_of(2), sgd, same, "\"seed: 1\"; expected \"seed: 2\"");
+  refused(model_of(), Adam{}, same, "\"optimizer: SGD{rate InverseTimeDecay");
+  refused(model_of(), sgd, [](auto& o) { o.augment.pad_crop = 1; }, "pad_crop 0\"; expected \"augmentation");
+  refused(model_of(), sgd, [](auto& o) { o.normalize.mean = {0.5f, 0.25f}; }, "expected \"normalisation: mean 0.5 0.25");
+  refused(model_of(), sgd, [](auto& o) { o.validation = data(9, 3); }, "\"validation data: 9 images, ");
+  Model<Net> wide{{.batch = 5, .threads = 1, .seed = 1}};
+  auto again = options;
+  again.resume = true;
+  CHECK_THROWS_WITH_AS(train(wide, data(30), SoftmaxCrossEntropy{}, sgd, again), doctest::Contains("\"batch: 4\""),
+                       FileError);
+  Model<Net> model = model_of();
+  CHECK_THROWS_WITH_AS(train(model, data(31), SoftmaxCrossEntropy{}, sgd, again), doctest::Contains("\"training data: 30"),
+                       FileError);
+  CHECK_THROWS_WITH_AS(train(model, data(30), MeanSquaredError{}, sgd, again), doctest::Contains("\"loss: Softmax"),
+                       FileError);
+  // Weights alone are no checkpoint.
+  fs::remove(folder.path / "step-000000003.safetensors");
+  save_weights(model, folder.path / "step-000000004.safetensors");
+  CHECK_THROWS_WITH_AS(train(model, data(30), SoftmaxCrossEntropy{}, sgd, again), doctest::Contains("no checkpoint"),
+                       FileError);
+}
+
+TEST_CASE("a damaged file is set aside for the one before, and none is left for nothing") {
+  const Outcome whole = outcome<Net>(sgd, options_for({}, false));
+  const Folder folder;
+  auto options = options_for(folder.path, false);
+  options.max_steps = 11;
+  (void)outcome<Net>(sgd, options);
+  const fs::path newest = folder.path / "step-000000011.safetensors", older = folder.path / "step-000000009.safetensors";
+  const std::string good = bytes_of(newest);
+  put(newest, good.substr(0, good.size() - 3));
+  Strings told;
+  options.checkpoint.notice = [&](const std::string& text) { told.push_back(text); };
+  options.max_steps = 0, options.resume = true;
+  CHECK(outcome<Net>(sgd, options) == whole);
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].find(newest.string() + ": safetensors header: tensor optimizer/0/dense/bias ends at byte") == 0);
+  CHECK(told[0].find("the file is cut off; it is now step-000000011.safetensors.damaged, and an older one is taken") !=
+        std::string::npos);
+  CHECK(bytes_of(newest.string() + ".damaged").size() == good.size() - 3);
+
+  const auto names = names_in(folder.path);
+  for (const std::string& name : names)
+    if (name.starts_with("step-") && !name.ends_with("damaged")) put(folder.path / name, "gone");
+  CHECK_THROWS_WITH_AS(outcome<Net>(sgd, options), doctest::Contains("nor is any older one whole"), FileError);
+  CHECK(names_in(folder.path) == names);
+}
+
+TEST_CASE("whatever happens to a file, it is refused and nothing changes, or it is the same") {
+  const Folder folder;
+  const fs::path file = folder.path / "a";
+  const Data d = data(8);
+  const auto images = [&] {
+    std::vector<float> all;
+    for (std::size_t i = 0; i < 4; ++i) all.insert(all.end(), d.pixels(i).begin(), d.pixels(i).end());
+    return all;
+  }();
+  const std::vector<int> labels{0, 1, 2, 0};
+  Model<Net> model = model_of();
+  Trainer trainer(model, SoftmaxCrossEntropy{}, Adam{});
+  for (int i = 0; i < 5; ++i) trainer.step(images, labels);
+  TrainingState state{.epoch = 2, .step = 2, .updates = 5, .seconds = 0.25, .history = {{.epoch = 1, .loss = 0.1}}};
+  state.loss.add(0.3, 8);
+  state.accuracy = {3, 8};
+  save_checkpoint(trainer, state, file, 3, "mine");
+  const std::string good = bytes_of(file);
+
+  Model<Net> other = model_of(2);
+  Trainer reader(other, SoftmaxCrossEntropy{}, Adam{});
+  const auto all_of = [](auto& m, auto& t) {
+    std::vector<float> all = numbers_of(m);
+    for (int slot = 0; slot < 2; ++slot) all.insert(all.end(), t.memory(slot).begin(), t.memory(slot).end());
+    return all;
+  };
+  CHECK(all_of(model, trainer) != all_of(other, reader));
+  CHECK_THROWS_WITH_AS(load_checkpoint(reader, file, 3, "yours"), doctest::Contains("\"mine\"; expected \"yours\""),
+                       FileError);
+  CHECK_THROWS_WITH_AS(load_checkpoint(reader, file, 4, "mine"), doctest::Contains("step 2 of epoch 2 after 5"), FileError);
+  const TrainingState back = load_checkpoint(reader, file, 3, "mine");
+  CHECK(all_of(model, trainer) == all_of(other, reader));
+  CHECK(detail::state_text(back) == detail::state_text(state));
+  CHECK(reader.updates() == 5);
+  const auto weights = folder.path / "w";
+  save_weights(model, weights);
+
+  // Read into models that differ in every number.
+  const auto try_it = [&](const std::string& bytes) {
+    put(file, bytes);
+    std::fill(other.parameters().begin(), other.parameters().end(), 7.f);
+    std::fill(other.state().begin(), other.state().end(), 7.f);
+    std::fill(reader.memory(0).begin(), reader.memory(0).end(), 7.f);
+    std::fill(reader.memory(1).begin(), reader.memory(1).end(), 7.f);
+    try {
+      (void)load_checkpoint(reader, file, 3, "mine");
+    } catch (const FileError&) {
+      const auto all = all_of(other, reader);
+      REQUIRE(std::all_of(all.begin(), all.end(), [](float x) { return x == 7; }));
+      return false;
+    }
+    REQUIRE(all_of(model, trainer) == all_of(other, reader));
+    return true;
+  };
+  CHECK(try_it(good));
+  for (std::size_t n = 0; n < good.size(); ++n) CHECK_FALSE(try_it(good.substr(0, n)));
+  std::uint64_t header = 0;
+  std::copy_n(good.begin(), 8, reinterpret_cast<char*>(&header));
+  const auto flip = [](std::string bytes, std::size_t at, unsigned bit) {
+    bytes[at] = static_cast<char>(static_cast<unsigned char>(bytes[at]) ^ 1u << bit);
+    return bytes;
+  };
+  // Every single bit of the numbers is watched over; in the header a space may become another.
+  const Random random(1, Purpose::user);
+  std::uint64_t draw = 0;
+  for (std::size_t at = 8 + header; at < good.size(); ++at) CHECK_FALSE(try_it(flip(good, at, random.below(8, draw++))));
+  for (std::size_t at = 0; at < 8 + header; ++at) (void)try_it(flip(good, at, random.below(8, draw++)));
+  for (int i = 0; i < 2000; ++i) {
+    std::string bad = good;
+    for (std::uint32_t n = 1 + random.below(8, draw++); n > 0; --n, draw += 3) {
+      const std::size_t within = random.below(2, draw) == 0 ? bad.size() : 900;  // all of it, or the beginning
+      bad = flip(std::move(bad), random.below(static_cast<std::uint32_t>(within), draw + 1), random.below(8, draw + 2));
+    }
+    (void)try_it(bad);
+  }
+  // The same of a file of weights: a bit in a tensor is told by its name.
+  const std::string saved = bytes_of(weights);
+  put(weights, flip(saved, saved.size() - 5, 3));
+  CHECK_THROWS_WITH_AS(load_weights(other, weights), doctest::Contains("tensor dense/bias is damaged: its checksum is"),
+                       FileError);
+}
+
+TEST_CASE("a training state is read or refused") {
+  const fs::path path = "file";
+  TrainingState s{.epoch = 3, .step = 1, .updates = 9, .seconds = 2};
+  s.history = {{.epoch = 1, .loss = 0.5, .validation_loss = std::nan(""), .validation_accuracy = 0.25, .samples = 30},
+               {.epoch = 2, .loss = 0.25, .samples = 30, .seconds = 1.5}};
+  const std::string good = detail::state_text(s);
+  const auto read = [&](const std::string& text) { return detail::StateReader(path, text).read(); };
+  CHECK(detail::state_text(read(good)) == good);
+  CHECK(read(good).history[1].seconds == 1.5);
+  for (std::size_t n = 0; n < good.size(); ++n)
+    if (good[n - (n > 0)] != '\n' || n == 0) CHECK_THROWS_AS(read(good.substr(0, n)), FileError);
+  const Random random(3, Purpose::user);
+  std::uint64_t draw = 0;
+  int refused = 0;
+  for (int i = 0; i < 20000; ++i) {
+    std::string bad = good;
+    for (std::uint32_t n = 1 + random.below(3, draw++); n > 0; --n, draw += 2)
+      bad[random.below(static_cast<std::uint32_t>(bad.size()), draw)] = "0123456789 -\nxen"[random.below(16, draw + 1)];
+    try {
+      (void)detail::state_text(read(bad));
+    } catch (const FileError& e) {
+      REQUIRE(std::string(e.what()).starts_with("file: the training state is damaged: "));
+      ++refused;
+    }
+  }
+  CHECK(refused > 10000);
+  CHECK(refused < 20000);
+}
+
+// --- Killed -------------------------------------------------------------------------------------------------------------
+
+// Trains in a process of its own, which calls `each` after every step; returns how it ended, for waitpid's macros.
+template <class F, class G>
+int in_child(const fs::path& folder, F each, G meanwhile) {
+  const ::pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    int code = 1;
+    try {
+      auto options = options_for(folder / "run", true);
+      int step = 0;
+      options.stop = [&] {
+        each(++step);
+        return false;
+      };
+      Model<Net> model = model_of();
+      (void)train(model, data(30), SoftmaxCrossEntropy{}, sgd, options);
+      save_weights(model, folder / "weights");
+      code = 0;
+    } catch (...) {
+    }
+    ::_exit(code);
+  }
+  meanwhile(child);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  return status;
+}
+const auto nothing = [](auto) {};
+bool done(int status) { return WIFEXITED(status) && WEXITSTATUS(status) == 0; }
+
+// Ends the run in `folder` and compares it with one that was left alone.
+void check_end(const fs::path& folder) {
+  static const Folder whole;
+  if (!fs::exists(whole.path / "weights")) REQUIRE(done(in_child(whole.path, nothing, nothing)));
+  REQUIRE(done(in_child(folder, nothing, nothing)));
+  CHECK(bytes_of(folder / "weights") == bytes_of(whole.path / "weights"));
+  CHECK(names_in(folder / "run") == names_in(whole.path / "run"));
+  CHECK(bytes_of(folder / "run/best.safetensors") == bytes_of(whole.path / "run/best.safetensors"));
+}
+constexpr int asked = 3 * (steps + 3);  // how often a whole run calls stop
+
+TEST_CASE("killed after some steps again and again, it ends in the same bits") {
+  const Random random(5, Purpose::user);
+  std::uint64_t draw = 0;
+  for (int round = 0; round < 12; ++round) {
+    const Folder folder;
+    for (int kills = 0; kills < 4; ++kills) {
+      const int at = 1 + static_cast<int>(random.below(asked / 2, draw++));
+      const int status =
+          in_child(folder.path, [at](int step) { return step == at ? (void)::raise(SIGKILL) : void(); }, nothing);
+      CHECK((done(status) || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)));
+    }
+    check_end(folder.path);
+  }
+}
+
+TEST_CASE("killed at any moment from outside, it ends in the same bits") {
+  const Random random(6, Purpose::user);
+  std::uint64_t draw = 0;
+  for (int round = 0; round < 12; ++round) {
+    const Folder folder;
+    for (int tries = 0; tries < 6; ++tries) {
+      int pipe[2];
+      REQUIRE(::pipe(pipe) == 0);
+      const auto count = random.below(asked, draw++), wait = random.below(3000, draw++);
+      const int status = in_child(
+          folder.path,
+          [&](int) {
+            const char one = 1;
+            (void)!::write(pipe[1], &one, 1);
+          },
+          [&](::pid_t child) {
+            ::close(pipe[1]);
+            char one = 0;
+            for (std::uint32_t i = 0; i < count && ::read(pipe[0], &one, 1) == 1; ++i) {
+            }
+            ::usleep(wait);
+            ::kill(child, SIGKILL);
+          });
+      ::close(pipe[0]);
+      CHECK((done(status) || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)));
+    }
+    check_end(folder.path);
+  }
+}
+
+// The kernel kills a process whose file grows beyond its limit: in the midst of saving, at that very byte.
+TEST_CASE("killed while saving, at any byte, it ends in the same bits") {
+  const Random random(7, Purpose::user);
+  std::uint64_t draw = 0;
+  const Folder sizes;
+  REQUIRE(done(in_child(sizes.path, nothing, nothing)));
+  const auto size = static_cast<std::uint32_t>(fs::file_size(sizes.path / "run/step-000000024.safetensors"));
+  for (int round = 0; round < 24; ++round) {
+    const Folder folder;
+    for (int kills = 0; kills < 2; ++kills) {
+      const int at = static_cast<int>(random.below(steps, draw++));
+      const ::rlim_t bytes = random.below(size - 200, draw++);
+      const auto limit = [at, bytes](int step) {
+        const ::rlimit most{bytes, bytes};
+        if (step == at + 1) ::setrlimit(RLIMIT_FSIZE, &most);
+      };
+      const int status = in_child(folder.path, limit, nothing);
+      CHECK(WIFSIGNALED(status));
+      CHECK(WTERMSIG(status) == SIGXFSZ);
+      const auto names = names_in(folder.path / "run");
+      CHECK(std::any_of(names.begin(), names.end(), [](auto& name) { return name.ends_with(".tmp"); }));
+    }
+    check_end(folder.path);
+  }
+}
+
+}  // namespace
