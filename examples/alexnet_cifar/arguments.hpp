@@ -17,12 +17,12 @@ inline constexpr std::array dropout_rates{0.0, 0.25, 0.5};
 
 struct Arguments {
   std::string dataset, data, mirror = strata::DownloadOptions{}.base, optimizer = "sgd", schedule = "inverse-time", save,
-                             load;
+                             load, checkpoint;
   int epochs = 20, batch = 64, threads = 0, step_every = 10;
-  std::int64_t warm_up = 0, max_steps = 0, images = 0;
+  std::int64_t warm_up = 0, max_steps = 0, images = 0, checkpoint_every = 0;
   double learning_rate = 0.01, momentum = 0.9, decay = 0.0005, step_factor = 0.1, weight_decay = 0, dropout = 0.5;
   std::uint64_t seed = 1;
-  bool nesterov = false, augment = true, describe = false, profile = false;
+  bool nesterov = false, augment = true, describe = false, profile = false, resume = false;
 };
 
 namespace detail {
@@ -38,6 +38,8 @@ inline void check_together(const CLI::App& app, const Arguments& a) {
   only("--step-factor", a.schedule == "step", "--schedule step");
   only("--step-every", a.schedule == "step", "--schedule step");
   only("--warm-up", a.schedule != "one-cycle", "the schedules without a warm-up of their own");
+  only("--checkpoint-every", !a.checkpoint.empty(), "runs with --checkpoint");
+  only("--resume", !a.checkpoint.empty(), "runs with --checkpoint");
   only("--mirror", a.data.empty(), "runs without --data");
 }
 
@@ -83,6 +85,11 @@ inline int parse(int argc, char** argv, Arguments& a) {
   app.add_option("--threads", a.threads, "0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
   app.add_option("--save", a.save, "write the weights to this safetensors file at the end");
   app.add_option("--load", a.load, "begin with the weights of this file")->check(CLI::ExistingFile);
+  app.add_option("--checkpoint", a.checkpoint,
+                 "keep the newest three checkpoints and the best weights in this folder: one after each epoch, and where "
+                 "the run ends or is stopped");
+  app.add_option("--checkpoint-every", a.checkpoint_every, "and one after so many steps each")->check(positive);
+  app.add_flag("--resume", a.resume, "go on from the newest checkpoint; from the start where there is none");
   app.add_flag("--describe", a.describe, "print the network and end");
   app.add_flag("--profile", a.profile, "time some training steps layer by layer and end");
   try {

@@ -109,7 +109,12 @@ void run_network(const Arguments& a, const Data& training, const Data& test, con
   check_interrupted();
   if (!a.load.empty()) load_weights(model, a.load);
 
-  TrainOptions<Data> options{.epochs = a.epochs, .validation = test, .max_steps = a.max_steps, .stop = was_interrupted};
+  TrainOptions<Data> options{.epochs = a.epochs,
+                             .validation = test,
+                             .max_steps = a.max_steps,
+                             .stop = was_interrupted,
+                             .checkpoint = {.directory = a.checkpoint, .every = a.checkpoint_every},
+                             .resume = a.resume};
   if (a.augment) options.augment = {.width_shift = 0.1, .height_shift = 0.1, .horizontal_flip = true};
   const std::size_t batch = static_cast<std::size_t>(a.batch), steps = (training.size() + batch - 1) / batch;
   std::vector<EpochRecord> history;
@@ -128,7 +133,7 @@ void run_network(const Arguments& a, const Data& training, const Data& test, con
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   check_interrupted();
   print_confusion(e.confusion, names);
-  if (!history.empty())
+  if (!history.empty() && history.back().seconds > 0)
     std::printf("\ntraining: %.0f images/s in the last epoch",
                 static_cast<double>(history.back().samples) / history.back().seconds);
   std::printf("\ntest loss %.4f, test accuracy %.4f, %.0f images/s\n", e.loss, e.accuracy,
@@ -192,7 +197,11 @@ int main(int argc, char** argv) {
     start(a);
     return 0;
   } catch (const Interrupted&) {
-    std::fprintf(stderr, "alexnet_cifar: stopped by a signal; nothing was saved\n");
+    if (a.checkpoint.empty())
+      std::fprintf(stderr, "alexnet_cifar: stopped by a signal; nothing was saved\n");
+    else
+      std::fprintf(stderr, "alexnet_cifar: stopped by a signal; --resume goes on from the newest checkpoint in %s\n",
+                   a.checkpoint.c_str());
     return 130;
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "alexnet_cifar: not enough memory; try a smaller --batch\n");

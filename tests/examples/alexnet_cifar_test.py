@@ -9,11 +9,14 @@ import json
 import os
 import pathlib
 import random
+import re
+import shutil
 import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 PROGRAM = pathlib.Path(sys.argv[1]).resolve()
@@ -78,7 +81,7 @@ class Options(unittest.TestCase):
         result = run("--help")
         self.assertEqual(result.returncode, 0)
         for option in ("dataset data epochs batch learning-rate momentum decay dropout optimizer schedule seed threads augment "
-                       "save load describe profile warm-up nesterov max-steps").split():
+                       "save load describe profile warm-up nesterov max-steps checkpoint checkpoint-every resume").split():
             self.assertIn("--" + option, result.stdout)
 
     def test_describe(self):
@@ -103,6 +106,8 @@ class Options(unittest.TestCase):
         self.fails(2, ["--decay: is for --schedule inverse-time"], "--decay", "0.1", "--schedule", "cosine")
         self.fails(2, ["--warm-up"], "--warm-up", "5", "--schedule", "one-cycle")
         self.fails(2, ["--step-every"], "--step-every", "5")
+        self.fails(2, ["--resume: is for runs with --checkpoint"], "--resume")
+        self.fails(2, ["--checkpoint-every: is for runs with --checkpoint"], "--checkpoint-every", "5")
 
     def test_cannot_be_meant(self):
         self.fails(1, ["the momentum is 1;"], "--momentum", "1")
@@ -193,7 +198,7 @@ class Training(unittest.TestCase):
         self.assertTrue(first.read_bytes() == second.read_bytes())
 
         header = header_of(first)
-        self.assertEqual(set(header.pop("__metadata__")), {"strata.architecture", "strata.summary"})
+        self.assertEqual(set(header.pop("__metadata__")), {"strata.architecture", "strata.checksums", "strata.summary"})
         for forbidden in (str(ROOT), os.uname().nodename, "alexnet_cifar", "--data"):
             self.assertNotIn(forbidden.encode(), first.read_bytes()[:20000])
         numbers = 0
@@ -273,6 +278,141 @@ class Training(unittest.TestCase):
         self.interrupted(signal.SIGINT, "cifar10 from", "--threads", "1")  # while data are read
         # One small epoch; then the validation of all 10,000 images, or the evaluation of as many.
         self.interrupted(signal.SIGINT, "SGD{", "--epochs", "0", "--threads", "1")
+
+
+class Checkpoints(unittest.TestCase):
+    """Runs of nine steps in three epochs, a checkpoint after each second step."""
+    OPTIONS = ["--data", CIFAR, "--images", "24", "--batch", "8", "--epochs", "3", "--threads", "1", "--resume",
+               "--checkpoint-every", "2"]
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(dir=ROOT))
+        cls.whole = cls.folder / "whole.safetensors"
+        cls.result = cls.run_in("whole", "--save", cls.whole)
+        assert cls.result.returncode == 0, cls.result.stderr
+
+    @classmethod
+    def run_in(cls, name, *options):
+        return run(*cls.OPTIONS, "--checkpoint", cls.folder / name, *options)
+
+    @staticmethod
+    def figures(result):
+        """The lines of epochs and of the end, times apart."""
+        lines = [line for line in result.stdout.splitlines() if line.startswith(("Epoch ", "3/3 [", "test loss"))]
+        return [re.sub(r"\d+s \d+[mu]?s/step|, \d+ images/s$", "", line) for line in lines]
+
+    def check_end(self, name):
+        file = self.folder / f"{name}.safetensors"
+        result = self.run_in(name, "--save", file)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(self.figures(result), self.figures(self.result))
+        self.assertTrue(file.read_bytes() == self.whole.read_bytes())
+        names = sorted(found.name for found in (self.folder / name).iterdir())
+        self.assertEqual([*names[:1], *names[-2:]],
+                         ["best.safetensors", "step-000000008.safetensors", "step-000000009.safetensors"])
+        self.assertEqual(len(names), 4)
+        best = [self.folder / run / "best.safetensors" for run in (name, "whole")]
+        self.assertTrue(best[0].read_bytes() == best[1].read_bytes())
+        shutil.rmtree(self.folder / name)
+        file.unlink()
+
+    def test_whole(self):
+        self.assertEqual(len(self.figures(self.result)), 7)
+        self.assertEqual(sorted(found.name for found in (self.folder / "whole").iterdir()),
+                         ["best.safetensors", *(f"step-00000000{n}.safetensors" for n in (6, 8, 9))])
+        # Finished, it trains nothing, and says and saves the same.
+        shutil.copytree(self.folder / "whole", self.folder / "copy")
+        before = {found: found.stat().st_mtime_ns for found in (self.folder / "copy").iterdir()}
+        file = self.folder / "copy.safetensors"
+        result = self.run_in("copy", "--save", file)
+        self.assertIn("resumed from", result.stdout)
+        self.assertEqual(before, {found: found.stat().st_mtime_ns for found in (self.folder / "copy").iterdir()})
+        self.check_end("copy")
+
+    def test_max_steps(self):
+        for steps in (2, 4, 6, 7):
+            result = self.run_in("steps", "--max-steps", steps)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            again = self.run_in("steps", "--max-steps", steps)
+            strip = lambda r: re.sub(r"\d+s \d+[mu]?s/step|resumed from .*\n|.* images/s.*", "", r.stdout)
+            self.assertEqual(strip(again), strip(result))
+        result = self.run_in("steps", "--max-steps", "5")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("more than this run is to have", result.stderr)
+        self.check_end("steps")
+
+    def killed(self, name, number, ready):
+        with subprocess.Popen([PROGRAM, *map(str, self.OPTIONS), "--checkpoint", self.folder / name],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            while not ready() and process.poll() is None:
+                time.sleep(0.0005)
+            process.send_signal(number)
+            process.communicate(timeout=300)
+        return process.returncode
+
+    def test_killed(self):
+        """Whenever a checkpoint is being written, and some time after it was."""
+        draw = random.Random(1)
+        folder = self.folder / "killed"
+        for _ in range(8):
+            pattern = draw.choice((".*.tmp", "step-*.safetensors"))
+            before = set(folder.glob(pattern))
+            wait = draw.random() * 0.3
+            deadline = []  # begins when the file is seen
+
+            def ready():
+                if not deadline and set(folder.glob(pattern)) - before:
+                    deadline.append(time.monotonic() + wait)
+                return deadline and time.monotonic() >= deadline[0]
+
+            self.assertIn(self.killed("killed", signal.SIGKILL, ready), (0, -signal.SIGKILL))
+        self.check_end("killed")
+
+    def test_interrupted(self):
+        folder = self.folder / "interrupted"
+        code = self.killed("interrupted", signal.SIGINT, lambda: list(folder.glob("*.safetensors")))
+        self.assertIn(code, (0, 130))
+        self.assertEqual(list(folder.glob(".*")), [])
+        self.check_end("interrupted")
+
+    def test_not_this_run(self):
+        shutil.copytree(self.folder / "whole", self.folder / "other")
+        for says, options in (("\"seed: 1\"; expected \"seed: 2\"", ["--seed", "2"]),
+                              ("\"optimizer: SGD", ["--optimizer", "adam"]),
+                              ("tensor dense_2/kernel has the shape (4096, 10); expected this network's, (4096, 100)",
+                               ["--dataset", "cifar100"])):
+            result = self.run_in("other", *options)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(says, result.stderr)
+        newest = self.folder / "other/step-000000009.safetensors"
+        with newest.open("r+b") as file:
+            file.truncate(newest.stat().st_size - 1)
+        result = self.run_in("other")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("tensor optimizer/0/dense_2/bias ends at byte", result.stderr)
+        self.assertIn("an older one is taken", result.stderr)
+        self.assertEqual(self.figures(result), self.figures(self.result))
+        result = run(*SHORT, "--data", CIFAR, "--checkpoint", self.folder / "other")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("checkpoints of an earlier run", result.stderr)
+        shutil.rmtree(self.folder / "other")
+
+    def test_python(self):
+        """What is written opens elsewhere."""
+        try:
+            import numpy  # noqa: F401
+            from safetensors import safe_open
+        except ImportError as missing:
+            print(f"SKIPPED: no file was opened by Python's safetensors: {missing}", file=sys.stderr)
+            self.skipTest(str(missing))
+        for file, count in ((self.whole, 16), (self.folder / "whole/step-000000009.safetensors", 32)):
+            with safe_open(file, framework="numpy") as opened:
+                self.assertEqual(len(opened.keys()), count)
+                for name in opened.keys():
+                    self.assertTrue(numpy.isfinite(opened.get_tensor(name)).all())
+                self.assertEqual(opened.get_tensor("conv2d_1/kernel").shape, (5, 5, 96, 256))
+                self.assertIn("Dropout 0.5", opened.metadata()["strata.summary"])
 
 
 if __name__ == "__main__":
