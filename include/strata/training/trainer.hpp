@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Training: one step, for loops of your own, and the whole loop as Keras' fit.
 #pragma once
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -181,11 +182,35 @@ class Trainer {
   [[nodiscard]] std::span<T> memory(int slot) {
     return {moments_.data() + static_cast<std::size_t>(slot) * slot_, static_cast<std::size_t>(Net::parameters)};
   }
+  // From now on gradients whose norm, over all parameters, is larger are scaled down to it before the update (Pascanu,
+  // Mikolov, Bengio 2013); 0: none are. Throws std::invalid_argument where it cannot be meant.
+  void clip_gradients(double norm) {
+    detail::check_not_negative("the norm that gradients are clipped to", norm);
+    clip_norm_ = norm;
+  }
   // With parameters and memory put where they were after so many updates, goes on from there.
   void continue_at(std::int64_t updates) { updates_ = updates; }
 
  private:
+  // Always in the same order, so that threads have no say.
+  void clip() {
+    constexpr std::size_t lanes = 8;
+    const std::span<T> g = model_.gradients();
+    std::array<double, lanes> sums{};
+    std::size_t i = 0;
+    for (; i + lanes <= g.size(); i += lanes)
+      for (std::size_t l = 0; l < lanes; ++l) sums[l] += static_cast<double>(g[i + l]) * static_cast<double>(g[i + l]);
+    for (; i < g.size(); ++i) sums[0] += static_cast<double>(g[i]) * static_cast<double>(g[i]);
+    double square = 0;
+    for (const double sum : sums) square += sum;
+    const double norm = std::sqrt(square);
+    if (!(norm > clip_norm_) || !std::isfinite(norm)) return;
+    const T scale = static_cast<T>(clip_norm_ / norm);
+    for (T& x : g) x *= scale;
+  }
+
   void update() {
+    if (clip_norm_ > 0) clip();
     const T rate = static_cast<T>(optimizer_.rate(updates_++));
     const auto n = static_cast<std::int64_t>(Net::parameters);
     T* w = model_.parameters().data();
@@ -209,6 +234,7 @@ class Trainer {
   std::vector<T> moments_;  // slots, one after the other
   std::size_t slot_ = 0;
   std::int64_t updates_ = 0;
+  double clip_norm_ = 0;
   Profile* profile_ = nullptr;
 };
 
@@ -239,6 +265,8 @@ struct TrainOptions {
   // else has to be as it was. What is returned and printed begins with the first epoch, and is what a run that was never
   // stopped returns and prints, but for the seconds.
   bool resume = false;
+  double clip_norm = 0;  // gradients with a larger norm are scaled down to it; 0: none are
+  int patience = 0;      // training ends after so many epochs without a better validation (best_epoch()); 0: it does not
 };
 
 namespace detail {
@@ -275,9 +303,9 @@ std::optional<CheckpointFiles> checkpoint_files(Trainer_& trainer, const Data& d
   }
   const ModelOptions& model = trainer.model().options();
   CheckpointedRun run = checkpointed(trainer, {}, steps);
-  run.recipe =
-      recipe_text(trainer.optimizer().describe(), loss, model.batch, model.seed, run.summary, options.augment,
-                  options.normalize, 0, data_text(data), options.validation ? data_text(*options.validation) : "none");
+  run.recipe = recipe_text(trainer.optimizer().describe(), loss, model.batch, model.seed, run.summary, options.augment,
+                           options.normalize, options.clip_norm, data_text(data),
+                           options.validation ? data_text(*options.validation) : "none");
   return std::optional<CheckpointFiles>(std::in_place, options.checkpoint, std::move(run), options.resume);
 }
 
@@ -323,7 +351,11 @@ typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result trai
   if (options.epochs < 0 || options.max_steps < 0)
     throw std::invalid_argument("strata: " + std::to_string(options.epochs) + " epochs of at most " +
                                 std::to_string(options.max_steps) + " steps; expected 0 or more of both");
+  if (options.patience < 0 || (options.patience > 0 && !options.validation))
+    throw std::invalid_argument("strata: a patience of " + std::to_string(options.patience) + " epochs " +
+                                (options.validation ? "cannot be meant" : "needs a validation"));
   Trainer<Model<Net, Backend>, Unchecked<Loss>, Optimizer_> trainer(model, {loss}, std::move(optimizer));  // is checked
+  trainer.clip_gradients(options.clip_norm);
   Batches<Data> batches(data, {.batch = model.options().batch,
                                .seed = model.options().seed,
                                .shuffle = true,
@@ -335,6 +367,10 @@ typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result trai
   const auto stop = [&] { return stopped = stopped || (options.stop && options.stop()); };
   const auto spent = [&] { return options.max_steps > 0 && trainer.updates() >= options.max_steps; };
   TrainingState state;
+  const auto settled = [&] {
+    const EpochRecord* best = best_epoch(state.history);
+    return options.patience > 0 && best && static_cast<int>(state.history.size()) - best->epoch >= options.patience;
+  };
   auto files = detail::checkpoint_files(trainer, data, steps, detail::loss_name<Loss>(), options);
   if (auto found = options.resume ? files->resume(options.epochs, options.max_steps) : std::nullopt) {
     state = std::move(*found);
@@ -346,7 +382,7 @@ typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result trai
   }
   std::vector<EpochRecord> partial;  // the epoch that training ended in
   // An epoch that has begun is gone on with even if there is nothing left to do: its figures are to be told.
-  while (state.epoch <= options.epochs && (state.step > 0 || !spent())) {
+  while (state.epoch <= options.epochs && (state.step > 0 || (!spent() && !settled()))) {
     if (options.verbose) {
       std::printf("Epoch %d/%d\n", state.epoch, options.epochs);
       std::fflush(stdout);
