@@ -246,13 +246,23 @@ TEST_CASE("what cannot be meant is refused") {
 TEST_CASE("numbers that are none are no state to go back to") {
   const Folder folder;
   auto options = options_for(folder.path, false);
+  options.checkpoint.every = 1, options.max_steps = 6;
+  Model<Net> model = model_of();
+  int asked = 0;
+  options.stop = [&] {
+    // Of BatchNorm's mean, which no step of training reads.
+    if (++asked == 2) model.state()[0] = std::numeric_limits<float>::infinity();
+    return false;
+  };
+  train(model, data(30), SoftmaxCrossEntropy{}, sgd, options);
+  CHECK(asked == 6);
+  CHECK(names_in(folder.path) == Strings{"step-000000001.safetensors", "step-000000002.safetensors"});
+
+  const Folder other;
+  options = options_for(other.path, false);
   options.checkpoint.every = 1;
   CHECK_THROWS_AS(outcome<Plain>(SGD{.rate = WarmUp{Constant{1e38}, 4}}, options), NotFiniteError);
-  for (const std::string& name : names_in(folder.path)) {
-    SafetensorsFile file(folder.path / name);
-    for (const SafetensorsEntry& t : file.tensors())
-      for (const float x : file.read(t.name)) CHECK(std::isfinite(x));
-  }
+  CHECK_FALSE(names_in(other.path).empty());
 }
 
 // --- Files that are not what they should be -----------------------------------------------------------------------------
