@@ -192,29 +192,12 @@ class Trainer {
   void continue_at(std::int64_t updates) { updates_ = updates; }
 
  private:
-  // Always in the same order, so that threads have no say.
-  void clip() {
-    constexpr std::size_t lanes = 8;
-    const std::span<T> g = model_.gradients();
-    std::array<double, lanes> sums{};
-    std::size_t i = 0;
-    for (; i + lanes <= g.size(); i += lanes)
-      for (std::size_t l = 0; l < lanes; ++l) sums[l] += static_cast<double>(g[i + l]) * static_cast<double>(g[i + l]);
-    for (; i < g.size(); ++i) sums[0] += static_cast<double>(g[i]) * static_cast<double>(g[i]);
-    double square = 0;
-    for (const double sum : sums) square += sum;
-    const double norm = std::sqrt(square);
-    if (!(norm > clip_norm_) || !std::isfinite(norm)) return;
-    const T scale = static_cast<T>(clip_norm_ / norm);
-    for (T& x : g) x *= scale;
-  }
-
   void update() {
-    if (clip_norm_ > 0) clip();
     const T rate = static_cast<T>(optimizer_.rate(updates_++));
     const auto n = static_cast<std::int64_t>(Net::parameters);
     T* w = model_.parameters().data();
-    const T* g = model_.gradients().data();
+    T* g = model_.gradients().data();
+    if (clip_norm_ > 0) eigen::clip_by_norm(n, clip_norm_, g, model_.pool());
     if constexpr (std::is_same_v<Optimizer_, SGD>) {
       eigen::sgd_update(n, rate, static_cast<T>(optimizer_.momentum), optimizer_.nesterov,
                         static_cast<T>(optimizer_.weight_decay), w, g, moments_.data(), model_.pool());

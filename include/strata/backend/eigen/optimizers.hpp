@@ -1,11 +1,33 @@
 // SPDX-License-Identifier: BSL-1.0
 // Updates of all parameters at once; n numbers each.
 #pragma once
+#include <array>
 #include <cmath>
+#include <cstddef>
 
 #include <strata/backend/eigen/chunks.hpp>
 
 namespace strata::eigen {
+
+// Scales g to the norm `limit` where its own is larger and finite. Summed in double precision in fixed shares, so that
+// threads have no say.
+template <class T>
+void clip_by_norm(std::int64_t n, double limit, T* g, ThreadPool& pool) {
+  constexpr int shares = 64;
+  std::array<double, shares> sums{};
+  pool.parallel_for(shares, [=, &sums](int share, int) {
+    double sum = 0;
+    for (std::int64_t i = n * share / shares, end = n * (share + 1) / shares; i < end; ++i)
+      sum += static_cast<double>(g[i]) * static_cast<double>(g[i]);
+    sums[static_cast<std::size_t>(share)] = sum;
+  });
+  double square = 0;
+  for (const double sum : sums) square += sum;
+  const double norm = std::sqrt(square);
+  if (!(norm > limit) || !std::isfinite(norm)) return;
+  const T scale = static_cast<T>(limit / norm);
+  for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) { Array<T>(g + first, count) *= scale; }, 65536);
+}
 
 // Keras' form: v = momentum v - rate g; w += v, or with Nesterov w += momentum v - rate g. weight_decay adds decay w to g
 // (L2, as in the AlexNet paper). A null velocity is plain descent.
