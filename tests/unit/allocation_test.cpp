@@ -52,10 +52,8 @@ std::vector<float> numbers(std::size_t n) {
 
 TEST_CASE("what is allocated is counted") {
   const long before = allocations, bytes = aligned_bytes;
-  struct alignas(64) Wide {
-    char bytes[64];
-  };
-  const std::vector<Wide> seen(3);
+  // Called as a function: a new-expression that nobody looks at may be left out, and clang does.
+  ::operator delete(::operator new(192, std::align_val_t{64}), std::align_val_t{64});
   CHECK(allocations == before + 1);
   CHECK(aligned_bytes == bytes + 192);
 }
