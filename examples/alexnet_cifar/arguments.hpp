@@ -81,7 +81,9 @@ inline int parse(int argc, char** argv, Arguments& a) {
       ->check(CLI::IsMember(dropout_rates))
       ->capture_default_str();
   app.add_flag("--augment,!--no-augment", a.augment, "shift by up to a tenth and flip (default), or not");
-  app.add_option("--seed", a.seed, "of weights, order, dropout and augmentation")->capture_default_str();
+  app.add_option("--seed", a.seed, "of weights, order, dropout and augmentation")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--threads", a.threads, "0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
   app.add_option("--save", a.save, "write the weights to this safetensors file at the end");
   app.add_option("--load", a.load, "begin with the weights of this file")->check(CLI::ExistingFile);

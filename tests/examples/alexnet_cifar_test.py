@@ -96,6 +96,7 @@ class Options(unittest.TestCase):
         self.fails(2, ["--epoch"], "--epoch", "3")
         self.fails(2, ["--epochs"], "--epochs", "some")
         self.fails(2, ["--batch"], "--batch", "0")
+        self.fails(2, ["--seed"], "--seed", "-1")
         self.fails(2, ["--dataset"], "--dataset", "imagenet")
         self.fails(2, ["--dropout", "0.25"], "--dropout", "0.3")
         self.fails(2, ["--data", str(ROOT / "none")], "--data", ROOT / "none")
