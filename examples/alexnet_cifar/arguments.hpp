@@ -51,6 +51,8 @@ inline int parse(int argc, char** argv, Arguments& a) {
   app.get_formatter()->column_width(32);
   const auto positive = CLI::Range(1, 1000000000);
   const auto whole = CLI::Range(0, 1000000000);
+  // The parser takes -1 for the largest number there is.
+  const CLI::Validator not_negative([](std::string& text) { return text[0] == '-' ? text + " is below 0" : ""; }, "");
   app.add_option("--dataset", a.dataset, "cifar10, cifar100 or fashion-mnist (default: cifar10)")
       ->check(CLI::IsMember({"cifar10", "cifar100", "fashion-mnist"}));
   app.add_option("--data", a.data,
@@ -82,7 +84,7 @@ inline int parse(int argc, char** argv, Arguments& a) {
       ->capture_default_str();
   app.add_flag("--augment,!--no-augment", a.augment, "shift by up to a tenth and flip (default), or not");
   app.add_option("--seed", a.seed, "of weights, order, dropout and augmentation")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative)
       ->capture_default_str();
   app.add_option("--threads", a.threads, "0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
   app.add_option("--save", a.save, "write the weights to this safetensors file at the end");
