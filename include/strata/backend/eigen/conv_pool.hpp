@@ -66,12 +66,13 @@ struct ScatterKernel {
   using table = versions<ScatterKernel, T*, const Picked<T>*, int, const int*, const T*>;
 };
 
-// Vectors at once: 13 sums, a gradient and what is read make 15 of 16 registers. Many are cut into equal parts.
+// Vectors at once: 13 sums, a gradient and what is read make 15 of 16 registers. Many are cut into equal parts; few sizes
+// are compiled, since each costs every user's compiler.
 inline constexpr int most_vectors = 13;
 constexpr int parts_of(int vectors) { return (vectors + most_vectors - 1) / most_vectors; }
 constexpr int at_once(int vectors) {
   const int each = (vectors + parts_of(vectors) - 1) / parts_of(vectors);
-  return each < 7 ? (each + 1) / 2 * 2 : each;
+  return each > 10 ? most_vectors : (each + 1) / 2 * 2;
 }
 
 template <class T, template <class, int> class Kernel>
@@ -83,18 +84,10 @@ typename Kernel<T, 2>::table::function picked_kernel(int count, KernelPath path)
       return Kernel<T, 4>::table::of(path);
     case 6:
       return Kernel<T, 6>::table::of(path);
-    case 7:
-      return Kernel<T, 7>::table::of(path);
     case 8:
       return Kernel<T, 8>::table::of(path);
-    case 9:
-      return Kernel<T, 9>::table::of(path);
     case 10:
       return Kernel<T, 10>::table::of(path);
-    case 11:
-      return Kernel<T, 11>::table::of(path);
-    case 12:
-      return Kernel<T, 12>::table::of(path);
     default:
       return Kernel<T, most_vectors>::table::of(path);
   }
