@@ -18,7 +18,7 @@ inline constexpr std::array dropout_rates{0.0, 0.25, 0.5};
 struct Arguments {
   std::string dataset, data, mirror = strata::DownloadOptions{}.base, optimizer = "sgd", schedule = "inverse-time", save,
                              load, checkpoint;
-  int epochs = 20, batch = 64, threads = 0, step_every = 10;
+  int epochs = 20, batch = 64, threads = 0, step_every = 10, pad_crop = 0;
   std::int64_t warm_up = 0, max_steps = 0, images = 0, checkpoint_every = 0;
   double learning_rate = 0.01, momentum = 0.9, decay = 0.0005, step_factor = 0.1, weight_decay = 0, dropout = 0.5;
   std::uint64_t seed = 1;
@@ -40,6 +40,7 @@ inline void check_together(const CLI::App& app, const Arguments& a) {
   only("--warm-up", a.schedule != "one-cycle", "the schedules without a warm-up of their own");
   only("--checkpoint-every", !a.checkpoint.empty(), "runs with --checkpoint");
   only("--resume", !a.checkpoint.empty(), "runs with --checkpoint");
+  only("--pad-crop", a.augment, "runs with --augment");
   only("--mirror", a.data.empty(), "runs without --data");
 }
 
@@ -83,6 +84,9 @@ inline int parse(int argc, char** argv, Arguments& a) {
       ->check(CLI::IsMember(dropout_rates))
       ->capture_default_str();
   app.add_flag("--augment,!--no-augment", a.augment, "shift by up to a tenth and flip (default), or not");
+  app.add_option("--pad-crop", a.pad_crop,
+                 "instead of the shift: zeros around, so many pixels wide, and a window of 32x32 anywhere in that")
+      ->check(CLI::Range(1, 32));
   app.add_option("--seed", a.seed, "of weights, order, dropout and augmentation")
       ->check(not_negative)
       ->capture_default_str();

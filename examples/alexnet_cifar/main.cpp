@@ -115,7 +115,9 @@ void run_network(const Arguments& a, const Data& training, const Data& test, con
                              .stop = was_interrupted,
                              .checkpoint = {.directory = a.checkpoint, .every = a.checkpoint_every},
                              .resume = a.resume};
-  if (a.augment) options.augment = {.width_shift = 0.1, .height_shift = 0.1, .horizontal_flip = true};
+  const double shift = a.pad_crop > 0 ? 0 : 0.1;
+  if (a.augment)
+    options.augment = {.width_shift = shift, .height_shift = shift, .horizontal_flip = true, .pad_crop = a.pad_crop};
   const std::size_t batch = static_cast<std::size_t>(a.batch), steps = (training.size() + batch - 1) / batch;
   std::vector<EpochRecord> history;
   with_optimizer(a, schedule_of(a, static_cast<std::int64_t>(steps)), [&](const auto& optimizer) {
