@@ -109,12 +109,9 @@ void run_network(const Arguments& a, const Data& training, const Data& test, con
   check_interrupted();
   if (!a.load.empty()) load_weights(model, a.load);
 
-  TrainOptions<Data> options{.epochs = a.epochs,
-                             .validation = test,
-                             .max_steps = a.max_steps,
-                             .stop = was_interrupted,
-                             .checkpoint = {.directory = a.checkpoint, .every = a.checkpoint_every},
-                             .resume = a.resume};
+  TrainOptions<Data> options{
+      .epochs = a.epochs, .validation = test, .max_steps = a.max_steps, .stop = was_interrupted, .resume = a.resume};
+  if (!a.checkpoint.empty()) options.checkpoint = Checkpoints{.directory = a.checkpoint, .every = a.checkpoint_every};
   const double shift = a.pad_crop > 0 ? 0 : 0.1;
   if (a.augment)
     options.augment = {.width_shift = shift, .height_shift = shift, .horizontal_flip = true, .pad_crop = a.pad_crop};

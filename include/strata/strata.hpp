@@ -10,6 +10,7 @@
 // Models, training and data
 #include <strata/data/cifar.hpp>
 #include <strata/data/idx.hpp>
+#include <strata/io/checkpoint.hpp>
 #include <strata/io/weights.hpp>
 #include <strata/model/model.hpp>
 #include <strata/training/trainer.hpp>

@@ -75,13 +75,16 @@ template <class N = Net>
 Model<N> model_of(std::uint64_t seed = 1) {
   return Model<N>{{.batch = 4, .threads = 1, .seed = seed}};
 }
-TrainOptions<Data> options_for(const fs::path& folder, bool resume) {
-  return {.epochs = 3,
-          .validation = data(9, 2),
-          .augment = {.width_shift = 0.2, .horizontal_flip = true},
-          .verbose = false,
-          .checkpoint = {.directory = folder, .every = 3},
-          .resume = resume};
+// No folder: no checkpoints.
+TrainOptions<Data> options_for(const fs::path& folder, bool resume, Checkpoints checkpoints = {.every = 3}) {
+  TrainOptions<Data> options{.epochs = 3,
+                             .validation = data(9, 2),
+                             .augment = {.width_shift = 0.2, .horizontal_flip = true},
+                             .verbose = false,
+                             .resume = resume};
+  checkpoints.directory = folder;
+  if (!folder.empty()) options.checkpoint = checkpoints;
+  return options;
 }
 
 // All numbers of a model, and of the epochs but for the seconds.
@@ -177,16 +180,15 @@ TEST_CASE("a run may become longer, and not shorter") {
 
 TEST_CASE("the newest are kept, and the best") {
   const Folder folder;
-  auto options = options_for(folder.path / "deep" / "er", false);
-  options.checkpoint.keep = 2;
+  const fs::path directory = folder.path / "deep" / "er";
+  auto options = options_for(directory, false, {.every = 3, .keep = 2});
   Model<Net> model = model_of();
   const auto history = train(model, data(30), SoftmaxCrossEntropy{}, sgd, options);
-  CHECK(names_in(options.checkpoint.directory) ==
-        Strings{"best.safetensors", "step-000000021.safetensors", "step-000000024.safetensors"});
+  CHECK(names_in(directory) == Strings{"best.safetensors", "step-000000021.safetensors", "step-000000024.safetensors"});
   const EpochRecord* best = best_epoch(history);
   REQUIRE(best != nullptr);
   Model<Net> reader = model_of(7);
-  load_weights(reader, options.checkpoint.directory / "best.safetensors");
+  load_weights(reader, directory / "best.safetensors");
   const Evaluation e = evaluate(reader, *options.validation);
   CHECK(e.loss == best->validation_loss.value());
   CHECK(e.accuracy == best->validation_accuracy.value());
@@ -201,14 +203,14 @@ TEST_CASE("the newest are kept, and the best") {
   CHECK(best_epoch({records.data(), 2}) == &records[1]);
   CHECK(best_epoch(std::vector<EpochRecord>(3)) == nullptr);
 
-  options.resume = true, options.epochs = 4, options.checkpoint.keep = 1, options.validation = {};
+  options.resume = true, options.epochs = 4, options.validation = {};
   CHECK_THROWS_WITH_AS(outcome<Net>(sgd, options), doctest::Contains("expected \"validation data: none\""), FileError);
 }
 
 TEST_CASE("a checkpoint after each epoch and at the end alone") {
   const Folder folder;
-  auto options = options_for(folder.path, false);
-  options.checkpoint.every = 0, options.checkpoint.keep = 9, options.max_steps = 2 * steps + 3;
+  auto options = options_for(folder.path, false, {.keep = 9});
+  options.max_steps = 2 * steps + 3;
   (void)outcome<Net>(sgd, options);
   CHECK(names_in(folder.path) == Strings{"best.safetensors", "step-000000008.safetensors", "step-000000016.safetensors",
                                          "step-000000019.safetensors"});
@@ -218,11 +220,10 @@ TEST_CASE("what cannot be meant is refused") {
   const Folder folder;
   auto options = options_for({}, true);
   CHECK_THROWS_AS(outcome<Net>(sgd, options), std::invalid_argument);
-  options = options_for(folder.path, false);
-  options.checkpoint.keep = 0;
+  options.checkpoint = Checkpoints{};
   CHECK_THROWS_AS(outcome<Net>(sgd, options), std::invalid_argument);
-  options.checkpoint.keep = 1, options.checkpoint.every = -1;
-  CHECK_THROWS_AS(outcome<Net>(sgd, options), std::invalid_argument);
+  CHECK_THROWS_AS(outcome<Net>(sgd, options_for(folder.path, false, {.keep = 0})), std::invalid_argument);
+  CHECK_THROWS_AS(outcome<Net>(sgd, options_for(folder.path, false, {.every = -1})), std::invalid_argument);
   put(folder.path / "file", "");
   options = options_for(folder.path / "file", false);
   CHECK_THROWS_AS(outcome<Net>(sgd, options), std::system_error);
@@ -245,8 +246,8 @@ TEST_CASE("what cannot be meant is refused") {
 
 TEST_CASE("numbers that are none are no state to go back to") {
   const Folder folder;
-  auto options = options_for(folder.path, false);
-  options.checkpoint.every = 1, options.max_steps = 6;
+  auto options = options_for(folder.path, false, {.every = 1});
+  options.max_steps = 6;
   Model<Net> model = model_of();
   int asked = 0;
   options.stop = [&] {
@@ -259,8 +260,7 @@ TEST_CASE("numbers that are none are no state to go back to") {
   CHECK(names_in(folder.path) == Strings{"step-000000001.safetensors", "step-000000002.safetensors"});
 
   const Folder other;
-  options = options_for(other.path, false);
-  options.checkpoint.every = 1;
+  options = options_for(other.path, false, {.every = 1});
   CHECK_THROWS_AS(outcome<Plain>(SGD{.rate = WarmUp{Constant{1e38}, 4}}, options), NotFiniteError);
   CHECK_FALSE(names_in(other.path).empty());
 }
@@ -325,7 +325,8 @@ TEST_CASE("a damaged file is set aside for the one before, and none is left for 
   const std::string good = bytes_of(newest);
   put(newest, good.substr(0, good.size() - 3));
   Strings told;
-  options.checkpoint.notice = [&](const std::string& text) { told.push_back(text); };
+  options.checkpoint =
+      Checkpoints{.directory = folder.path, .every = 3, .notice = [&](const std::string& text) { told.push_back(text); }};
   options.max_steps = 0, options.resume = true;
   CHECK(outcome<Net>(sgd, options) == whole);
   REQUIRE(told.size() == 1);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Data sets as types: the image's shape and the number of classes are known while compiling.
 #pragma once
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include <strata/core/checksum.hpp>
 #include <strata/core/shape.hpp>
 
 namespace strata {
@@ -128,5 +130,19 @@ class ArrayDataset : public detail::StoredImages<ArrayDataset<Image, Classes, Pi
         throw DataError("arrays", static_cast<std::int64_t>(i), detail::label_text(labels[i]), detail::range_text(Classes));
   }
 };
+
+// The size of a data set and a checksum of some of it, which may not be all: that may be large.
+template <Dataset Data>
+[[nodiscard]] std::string data_fingerprint(const Data& data) {
+  constexpr std::size_t some = 16;
+  const std::size_t n = data.size();
+  detail::Checksum sum;
+  for (std::size_t i = 0; i < std::min(n, some); ++i) {
+    const std::size_t index = n <= some ? i : i * (n - 1) / (some - 1);
+    const auto pixels = data.pixels(index);
+    sum.bytes(std::as_bytes(std::span(pixels.data(), pixels.size()))).word(static_cast<std::uint64_t>(data.label(index)));
+  }
+  return std::to_string(n) + " images, " + sum.digits();
+}
 
 }  // namespace strata

@@ -23,6 +23,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -33,60 +34,27 @@
 #include <vector>
 
 #include <strata/backend/eigen/simd.hpp>
-#include <strata/data/augment.hpp>
+#include <strata/core/checksum.hpp>
 #include <strata/io/checksum.hpp>
 #include <strata/io/weights.hpp>
-#include <strata/training/metrics.hpp>
+#include <strata/training/run.hpp>
 
 namespace strata {
 
-struct CheckpointOptions {
-  std::filesystem::path directory{};  // made where it is missing; empty: no checkpoints
+// What train() keeps: {.checkpoint = Checkpoints{.directory = "run"}}.
+struct Checkpoints {
+  std::filesystem::path directory{};  // made where it is missing
   std::int64_t every = 0;             // updates; beside it after each epoch and where training ends. 0: these alone
   int keep = 3;                       // the newest so many
   // Told of files that are passed over, and why; a line on stderr where nothing else is said.
   std::function<void(const std::string&)> notice{};
-};
 
-// Where a run is.
-struct TrainingState {
-  int epoch = 1;             // under way, from 1
-  std::int64_t step = 0;     // so many of its steps are done; all of them: its validation is to come
-  std::int64_t updates = 0;  // of the whole run
-  RunningMean loss{};        // of the epoch under way
-  Accuracy accuracy{};
-  double seconds = 0;
-  std::vector<EpochRecord> history{};  // of the epochs before
+  // A MakeKeeper. Throws std::invalid_argument for options that cannot be meant, std::system_error or std::runtime_error
+  // where the directory cannot be had, or has checkpoints of a run that this one is not to continue.
+  std::unique_ptr<RunKeeper> operator()(TrainingRun run, bool resume) const;
 };
-
-// The epoch with the best validation, as best.safetensors has it; null where there was none.
-[[nodiscard]] inline const EpochRecord* best_epoch(std::span<const EpochRecord> history) {
-  const EpochRecord* best = nullptr;
-  for (const EpochRecord& r : history) {
-    if (!r.validation_accuracy || !r.validation_loss) continue;
-    if (!best || *r.validation_accuracy > *best->validation_accuracy ||
-        (*r.validation_accuracy == *best->validation_accuracy && *r.validation_loss < *best->validation_loss))
-      best = &r;
-  }
-  return best;
-}
 
 namespace detail {
-
-struct StateTensor {
-  std::string name;
-  std::vector<std::int64_t> shape;
-  std::span<float> values;  // of the model, or of the optimizer
-};
-
-// What a checkpoint is of.
-struct CheckpointedRun {
-  std::vector<StateTensor> tensors;
-  std::size_t weights = 0;  // the first so many tensors are the model's
-  std::string architecture, summary;
-  std::string recipe;      // lines "what: how"; a run goes on with the same alone
-  std::int64_t steps = 0;  // of an epoch
-};
 
 // --- The state as text --------------------------------------------------------------------------------------------------
 
@@ -191,21 +159,39 @@ class StateReader {
   std::string_view text_;
 };
 
+// What has to be the same for a run to go on, a line "what: how" each; how long it is to be may change. Floats by their
+// bits.
+inline std::string recipe_text(const TrainingRun& run) {
+  const Augment& a = run.augment;
+  std::string text = "optimizer: " + run.optimizer + "\nloss: " + std::string(run.loss) +
+                     "\nbatch: " + std::to_string(run.batch) + "\nseed: " + std::to_string(run.seed) +
+                     "\nlayers: " + Checksum().text(run.summary).digits();
+  text += "\naugmentation: width_shift " + number_text(a.width_shift) + ", height_shift " + number_text(a.height_shift) +
+          (a.horizontal_flip ? ", horizontal_flip" : "") + ", pad_crop " + std::to_string(a.pad_crop) + "\nnormalisation:";
+  for (const auto* v : {&run.normalize.mean, &run.normalize.deviation}) {
+    text += v == &run.normalize.mean ? " mean" : ", deviation";
+    for (const float x : *v) text += " " + number_text(static_cast<double>(x));
+  }
+  return text + "\ngradients clipped to: " + number_text(run.clip_norm) + "\ntraining data: " + run.training_data +
+         "\nvalidation data: " + run.validation_data + "\n";
+}
+
 // --- One file -----------------------------------------------------------------------------------------------------------
 
 inline constexpr const char* state_key = "strata.training";
 inline constexpr const char* recipe_key = "strata.recipe";
 
-inline std::vector<Tensor> tensors_of(const CheckpointedRun& run, std::size_t count) {
+inline std::vector<Tensor> tensors_of(const TrainingRun& run, std::size_t count) {
   std::vector<Tensor> tensors;
   for (std::size_t i = 0; i < count; ++i)
     tensors.push_back({run.tensors[i].name, run.tensors[i].shape, run.tensors[i].values});
   return tensors;
 }
 
-inline void write_checkpoint(const std::filesystem::path& path, const CheckpointedRun& run, const TrainingState& state) {
-  write_weights(path, tensors_of(run, run.tensors.size()), run.architecture, run.summary,
-                {{state_key, state_text(state)}, {recipe_key, run.recipe}, {"strata.kernels", eigen::kernel_path()}});
+inline void write_checkpoint(const std::filesystem::path& path, const TrainingRun& run, const std::string& recipe,
+                             const TrainingState& state) {
+  write_weights(path, tensors_of(run, run.tensors.size()), run.architecture, std::string(run.summary),
+                {{state_key, state_text(state)}, {recipe_key, recipe}, {"strata.kernels", eigen::kernel_path()}});
 }
 
 // A file that is whole, of whatever run.
@@ -251,8 +237,8 @@ inline void check_recipe(const std::filesystem::path& path, std::string_view fou
 }
 
 // Throws FileError where it is of something else, for the first tensor that differs where one does.
-inline void check_fits(const CheckpointContent& c, const CheckpointedRun& run) {
-  const auto check_tensor = [&](const StateTensor& t) {
+inline void check_fits(const CheckpointContent& c, const TrainingRun& run, const std::string& recipe) {
+  const auto check_tensor = [&](const RunTensor& t) {
     const auto found = c.tensors.find(t.name);
     if (found == c.tensors.end())
       throw FileError(c.path, "no tensor " + t.name + "; expected one of shape " + shape_text(t.shape));
@@ -264,16 +250,16 @@ inline void check_fits(const CheckpointContent& c, const CheckpointedRun& run) {
     const auto found = c.metadata.find(key);
     return found == c.metadata.end() ? std::string() : found->second;
   };
-  const std::span<const StateTensor> all(run.tensors);
-  for (const StateTensor& t : all.first(run.weights)) check_tensor(t);
+  const std::span<const RunTensor> all(run.tensors);
+  for (const RunTensor& t : all.first(run.weights)) check_tensor(t);
   for (const std::string& name : c.names)
     if (!name.starts_with("optimizer/") && std::none_of(all.begin(), all.end(), [&](auto& t) { return t.name == name; }))
       throw FileError(c.path, "tensor " + name + " is none of this network's");
   if (const std::string found = text("strata.architecture"); found != run.architecture)
     throw FileError(c.path, "the tensors fit this network, but its layers are others: the architecture is " + found +
                                 "; expected " + run.architecture + " (the file's metadata has a summary)");
-  check_recipe(c.path, text(recipe_key), run.recipe);
-  for (const StateTensor& t : all.subspan(run.weights)) check_tensor(t);
+  check_recipe(c.path, text(recipe_key), recipe);
+  for (const RunTensor& t : all.subspan(run.weights)) check_tensor(t);
   if (c.names.size() != run.tensors.size())
     throw FileError(c.path, std::to_string(c.names.size()) + " tensors; expected " + std::to_string(run.tensors.size()));
   const TrainingState& s = c.state;
@@ -293,8 +279,8 @@ inline void check_not_beyond(const std::filesystem::path& path, const TrainingSt
 }
 
 // Puts all numbers where they were taken from. check_fits() first.
-inline void restore(const CheckpointContent& c, const CheckpointedRun& run) {
-  for (const StateTensor& t : run.tensors) {
+inline void restore(const CheckpointContent& c, const TrainingRun& run) {
+  for (const RunTensor& t : run.tensors) {
     const std::vector<float>& values = c.tensors.at(t.name).second;
     std::copy(values.begin(), values.end(), t.values.begin());
   }
@@ -302,13 +288,12 @@ inline void restore(const CheckpointContent& c, const CheckpointedRun& run) {
 
 // --- A directory of them ------------------------------------------------------------------------------------------------
 
-class CheckpointFiles {
+class CheckpointFiles final : public RunKeeper {
  public:
   // Makes the directory, keeps other runs out of it as long as this lives, and removes what a killed run left half-written.
-  // Throws std::invalid_argument for options that cannot be meant, std::runtime_error where the directory cannot be had, or
-  // has checkpoints of a run that this one is not to continue.
-  CheckpointFiles(CheckpointOptions options, CheckpointedRun run, bool resume)
-      : options_(std::move(options)), run_(std::move(run)) {
+  CheckpointFiles(Checkpoints options, TrainingRun run, bool resume)
+      : options_(std::move(options)), run_(std::move(run)), recipe_(recipe_text(run_)) {
+    if (options_.directory.empty()) throw std::invalid_argument("strata: checkpoints need a directory");
     if (options_.every < 0 || options_.keep < 1)
       throw std::invalid_argument("strata: checkpoints every " + std::to_string(options_.every) + " updates, the newest " +
                                   std::to_string(options_.keep) + " kept; expected 0 or more, and 1 or more");
@@ -330,14 +315,15 @@ class CheckpointFiles {
     }
   }
 
-  [[nodiscard]] const CheckpointOptions& options() const { return options_; }
-  // The file of the last save() or resume().
-  [[nodiscard]] std::filesystem::path newest() const { return file(saved_.updates); }
+  [[nodiscard]] std::string where() const override { return file(saved_.updates).string(); }
+  [[nodiscard]] bool due(std::int64_t updates) const override {
+    return options_.every > 0 && updates % options_.every == 0;
+  }
 
   // From the newest file that is whole. Damaged ones that are newer get ".damaged" to their names, and a notice; where all
   // are damaged, and where the newest whole one is of something else or beyond these ends of the run, FileError is thrown
   // and nothing is changed. Null where there is none.
-  std::optional<TrainingState> resume(int epochs, std::int64_t max_steps) {
+  std::optional<TrainingState> resume(int epochs, std::int64_t max_steps) override {
     std::vector<std::pair<std::filesystem::path, std::string>> damaged;
     std::optional<FileError> first;
     for (const std::int64_t step : steps()) {
@@ -349,7 +335,7 @@ class CheckpointFiles {
         damaged.emplace_back(e.path(), e.what());
         continue;
       }
-      check_fits(*content, run_);
+      check_fits(*content, run_, recipe_);
       check_not_beyond(content->path, content->state, epochs, max_steps);
       restore(*content, run_);
       for (const auto& [path, why] : damaged) {
@@ -370,11 +356,11 @@ class CheckpointFiles {
 
   // Writes where the run is, unless that is what was written last, and removes what is too old. Numbers that are not finite
   // are no state to go back to: nothing is written then.
-  void save(const TrainingState& state) {
+  void save(const TrainingState& state) override {
     if (state.updates == 0 || (state.updates == saved_.updates && state.epoch == saved_.epoch)) return;
-    for (const StateTensor& t : run_.tensors)
+    for (const RunTensor& t : run_.tensors)
       if (!std::all_of(t.values.begin(), t.values.end(), [](float x) { return std::isfinite(x); })) return;
-    write_checkpoint(file(state.updates), run_, state);
+    write_checkpoint(file(state.updates), run_, recipe_, state);
     remember(state);
     const std::vector<std::int64_t> all = steps();
     for (std::size_t i = static_cast<std::size_t>(options_.keep); i < all.size(); ++i)
@@ -382,8 +368,9 @@ class CheckpointFiles {
   }
 
   // The weights alone.
-  void save_best() {
-    write_weights(options_.directory / "best.safetensors", tensors_of(run_, run_.weights), run_.architecture, run_.summary);
+  void save_best() override {
+    write_weights(options_.directory / "best.safetensors", tensors_of(run_, run_.weights), run_.architecture,
+                  std::string(run_.summary));
   }
 
  private:
@@ -423,8 +410,9 @@ class CheckpointFiles {
     return found;
   }
 
-  CheckpointOptions options_;
-  CheckpointedRun run_;
+  Checkpoints options_;
+  TrainingRun run_;
+  std::string recipe_;
   Lock lock_;
   struct {
     std::int64_t updates = -1;
@@ -432,72 +420,20 @@ class CheckpointFiles {
   } saved_;
 };
 
-// --- What is trained ----------------------------------------------------------------------------------------------------
-
-// The size of a data set and a checksum of some of it: all of it may be large.
-template <class Data>
-std::string data_text(const Data& data) {
-  constexpr std::size_t some = 16;
-  const std::size_t n = data.size();
-  Checksum sum;
-  for (std::size_t i = 0; i < std::min(n, some); ++i) {
-    const std::size_t index = n <= some ? i : i * (n - 1) / (some - 1);
-    const auto pixels = data.pixels(index);
-    sum.bytes(std::as_bytes(std::span(pixels.data(), pixels.size()))).word(static_cast<std::uint64_t>(data.label(index)));
-  }
-  return std::to_string(n) + " images, " + sum.digits();
-}
-
-// What has to be the same for a run to go on; how long it is to be may change. Floats by their bits.
-inline std::string recipe_text(const std::string& optimizer, const char* loss, int batch, std::uint64_t seed,
-                               const std::string& summary, const Augment& a, const Normalize& normalize, double clip_norm,
-                               const std::string& training, const std::string& validation) {
-  std::string text = "optimizer: " + optimizer + "\nloss: " + loss + "\nbatch: " + std::to_string(batch) +
-                     "\nseed: " + std::to_string(seed) + "\nlayers: " + Checksum().text(summary).digits();
-  text += "\naugmentation: width_shift " + number_text(a.width_shift) + ", height_shift " + number_text(a.height_shift) +
-          (a.horizontal_flip ? ", horizontal_flip" : "") + ", pad_crop " + std::to_string(a.pad_crop) + "\nnormalisation:";
-  for (const auto* v : {&normalize.mean, &normalize.deviation}) {
-    text += v == &normalize.mean ? " mean" : ", deviation";
-    for (const float x : *v) text += " " + number_text(static_cast<double>(x));
-  }
-  return text + "\ngradients clipped to: " + number_text(clip_norm) + "\ntraining data: " + training +
-         "\nvalidation data: " + validation + "\n";
-}
-
-// The model and what the optimizer keeps, as they stand in a checkpoint.
-template <class Trainer_>
-CheckpointedRun checkpointed(Trainer_& trainer, std::string recipe, std::int64_t steps) {
-  using Net = typename Trainer_::Net;
-  CheckpointedRun run{.tensors = {},
-                      .weights = 0,
-                      .architecture = architecture_fingerprint<Net>(),
-                      .summary = std::string(summary<Net>()),
-                      .recipe = std::move(recipe),
-                      .steps = steps};
-  auto& model = trainer.model();
-  std::vector<StateTensor> kept;
-  model.for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<float> values) {
-    const std::vector<std::int64_t> shape(info.shape.begin(), info.shape.begin() + info.rank);
-    run.tensors.push_back({name, shape, values});
-    if (!info.trainable()) return;
-    const auto offset = static_cast<std::size_t>(values.data() - model.parameters().data());
-    for (int slot = 0; slot < Trainer_::slots; ++slot)
-      kept.push_back(
-          {"optimizer/" + std::to_string(slot) + "/" + name, shape, trainer.memory(slot).subspan(offset, values.size())});
-  });
-  run.weights = run.tensors.size();
-  run.tensors.insert(run.tensors.end(), kept.begin(), kept.end());
-  return run;
-}
-
 }  // namespace detail
+
+inline std::unique_ptr<RunKeeper> Checkpoints::operator()(TrainingRun run, bool resume) const {
+  return std::make_unique<detail::CheckpointFiles>(*this, std::move(run), resume);
+}
 
 // For loops of your own around a Trainer. `recipe` is anything that has to be the same when the run goes on; `steps` are
 // those of an epoch. The file is written whole or not at all.
 template <class Trainer_>
 void save_checkpoint(Trainer_& trainer, const TrainingState& state, const std::filesystem::path& path, std::int64_t steps,
                      const std::string& recipe = {}) {
-  detail::write_checkpoint(path, detail::checkpointed(trainer, recipe, steps), state);
+  TrainingRun run = trainer.run();
+  run.steps = steps;
+  detail::write_checkpoint(path, run, recipe, state);
 }
 // Throws FileError for a file that is damaged or of something else, naming the first tensor that differs; model and
 // optimizer are then as they were.
@@ -505,8 +441,9 @@ template <class Trainer_>
 TrainingState load_checkpoint(Trainer_& trainer, const std::filesystem::path& path, std::int64_t steps,
                               const std::string& recipe = {}) {
   detail::CheckpointContent content = detail::read_checkpoint(path);
-  const detail::CheckpointedRun run = detail::checkpointed(trainer, recipe, steps);
-  detail::check_fits(content, run);
+  TrainingRun run = trainer.run();
+  run.steps = steps;
+  detail::check_fits(content, run, recipe);
   detail::restore(content, run);
   trainer.continue_at(content.state.updates);
   return std::move(content.state);

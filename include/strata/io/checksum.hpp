@@ -2,10 +2,8 @@
 // Checksums in the metadata of safetensors, a line each for the other metadata and for every tensor, so that a bit that
 // turned on a disk is noticed, and where. No protection against a forger.
 #pragma once
-#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
 #include <map>
 #include <span>
@@ -13,40 +11,10 @@
 #include <string_view>
 #include <vector>
 
+#include <strata/core/checksum.hpp>
 #include <strata/io/safetensors.hpp>
 
 namespace strata::detail {
-
-// 64 bits, eight bytes at a time. Each step is one-to-one in the word and in what came before: whatever changes within one
-// word changes the result.
-class Checksum {
- public:
-  Checksum& word(std::uint64_t w) {
-    hash_ = (hash_ ^ w) * 0x9E3779B97F4A7C15;
-    hash_ ^= hash_ >> 29;
-    return *this;
-  }
-  Checksum& bytes(std::span<const std::byte> b) {
-    word(b.size());
-    for (; b.size() >= 8; b = b.subspan(8)) word(load(b.first(8)));
-    return b.empty() ? *this : word(load(b));
-  }
-  Checksum& text(std::string_view s) { return bytes(std::as_bytes(std::span(s))); }
-  // Sixteen hexadecimal digits.
-  [[nodiscard]] std::string digits() const {
-    std::string out;
-    for (int shift = 60; shift >= 0; shift -= 4) out += "0123456789abcdef"[hash_ >> shift & 15];
-    return out;
-  }
-
- private:
-  static std::uint64_t load(std::span<const std::byte> b) {
-    std::uint64_t w = 0;
-    std::memcpy(&w, b.data(), b.size());
-    return w;
-  }
-  std::uint64_t hash_ = 0x5EED;
-};
 
 inline std::string checksum_of(const std::string& name, const std::vector<std::int64_t>& shape,
                                std::span<const float> values) {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 // Training: one step, for loops of your own, and the whole loop as Keras' fit.
 #pragma once
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -19,13 +19,15 @@
 #include <strata/backend/eigen/losses.hpp>
 #include <strata/backend/eigen/optimizers.hpp>
 #include <strata/core/diagnose.hpp>
+#include <strata/core/fingerprint.hpp>
+#include <strata/core/summary.hpp>
 #include <strata/data/batches.hpp>
 #include <strata/data/dataset.hpp>
-#include <strata/io/checkpoint.hpp>
 #include <strata/model/model.hpp>
 #include <strata/training/metrics.hpp>
 #include <strata/training/optimizers.hpp>
 #include <strata/training/progress.hpp>
+#include <strata/training/run.hpp>
 
 namespace strata {
 
@@ -188,6 +190,30 @@ class Trainer {
     detail::check_not_negative("the norm that gradients are clipped to", norm);
     clip_norm_ = norm;
   }
+  // What is trained, for a RunKeeper; without loss, data and steps, which the loop knows.
+  [[nodiscard]] TrainingRun run()
+    requires std::is_same_v<T, float>
+  {
+    TrainingRun run{.architecture = architecture_fingerprint<Net>(),
+                    .summary = summary<Net>(),
+                    .optimizer = optimizer_.describe(),
+                    .batch = model_.options().batch,
+                    .seed = model_.options().seed,
+                    .clip_norm = clip_norm_};
+    std::vector<RunTensor> kept;
+    model_.for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<T> values) {
+      const std::vector<std::int64_t> shape(info.shape.begin(), info.shape.begin() + info.rank);
+      run.tensors.push_back({name, shape, values});
+      if (!info.trainable()) return;
+      const auto offset = static_cast<std::size_t>(values.data() - model_.parameters().data());
+      for (int slot = 0; slot < slots; ++slot)
+        kept.push_back(
+            {"optimizer/" + std::to_string(slot) + "/" + name, shape, memory(slot).subspan(offset, values.size())});
+    });
+    run.weights = run.tensors.size();
+    run.tensors.insert(run.tensors.end(), kept.begin(), kept.end());
+    return run;
+  }
   // With parameters and memory put where they were after so many updates, goes on from there.
   void continue_at(std::int64_t updates) { updates_ = updates; }
 
@@ -243,7 +269,7 @@ struct TrainOptions {
   // Asked after each step and each batch of a validation; true ends training there (Ctrl-C, a budget of time). What it
   // throws passes on.
   std::function<bool()> stop{};
-  CheckpointOptions checkpoint{};
+  MakeKeeper checkpoint{};  // Checkpoints{.directory = ...} of io/checkpoint.hpp, or a keeper of your own
   // Goes on from the newest checkpoint, and begins where there is none. The run may become longer (epochs, max_steps); all
   // else has to be as it was. What is returned and printed begins with the first epoch, and is what a run that was never
   // stopped returns and prints, but for the seconds.
@@ -276,20 +302,25 @@ inline void print_epoch(const EpochRecord& r, int epochs, std::int64_t steps) {
   progress.finish(r.loss, r.accuracy, r.validation_loss, r.validation_accuracy);
 }
 
-// Of a run's checkpoints; null where it is to have none.
+// Null where the run is not to be kept.
 template <class Trainer_, class Data>
-std::optional<CheckpointFiles> checkpoint_files(Trainer_& trainer, const Data& data, std::int64_t steps, const char* loss,
-                                                const TrainOptions<Data>& options) {
-  if (options.checkpoint.directory.empty()) {
-    if (options.resume) throw std::invalid_argument("strata: to resume a run, its directory of checkpoints is needed");
+std::unique_ptr<RunKeeper> keeper_of(Trainer_& trainer, const Data& data, std::int64_t steps, const char* loss,
+                                     const TrainOptions<Data>& options) {
+  if (!options.checkpoint) {
+    if (options.resume) throw std::invalid_argument("strata: to resume a run, its checkpoints are needed");
     return {};
   }
-  const ModelOptions& model = trainer.model().options();
-  CheckpointedRun run = checkpointed(trainer, {}, steps);
-  run.recipe = recipe_text(trainer.optimizer().describe(), loss, model.batch, model.seed, run.summary, options.augment,
-                           options.normalize, options.clip_norm, data_text(data),
-                           options.validation ? data_text(*options.validation) : "none");
-  return std::optional<CheckpointFiles>(std::in_place, options.checkpoint, std::move(run), options.resume);
+  if constexpr (!std::is_same_v<typename Trainer_::T, float>) {
+    throw std::invalid_argument("strata: checkpoints hold float32, and this model has other numbers");
+  } else {
+    TrainingRun run = trainer.run();
+    run.loss = loss;
+    run.augment = options.augment, run.normalize = options.normalize;
+    run.training_data = data_fingerprint(data);
+    run.validation_data = options.validation ? data_fingerprint(*options.validation) : "none";
+    run.steps = steps;
+    return options.checkpoint(std::move(run), options.resume);
+  }
 }
 
 template <class Trainer_, class Data>
@@ -324,8 +355,8 @@ typename detail::checked<Evaluation, Net, Loss, Data>::result evaluate(Model<Net
 
 // Trains for some epochs and returns a record of each; the optimizer begins with empty memory. The order of the images and
 // their augmentation follow the model's seed. Throws std::invalid_argument for options that cannot be meant and an empty
-// data set, DataError for data that cannot be read, NotFiniteError where the loss stops being a number; FileError where a
-// run cannot be resumed, std::system_error or std::runtime_error where checkpoints cannot be written.
+// data set, DataError for data that cannot be read, NotFiniteError where the loss stops being a number; and what
+// the keeper of its checkpoints throws.
 template <class Net, class Backend, Dataset Data, class Loss, Optimizer Optimizer_>
 typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result train(Model<Net, Backend>& model,
                                                                                   const Data& data, Loss loss,
@@ -354,12 +385,12 @@ typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result trai
     const EpochRecord* best = best_epoch(state.history);
     return options.patience > 0 && best && static_cast<int>(state.history.size()) - best->epoch >= options.patience;
   };
-  auto files = detail::checkpoint_files(trainer, data, steps, detail::loss_name<Loss>(), options);
-  if (auto found = options.resume ? files->resume(options.epochs, options.max_steps) : std::nullopt) {
+  const auto keeper = detail::keeper_of(trainer, data, steps, detail::loss_name<Loss>(), options);
+  if (auto found = options.resume ? keeper->resume(options.epochs, options.max_steps) : std::nullopt) {
     state = std::move(*found);
     trainer.continue_at(state.updates);
     if (options.verbose) {
-      std::printf("resumed from %s\n", files->newest().c_str());
+      std::printf("resumed from %s\n", keeper->where().c_str());
       for (const EpochRecord& record : state.history) detail::print_epoch(record, options.epochs, steps);
     }
   }
@@ -384,9 +415,7 @@ typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result trai
       progress.update(++state.step, state.loss.value(), state.accuracy.value());
       state.seconds = before + std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
       // The last step's follows at once, unless validation stands between.
-      if (files && options.checkpoint.every > 0 && state.updates % options.checkpoint.every == 0 &&
-          (state.step < steps || options.validation))
-        files->save(state);
+      if (keeper && keeper->due(state.updates) && (state.step < steps || options.validation)) keeper->save(state);
       stop();
     }
     EpochRecord record;
@@ -406,11 +435,11 @@ typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result trai
     }
     state.history.push_back(record);
     state = {.epoch = state.epoch + 1, .updates = state.updates, .history = std::move(state.history)};
-    if (!files) continue;
-    if (best_epoch(state.history) == &state.history.back()) files->save_best();
-    files->save(state);
+    if (!keeper) continue;
+    if (best_epoch(state.history) == &state.history.back()) keeper->save_best();
+    keeper->save(state);
   }
-  if (files) files->save(state);
+  if (keeper) keeper->save(state);
   std::vector<EpochRecord> history = std::move(state.history);
   history.insert(history.end(), partial.begin(), partial.end());
   return history;

@@ -9,8 +9,7 @@
 #include <cstring>
 #include <type_traits>
 
-#include <strata/backend/eigen/core.hpp>
-
+#include <strata/backend/eigen/chunks.hpp>
 #include <strata/backend/eigen/simd.hpp>
 
 #if defined(__x86_64__)
@@ -194,34 +193,29 @@ void copy_rows(int bytes, const T* b, std::int64_t ldb, int first, int last, int
   copy_rows<T, 32>(b, ldb, first, last, count, depth, to);
 }
 
-// Eigen's product, in blocks whose packed copies it keeps on the stack: it allocates for larger ones.
+// By Eigen's vectors: rows of a packed panel of B are added to a row of C, four at a time. Eigen's own product would cost
+// every user of the library seconds of compiling and 100 MB for a path that is there to compare with.
 template <class T>
 void gemm_by_eigen(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, std::int64_t lda, const T* b,
-                   std::int64_t ldb, T* c, std::int64_t ldc, bool accumulate) {
-  using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-  using Stride = Eigen::OuterStride<>;
-  using Const = Eigen::Map<const Matrix, 0, Stride>;
-  constexpr int edge = 112;  // edge^2 doubles and Eigen's rounding stay below its 128 KB
-  for (int i = 0; i < m; i += edge) {
-    const int rows = std::min(edge, m - i);
-    for (int j = 0; j < n; j += edge) {
-      const int columns = std::min(edge, n - j);
-      Eigen::Map<Matrix, 0, Stride> to(c + i * ldc + j, rows, columns, Stride(ldc));
-      if (!accumulate) to.setZero();
-      for (int l = 0; l < k; l += edge) {
-        const int depth = std::min(edge, k - l);
-        const Const left(transpose_a ? a + l * lda + i : a + i * lda + l, transpose_a ? depth : rows,
-                         transpose_a ? rows : depth, Stride(lda));
-        const Const right(transpose_b ? b + j * ldb + l : b + l * ldb + j, transpose_b ? columns : depth,
-                          transpose_b ? depth : columns, Stride(ldb));
-        if (transpose_a && transpose_b)
-          to.noalias() += left.transpose() * right.transpose();
-        else if (transpose_a)
-          to.noalias() += left.transpose() * right;
-        else if (transpose_b)
-          to.noalias() += left * right.transpose();
-        else
-          to.noalias() += left * right;
+                   std::int64_t ldb, T* c, std::int64_t ldc, bool accumulate, T* panel) {
+  constexpr int width = most_columns<T>;
+  for (int j = 0; j < n; j += width) {
+    const int columns = std::min(width, n - j);
+    for (int first = 0; first < k; first += block_k) {
+      const int depth = std::min(block_k, k - first);
+      pack_panel(!transpose_b, columns, depth, transpose_b ? b + j * ldb + first : b + first * ldb + j, ldb, columns,
+                 panel);
+      for (int i = 0; i < m; ++i) {
+        Array<T> to(c + i * ldc + j, columns);
+        if (first == 0 && !accumulate) to.setZero();
+        for (int l = 0; l < depth; l += 4) {
+          const auto row = [&](int r) { return ConstArray<T>(panel + std::min(l + r, depth - 1) * columns, columns); };
+          const auto factor = [&](int r) {
+            const std::int64_t at = first + l + r;
+            return l + r < depth ? a[transpose_a ? at * lda + i : i * lda + at] : T{0};
+          };
+          to += factor(0) * row(0) + factor(1) * row(1) + factor(2) * row(2) + factor(3) * row(3);
+        }
       }
     }
   }
@@ -253,7 +247,7 @@ void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, i
   }
   const KernelPath path = detail::path_now();
   if (path == KernelPath::eigen) {
-    detail::gemm_by_eigen<T>(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, c, ldc, accumulate);
+    detail::gemm_by_eigen(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, c, ldc, accumulate, scratch);
     return;
   }
   const detail::Tiles<T> tiles = detail::tiles_of<T>(path);

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSL-1.0
+// A checksum, for telling things apart and noticing damage. No protection against a forger.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace strata::detail {
+
+// 64 bits, eight bytes at a time. Each step is one-to-one in the word and in what came before: whatever changes within one
+// word changes the result.
+class Checksum {
+ public:
+  Checksum& word(std::uint64_t w) {
+    hash_ = (hash_ ^ w) * 0x9E3779B97F4A7C15;
+    hash_ ^= hash_ >> 29;
+    return *this;
+  }
+  Checksum& bytes(std::span<const std::byte> b) {
+    word(b.size());
+    for (; b.size() >= 8; b = b.subspan(8)) word(load(b.first(8)));
+    return b.empty() ? *this : word(load(b));
+  }
+  Checksum& text(std::string_view s) { return bytes(std::as_bytes(std::span(s))); }
+  // Sixteen hexadecimal digits.
+  [[nodiscard]] std::string digits() const {
+    std::string out;
+    for (int shift = 60; shift >= 0; shift -= 4) out += "0123456789abcdef"[hash_ >> shift & 15];
+    return out;
+  }
+
+ private:
+  static std::uint64_t load(std::span<const std::byte> b) {
+    std::uint64_t w = 0;
+    std::memcpy(&w, b.data(), b.size());
+    return w;
+  }
+  std::uint64_t hash_ = 0x5EED;
+};
+
+}  // namespace strata::detail
