@@ -23,6 +23,7 @@
 #include <strata/backend/eigen/combine.hpp>
 #include <strata/backend/eigen/cpu.hpp>
 #include <strata/core/diagnose.hpp>
+#include <strata/core/fingerprint.hpp>
 #include <strata/model/arena.hpp>
 #include <strata/model/plan.hpp>
 #include <strata/model/profile.hpp>
@@ -35,6 +36,16 @@ template <class L>
 inline constexpr bool sums = false;
 template <class... L>
 inline constexpr bool sums<Residual<L...>> = true;
+
+// One function a layer and scalar, whatever the networks it is in.
+template <class Kernel, class T>
+void run_forward(const Pass<T>* p) {
+  Kernel::forward(*p);
+}
+template <class Kernel, class T>
+void run_backward(const Pass<T>* p) {
+  Kernel::backward(*p);
+}
 }  // namespace detail
 
 // What a model is made for. A model for inference has no memory for gradients, and no functions that need it.
@@ -117,7 +128,15 @@ class Model {
     images_ = images.data();
     batch_ = static_cast<int>(n);
     step_ = step;
-    forward_from<0>(training);
+    for (std::size_t i = 0; i < count; ++i) {
+      const Node& node = graph[i];
+      if (node.length == 0) continue;
+      const Profile::Timer timer(timed(node) ? &profile_->rows[static_cast<std::size_t>(node.row)].forward : nullptr);
+      if (node.length == 1)
+        forward_node(i, training);
+      else
+        node.block_forward(passes(i, training).data());
+    }
     return {input_of(static_cast<int>(count) - 1), n * static_cast<std::size_t>(Net::output.size())};
   }
 
@@ -131,7 +150,15 @@ class Model {
   void backward()
     requires training_mode
   {
-    backward_from<0>();
+    for (std::size_t i = count; i-- > 0;) {
+      const Node& node = graph[i];
+      if (node.length == 0) continue;
+      const Profile::Timer timer(timed(node) ? &profile_->rows[static_cast<std::size_t>(node.row)].backward : nullptr);
+      if (node.length == 1)
+        backward_node(i);
+      else
+        node.block_backward(passes(i, true).data());
+    }
   }
 
   // From now on adds the time of forward and backward to the profile's rows, one for each layer or block of layers, which
@@ -140,22 +167,46 @@ class Model {
     profile_ = profile;
     if (!profile) return;
     *profile = {};
-    profile_rows_from<0>(*profile);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (graph[i].row < 0) continue;
+      LayerTime& time = profile->rows.emplace_back();
+      time.first = table.rows[i].layer;
+      time.learns_before = buffers.learns[i - 1];
+      for (std::size_t j = i; j < i + static_cast<std::size_t>(graph[i].length); ++j) {
+        time.name += (j > i ? " + " : "") + std::string(graph[j].name);
+        time.macs += table.rows[j].step.macs;
+      }
+    }
   }
 
   // The first layer whose output has a NaN or an infinity, found by running forward on the last images again, which must
   // still be there. BatchNorm's running statistics follow them once more.
   [[nodiscard]] LayerName first_not_finite(bool training) {
-    LayerName found;
-    find_not_finite(training, found, std::make_index_sequence<count>{});
-    return found;
+    // Layer by layer, also where they run as blocks, whose scratch is large enough for either.
+    for (std::size_t i = 0; i < count; ++i) {
+      forward_node(i, training);
+      const detail::Row& row = table.rows[i];
+      const T* x = input_of(static_cast<int>(i));
+      if (row.layer >= 0 && !std::all_of(x, x + batch_ * row.out.size(), [](T v) { return std::isfinite(v); }))
+        return {row.layer, graph[i].name};
+    }
+    return {};
   }
 
   // Calls f(name, info, values) for every tensor, trainable or state, with Keras' names: conv2d_1/kernel.
   template <class F>
   void for_each_tensor(F&& f) {
     Names names;
-    each_tensor(f, names, std::make_index_sequence<count>{});
+    for (std::size_t i = 0; i < count; ++i) {
+      if (graph[i].tensors.empty()) continue;
+      const std::string prefix = names(graph[i].keras) + "/";
+      std::int64_t trained = layout_.parameters[i], followed = layout_.state[i];
+      for (const TensorInfo& info : graph[i].tensors) {
+        T* start = info.trainable() ? at<T>(0) + trained : at<T>(layout_.states) + followed;
+        (info.trainable() ? trained : followed) += info.size();
+        f(prefix + info.name, info, std::span<T>(start, static_cast<std::size_t>(info.size())));
+      }
+    }
   }
 
  private:
@@ -223,6 +274,58 @@ class Model {
   }
   static constexpr detail::Buffers<count> buffers = detail::assign_buffers(table, traits());
 
+  // What runs, in order: a node by itself, or a block that the backend does together and that begins here.
+  struct Node {
+    int length = 1;     // nodes of the block; 0: within one
+    int row = -1;       // of a profile; brackets and views take no time worth one
+    bool sums = false;  // of a join: it adds
+    std::string_view name{}, keras{};
+    std::span<const TensorInfo> tensors{};
+    void (*forward)(const Pass<T>*) = nullptr;  // null: nothing to do, or the model does it
+    void (*backward)(const Pass<T>*) = nullptr;
+    void (*block_forward)(const Pass<T>*) = nullptr;  // takes the passes of its nodes
+    void (*block_backward)(const Pass<T>*) = nullptr;
+  };
+  template <std::size_t I>
+  static constexpr auto tensors_of = layer_type<I>::tensors(table.rows[I].in);
+  template <std::size_t I>
+  static constexpr Node node_of() {
+    using L = layer_type<I>;
+    Node n;
+    n.sums = detail::sums<L>;
+    n.name = detail::name_of_node<node_type<I>>();
+    if constexpr (detail::node<node_type<I>>::kind == detail::Kind::layer) {
+      // A layer says how Keras calls it; one that Keras does not have goes by its own name.
+      n.keras = n.name.empty() ? "layer" : n.name;
+      if constexpr (requires { L::keras; }) n.keras = L::keras;
+      if constexpr (requires { L::tensors(Shape{}); }) n.tensors = tensors_of<I>;
+      constexpr std::size_t length = block_length<I>();
+      n.length = static_cast<int>(length);
+      if constexpr (!CpuKernel<L>::view) {
+        n.forward = &detail::run_forward<CpuKernel<L>, T>;
+        if constexpr (training_mode) n.backward = &detail::run_backward<CpuKernel<L>, T>;
+      }
+      if constexpr (length > 1) {
+        n.block_forward = &block<I, length>::template forward<T>;
+        if constexpr (training_mode) n.block_backward = &block<I, length>::template backward<T>;
+      }
+    }
+    return n;
+  }
+  template <std::size_t... I>
+  static constexpr std::array<Node, count> graph_of(std::index_sequence<I...>) {
+    std::array<Node, count> nodes{node_of<I>()...};
+    int rows = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto length = static_cast<std::size_t>(nodes[i].length);
+      for (std::size_t j = i + 1; j < i + length; ++j) nodes[j].length = 0;
+      if (length > 0 && (table.rows[i].kind == detail::Kind::join || nodes[i].forward)) nodes[i].row = rows++;
+    }
+    return nodes;
+  }
+  static constexpr std::array<Node, count> graph = graph_of(std::make_index_sequence<count>{});
+  [[nodiscard]] bool timed(const Node& node) const { return profile_ && node.row >= 0; }
+
   template <class U>
   U* at(std::int64_t offset) const {
     return reinterpret_cast<U*>(arena_.get() + offset);
@@ -235,72 +338,71 @@ class Model {
   // Null where nobody learns from it.
   [[nodiscard]] T* gradient(std::size_t i) const { return buffers.learns[i] ? at<T>(layout_.gradient[i]) : nullptr; }
 
-  template <std::size_t I>
-  Pass<T> pass(bool training) {
-    constexpr const detail::Row& row = table.rows[I];
+  Pass<T> pass(std::size_t i, bool training) {
+    const detail::Row& row = table.rows[i];
     const auto source = static_cast<std::size_t>(row.source);
     return {.batch = batch_,
             .in = row.in,
             .out = row.out,
             .x = input_of(row.source),
-            .y = value(I),
-            .dy = training_mode ? gradient(I) : nullptr,
+            .y = value(i),
+            .dy = training_mode ? gradient(i) : nullptr,
             .dx = training_mode ? gradient(source) : nullptr,
-            .parameters = at<T>(0) + layout_.parameters[I],
-            .gradients = training_mode ? at<T>(layout_.gradients) + layout_.parameters[I] : nullptr,
-            .state = at<T>(layout_.states) + layout_.state[I],
-            .saved = at<std::byte>(layout_.saved[I]),
+            .parameters = at<T>(0) + layout_.parameters[i],
+            .gradients = training_mode ? at<T>(layout_.gradients) + layout_.parameters[i] : nullptr,
+            .state = at<T>(layout_.states) + layout_.state[i],
+            .saved = at<std::byte>(layout_.saved[i]),
             .scratch = at<T>(layout_.scratch),
             .training = training,
             .random = Random(options_.seed, Purpose::dropout, static_cast<std::uint32_t>(row.layer), step_),
             .pool = pool_};
   }
-
-  template <std::size_t I, std::size_t... J>
-  std::array<Pass<T>, sizeof...(J)> passes(bool training, std::index_sequence<J...>) {
-    return {pass<I + J>(training)...};
+  // Of a block of any length that begins at i.
+  std::array<Pass<T>, longest_cpu_block> passes(std::size_t i, bool training) {
+    static_assert(longest_cpu_block == 3);
+    return {pass(i, training), pass(i + 1, training), pass(std::min(i + 2, count - 1), training)};
   }
 
-  template <std::size_t I>
-  void forward_node(bool training) {
-    constexpr const detail::Row& row = table.rows[I];
-    if constexpr (I > 0 && row.kind == detail::Kind::layer) {
-      CpuKernel<layer_type<I>>::forward(pass<I>(training));
-    } else if constexpr (row.kind == detail::Kind::join) {
+  void forward_node(std::size_t i, bool training) {
+    const detail::Row& row = table.rows[i];
+    if (graph[i].forward) {
+      const Pass<T> p = pass(i, training);
+      graph[i].forward(&p);
+    } else if (row.kind == detail::Kind::join) {
       // Branch ends, last first.
       std::array<int, count> ends{};
       int branches = 0;
       ends[static_cast<std::size_t>(branches++)] = row.source;
       for (int end = row.previous_end; end >= 0; end = table.rows[static_cast<std::size_t>(end)].previous_end)
         ends[static_cast<std::size_t>(branches++)] = table.rows[static_cast<std::size_t>(end)].source;
-      if constexpr (is_sum<I>) {
+      if (graph[i].sums) {
         const T* other = input_of(branches > 1 ? ends[1] : row.fork);
-        eigen::add_forward(batch_ * row.out.size(), input_of(ends[0]), other, value(I), pool_);
+        eigen::add_forward(batch_ * row.out.size(), input_of(ends[0]), other, value(i), pool_);
       } else {
         int offset = 0;
         for (int b = branches - 1; b >= 0; --b) {
           const int end = ends[static_cast<std::size_t>(b)];
           const int channels = table.rows[static_cast<std::size_t>(end)].out.channels;
-          eigen::concat_copy(rows_of(row.out), channels, input_of(end), row.out.channels, offset, value(I), pool_);
+          eigen::concat_copy(rows_of(row.out), channels, input_of(end), row.out.channels, offset, value(i), pool_);
           offset += channels;
         }
       }
     }
   }
-  template <std::size_t I>
-  void backward_node() {
-    constexpr const detail::Row& row = table.rows[I];
-    if constexpr (I > 0 && row.kind == detail::Kind::layer) {
-      CpuKernel<layer_type<I>>::backward(pass<I>(true));
-    } else if constexpr (row.kind == detail::Kind::join) {
-      const T* dy = gradient(I);
+  void backward_node(std::size_t i) {
+    const detail::Row& row = table.rows[i];
+    if (graph[i].backward) {
+      const Pass<T> p = pass(i, true);
+      graph[i].backward(&p);
+    } else if (row.kind == detail::Kind::join) {
+      const T* dy = gradient(i);
       int offset = row.out.channels;
       const auto give = [&](int end) {
         const int channels = table.rows[static_cast<std::size_t>(end)].out.channels;
-        offset -= is_sum<I> ? 0 : channels;
+        offset -= graph[i].sums ? 0 : channels;
         T* to = gradient(static_cast<std::size_t>(end));
         if (!to) return;
-        if constexpr (is_sum<I>)
+        if (graph[i].sums)
           std::memcpy(to, dy, static_cast<std::size_t>(batch_ * row.out.size()) * sizeof(T));
         else
           eigen::concat_take(rows_of(row.out), channels, to, row.out.channels, offset, dy, pool_);
@@ -308,90 +410,20 @@ class Model {
       give(row.source);
       for (int end = row.previous_end; end >= 0; end = table.rows[static_cast<std::size_t>(end)].previous_end)
         give(table.rows[static_cast<std::size_t>(end)].source);
-    } else if constexpr (row.kind == detail::Kind::fork) {
+    } else if (row.kind == detail::Kind::fork) {
       // What the other branches ask for, and, for a Residual without a projection, what came straight from the sum.
-      T* sum = gradient(I);
+      T* sum = gradient(i);
       if (!sum) return;
-      for (std::size_t j = I + 1; j < count; ++j) {
+      for (std::size_t j = i + 1; j < count; ++j) {
         const detail::Row& other = table.rows[j];
-        if (other.fork != static_cast<int>(I)) continue;
+        if (other.fork != static_cast<int>(i)) continue;
         if (other.kind == detail::Kind::next || other.identity)
           eigen::add_forward(batch_ * row.out.size(), static_cast<const T*>(sum), static_cast<const T*>(gradient(j)), sum,
                              pool_);
       }
     }
   }
-  template <std::size_t I>
-  static constexpr bool is_sum = detail::sums<layer_type<I>>;
   [[nodiscard]] std::int64_t rows_of(Shape s) const { return static_cast<std::int64_t>(batch_) * s.height * s.width; }
-
-  // A block, where the backend has one that begins here, and its layers one by one where it has none. `row`: of a profile.
-  template <std::size_t I>
-  void forward_from(bool training, std::size_t row = 0) {
-    if constexpr (I < count) {
-      constexpr std::size_t length = block_length<I>();
-      {
-        const Profile::Timer timer(profile_ && has_row<I> ? &profile_->rows[row].forward : nullptr);
-        if constexpr (length == 1)
-          forward_node<I>(training);
-        else
-          block<I, length>::forward(passes<I>(training, std::make_index_sequence<length>{}));
-      }
-      forward_from<I + length>(training, row + has_row<I>);
-    }
-  }
-  template <std::size_t I>
-  void backward_from(std::size_t row = 0) {
-    if constexpr (I < count) {
-      constexpr std::size_t length = block_length<I>();
-      backward_from<I + length>(row + has_row<I>);
-      const Profile::Timer timer(profile_ && has_row<I> ? &profile_->rows[row].backward : nullptr);
-      if constexpr (length == 1)
-        backward_node<I>();
-      else
-        block<I, length>::backward(passes<I>(true, std::make_index_sequence<length>{}));
-    }
-  }
-  // Brackets and views take no time worth a line.
-  template <std::size_t I>
-  static constexpr bool has_row = I > 0 && (table.rows[I].kind == detail::Kind::join ||
-                                            (table.rows[I].kind == detail::Kind::layer && !traits_of<I>().view));
-  template <std::size_t I>
-  static void profile_rows_from(Profile& profile) {
-    if constexpr (I < count) {
-      constexpr std::size_t length = block_length<I>();
-      if constexpr (has_row<I>) {
-        LayerTime t;
-        t.first = table.rows[I].layer;
-        t.learns_before = buffers.learns[I - 1];
-        add_to_row<I>(t, std::make_index_sequence<length>{});
-        profile.rows.push_back(std::move(t));
-      }
-      profile_rows_from<I + length>(profile);
-    }
-  }
-  template <std::size_t I, std::size_t... J>
-  static void add_to_row(LayerTime& t, std::index_sequence<J...>) {
-    ((t.name += (J > 0 ? " + " : "") + std::string(layer_type<I + J>::name), t.macs += table.rows[I + J].step.macs), ...);
-  }
-
-  // Layer by layer, also where they run as blocks, whose scratch is large enough for either.
-  template <std::size_t... I>
-  void find_not_finite(bool training, LayerName& found, std::index_sequence<I...>) {
-    (find_not_finite_in<I>(training, found), ...);
-  }
-  template <std::size_t I>
-  void find_not_finite_in(bool training, LayerName& found) {
-    if (found.number >= 0) return;
-    forward_node<I>(training);
-    constexpr const detail::Row& row = table.rows[I];
-    if (row.layer < 0 || all_finite(input_of(static_cast<int>(I)), batch_ * row.out.size())) return;
-    found.number = row.layer;
-    if constexpr (requires { std::string_view(layer_type<I>::name); }) found.name = layer_type<I>::name;
-  }
-  static bool all_finite(const T* x, std::int64_t n) {
-    return std::all_of(x, x + n, [](T v) { return std::isfinite(v); });
-  }
 
   // Keras numbers the layers of a kind: conv2d, conv2d_1, ...
   struct Names {
@@ -403,36 +435,6 @@ class Model {
       return std::string(name);
     }
   };
-  // A layer says how Keras calls it; one that Keras does not have goes by its own name.
-  template <class L>
-  static constexpr std::string_view name_of() {
-    if constexpr (requires { L::keras; })
-      return L::keras;
-    else if constexpr (requires { L::name; })
-      return L::name;
-    else
-      return "layer";
-  }
-  template <class F, std::size_t... I>
-  void each_tensor(F& f, Names& names, std::index_sequence<I...>) {
-    (each_tensor_of<I>(f, names), ...);
-  }
-  template <std::size_t I, class F>
-  void each_tensor_of(F& f, Names& names) {
-    if constexpr (detail::node<node_type<I>>::kind == detail::Kind::layer) {
-      using L = layer_type<I>;
-      if constexpr (requires { L::tensors(Shape{}); }) {
-        const std::string prefix = names(name_of<L>()) + "/";
-        std::int64_t trained = layout_.parameters[I], followed = layout_.state[I];
-        for (const TensorInfo& info : L::tensors(table.rows[I].in)) {
-          T* start = info.trainable() ? at<T>(0) + trained : at<T>(layout_.states) + followed;
-          (info.trainable() ? trained : followed) += info.size();
-          f(prefix + info.name, info, std::span<T>(start, static_cast<std::size_t>(info.size())));
-        }
-      }
-    }
-  }
-
   void initialize(const Initializer& weights, const Initializer& biases) {
     weights.validate();
     biases.validate();

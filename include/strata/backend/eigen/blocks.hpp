@@ -2,7 +2,6 @@
 // Layers in a row that one kernel does together. A block that is not named here runs layer by layer, with the same results.
 #pragma once
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -33,14 +32,15 @@ struct ConvPoolBlock {
     return std::max(kernel::template scratch<T>(in, batch, threads),
                     eigen::conv_pool_scratch<T>(Conv_::geometry(in), batch, threads));
   }
-  template <class T, std::size_t N>
-  static void forward(const std::array<Pass<T>, N>& p) {
-    kernel::forward(p.front(), p[N - 2].y, Relu);
-    CpuKernel<Pool>::forward(p.back());
+  static constexpr int last = Relu ? 2 : 1;
+  template <class T>
+  static void forward(const Pass<T>* p) {
+    kernel::forward(p[0], p[last - 1].y, Relu);
+    CpuKernel<Pool>::forward(p[last]);
   }
-  template <class T, std::size_t N>
-  static void backward(const std::array<Pass<T>, N>& p) {
-    const Pass<T>&conv = p.front(), &pool = p.back();
+  template <class T>
+  static void backward(const Pass<T>* p) {
+    const Pass<T>&conv = p[0], &pool = p[last];
     const Geometry g = Conv_::geometry(conv.in);
     eigen::conv_pool_backward(g, pool_geometry(conv.in), conv.batch, Relu, conv.x, conv.parameters, pool.y, pool.dy,
                               reinterpret_cast<const std::int32_t*>(pool.saved), conv.gradients,
@@ -68,11 +68,11 @@ struct CpuBlock<Conv<Kernel, Filters, O...>, ReLU> {
     return kernel::template scratch<T>(in, batch, threads);
   }
   template <class T>
-  static void forward(const std::array<Pass<T>, 2>& p) {
+  static void forward(const Pass<T>* p) {
     kernel::forward(p[0], p[1].y, true);
   }
   template <class T>
-  static void backward(const std::array<Pass<T>, 2>& p) {
+  static void backward(const Pass<T>* p) {
     CpuKernel<ReLU>::backward(p[1]);
     kernel::backward(p[0]);
   }

@@ -18,10 +18,6 @@ using ConstArray = Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>>;
 // Calls f(first, count) over [0, n).
 template <class F>
 void for_chunks(std::int64_t n, ThreadPool& pool, F&& f, std::int64_t chunk = 16384) {
-  if (n <= chunk) {
-    if (n > 0) f(std::int64_t{0}, n);
-    return;
-  }
   pool.parallel_for(static_cast<int>((n + chunk - 1) / chunk), [&](int task, int) {
     const std::int64_t first = task * chunk;
     f(first, std::min(chunk, n - first));

@@ -39,34 +39,10 @@ class ThreadPool {
   // One call at a time: from inside f or from a second thread it throws std::logic_error.
   template <class F>
   void parallel_for(int tasks, F&& f) {
-    if (tasks <= 0) return;
-    const Turn turn(busy_);
-    if (size_ == 1 || tasks == 1) {
-      for (int task = 0; task < tasks; ++task) f(task, 0);
-      return;
-    }
     using Function = std::remove_reference_t<F>;
-    call_ = [](void* context, int task, int worker) { (*static_cast<Function*>(context))(task, worker); };
-    context_ = const_cast<void*>(static_cast<const void*>(std::addressof(f)));
-    tasks_ = tasks;
-    next_.store(0, std::memory_order_relaxed);
-    gate_.store(kOpen, std::memory_order_release);
-    round_.fetch_add(1);
-    round_.notify_all();
-    take(0);
-    gate_.fetch_and(~kOpen, std::memory_order_acq_rel);
-    for (int spins = 0, inside; (inside = gate_.load(std::memory_order_acquire)) != 0;) {
-      if (++spins < kSpins)
-        pause();
-      else
-        gate_.wait(inside, std::memory_order_acquire);
-    }
-    if (failed_.load(std::memory_order_relaxed)) {
-      failed_.store(false, std::memory_order_relaxed);
-      std::exception_ptr error;
-      error.swap(error_);
-      std::rethrow_exception(error);
-    }
+    run(
+        tasks, [](void* context, int task, int worker) { (*static_cast<Function*>(context))(task, worker); },
+        const_cast<void*>(static_cast<const void*>(std::addressof(f))));
   }
 
  private:
@@ -91,6 +67,39 @@ class ThreadPool {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
 #endif
+  }
+
+  using Call = void (*)(void* context, int task, int worker);
+
+  // Compiled once, whatever the functions.
+  void run(int tasks, Call call, void* context) {
+    if (tasks <= 0) return;
+    const Turn turn(busy_);
+    if (size_ == 1 || tasks == 1) {
+      for (int task = 0; task < tasks; ++task) call(context, task, 0);
+      return;
+    }
+    call_ = call;
+    context_ = context;
+    tasks_ = tasks;
+    next_.store(0, std::memory_order_relaxed);
+    gate_.store(kOpen, std::memory_order_release);
+    round_.fetch_add(1);
+    round_.notify_all();
+    take(0);
+    gate_.fetch_and(~kOpen, std::memory_order_acq_rel);
+    for (int spins = 0, inside; (inside = gate_.load(std::memory_order_acquire)) != 0;) {
+      if (++spins < kSpins)
+        pause();
+      else
+        gate_.wait(inside, std::memory_order_acquire);
+    }
+    if (failed_.load(std::memory_order_relaxed)) {
+      failed_.store(false, std::memory_order_relaxed);
+      std::exception_ptr error;
+      error.swap(error_);
+      std::rethrow_exception(error);
+    }
   }
 
   void take(int worker) {
@@ -131,7 +140,7 @@ class ThreadPool {
 
   int size_ = 1;
   std::vector<std::thread> workers_;
-  void (*call_)(void*, int, int) = nullptr;
+  Call call_ = nullptr;
   void* context_ = nullptr;
   int tasks_ = 0;
   std::exception_ptr error_;
