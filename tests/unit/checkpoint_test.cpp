@@ -106,7 +106,8 @@ Outcome outcome(const O& optimizer, const TrainOptions<Data>& options, std::uint
   Outcome out;
   for (const EpochRecord& r : train(model, data(30), SoftmaxCrossEntropy{}, optimizer, options))
     out.figures.insert(out.figures.end(), {static_cast<double>(r.epoch), r.loss, r.accuracy, r.validation_loss.value_or(-1),
-                                           r.validation_accuracy.value_or(-1), static_cast<double>(r.samples)});
+                                           r.validation_accuracy.value_or(-1), static_cast<double>(r.samples),
+                                           static_cast<double>(r.step), r.learning_rate});
   out.numbers = numbers_of(model);
   return out;
 }
@@ -117,7 +118,7 @@ const SGD sgd{.rate = InverseTimeDecay{0.05, 0.01}, .momentum = 0.9, .weight_dec
 template <class N, class O>
 void stop_everywhere(const O& optimizer) {
   const Outcome whole = outcome<N>(optimizer, options_for({}, false));
-  CHECK(whole.figures.size() == 18);
+  CHECK(whole.figures.size() == 24);
   const Folder all;
   CHECK(outcome<N>(optimizer, options_for(all.path, false)) == whole);
   for (int at = 1; at <= 3 * steps; ++at) {
@@ -176,6 +177,28 @@ TEST_CASE("a run may become longer, and not shorter") {
   CHECK_THROWS_WITH_AS(outcome<Net>(sgd, options), doctest::Contains("24 updates, in epoch 4, are more than"), FileError);
   options.epochs = 3, options.max_steps = 20;
   CHECK_THROWS_WITH_AS(outcome<Net>(sgd, options), doctest::Contains("3 epochs of at most 20 steps"), FileError);
+}
+
+TEST_CASE("what is told of epochs includes those before a resume, and comes after their checkpoint") {
+  const Folder folder;
+  auto options = options_for(folder.path, false);
+  std::vector<std::size_t> sizes;
+  std::vector<int> epochs;
+  options.on_epoch = [&](std::span<const EpochRecord> all) {
+    sizes.push_back(all.size());
+    epochs.clear();
+    for (const EpochRecord& r : all) epochs.push_back(r.epoch);
+    std::string name = std::to_string(all.back().step);
+    name.insert(0, 9 - name.size(), '0');
+    CHECK(fs::exists(folder.path / ("step-" + name + ".safetensors")));
+  };
+  options.max_steps = steps + 2;
+  (void)outcome<Net>(sgd, options);
+  CHECK(sizes == std::vector<std::size_t>{1, 2});
+  options.max_steps = 0, options.resume = true;
+  (void)outcome<Net>(sgd, options);
+  CHECK(sizes == std::vector<std::size_t>{1, 2, 2, 3});
+  CHECK(epochs == std::vector<int>{1, 2, 3});
 }
 
 TEST_CASE("the newest are kept, and the best") {

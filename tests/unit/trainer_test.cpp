@@ -68,6 +68,31 @@ TEST_CASE("training takes every sample once an epoch and learns") {
   CHECK(e.accuracy == history[29].validation_accuracy.value());
 }
 
+TEST_CASE("each epoch is told of, with its step and learning rate") {
+  auto model = model_of();
+  std::vector<std::vector<EpochRecord>> told;
+  const StepDecay rate{0.1, 0.5, 3};
+  const auto history = train(model, data(30), SoftmaxCrossEntropy{}, SGD{.rate = rate},
+                             {.epochs = 9, .verbose = false, .max_steps = 20, .on_epoch = [&](auto all) {
+                                told.emplace_back(all.begin(), all.end());
+                              }});
+  REQUIRE(history.size() == 3);  // of eight steps, the last of four
+  REQUIRE(told.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    REQUIRE(told[i].size() == i + 1);
+    CHECK(told[i].back().epoch == static_cast<int>(i) + 1);
+    CHECK(told[i].back().loss == history[i].loss);
+  }
+  CHECK(history[0].step == 8);
+  CHECK(history[0].learning_rate == rate(7));
+  CHECK(history[2].step == 20);
+  CHECK(history[2].learning_rate == rate(19));
+  CHECK(told[2].back().samples == 16);
+  const auto quit = [](auto) -> void { throw std::domain_error("quit"); };
+  CHECK_THROWS_AS(train(model, data(30), SoftmaxCrossEntropy{}, SGD{.rate = rate}, {.verbose = false, .on_epoch = quit}),
+                  std::domain_error);
+}
+
 TEST_CASE("max_steps ends training within an epoch, and not earlier") {
   const Data d = data(30);  // 8 steps an epoch
   const auto run = [&](std::int64_t max_steps, int epochs) {
@@ -265,6 +290,39 @@ TEST_CASE("evaluation is by any loss") {
   CHECK(evaluate(logs, d, NegativeLogLikelihood{}).loss == doctest::Approx(expected));
   Model<Sequential<Input<1, 1, 3>, Flatten, Softmax>, Cpu, Inference> shares{{.batch = 2, .threads = 1}};
   CHECK(evaluate(shares, d, CrossEntropy{}).loss == doctest::Approx(expected));
+}
+
+TEST_CASE("the most confident mistakes are kept, and no more") {
+  // Logits as images. Sample 0 is right, and 3 is none: infinite, no class has a probability.
+  const float none = infinity;
+  const std::vector<float> images{9, 0, 0, 0, 1, 0, 2, 0, 0, none, 0, 0, 0, 0, 3, 0, 2, 0, 1, 0, 0};
+  const ArrayDataset<Shape{1, 1, 3}, 3> d(images, {0, 0, 1, 1, 0, 2, 0});
+  Model<Sequential<Input<1, 1, 3>, Flatten>> logits{{.batch = 2, .threads = 1}};
+  const auto all = evaluate(logits, d, SoftmaxCrossEntropy{}, {.mistakes = 9}).mistakes;
+  REQUIRE(all.size() == 4);
+  const std::vector<std::size_t> samples{4, 2, 5, 1};  // 2 and 5 are equals
+  for (std::size_t i = 0; i < 4; ++i) CHECK(all[i].sample == samples[i]);
+  CHECK(all[0].label == 0);
+  CHECK(all[0].predicted == 2);
+  CHECK(all[0].probability == doctest::Approx(std::exp(3) / (std::exp(3) + 2)));
+  CHECK(all[0].label_probability == doctest::Approx(1 / (std::exp(3) + 2)));
+  CHECK(all[1].probability == all[2].probability);
+  const auto two = evaluate(logits, d, SoftmaxCrossEntropy{}, {.mistakes = 2}).mistakes;
+  REQUIRE(two.size() == 2);
+  CHECK(two[1].sample == 2);
+  CHECK(evaluate(logits, d).mistakes.empty());
+
+  // The same probabilities, whatever the network ends in; of other losses what they take for one.
+  Model<Sequential<Input<1, 1, 3>, Flatten, LogSoftmax>> logs{{.batch = 3, .threads = 1}};
+  Model<Sequential<Input<1, 1, 3>, Flatten, Softmax>, Cpu, Inference> shares{{.batch = 7, .threads = 1}};
+  for (const auto& same : {evaluate(logs, d, NegativeLogLikelihood{}, {.mistakes = 1}).mistakes,
+                           evaluate(shares, d, CrossEntropy{}, {.mistakes = 1}).mistakes}) {
+    CHECK(same.at(0).sample == 4);
+    CHECK(same.at(0).probability == doctest::Approx(all[0].probability));
+  }
+  CHECK(evaluate(logits, d.subset(4, 1), MeanSquaredError{}, {.mistakes = 1}).mistakes.at(0).probability == 3);
+  CHECK(evaluate(logits, d.subset(4, 1), SigmoidCrossEntropy{}, {.mistakes = 1}).mistakes.at(0).probability ==
+        doctest::Approx(1 / (1 + std::exp(-3))));
 }
 
 // --- How models begin ---------------------------------------------------------------------------------------------------

@@ -163,12 +163,47 @@ class ConfusionTable {
   std::vector<std::int64_t> counts_;  // a row a true class: none, class 0, class 1, ...
 };
 
+// A sample that was taken for another class.
+struct Mistake {
+  std::size_t sample = 0;  // its number in the data set
+  int label = 0, predicted = 0;
+  double probability = 0;        // of the class predicted
+  double label_probability = 0;  // of the class that it is
+};
+
+// Of all mistakes those with the highest probability, at most so many; memory is for these alone.
+class ConfidentMistakes {
+ public:
+  explicit ConfidentMistakes(std::size_t most = 0) : most_(most) {}
+
+  // Of each sample, in order. predicted is -1 where the network gave no class, which is no mistake with a probability.
+  // probability(class) is asked of mistakes alone.
+  template <class F>
+  void add(int label, int predicted, F&& probability) {
+    const std::size_t sample = samples_++;
+    if (most_ == 0 || predicted < 0 || predicted == label) return;
+    const Mistake m{sample, label, predicted, probability(predicted), probability(label)};
+    const auto lower = [](const Mistake& a, const Mistake& b) { return a.probability > b.probability; };
+    if (std::isnan(m.probability)) return;  // of infinite outputs
+    kept_.insert(std::upper_bound(kept_.begin(), kept_.end(), m, lower), m);
+    if (kept_.size() > most_) kept_.pop_back();
+  }
+  // The highest first; equals in the order of the samples.
+  [[nodiscard]] const std::vector<Mistake>& kept() const { return kept_; }
+
+ private:
+  std::size_t most_, samples_ = 0;
+  std::vector<Mistake> kept_;
+};
+
 struct EpochRecord {
   int epoch = 0;  // from 1
   double loss = 0, accuracy = 0;
   std::optional<double> validation_loss{}, validation_accuracy{};
   std::int64_t samples = 0;  // fewer than the data set's where training ended within the epoch
   double seconds = 0;        // of the training steps, input included
+  std::int64_t step = 0;     // updates of the whole run, at its end
+  double learning_rate = 0;  // of the last of them
 };
 
 }  // namespace strata

@@ -79,18 +79,37 @@ void run_loss(Loss, int batch, int classes, const T* x, const int* labels, T* lo
     static_assert(sizeof(Loss) == 0, "strata: this backend has no kernel for the loss");
 }
 
-// In sample order, whatever the threads did. confusion may be null.
-template <class T>
+// What the loss takes for the probability of class c, of one sample's outputs.
+template <class Loss, class T>
+double probability(std::span<const T> outputs, int c) {
+  const auto x = static_cast<double>(outputs[static_cast<std::size_t>(c)]);
+  if constexpr (std::is_base_of_v<SoftmaxCrossEntropy, Loss>) {
+    double sum = 0;  // a class that was predicted is there: no output is NaN
+    for (const T y : outputs) sum += std::exp(static_cast<double>(y) - x);
+    return 1 / sum;
+  } else if constexpr (std::is_base_of_v<NegativeLogLikelihood, Loss>) {
+    return std::exp(x);
+  } else if constexpr (std::is_base_of_v<SigmoidCrossEntropy, Loss>) {
+    return 1 / (1 + std::exp(-x));
+  } else {
+    return x;
+  }
+}
+
+// In sample order, whatever the threads did. confusion and mistakes may be null.
+template <class Loss, class T>
 StepResult count(std::span<const T> outputs, std::span<const int> labels, const std::vector<T>& losses, int classes,
-                 ConfusionTable* confusion) {
+                 ConfusionTable* confusion, ConfidentMistakes* mistakes) {
   StepResult r;
   r.samples = static_cast<int>(labels.size());
   const auto size = static_cast<std::size_t>(classes);
   for (std::size_t i = 0; i < labels.size(); ++i) {
-    const int predicted = predicted_class(outputs.subspan(i * size, size));
+    const std::span<const T> own = outputs.subspan(i * size, size);
+    const int predicted = predicted_class(own);
     r.loss += static_cast<double>(losses[i]);
     r.correct += predicted == labels[i];
     if (confusion) confusion->add(labels[i], predicted);
+    if (mistakes) mistakes->add(labels[i], predicted, [&](int c) { return probability<Loss>(own, c); });
   }
   return r;
 }
@@ -143,7 +162,7 @@ class Trainer {
       const Profile::Timer timer(profile_ ? &profile_->rows[profile_->rows.size() - 2].backward : nullptr);
       detail::run_loss(Loss{}, n, classes, outputs.data(), labels.data(), losses_.data(), model_.output_gradient(),
                        model_.pool());
-      return detail::count(outputs, labels, losses_, classes, nullptr);
+      return detail::count<Loss>(outputs, labels, losses_, classes, nullptr, nullptr);
     }();
     if (!std::isfinite(result.loss)) throw NotFiniteError(updates_, model_.first_not_finite(true));
     model_.backward();
@@ -166,14 +185,15 @@ class Trainer {
   }
 
   // Without learning, and with dropout off. A loss that is not finite is returned as it is; outputs with a NaN are never
-  // right. What was predicted is added to `confusion`. Throws std::invalid_argument as step().
-  StepResult evaluate(std::span<const T> images, std::span<const int> labels, ConfusionTable* confusion = nullptr) {
+  // right. What was predicted is added to `confusion` and `mistakes`. Throws std::invalid_argument as step().
+  StepResult evaluate(std::span<const T> images, std::span<const int> labels, ConfusionTable* confusion = nullptr,
+                      ConfidentMistakes* mistakes = nullptr) {
     const std::span<const T> outputs = model_.predict(images);
     const int n = static_cast<int>(outputs.size()) / classes;
     detail::check_labels(labels, static_cast<std::size_t>(n), classes);
     detail::run_loss(Loss{}, n, classes, outputs.data(), labels.data(), losses_.data(), static_cast<T*>(nullptr),
                      model_.pool());
-    return detail::count(outputs, labels, losses_, classes, confusion);
+    return detail::count<Loss>(outputs, labels, losses_, classes, confusion, mistakes);
   }
 
   // Done so far.
@@ -250,12 +270,16 @@ class Trainer {
 struct Evaluation {
   double loss = 0, accuracy = 0;  // means over the samples
   ConfusionTable confusion;       // of all of them; fewer than the data set's where it was stopped
+  std::vector<Mistake> mistakes;  // the most confident, as many as were asked for
 };
 
 struct EvaluateOptions {
   Normalize normalize{};
   // Asked after each batch; true ends the evaluation there. What it throws passes on.
   std::function<bool()> stop{};
+  // How many mistakes to keep. Their probabilities are what the loss takes for them: of logits the softmax (or sigmoid), of
+  // MeanSquaredError the output itself.
+  std::size_t mistakes = 0;
 };
 
 template <class Data>
@@ -269,6 +293,9 @@ struct TrainOptions {
   // Asked after each step and each batch of a validation; true ends training there (Ctrl-C, a budget of time). What it
   // throws passes on.
   std::function<bool()> stop{};
+  // Called after each epoch, also one that training ends in, with the records of all so far, those from before a resume
+  // included; when its checkpoint is written. What it throws passes on.
+  std::function<void(std::span<const EpochRecord>)> on_epoch{};
   MakeKeeper checkpoint{};  // Checkpoints{.directory = ...} of io/checkpoint.hpp, or a keeper of your own
   // Goes on from the newest checkpoint, and begins where there is none. The run may become longer (epochs, max_steps); all
   // else has to be as it was. What is returned and printed begins with the first epoch, and is what a run that was never
@@ -331,13 +358,15 @@ Evaluation evaluate_with(Trainer_& trainer, const Data& data, int batch, const E
   if (batches.steps() == 0) throw std::invalid_argument("strata: nothing to evaluate on: the data set is empty");
   batches.start(0);
   RunningMean loss;
+  ConfidentMistakes mistakes(options.mistakes);
   while (const auto* b = batches.next()) {
-    const StepResult r = trainer.evaluate(b->images, b->labels, &e.confusion);
+    const StepResult r = trainer.evaluate(b->images, b->labels, &e.confusion, &mistakes);
     loss.add(r.loss / r.samples, r.samples);
     if (options.stop && options.stop()) break;
   }
   e.loss = loss.value();
   e.accuracy = e.confusion.accuracy();
+  e.mistakes = mistakes.kept();
   return e;
 }
 
@@ -385,10 +414,15 @@ typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result trai
     const EpochRecord* best = best_epoch(state.history);
     return options.patience > 0 && best && static_cast<int>(state.history.size()) - best->epoch >= options.patience;
   };
+  // Not kept with a run: it follows from the recipe.
+  const auto at_step = [&](EpochRecord& record, std::int64_t step) {
+    record.step = step, record.learning_rate = trainer.optimizer().rate(step - 1);
+  };
   const auto keeper = detail::keeper_of(trainer, data, steps, detail::loss_name<Loss>(), options);
   if (auto found = options.resume ? keeper->resume(options.epochs, options.max_steps) : std::nullopt) {
     state = std::move(*found);
     trainer.continue_at(state.updates);
+    for (EpochRecord& record : state.history) at_step(record, record.epoch * steps);
     if (options.verbose) {
       std::printf("resumed from %s\n", keeper->where().c_str());
       for (const EpochRecord& record : state.history) detail::print_epoch(record, options.epochs, steps);
@@ -423,6 +457,7 @@ typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result trai
     record.loss = state.loss.value(), record.accuracy = state.accuracy.value();
     record.samples = state.accuracy.samples;
     record.seconds = state.seconds;
+    at_step(record, state.updates);
     if (options.validation && state.step == steps && !stopped) {
       const Evaluation e = detail::evaluate_with(trainer, *options.validation, model.options().batch,
                                                  {.normalize = options.normalize, .stop = stop});
@@ -435,13 +470,14 @@ typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result trai
     }
     state.history.push_back(record);
     state = {.epoch = state.epoch + 1, .updates = state.updates, .history = std::move(state.history)};
-    if (!keeper) continue;
-    if (best_epoch(state.history) == &state.history.back()) keeper->save_best();
-    keeper->save(state);
+    if (keeper && best_epoch(state.history) == &state.history.back()) keeper->save_best();
+    if (keeper) keeper->save(state);
+    if (options.on_epoch) options.on_epoch(state.history);
   }
   if (keeper) keeper->save(state);
   std::vector<EpochRecord> history = std::move(state.history);
   history.insert(history.end(), partial.begin(), partial.end());
+  if (options.on_epoch && !partial.empty()) options.on_epoch(history);
   return history;
 }
 
