@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <vector>
 
+#include <strata/io/metrics_file.hpp>
+#include <strata/io/report.hpp>
 #include <strata/strata.hpp>
 
 namespace {
@@ -19,6 +21,10 @@ template <class Data>
   train(model, Data::train(dir), SoftmaxCrossEntropy{}, AdamW{.rate = WarmUp{Cosine{0.001, 1000}, 100}});
   const Evaluation e = evaluate(model, Data::test(dir));
   evaluate(model, Data::test(dir), MeanSquaredError{}, {.normalize = {{0.5f, 0.5f, 0.5f}, {}}});
+  const auto history = train(model, Data::train(dir), SoftmaxCrossEntropy{}, SGD{},
+                             {.on_epoch = [](auto epochs) { write_metrics("metrics.csv", epochs); }});
+  const Evaluation result = evaluate(model, Data::test(dir), SoftmaxCrossEntropy{}, {.mistakes = 40});
+  write_report("report.html", make_report(model, Data::test(dir), history, result, Data::class_names));
   return e.accuracy + static_cast<double>(model.predict(images)[0]);
 }
 [[maybe_unused]] constexpr auto fine = &learn<Cifar100<Fine>>;

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSL-1.0
+// Which strata this is, and what compiled it.
+#pragma once
+#include <string>
+#include <string_view>
+
+namespace strata {
+
+inline constexpr std::string_view version = "0.1.0";  // CMakeLists.txt reads it here
+
+// As "g++ 12.2.0".
+inline std::string compiler_name() {
+#if defined(__clang__)
+  return "clang++ " __clang_version__;
+#elif defined(__GNUC__)
+  return "g++ " __VERSION__;
+#else
+  return "unknown";
+#endif
+}
+
+}  // namespace strata
