@@ -15,14 +15,16 @@ declare -A about=(
   [sanitizers]="unit tests under address, undefined-behaviour and thread sanitizers"
 )
 tools=(g++ cmake ninja-build libeigen3-dev doctest-dev python3)
-libraries=(libbenchmark-dev libcli11-dev zlib1g-dev libcurl4-openssl-dev libssl-dev)
+libraries=(libbenchmark-dev libcli11-dev zlib1g-dev libcurl4-openssl-dev libssl-dev libprotobuf-dev
+  protobuf-compiler)
+pypi=(python3-venv ca-certificates)
 clang=(clang-19 libclang-rt-19-dev)
 declare -A packages=(
   [format]="clang-format-19"
   [gcc]="${tools[*]} ${libraries[*]} dataset-fashion-mnist"
   [clang]="${tools[*]} ${libraries[*]} ${clang[*]} dataset-fashion-mnist"
   [compile-fail]="${tools[*]} ${libraries[*]} ${clang[*]}"
-  [examples]="${tools[*]} ${libraries[*]} dataset-fashion-mnist"
+  [examples]="${tools[*]} ${libraries[*]} ${pypi[*]} dataset-fashion-mnist"
   [packaging]="${tools[*]} ${libraries[*]}"
   [sanitizers]="${tools[*]} ${libraries[*]} ${clang[*]} dataset-fashion-mnist"
 )
@@ -46,7 +48,22 @@ if ((${#wanted[@]} == 0)); then wanted=("${legs[@]}"); fi
 jobs=$(nproc)
 passed=0 failed=0 skipped=0
 
-configure() { cmake --preset "$1"; }
+# Sets the interpreter of the tests to one with what tests/requirements.txt names, where that can be had.
+python=
+python_packages() {
+  local venv=$PWD/build/venv
+  if ! cmp -s tests/requirements.txt "$venv/installed"; then
+    if ! { python3 -m venv --clear "$venv" && "$venv/bin/python" -m pip install --disable-pip-version-check -q -r tests/requirements.txt &&
+      cp tests/requirements.txt "$venv/installed"; }; then
+      rm -rf "$venv"
+      echo "SKIPPED: what tests/requirements.txt names cannot be installed from PyPI; tests that need it are skipped" >&2
+      return
+    fi
+  fi
+  python=$venv/bin/python
+}
+
+configure() { cmake --preset "$1" -D Python3_EXECUTABLE="${python:-$(command -v python3)}"; }
 build() { cmake --build "build/$1" --parallel "$jobs" "${@:2}" -- -k 0; }  # -k 0: show every error there is
 
 # check PRESET [CTEST OPTION...]: runs tests and leaves their numbers for the summary.
@@ -98,6 +115,7 @@ leg_compile-fail() {
   return "$status"
 }
 leg_examples() {
+  python_packages
   configure gcc
   build gcc --target examples
   check gcc -L '^examples$'

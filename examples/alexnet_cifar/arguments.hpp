@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include <strata/data/download.hpp>
 #include <strata/strata.hpp>
@@ -17,7 +18,7 @@ inline constexpr std::array dropout_rates{0.0, 0.25, 0.5};
 
 struct Arguments {
   std::string dataset, data, mirror = strata::DownloadOptions{}.base, optimizer = "sgd", schedule = "inverse-time", save,
-                             load, checkpoint;
+                             load, checkpoint, report, metrics, tensorboard, command;
   int epochs = 20, batch = 64, threads = 0, step_every = 10, pad_crop = 0;
   std::int64_t warm_up = 0, max_steps = 0, images = 0, checkpoint_every = 0;
   double learning_rate = 0.01, momentum = 0.9, decay = 0.0005, step_factor = 0.1, weight_decay = 0, dropout = 0.5;
@@ -42,6 +43,23 @@ inline void check_together(const CLI::App& app, const Arguments& a) {
   only("--resume", !a.checkpoint.empty(), "runs with --checkpoint");
   only("--pad-crop", a.augment, "runs with --augment");
   only("--mirror", a.data.empty(), "runs without --data");
+  for (const char* output : {"--report", "--metrics", "--tensorboard"})
+    only(output, !a.profile && !a.describe, "runs that train");
+}
+
+// As a shell would take it again.
+inline std::string command_line(int argc, char** argv) {
+  constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./=:,+%@";
+  std::string line;
+  for (int i = 0; i < argc; ++i) {
+    std::string word = argv[i];
+    if (word.empty() || word.find_first_not_of(plain) != std::string::npos) {
+      for (std::size_t at = 0; (at = word.find('\'', at)) != std::string::npos; at += 4) word.replace(at, 1, "'\\''");
+      word = "'" + word + "'";
+    }
+    line += (i > 0 ? " " : "") + word;
+  }
+  return line;
 }
 
 }  // namespace detail
@@ -98,6 +116,9 @@ inline int parse(int argc, char** argv, Arguments& a) {
                  "the run ends or is stopped");
   app.add_option("--checkpoint-every", a.checkpoint_every, "and one after so many steps each")->check(positive);
   app.add_flag("--resume", a.resume, "go on from the newest checkpoint; from the start where there is none");
+  app.add_option("--report", a.report, "write a report of the run to this HTML file at the end");
+  app.add_option("--metrics", a.metrics, "write the figures of all epochs to this .csv or .jsonl file, after each");
+  app.add_option("--tensorboard", a.tensorboard, "write TensorBoard's event files into this folder");
   app.add_flag("--describe", a.describe, "print the network and end");
   app.add_flag("--profile", a.profile, "time some training steps layer by layer and end");
   try {
@@ -106,6 +127,7 @@ inline int parse(int argc, char** argv, Arguments& a) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }
+  a.command = detail::command_line(argc, argv);
   if (rate->count() == 0 && a.optimizer != "sgd") a.learning_rate = 0.001;
   return -1;
 }

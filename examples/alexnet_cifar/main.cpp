@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
 // Trains AlexNet for 32x32 images on CIFAR-10, CIFAR-100 or Fashion-MNIST. --help lists the options.
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
@@ -18,6 +16,7 @@
 #include <strata/strata.hpp>
 
 #include "arguments.hpp"
+#include "outputs.hpp"
 #include "sources.hpp"
 
 using namespace strata;
@@ -54,11 +53,7 @@ void check(const Arguments& a) {
   with_optimizer(a, a.learning_rate, [](const auto& optimizer) { optimizer.validate(); });
   schedule_of(a, 1'000'000).validate();
   if (!a.load.empty()) SafetensorsFile{a.load};
-  if (a.save.empty()) return;
-  const fs::path folder = fs::absolute(a.save).parent_path();
-  if (!fs::is_directory(folder)) throw std::runtime_error(a.save + ": there is no folder " + folder.string());
-  if (fs::is_directory(a.save)) throw std::runtime_error(a.save + ": this is a folder; expected the name of a file");
-  if (access(folder.c_str(), W_OK) != 0) throw std::runtime_error(a.save + ": its folder cannot be written to");
+  check_outputs(a);
 }
 
 template <class Names>
@@ -104,31 +99,41 @@ void profile(Model<Net>& model, const Data& training, const Optimizer_& optimize
 }
 
 template <class Net, class Data, class Names>
-void run_network(const Arguments& a, const Data& training, const Data& test, const Names& names) {
+void run_network(const Arguments& a, const std::string& dataset, const Data& training, const Data& test,
+                 const Names& names) {
   Model<Net> model{{.batch = a.batch, .threads = a.threads, .seed = a.seed}};
   check_interrupted();
   if (!a.load.empty()) load_weights(model, a.load);
 
-  TrainOptions<Data> options{
-      .epochs = a.epochs, .validation = test, .max_steps = a.max_steps, .stop = was_interrupted, .resume = a.resume};
+  Outputs outputs(a);
+  TrainOptions<Data> options{.epochs = a.epochs,
+                             .validation = test,
+                             .max_steps = a.max_steps,
+                             .stop = was_interrupted,
+                             .on_epoch = [&](std::span<const EpochRecord> history) { outputs.write(history); },
+                             .resume = a.resume};
   if (!a.checkpoint.empty()) options.checkpoint = Checkpoints{.directory = a.checkpoint, .every = a.checkpoint_every};
   const double shift = a.pad_crop > 0 ? 0 : 0.1;
   if (a.augment)
     options.augment = {.width_shift = shift, .height_shift = shift, .horizontal_flip = true, .pad_crop = a.pad_crop};
   const std::size_t batch = static_cast<std::size_t>(a.batch), steps = (training.size() + batch - 1) / batch;
   std::vector<EpochRecord> history;
+  std::string recipe;
   with_optimizer(a, schedule_of(a, static_cast<std::int64_t>(steps)), [&](const auto& optimizer) {
     std::printf("%lld parameters, %.0f MiB, %d threads, kernels: %s\n%s\n", static_cast<long long>(Net::parameters),
                 static_cast<double>(Model<Net>::plan(a.batch, model.pool().size(), optimizer.slots).total()) / 1048576,
                 model.pool().size(), eigen::kernel_path(), optimizer.describe().c_str());
+    recipe = optimizer.describe();
     if (a.profile) return profile(model, training, optimizer, options.augment);
     history = train(model, training, SoftmaxCrossEntropy{}, optimizer, options);
   });
   check_interrupted();
   if (a.profile) return;
+  outputs.write(history);
 
   const auto begin = std::chrono::steady_clock::now();
-  const Evaluation e = evaluate(model, test, SoftmaxCrossEntropy{}, {.stop = was_interrupted});
+  const Evaluation e =
+      evaluate(model, test, SoftmaxCrossEntropy{}, {.stop = was_interrupted, .mistakes = a.report.empty() ? 0U : 40U});
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   check_interrupted();
   print_confusion(e.confusion, names);
@@ -141,10 +146,14 @@ void run_network(const Arguments& a, const Data& training, const Data& test, con
     save_weights(model, a.save);
     std::printf("weights saved to %s\n", a.save.c_str());
   }
+  outputs.write_filters(filter_pictures(model), history.empty() ? 0 : history.back().step);
+  if (!a.report.empty())
+    outputs.write(make_report(model, test, history, e, names), dataset, recipe, model.pool().size(),
+                  static_cast<double>(test.size()) / seconds);
 }
 
 template <class Data, class Load, class Names>
-void run(const Arguments& a, Load load, const Names& names) {
+void run(const Arguments& a, const std::string& dataset, Load load, const Names& names) {
   const auto part = [&](bool training) {
     const Data data = load(training);
     check_interrupted();
@@ -152,12 +161,14 @@ void run(const Arguments& a, Load load, const Names& names) {
   };
   const Data training = part(true), test = part(false);
   std::printf("%zu training and %zu test images\n", training.size(), test.size());
-  with_network<Data::classes>(a.dropout, [&]<class Net>() { run_network<Net>(a, training, test, names); });
+  with_network<Data::classes>(a.dropout, [&]<class Net>() { run_network<Net>(a, dataset, training, test, names); });
 }
 
 template <class Data>
 void run_cifar(const Arguments& a, const fs::path& folder) {
-  run<Data>(a, [&](bool training) { return training ? Data::train(folder) : Data::test(folder); }, Data::class_names);
+  run<Data>(
+      a, std::string(Data::name), [&](bool training) { return training ? Data::train(folder) : Data::test(folder); },
+      Data::class_names);
 }
 
 void run_fashion(const Arguments& a, const fs::path& folder) {
@@ -166,7 +177,7 @@ void run_fashion(const Arguments& a, const fs::path& folder) {
     return PaddedRgb(training ? FashionMnist::train(folder, read_gzip_file, suffix)
                               : FashionMnist::test(folder, read_gzip_file, suffix));
   };
-  run<PaddedRgb<FashionMnist>>(a, load, FashionMnist::class_names);
+  run<PaddedRgb<FashionMnist>>(a, "fashion-mnist", load, FashionMnist::class_names);
 }
 
 void describe(const Arguments& a) {

@@ -4,12 +4,15 @@
 
 Data of CIFAR's format are made here and nothing leaves this machine: what is fetched comes from tests/data/range_server.py.
 """
+import base64
 import contextlib
+import csv
 import json
 import os
 import pathlib
 import random
 import re
+import shlex
 import shutil
 import signal
 import struct
@@ -18,6 +21,7 @@ import sys
 import tempfile
 import time
 import unittest
+from xml.etree import ElementTree
 
 PROGRAM = pathlib.Path(sys.argv[1]).resolve()
 SERVER = pathlib.Path(__file__).resolve().parent.parent / "data/range_server.py"
@@ -81,7 +85,8 @@ class Options(unittest.TestCase):
         result = run("--help")
         self.assertEqual(result.returncode, 0)
         for option in ("dataset data epochs batch learning-rate momentum decay dropout optimizer schedule seed threads augment "
-                       "save load describe profile warm-up nesterov max-steps checkpoint checkpoint-every resume").split():
+                       "save load describe profile warm-up nesterov max-steps checkpoint checkpoint-every resume "
+                       "report metrics tensorboard").split():
             self.assertIn("--" + option, result.stdout)
 
     def test_describe(self):
@@ -108,6 +113,8 @@ class Options(unittest.TestCase):
         self.fails(2, ["--warm-up"], "--warm-up", "5", "--schedule", "one-cycle")
         self.fails(2, ["--step-every"], "--step-every", "5")
         self.fails(2, ["--resume: is for runs with --checkpoint"], "--resume")
+        for output in ("--report", "--metrics", "--tensorboard"):
+            self.fails(2, [f"{output}: is for runs that train"], output, ROOT / "a.csv", "--profile")
         self.fails(2, ["--checkpoint-every: is for runs with --checkpoint"], "--checkpoint-every", "5")
 
     def test_cannot_be_meant(self):
@@ -119,6 +126,9 @@ class Options(unittest.TestCase):
     def test_paths(self):
         self.fails(1, ["there is no folder"], "--data", CIFAR, "--save", ROOT / "none/a")
         self.fails(1, ["this is a folder"], "--data", CIFAR, "--save", ROOT)
+        self.fails(1, ["there is no folder"], "--data", CIFAR, "--report", ROOT / "none/a")
+        self.fails(1, ["there is no folder"], "--data", CIFAR, "--metrics", ROOT / "none/a.csv")
+        self.fails(1, ["a.txt: metrics are written as .csv or .jsonl"], "--data", CIFAR, "--metrics", ROOT / "a.txt")
         foreign = ROOT / "foreign"
         foreign.write_bytes(b"not weights at all")
         self.fails(1, [f"{foreign}: "], "--data", CIFAR, "--load", foreign)
@@ -414,6 +424,184 @@ class Checkpoints(unittest.TestCase):
                     self.assertTrue(numpy.isfinite(opened.get_tensor(name)).all())
                 self.assertEqual(opened.get_tensor("conv2d_1/kernel").shape, (5, 5, 96, 256))
                 self.assertIn("Dropout 0.5", opened.metadata()["strata.summary"])
+
+
+class Page:
+    """A report, which has to be well-formed XML."""
+
+    def __init__(self, file):
+        self.text = file.read_text(encoding="utf-8")
+        self.root = ElementTree.fromstring(self.text)
+
+    def section(self, name):
+        return self.root.find(f".//section[@id='{name}']")
+
+    def facts(self, name):
+        words = [element.text or "" for element in self.section(name).iterfind(".//dl/*")]
+        return dict(zip(words[::2], words[1::2]))
+
+    def but_for_this_run(self):
+        begin = self.text.index('<section id="run">')
+        return self.text[:begin] + self.text[self.text.index("</section>", begin):]
+
+
+class Reports(unittest.TestCase):
+    """Runs of nine steps in three epochs."""
+    OPTIONS = ["--data", CIFAR, "--images", "24", "--batch", "8", "--epochs", "3", "--threads", "1"]
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(dir=ROOT))
+        cls.result = cls.run_as("whole")
+        assert cls.result.returncode == 0, cls.result.stderr
+        cls.page = Page(cls.folder / "whole.html")
+
+    @classmethod
+    def run_as(cls, name, *options):
+        return run(*cls.OPTIONS, "--report", cls.folder / f"{name}.html", "--metrics", cls.folder / f"{name}.csv", *options)
+
+    def rows(self, name):
+        with (self.folder / f"{name}.csv").open(newline="", encoding="ascii") as file:
+            return list(csv.DictReader(file))
+
+    def figures(self, name):
+        """Of all epochs, times apart."""
+        return [[value for key, value in row.items() if key not in ("seconds", "images_per_second")]
+                for row in self.rows(name)]
+
+    def test_metrics(self):
+        rows = self.rows("whole")
+        self.assertEqual([row["epoch"] for row in rows], ["1", "2", "3"])
+        self.assertEqual([row["step"] for row in rows], ["3", "6", "9"])
+        for row in rows:
+            step = int(row["step"])
+            self.assertEqual(float(row["learning_rate"]), 0.01 / (1 + 0.0005 * (step - 1)))
+            self.assertAlmostEqual(float(row["images_per_second"]), 24 / float(row["seconds"]))
+        # What was printed, to its last digit.
+        printed = re.findall(r"- loss: ([\d.]+) - accuracy: ([\d.]+) - val_loss: ([\d.]+) - val_accuracy: ([\d.]+)",
+                             self.result.stdout)
+        self.assertEqual(printed, [tuple(f"{float(row[key]):.4f}" for key in ("loss", "accuracy", "val_loss", "val_accuracy"))
+                                   for row in rows])
+
+    def test_stands_alone(self):
+        for element in self.page.root.iter():
+            for name in ("src", "href"):
+                self.assertTrue(element.get(name, "#").startswith(("data:", "#")), element.get(name))
+            self.assertNotIn(element.tag, ("script", "link", "iframe", "object"))
+        self.assertNotRegex(self.page.text, r"url\(|@import")
+        for picture in self.page.root.iter("img"):
+            bytes_ = base64.b64decode(picture.get("src").removeprefix("data:image/bmp;base64,"), validate=True)
+            self.assertEqual(bytes_[:2], b"BM")
+            self.assertEqual(struct.unpack("<I", bytes_[2:6])[0], len(bytes_))
+
+    def test_figures(self):
+        rows = self.rows("whole")
+        table = self.page.root.find(".//table[@id='epochs']/tbody")
+        shown = [[row.find("th").text, row.find("td").text, *(data.get("value") for data in row.iter("data"))] for row in table]
+        self.assertEqual(shown, [list(row.values())[:7] for row in rows])
+        times = self.page.section("run").find(".//table[@id='times']/tbody")
+        self.assertEqual([row.find(".//data").get("value") for row in times], [row["seconds"] for row in rows])
+        accuracy, loss = (data.get("value") for data in self.page.root.find("body/div").iter("data"))
+        self.assertEqual((accuracy, loss), (rows[-1]["val_accuracy"], rows[-1]["val_loss"]))
+        self.assertEqual(len(self.page.section("curves").findall(".//svg")), 3)
+        self.assertEqual(len(self.page.section("curves").findall(".//circle")), 3 * 5)
+
+    def test_classes(self):
+        matrix = [[int(cell.text) for cell in row.findall("td")] for row in self.page.section("confusion").find(".//tbody")]
+        self.assertEqual([len(row) for row in matrix], [10] * 10)
+        self.assertEqual(sum(map(sum, matrix)), 24)
+        right = sum(matrix[c][c] for c in range(10))
+        self.assertEqual(right / 24, float(self.rows("whole")[-1]["val_accuracy"]))
+        rows = list(self.page.section("classes").find(".//tbody"))
+        self.assertEqual([row.find("th").text for row in rows][:3], ["airplane", "automobile", "bird"])
+        for c, row in enumerate(rows):
+            precision, recall = (float(data.get("value")) for data in row.iter("data"))
+            taken, there = sum(line[c] for line in matrix), sum(matrix[c])
+            self.assertEqual(precision, matrix[c][c] / taken if taken else 0)
+            self.assertEqual(recall, matrix[c][c] / there if there else 0)
+        mistakes = self.page.section("mistakes").findall(".//figure")
+        self.assertEqual(len(mistakes), 24 - right)
+        shares = [float(figure.find(".//data").get("value")) for figure in mistakes]
+        self.assertEqual(shares, sorted(shares, reverse=True))
+        with (CIFAR / "cifar-10-batches-bin/test_batch.bin").open("rb") as data:
+            for figure in mistakes:
+                number = int(figure.find("img").get("alt").removeprefix("image "))
+                data.seek(number * 3073)
+                label, *pixels = data.read(3073)
+                self.assertEqual(figure.findall(".//b")[1].text, rows[label].find("th").text)
+                bmp = base64.b64decode(figure.find("img").get("src").split(",")[1])[54:]
+                self.assertEqual(list(bmp[31 * 96:31 * 96 + 3]), [pixels[2048], pixels[1024], pixels[0]])  # above, left
+
+    def test_facts(self):
+        self.assertEqual(len(self.page.section("filters").findall(".//img")), 96)
+        self.assertIn("21,594,506", self.page.section("network").find("pre").text)
+        settings = self.page.facts("settings")
+        self.assertEqual(settings["seed"], "1")
+        self.assertRegex(settings["strata"], r"^\d+\.\d+\.\d+$")
+        self.assertRegex(settings["compiler"], r"^(g\+\+|clang\+\+) \d+")
+        self.assertIn(settings["kernels"], self.result.stdout)
+        self.assertIn(settings["optimizer"], self.result.stdout)
+        command = self.page.facts("run")["command"]
+        self.assertEqual(shlex.split(command)[1:], [*map(str, self.OPTIONS), "--report", str(self.folder / "whole.html"),
+                                                    "--metrics", str(self.folder / "whole.csv")])
+        self.assertNotIn(str(self.folder), self.page.but_for_this_run())
+
+    def test_stopped_and_resumed(self):
+        state = ["--checkpoint", self.folder / "state", "--resume"]
+        result = self.run_as("parts", *state, "--max-steps", "4")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual([row[:2] for row in self.figures("parts")], [["1", "3"], ["2", "4"]])
+        self.assertEqual(self.figures("parts")[1][5:], ["", ""])
+        self.assertEqual(len(list(Page(self.folder / "parts.html").root.find(".//table[@id='epochs']/tbody"))), 2)
+        for _ in range(2):  # goes on; finds a run that is finished
+            (self.folder / "parts.html").unlink()
+            (self.folder / "parts.csv").unlink()
+            result = self.run_as("parts", *state)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(self.figures("parts"), self.figures("whole"))
+            self.assertEqual(Page(self.folder / "parts.html").but_for_this_run(), self.page.but_for_this_run())
+
+    def test_odd_names(self):
+        folder = self.folder / "it's <b>&"
+        folder.mkdir()
+        result = run(*SHORT, "--data", CIFAR, "--dataset", "cifar100", "--report", folder / "r.html", "--metrics",
+                     folder / "m.jsonl")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        page = Page(folder / "r.html")
+        self.assertEqual(shlex.split(page.facts("run")["command"])[-1], str(folder / "m.jsonl"))
+        cells = page.section("confusion").findall(".//rect/title")
+        self.assertEqual(sum(int(cell.text.split(": ")[1]) for cell in cells), 24)
+        (row,) = map(json.loads, (folder / "m.jsonl").read_text(encoding="ascii").splitlines())
+        self.assertEqual((row["epoch"], row["step"], row["val_loss"]), (1, 2, None))
+        shown = page.root.find(".//table[@id='epochs']/tbody/tr").findall(".//data")[1].get("value")
+        self.assertEqual(float(shown), row["loss"])
+
+    def test_tensorboard(self):
+        """A run that is stopped and goes on, as TensorBoard reads it."""
+        events = self.folder / "events"
+        state = ["--checkpoint", self.folder / "logged", "--resume", "--tensorboard", events]
+        for more in (["--max-steps", "4"], []):
+            result = self.run_as("logged", *state, *more)
+            if "built without protobuf" in result.stderr:
+                self.skip(result.stderr)
+            self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(len(list(events.iterdir())), 2)
+        try:
+            from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+        except ImportError as missing:
+            self.skip(str(missing))
+        log = EventAccumulator(str(events), size_guidance={"scalars": 0, "images": 0})
+        log.Reload()
+        rows = self.rows("logged")
+        for tag in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
+            self.assertEqual([(event.step, event.value) for event in log.Scalars(tag)],
+                             [(int(row["step"]), struct.unpack("f", struct.pack("f", float(row[tag])))[0]) for row in rows])
+        (picture,) = log.Images("filters")
+        self.assertEqual((picture.step, picture.width, picture.height), (9, 16 * 6 - 1, 6 * 6 - 1))
+
+    def skip(self, why):
+        print(f"SKIPPED: TensorBoard read no event file: {why}", file=sys.stderr)
+        self.skipTest(why)
 
 
 if __name__ == "__main__":
