@@ -39,6 +39,12 @@ inline void check_outputs(const Arguments& a) {
 #endif
 }
 
+inline std::string number_text(const char* format, double x) {
+  char text[64];
+  std::snprintf(text, sizeof text, format, x);
+  return text;
+}
+
 class Outputs {
  public:
   explicit Outputs(const Arguments& a) : a_(a) {
@@ -73,19 +79,19 @@ class Outputs {
             dataset + (a_.images > 0 ? ", the first " + std::to_string(a_.images) + " images of each part" : ""));
     setting("optimizer", optimizer);
     setting("loss", "SoftmaxCrossEntropy");
-    setting("dropout", strata::detail::number_text(a_.dropout));
+    setting("dropout", number_text("%g", a_.dropout));
     setting("augmentation", !a_.augment       ? "none"
                             : a_.pad_crop > 0 ? "pad by " + std::to_string(a_.pad_crop) + " and crop, horizontal flip"
                                               : "shift by up to a tenth, horizontal flip");
     report.run = {{"command", a_.command}, {"threads", std::to_string(threads)}};
     double seconds = 0;
     for (const strata::EpochRecord& r : report.history) seconds += r.seconds;
-    const auto rate = [](double x) { return strata::detail::fixed(x, 0) + " images/s"; };
+    const auto rate = [](double x) { return number_text("%.0f images/s", x); };
     if (!report.history.empty()) {
       const strata::EpochRecord& last = report.history.back();
-      report.run.emplace_back("training", strata::detail::fixed(seconds, 1) + " s, " +
-                                              rate(static_cast<double>(last.samples) / last.seconds) +
-                                              " in the last epoch");
+      report.run.emplace_back(
+          "training",
+          number_text("%.1f s, ", seconds) + rate(static_cast<double>(last.samples) / last.seconds) + " in the last epoch");
     }
     report.run.emplace_back("evaluation", rate(evaluated_per_second));
     strata::write_report(a_.report, report);

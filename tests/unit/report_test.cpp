@@ -241,7 +241,7 @@ TEST_CASE("many classes are a map") {
 TEST_CASE("equal runs have equal reports but for one section") {
   Report a = report(), b = report();
   for (EpochRecord& r : b.history) r.seconds *= 1.7;
-  b.run = {{"command", "another"}, {"threads", "4"}};
+  b.run = {{"command", "another"}, {"cores", "4"}};
   std::string x = report_html(a), y = report_html(b);
   CHECK(x != y);
   for (std::string* page : {&x, &y}) page->erase(page->find("<section id=\"run\">"));

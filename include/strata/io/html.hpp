@@ -16,15 +16,11 @@
 #include <utility>
 #include <vector>
 
+#include <strata/io/picture.hpp>
 #include <strata/io/utf8.hpp>
 #include <strata/training/schedules.hpp>
 
 namespace strata {
-
-struct Picture {
-  int height = 0, width = 0, channels = 3;  // 1: grey, 3: red, green, blue
-  std::vector<std::uint8_t> pixels{};       // (H,W,C)
-};
 
 namespace detail {
 
@@ -84,37 +80,6 @@ inline std::string base64(std::span<const std::uint8_t> bytes) {
     std::uint32_t word = 0;
     for (std::size_t k = 0; k < 3; ++k) word = word << 8 | (k < n ? bytes[i + k] : 0U);
     for (std::size_t k = 0; k < 4; ++k) out += k <= n ? digits[word >> (18 - 6 * k) & 63] : '=';
-  }
-  return out;
-}
-
-// The smallest format that every browser reads and that needs no library: BMP, 24 bits a pixel, rows from the bottom up,
-// each padded to four bytes (Microsoft, BITMAPINFOHEADER). Throws std::invalid_argument for a picture that is none.
-inline std::vector<std::uint8_t> bmp(const Picture& p) {
-  constexpr int largest = 1 << 14;
-  if (p.height < 1 || p.width < 1 || p.height > largest || p.width > largest || (p.channels != 1 && p.channels != 3) ||
-      p.pixels.size() != static_cast<std::size_t>(p.height) * static_cast<std::size_t>(p.width * p.channels))
-    throw std::invalid_argument("strata: a picture of " + std::to_string(p.height) + "x" + std::to_string(p.width) + "x" +
-                                std::to_string(p.channels) + " with " + std::to_string(p.pixels.size()) +
-                                " bytes; expected 1 or 3 channels, a byte each, and sides of at most " +
-                                std::to_string(largest));
-  const auto height = static_cast<std::size_t>(p.height), width = static_cast<std::size_t>(p.width);
-  const auto channels = static_cast<std::size_t>(p.channels);
-  const std::size_t row = (width * 3 + 3) / 4 * 4;
-  std::vector<std::uint8_t> out;
-  out.reserve(54 + row * height);
-  const auto number = [&out](std::size_t n, int bytes) {
-    for (int i = 0; i < bytes; ++i) out.push_back(static_cast<std::uint8_t>(n >> (8 * i) & 255));
-  };
-  out.assign({'B', 'M'});
-  number(54 + row * height, 4), number(0, 4), number(54, 4);
-  number(40, 4), number(width, 4), number(height, 4), number(1, 2), number(24, 2);
-  number(0, 4), number(row * height, 4), number(2835, 4), number(2835, 4), number(0, 4), number(0, 4);
-  for (std::size_t y = height; y-- > 0;) {
-    const std::uint8_t* from = p.pixels.data() + y * width * channels;
-    for (std::size_t x = 0; x < width; ++x, from += channels)
-      for (std::size_t c = 3; c-- > 0;) out.push_back(from[channels == 1 ? 0 : c]);
-    out.resize(out.size() + row - width * 3);
   }
   return out;
 }

@@ -16,7 +16,6 @@
 #include <string>
 #include <string_view>
 #include <tuple>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -25,6 +24,7 @@
 #include <strata/core/version.hpp>
 #include <strata/io/atomic_file.hpp>
 #include <strata/io/html.hpp>
+#include <strata/io/picture.hpp>
 #include <strata/training/metrics.hpp>
 
 namespace strata {
@@ -363,18 +363,6 @@ class ReportPage {
   std::string out_;
 };
 
-// From the smallest to the largest of the values: 0 to 255; all equal: the middle.
-template <class T>
-std::vector<std::uint8_t> stretched(std::span<const T> values) {
-  const auto [low, high] = std::minmax_element(values.begin(), values.end());
-  std::vector<std::uint8_t> out;
-  for (const T v : values)
-    out.push_back(*high > *low ? static_cast<std::uint8_t>(
-                                     std::lround(255.0 * static_cast<double>(v - *low) / static_cast<double>(*high - *low)))
-                               : std::uint8_t{128});
-  return out;
-}
-
 }  // namespace detail
 
 // The page. Equal runs give the same text but for the section "This run".
@@ -385,92 +373,6 @@ std::vector<std::uint8_t> stretched(std::span<const T> values) {
 inline void write_report(const std::filesystem::path& path, const Report& report) {
   const std::string text = report_html(report);
   write_file_atomically(path, std::as_bytes(std::span(text)));
-}
-
-// A convolution's kernel (height, width, in, out) as a picture for each of its outputs: in colours where in is 3, else in
-// grey as the mean over in. Throws std::invalid_argument where the sizes do not fit.
-inline std::vector<Picture> filter_pictures(std::span<const float> kernel, int height, int width, int in, int out) {
-  if (height < 1 || width < 1 || in < 1 || out < 1 ||
-      kernel.size() != static_cast<std::size_t>(height) * static_cast<std::size_t>(width) * static_cast<std::size_t>(in) *
-                           static_cast<std::size_t>(out))
-    throw std::invalid_argument("strata: " + std::to_string(kernel.size()) + " numbers are no kernel of " +
-                                std::to_string(height) + "x" + std::to_string(width) + "x" + std::to_string(in) + "x" +
-                                std::to_string(out));
-  const auto outputs = static_cast<std::size_t>(out), inputs = static_cast<std::size_t>(in);
-  const std::size_t positions = kernel.size() / outputs / inputs;
-  std::vector<Picture> pictures;
-  for (std::size_t o = 0; o < outputs; ++o) {
-    std::vector<float> values;
-    for (std::size_t p = 0; p < positions; ++p) {
-      float mean = 0;
-      for (std::size_t i = 0; i < inputs; ++i) {
-        const float w = kernel[(p * inputs + i) * outputs + o];
-        if (in == 3)
-          values.push_back(w);
-        else
-          mean += w / static_cast<float>(in);
-      }
-      if (in != 3) values.push_back(mean);
-    }
-    pictures.push_back({height, width, in == 3 ? 3 : 1, detail::stretched(std::span<const float>(values))});
-  }
-  return pictures;
-}
-
-// Of a model's first convolution, which has to be its first layer with weights; none where that is another.
-template <class M>
-std::vector<Picture> filter_pictures(M& model) {
-  std::vector<Picture> pictures;
-  bool first = true;
-  model.for_each_tensor([&](const std::string&, const auto& info, auto values) {
-    const auto side = [&](std::size_t i) { return static_cast<int>(info.shape[i]); };
-    if (std::exchange(first, false) && info.rank == 4)
-      pictures = filter_pictures(values, side(0), side(1), side(2), side(3));
-  });
-  return pictures;
-}
-
-// Pictures of one size in rows of so many, a pixel of black between them. Throws std::invalid_argument where they differ.
-inline Picture tiled(std::span<const Picture> pictures, int columns) {
-  if (pictures.empty() || columns < 1) throw std::invalid_argument("strata: no pictures to put side by side");
-  const Picture& first = pictures.front();
-  const int count = static_cast<int>(pictures.size());
-  const int across = std::min(columns, count), down = (count + across - 1) / across;
-  Picture all{down * (first.height + 1) - 1, across * (first.width + 1) - 1, first.channels, {}};
-  const auto row_bytes = static_cast<std::ptrdiff_t>(all.width) * all.channels;
-  all.pixels.resize(static_cast<std::size_t>(row_bytes * all.height));
-  for (int i = 0; i < count; ++i) {
-    const Picture& p = pictures[static_cast<std::size_t>(i)];
-    if (p.height != first.height || p.width != first.width || p.channels != first.channels ||
-        p.pixels.size() != first.pixels.size())
-      throw std::invalid_argument("strata: picture " + std::to_string(i) + " has another size than the first");
-    const std::ptrdiff_t bytes = static_cast<std::ptrdiff_t>(p.width) * p.channels;
-    for (int y = 0; y < p.height; ++y) {
-      const std::ptrdiff_t row = i / across * (p.height + 1) + y, column = i % across * (p.width + 1);
-      std::copy_n(p.pixels.begin() + y * bytes, bytes, all.pixels.begin() + row * row_bytes + column * p.channels);
-    }
-  }
-  return all;
-}
-
-// Sample i of a data set: bytes as they are, floats from the smallest to the largest. In colours with three channels, else
-// the first in grey.
-template <class Data>
-Picture picture_of(const Data& data, std::size_t i) {
-  const auto pixels = data.pixels(i);
-  using Pixel = std::remove_cv_t<typename decltype(std::span(pixels))::element_type>;
-  constexpr auto channels = static_cast<std::size_t>(Data::image.channels),
-                 kept = channels == 3 ? channels : std::size_t{1};
-  std::vector<Pixel> values;
-  for (std::size_t p = 0; p + channels <= pixels.size(); p += channels)
-    values.insert(values.end(), pixels.begin() + static_cast<std::ptrdiff_t>(p),
-                  pixels.begin() + static_cast<std::ptrdiff_t>(p + kept));
-  Picture picture{Data::image.height, Data::image.width, static_cast<int>(kept), {}};
-  if constexpr (std::is_same_v<Pixel, std::uint8_t>)
-    picture.pixels = std::move(values);
-  else
-    picture.pixels = detail::stretched(std::span<const Pixel>(values));
-  return picture;
 }
 
 // A model, the data it was evaluated on, what train() returned and what evaluate() did. Title, further settings and what is

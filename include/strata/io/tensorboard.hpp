@@ -22,7 +22,7 @@
 #include <vector>
 
 #include <strata/io/tensorboard.pb.h>
-#include <strata/io/html.hpp>
+#include <strata/io/picture.hpp>
 #include <strata/io/tfrecord.hpp>
 #include <strata/training/metrics.hpp>
 
