@@ -207,6 +207,7 @@ TEST_CASE("a report shows the run, and asks for nothing from outside") {
   CHECK(has(matrix, "<th><span>2</span></th>"));  // a class without a name
   CHECK_FALSE(has(matrix, "none"));
   CHECK(has(matrix, "cat for dog &amp; &quot;co&quot; (1)"));
+  CHECK_FALSE(has(matrix, "cat for cat"));
   CHECK(count(section(page, "classes"), "<data value=\"0.75\">0.750</data>") == 6);
   CHECK(has(section(page, "mistakes"),
             "<b>dog &amp; &quot;co&quot;</b> <data value=\"0.75\">0.750</data><br/>is <b>cat</b> "
