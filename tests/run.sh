@@ -15,7 +15,7 @@ declare -A about=(
   [sanitizers]="unit tests under address, undefined-behaviour and thread sanitizers"
 )
 tools=(g++ cmake ninja-build libeigen3-dev doctest-dev python3)
-libraries=(libbenchmark-dev libcli11-dev zlib1g-dev libcurl4-openssl-dev libssl-dev libprotobuf-dev
+libraries=(libbenchmark-dev libcli11-dev zlib1g-dev libcurl4-openssl-dev libssl-dev libpng-dev libjpeg-dev libprotobuf-dev
   protobuf-compiler)
 pypi=(python3-venv ca-certificates)
 clang=(clang-19 libclang-rt-19-dev)

@@ -8,10 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <map>
 #include <string>
@@ -20,36 +17,13 @@
 
 #include <strata/strata.hpp>
 
+#include "files.hpp"
+#include "mutate.hpp"
+
 namespace {
 using namespace strata;
 namespace fs = std::filesystem;
 
-struct Folder {
-  fs::path path;
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "strata-checkpoints-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-};
-
-std::string bytes_of(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-void put(const fs::path& file, const std::string& bytes) { std::ofstream(file, std::ios::binary) << bytes; }
-std::vector<std::string> names_in(const fs::path& folder) {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename().string());
-  std::sort(names.begin(), names.end());
-  return names;
-}
 using Strings = std::vector<std::string>;
 
 using Data = ArrayDataset<Shape{6, 6, 2}, 3>;
@@ -423,26 +397,15 @@ TEST_CASE("whatever happens to a file, it is refused and nothing changes, or it 
   for (std::size_t n = 0; n < good.size(); ++n) CHECK_FALSE(try_it(good.substr(0, n)));
   std::uint64_t header = 0;
   std::copy_n(good.begin(), 8, reinterpret_cast<char*>(&header));
-  const auto flip = [](std::string bytes, std::size_t at, unsigned bit) {
-    bytes[at] = static_cast<char>(static_cast<unsigned char>(bytes[at]) ^ 1u << bit);
-    return bytes;
-  };
   // Every single bit of the numbers is watched over; in the header a space may become another.
-  const Random random(1, Purpose::user);
-  std::uint64_t draw = 0;
-  for (std::size_t at = 8 + header; at < good.size(); ++at) CHECK_FALSE(try_it(flip(good, at, random.below(8, draw++))));
-  for (std::size_t at = 0; at < 8 + header; ++at) (void)try_it(flip(good, at, random.below(8, draw++)));
-  for (int i = 0; i < 2000; ++i) {
-    std::string bad = good;
-    for (std::uint32_t n = 1 + random.below(8, draw++); n > 0; --n, draw += 3) {
-      const std::size_t within = random.below(2, draw) == 0 ? bad.size() : 900;  // all of it, or the beginning
-      bad = flip(std::move(bad), random.below(static_cast<std::uint32_t>(within), draw + 1), random.below(8, draw + 2));
-    }
-    (void)try_it(bad);
-  }
+  Mutator mutate(1);
+  const auto any_bit = [&](std::size_t at) { return Mutator::flipped(good, at, static_cast<unsigned>(mutate.below(8))); };
+  for (std::size_t at = 8 + header; at < good.size(); ++at) CHECK_FALSE(try_it(any_bit(at)));
+  for (std::size_t at = 0; at < 8 + header; ++at) (void)try_it(any_bit(at));
+  for (int i = 0; i < 2000; ++i) (void)try_it(mutate(good, 900));  // the first 900: the header
   // The same of a file of weights: a bit in a tensor is told by its name.
   const std::string saved = bytes_of(weights);
-  put(weights, flip(saved, saved.size() - 5, 3));
+  put(weights, Mutator::flipped(saved, saved.size() - 5, 3));
   CHECK_THROWS_WITH_AS(load_weights(other, weights), doctest::Contains("tensor dense/bias is damaged: its checksum is"),
                        FileError);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <doctest/doctest.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -17,26 +16,18 @@
 #include <strata/data/gzip.hpp>
 #include <strata/data/idx.hpp>
 
+#include "files.hpp"
+
 using namespace strata;
 namespace fs = std::filesystem;
 using Bytes = std::vector<std::uint8_t>;
 
 namespace {
 
-// A folder that goes away with the test.
-struct Folder {
-  fs::path path;
-  Folder() {
-    static int count = 0;
-    path = fs::temp_directory_path() / ("strata-data-" + std::to_string(getpid()) + "-" + std::to_string(count++));
-    fs::create_directories(path);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() { fs::remove_all(path); }
+// With one file after the other.
+struct DataFolder : Folder {
   fs::path write(const std::string& name, const Bytes& bytes) const {
-    std::ofstream(path / name, std::ios::binary)
-        .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    put(path / name, bytes);
     return path / name;
   }
 };
@@ -173,7 +164,7 @@ TEST_CASE("a subset shares pixels and has the same type") {
 }
 
 TEST_CASE("CIFAR records become HWC") {
-  const Folder folder;
+  const DataFolder folder;
   const fs::path file = folder.write("two.bin", cifar({{3, 99}, {19, 0}}));
   constexpr std::array<int, 2> limits{20, 100};
   for (const std::size_t which : {0U, 1U}) {
@@ -191,7 +182,7 @@ TEST_CASE("CIFAR records become HWC") {
 }
 
 TEST_CASE("CIFAR files that are not right") {
-  const Folder folder;
+  const DataFolder folder;
   constexpr std::array<int, 1> ten{10};
   Bytes images;
   std::vector<int> labels;
@@ -233,7 +224,7 @@ TEST_CASE("CIFAR files that are not right") {
 }
 
 TEST_CASE("both labels of CIFAR-100 are checked") {
-  const Folder folder;
+  const DataFolder folder;
   constexpr std::array<int, 2> limits{20, 100};
   Bytes images;
   std::vector<int> labels;
@@ -246,7 +237,7 @@ TEST_CASE("both labels of CIFAR-100 are checked") {
 }
 
 TEST_CASE("CIFAR loaders find their files") {
-  const Folder folder;
+  const DataFolder folder;
   const auto zeros = [&](const fs::path& file, std::uintmax_t size) {  // sparse: takes no room
     fs::create_directories((folder.path / file).parent_path());
     std::ofstream(folder.path / file).close();
@@ -267,7 +258,7 @@ TEST_CASE("CIFAR loaders find their files") {
 }
 
 TEST_CASE("IDX files, plain and packed") {
-  const Folder folder;
+  const DataFolder folder;
   const Bytes images = idx(0x803, {3, 28, 28}, grey(3)), labels = idx(0x801, {3}, {9, 0, 4});
   const auto pack = [&](const std::string& name, const Bytes& bytes) {
     gzFile out = gzopen((folder.path / name).c_str(), "wb");

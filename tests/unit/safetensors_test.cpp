@@ -1,44 +1,22 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <array>
-#include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <iterator>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
 
-#include <strata/core/random.hpp>
 #include <strata/io/safetensors.hpp>
+
+#include "files.hpp"
+#include "mutate.hpp"
 
 namespace {
 using namespace strata;
 namespace fs = std::filesystem;
 
-// A directory of this test's own, removed at its end.
-struct Scratch {
-  fs::path path;
-  Scratch() {
-    std::string name = (fs::temp_directory_path() / "strata-test-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-  [[nodiscard]] std::size_t files() const {
-    return static_cast<std::size_t>(std::distance(fs::directory_iterator(path), fs::directory_iterator()));
-  }
-};
-
-std::string bytes_of(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-void put(const fs::path& path, std::string_view bytes) {
-  std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
 // A file of this header, unpadded, and so many bytes of data.
 std::string file_of(std::string_view header, std::size_t data) {
   std::string out(8, '\0');
@@ -64,8 +42,8 @@ const std::array<float, 1> number{7};
 const std::vector<Tensor> three{{"conv2d/kernel", {2, 3}, kernel}, {"empty", {0, 5}, {}}, {"scalar", {}, number}};
 
 TEST_CASE("safetensors come back as they went") {
-  const Scratch scratch;
-  const fs::path path = scratch.path / "a.safetensors";
+  const Folder folder;
+  const fs::path path = folder.path / "a.safetensors";
   save_safetensors(path, three, {{"z", "last"}, {"a \"\\\n\x01", "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"}});
   SafetensorsFile file(path);
   REQUIRE(file.tensors().size() == 3);
@@ -84,12 +62,12 @@ TEST_CASE("safetensors come back as they went") {
   CHECK_THROWS_WITH_AS(file.read("conv2d/kernel", std::span<float>(small)),
                        doctest::Contains("tensor conv2d/kernel has 6 numbers; expected 5"), FileError);
   CHECK_THROWS_WITH_AS((void)file.read("conv2d"), doctest::Contains("no tensor conv2d"), FileError);
-  CHECK(scratch.files() == 1);
+  CHECK(names_in(folder.path).size() == 1);
 }
 
 TEST_CASE("safetensors are these bytes") {
-  const Scratch scratch;
-  const fs::path path = scratch.path / "a";
+  const Folder folder;
+  const fs::path path = folder.path / "a";
   const std::array<float, 2> two{1, 2};
   save_safetensors(path, std::vector<Tensor>{{"w", {2}, two}}, {{"b", "2"}, {"a", "1"}});
   std::string header = R"({"__metadata__":{"a":"1","b":"2"},"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
@@ -104,8 +82,8 @@ TEST_CASE("safetensors are these bytes") {
 }
 
 TEST_CASE("what cannot be saved leaves the old file") {
-  const Scratch scratch;
-  const fs::path path = scratch.path / "a";
+  const Folder folder;
+  const fs::path path = folder.path / "a";
   put(path, "old");
   const auto save = [&](std::vector<Tensor> t, std::map<std::string, std::string> m = {}) { save_safetensors(path, t, m); };
   CHECK_THROWS_AS(save({{"w", {7}, kernel}}), std::invalid_argument);
@@ -117,12 +95,12 @@ TEST_CASE("what cannot be saved leaves the old file") {
   CHECK_THROWS_AS(save({{"w\xFF", {6}, kernel}}), std::invalid_argument);
   CHECK_THROWS_AS(save({}, {{"a", "\xED\xA0\x80"}}), std::invalid_argument);
   CHECK(bytes_of(path) == "old");
-  CHECK(scratch.files() == 1);
+  CHECK(names_in(folder.path).size() == 1);
 }
 
 TEST_CASE("a file is written whole or not at all") {
-  const Scratch scratch;
-  const fs::path path = scratch.path / "a";
+  const Folder folder;
+  const fs::path path = folder.path / "a";
   const std::string_view text = "new";
   write_file_atomically(path, std::as_bytes(std::span(text)));
   CHECK(bytes_of(path) == "new");
@@ -133,19 +111,19 @@ TEST_CASE("a file is written whole or not at all") {
                                           }),
                     "stop");
   CHECK(bytes_of(path) == "new");
-  CHECK(scratch.files() == 1);
-  const fs::path directory = scratch.path / "d";
+  CHECK(names_in(folder.path).size() == 1);
+  const fs::path directory = folder.path / "d";
   fs::create_directories(directory / "inside");
   CHECK_THROWS_WITH_AS(write_file_atomically(directory, {}), doctest::Contains(directory.c_str()), std::system_error);
-  const fs::path nowhere = scratch.path / "none" / "a";
+  const fs::path nowhere = folder.path / "none" / "a";
   CHECK_THROWS_WITH_AS(write_file_atomically(nowhere, {}), doctest::Contains(nowhere.c_str()), std::system_error);
   CHECK_THROWS_AS(write_file_atomically("", {}), FileError);
-  CHECK(scratch.files() == 2);
+  CHECK(names_in(folder.path).size() == 2);
 }
 
 TEST_CASE("a header that is wrong is refused, with the reason") {
-  const Scratch scratch;
-  const fs::path path = scratch.path / "a";
+  const Folder folder;
+  const fs::path path = folder.path / "a";
   const auto refused = [&](std::string_view header, std::size_t data, std::string_view reason) {
     CAPTURE(header);
     put(path, file_of(header, data));
@@ -205,10 +183,10 @@ TEST_CASE("a header that is wrong is refused, with the reason") {
 }
 
 TEST_CASE("a file that is no safetensors is refused") {
-  const Scratch scratch;
-  const fs::path path = scratch.path / "a";
+  const Folder folder;
+  const fs::path path = folder.path / "a";
   CHECK(contains(error_of(path), "cannot be read"));
-  CHECK(contains(error_of(scratch.path), "cannot be read"));
+  CHECK(contains(error_of(folder.path), "cannot be read"));
   put(path, "1234567");
   CHECK(contains(error_of(path), "7 bytes; expected at least the 8"));
   put(path, std::string("\x03\0\0\0\0\0\0\0{}", 10));
@@ -217,29 +195,21 @@ TEST_CASE("a file that is no safetensors is refused") {
   CHECK(contains(error_of(path), "expected at most 100000000"));
 }
 
-// Cut anywhere, it is refused; with bits turned, it is refused or holds together. Sanitizers see what else could go wrong.
+// Cut anywhere, it is refused; changed, it is refused or holds together. Sanitizers see what else could go wrong.
 TEST_CASE("damaged files are refused or consistent") {
-  const Scratch scratch;
-  const fs::path path = scratch.path / "a";
+  const Folder folder;
+  const fs::path path = folder.path / "a";
   save_safetensors(path, three, {{"key", "va\"lue \xC3\xA9"}});
   const std::string good = bytes_of(path);
   for (std::size_t n = 0; n < good.size(); ++n) {
     put(path, good.substr(0, n));
     CHECK_FALSE(error_of(path).empty());
   }
-  const Random random(1, Purpose::user);
-  std::uint64_t draw = 0;
+  Mutator mutate(1);
   int refused = 0;
   const int rounds = 4000;
   for (int i = 0; i < rounds; ++i) {
-    std::string bad = good;
-    for (std::uint32_t flips = 1 + random.below(4, draw++); flips > 0; --flips) {
-      const auto at = random.below(static_cast<std::uint32_t>(bad.size()), draw++);
-      const unsigned bit = 1u << random.below(8, draw++);
-      bad[at] = static_cast<char>(static_cast<unsigned char>(bad[at]) ^ bit);
-    }
-    if (random.below(4, draw++) == 0) bad.resize(random.below(static_cast<std::uint32_t>(bad.size()), draw++));
-    put(path, bad);
+    put(path, mutate(good, 300));
     try {
       SafetensorsFile file(path);
       std::int64_t numbers = 0;

@@ -1,37 +1,19 @@
 // SPDX-License-Identifier: BSL-1.0
 // Weights in files: names, layouts, what is refused. The format itself: safetensors_test.cpp.
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
 #include <strata/io/weights.hpp>
 #include <strata/strata.hpp>
 
+#include "files.hpp"
+
 namespace {
 using namespace strata;
 namespace fs = std::filesystem;
-
-struct Folder {
-  fs::path path;
-  Folder() {
-    static int count = 0;
-    path = fs::temp_directory_path() / ("strata-weights-" + std::to_string(getpid()) + "-" + std::to_string(count++));
-    fs::create_directories(path);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() { fs::remove_all(path); }
-};
-
-std::string bytes_of(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 template <int Filters = 5, class Between = ReLU, class Pool = MaxPool<2>>
 using NetOf = Sequential<Input<6, 6, 2>, Conv<Size<3, 2>, 4>, BatchNorm, Between, Residual<Conv<3, 4>, Tanh>, Pool,
@@ -77,7 +59,7 @@ TEST_CASE("weights are saved under Keras' names and layouts, and nothing else is
   auto again = model_of<Net>(1);
   save_weights(again, folder.path / "other name", {{"note", "kept"}});
   CHECK(bytes_of(file) == bytes_of(folder.path / "other name"));
-  CHECK(std::distance(fs::directory_iterator(folder.path), {}) == 2);
+  CHECK(names_in(folder.path).size() == 2);
 }
 
 TEST_CASE("weights come back") {
@@ -123,15 +105,15 @@ TEST_CASE("weights of another network leave the model as it was") {
   refused(model_of<NetOf<5, ReLU, AvgPool<2>>>(2), "its layers are others");
   refused(model_of<NetOf<5, ReLU, MaxPool<3, 2, Pad<1, 0, 1, 0>>>>(2), "its layers are others");
   const std::string whole = bytes_of(file);
-  std::ofstream(file, std::ios::binary) << whole.substr(0, whole.size() - 1);
+  put(file, whole.substr(0, whole.size() - 1));
   refused(model_of<Net>(2), "tensor dense_1/bias ends at byte");
   std::string flipped = whole;
   flipped[flipped.size() - 20] ^= 1;
-  std::ofstream(file, std::ios::binary) << flipped;
+  put(file, flipped);
   refused(model_of<Net>(2), "tensor dense_1/kernel is damaged: its checksum is");
   flipped = whole;
   flipped[flipped.find("strata.summary") + 40] ^= 1;
-  std::ofstream(file, std::ios::binary) << flipped;
+  put(file, flipped);
   refused(model_of<Net>(2), "the metadata is damaged");
 }
 
