@@ -29,10 +29,8 @@
 #include "mutate.hpp"
 #include "pictures.hpp"
 
-// The largest single allocation: what 50 million pixels take, and no length field asks for more. Where a sanitizer has
-// replaced operator new, it is told the same.
-constexpr std::size_t most_memory = std::size_t{160} << 20;
-
+// The largest single allocation: 160 MiB hold 50 million pixels, and no length field may ask for more. Where a sanitizer
+// has replaced operator new, it is told the same.
 #if defined(__SANITIZE_ADDRESS__)
 #define STRATA_SANITIZED 1
 #elif defined(__has_feature)
@@ -47,7 +45,7 @@ extern "C" const char* __asan_default_options() { return "max_allocation_size_mb
 #else
 namespace {
 void* limited(std::size_t size) {
-  if (size > most_memory) {
+  if (size > std::size_t{160} << 20) {
     std::fprintf(stderr, "%zu bytes were asked for at once\n", size);
     std::abort();
   }

@@ -1,0 +1,354 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSL-1.0
+"""Weights from and to PyTorch and Keras, in safetensors files: docs/weights.md says how.
+
+convert_weights.py to-pytorch   NET.safetensors STATE.safetensors
+convert_weights.py from-pytorch STATE.safetensors NET.safetensors --like OTHER.safetensors
+convert_weights.py to-keras     NET.safetensors MODEL.keras NEW.keras
+convert_weights.py from-keras   MODEL.keras NET.safetensors --like OTHER.safetensors
+
+What differs: a kernel of a convolution is height, width, in, out here and in Keras, and out, in, height, width in PyTorch; a
+matrix of a dense layer is in x out, and out x in; Flatten goes through a map by row, column, channel, and by channel, row,
+column, so that the rows of the first matrix behind it stand in another order. Groups change nothing of this.
+"""
+import argparse
+import json
+import re
+import struct
+import sys
+from pathlib import Path
+
+import numpy
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+# Names of a layer's tensors here, which are Keras', and in PyTorch.
+CONV = {"kernel": "weight", "bias": "bias"}
+DENSE = CONV
+NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
+EPSILON = 1e-3  # of BatchNorm here, as in Keras; PyTorch's is 1e-5 unless told otherwise
+
+
+class ConversionError(Exception):
+    """One sentence for the user."""
+
+
+# --- Files of strata ----------------------------------------------------------------------------------------------------
+
+def read_net(path):
+    """The tensors of a file in their order, {"conv2d/kernel": array}, and its metadata."""
+    tensors = read_tensors(path)
+    with open(path, "rb") as file:  # load_file forgets the order and the metadata
+        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+    metadata = header.pop("__metadata__", {})
+    order = sorted(header, key=lambda name: header[name]["data_offsets"])
+    return {name: tensors[name] for name in order}, metadata
+
+
+def read_tensors(path):
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ConversionError(f"{path}: {error}; expected a safetensors file") from error
+
+
+def write_net(path, tensors, like=None):
+    """With the metadata of `like`, but for its checksums, which are of other numbers."""
+    metadata = {key: text for key, text in read_net(like)[1].items() if key.startswith("strata.")} if like else {}
+    for key in ("strata.checksums", "strata.training", "strata.recipe", "strata.kernels"):
+        metadata.pop(key, None)
+    write(path, tensors, metadata)
+
+
+def write(path, tensors, metadata=None):
+    """In this order, which the package safetensors would not keep: it says which layer comes after which."""
+    header, offset = ({"__metadata__": metadata} if metadata else {}), 0
+    for name, array in tensors.items():
+        dtype = {"float32": "F32", "float64": "F64", "int64": "I64"}[array.dtype.name]
+        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [offset, offset + array.nbytes]}
+        offset += array.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    temporary = Path(f"{path}.part")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(struct.pack("<Q", len(text)) + text)
+            for array in tensors.values():
+                file.write(numpy.ascontiguousarray(array).astype(array.dtype.newbyteorder("<")).tobytes())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_like(path, tensors, like):
+    """Throws for the first tensor that is not as in `like`."""
+    expected = read_net(like)[0]
+    expected = {name: array for name, array in expected.items() if not name.startswith("optimizer/")}
+    for name, array in expected.items():
+        if name not in tensors:
+            raise ConversionError(f"{path}: nothing becomes {name}, which {like} has")
+        if tensors[name].shape != array.shape:
+            raise ConversionError(f"{path}: {name} gets the shape {tensors[name].shape}; expected {array.shape}, as in {like}")
+    for name in tensors:
+        if name not in expected:
+            raise ConversionError(f"{path}: it has what becomes {name}, which {like} has not")
+
+
+def layers_of(path, tensors):
+    """[("conv2d", CONV, {"kernel": array, ...}), ...] in the order of the file."""
+    layers = {}
+    for name, array in tensors.items():
+        if name.startswith("optimizer/"):  # of a checkpoint
+            continue
+        layer, _, kind = name.rpartition("/")
+        layers.setdefault(layer, {})[kind] = array
+    found = []
+    for layer, arrays in layers.items():
+        kinds = NORM if "gamma" in arrays else CONV
+        if not set(arrays) <= set(kinds) or not ({"kernel", "gamma"} & set(arrays)):
+            raise ConversionError(f"{path}: the layer {layer} has {', '.join(arrays)}; expected one of Conv, Dense, BatchNorm")
+        found.append((layer, kinds, arrays))
+    return found
+
+
+# --- The order behind Flatten -------------------------------------------------------------------------------------------
+
+def maps_of(path, metadata):
+    """The maps (H, W, C) of what arrives at each Dense and BatchNorm, in their order; None where it is not from Flatten."""
+    if "strata.summary" not in metadata:
+        raise ConversionError(f"{path}: no summary in its metadata tells the map before Flatten; give --flatten HxWxC")
+    maps, shape, pending = [], (), None
+    for row in metadata["strata.summary"].splitlines():
+        match = re.match(r"((?:\| )*)(\w+).*\(None, ([\d, ]+)\)", row)
+        if not match:
+            continue
+        before, shape = shape, tuple(int(side) for side in match[3].split(", "))
+        branch, layer = match[1] != "", match[2]
+        if (branch and layer == "Flatten") or (pending and (branch or layer in ("Residual", "Concat"))):
+            raise ConversionError(f"{path}: Flatten and branches together; which number is which is not known")
+        if layer == "Flatten":
+            pending = before
+        elif layer in ("Dense", "BatchNorm"):
+            maps.append(pending)
+            if layer == "Dense":
+                pending = None
+    return maps
+
+
+def orders_of(path, layers, metadata, flatten):
+    """{layer: order}: where the i-th number that PyTorch has behind Flatten stands here, of the layers it matters to."""
+    flat = [(name, arrays) for name, kinds, arrays in layers if kinds is NORM or arrays["kernel"].ndim == 2]
+    if flatten is None:
+        maps = maps_of(path, metadata)
+        if len(maps) != len(flat):
+            raise ConversionError(f"{path}: {len(flat)} dense and normalising layers; the summary has {len(maps)}")
+    else:  # for the first Dense, and for a BatchNorm of as many numbers before it
+        first = next((i for i, (_, arrays) in enumerate(flat) if "kernel" in arrays), len(flat))
+        size = int(numpy.prod(flatten))
+        maps = [flatten if i == first or (i < first and len(arrays["gamma"]) == size) else None
+                for i, (_, arrays) in enumerate(flat)]
+    orders = {}
+    for (name, arrays), shape in zip(flat, maps):
+        if shape is None:
+            continue
+        size = len(arrays["kernel"] if "kernel" in arrays else arrays["gamma"])
+        if size != numpy.prod(shape):
+            raise ConversionError(f"{path}: {name} takes {size} numbers; expected {numpy.prod(shape)}, of the map "
+                                  f"{'x'.join(map(str, shape))} before Flatten")
+        orders[name] = numpy.arange(size).reshape(shape).transpose(2, 0, 1).reshape(-1)
+    return orders
+
+
+# --- PyTorch ------------------------------------------------------------------------------------------------------------
+
+def to_pytorch(path, flatten=None, modules=None, epsilon=EPSILON):
+    """A state_dict of numpy arrays. modules: names of PyTorch's modules in the order of the layers; else ours."""
+    tensors, metadata = read_net(path)
+    layers = layers_of(path, tensors)
+    orders = orders_of(path, layers, metadata, flatten)
+    modules = modules or [name.replace("/", ".") for name, _, _ in layers]
+    if len(modules) != len(layers):
+        raise ConversionError(f"{path}: {len(modules)} modules were named; expected {len(layers)}, one for each of "
+                              f"{', '.join(name for name, _, _ in layers)}")
+    state = {}
+    for module, (name, kinds, arrays) in zip(modules, layers):
+        for kind, array in arrays.items():
+            if kind == "kernel" and array.ndim == 4:
+                array = array.transpose(3, 2, 0, 1)
+            elif kind == "kernel":
+                array = array[orders[name]].T if name in orders else array.T
+            elif kinds is NORM and name in orders:
+                array = array[orders[name]]
+            if kind == "moving_variance":
+                array = other_epsilon(array, EPSILON, epsilon)
+            state[f"{module}.{kinds[kind]}"] = array
+        if kinds is NORM:
+            state[f"{module}.num_batches_tracked"] = numpy.array(0)
+    return state
+
+
+def from_pytorch(state, path="state_dict", like=None, flatten=None, modules=None, epsilon=None):
+    """The tensors of a network from a state_dict of numpy arrays; path: what errors call it."""
+    found = {}
+    for name, array in state.items():
+        module, _, kind = name.rpartition(".")
+        if kind != "num_batches_tracked":
+            found.setdefault(module, {})[kind] = array
+    modules = modules or in_order(path, list(found))
+    if sorted(modules) != sorted(found):
+        raise ConversionError(f"{path}: it has the modules {', '.join(found)}; --modules names {', '.join(modules)}")
+    layers, counts = [], {}
+    for module in modules:
+        arrays = found[module]
+        norm = "running_mean" in arrays
+        kinds = {theirs: ours for ours, theirs in (NORM if norm else CONV).items()}
+        rank = arrays["weight"].ndim if "weight" in arrays else 0
+        if not set(arrays) <= set(kinds) or rank not in ((1,) if norm else (2, 4)):
+            raise ConversionError(f"{path}: the module {module} has {', '.join(arrays)}; expected Conv2d, Linear or BatchNorm "
+                                  "with weights")
+        base = "batch_normalization" if norm else "conv2d" if rank == 4 else "dense"
+        number = counts[base] = counts.get(base, -1) + 1
+        arrays = {ours: arrays[theirs] for theirs, ours in kinds.items() if theirs in arrays}
+        if "kernel" in arrays:
+            arrays["kernel"] = arrays["kernel"].transpose(2, 3, 1, 0) if rank == 4 else arrays["kernel"].T
+        if norm:
+            if epsilon is None:
+                raise ConversionError(f"{path}: it has BatchNorm, whose eps no state_dict tells; give --epsilon (1e-5 unless "
+                                      "you set another)")
+            arrays["moving_variance"] = other_epsilon(arrays["moving_variance"], epsilon, EPSILON)
+        layers.append((base + (f"_{number}" if number else ""), NORM if norm else CONV, arrays))
+    orders = orders_of(like or path, layers, read_net(like)[1] if like else {}, flatten)
+    tensors = {}
+    for name, _, arrays in layers:
+        for kind, array in arrays.items():
+            if name in orders and kind != "bias":
+                array = array[numpy.argsort(orders[name])]
+            tensors[f"{name}/{kind}"] = array.astype(numpy.float32)
+    if like:
+        check_like(path, tensors, like)
+    return tensors
+
+
+def other_epsilon(variance, old, new):
+    """What with the new epsilon gives the same as before: variance + epsilon is what counts."""
+    return variance if old == new else (variance.astype(numpy.float64) + old - new).astype(numpy.float32)
+
+
+def in_order(path, modules):
+    """Of nn.Sequential, which numbers its modules; others have to be told, for safetensors keep no order."""
+    if not all(module.isdigit() for module in modules):
+        raise ConversionError(f"{path}: the order of the modules {', '.join(modules)} is not known; name them in the order of "
+                              "the layers by --modules A,B,...")
+    return sorted(modules, key=int)
+
+
+# --- Keras --------------------------------------------------------------------------------------------------------------
+
+def to_keras(path, model):
+    """Gives a Keras model of the same layers the weights of a file."""
+    from_file, _ = read_net(path)
+    arrays = [array for name, array in from_file.items() if not name.startswith("optimizer/")]
+    for layer in norms_of(model):
+        if layer.epsilon != EPSILON:
+            raise ConversionError(f"{path}: {layer.name} has the epsilon {layer.epsilon}; expected {EPSILON}")
+    shapes = [array.shape for array in model.get_weights()]
+    if shapes != [array.shape for array in arrays]:
+        raise ConversionError(f"{path}: tensors of the shapes {[array.shape for array in arrays]}; the model has {shapes}")
+    model.set_weights(arrays)
+
+
+def from_keras(model, path="model", like=None):
+    """The tensors of a network from a Keras model; path: what errors call it."""
+    names, counts, epsilons = [], {}, iter([layer.epsilon for layer in norms_of(model)])
+    arrays = model.get_weights()
+    # Keras numbers its layers on from model to model; here each begins anew.
+    seen = {}
+    for weight in model.weights:
+        layer, _, kind = weight.path.rpartition("/")
+        base = re.sub(r"_\d+$", "", layer.rpartition("/")[2])
+        if layer not in seen:
+            number = counts[base] = counts.get(base, -1) + 1
+            seen[layer] = base + (f"_{number}" if number else "")
+        names.append(f"{seen[layer]}/{kind}")
+    tensors = dict(zip(names, arrays))
+    for name in names:
+        if name.endswith("/moving_variance"):
+            tensors[name] = other_epsilon(tensors[name], next(epsilons), EPSILON)
+    if like:
+        expected = list(read_net(like)[0])
+        if len(expected) == len(names):  # layers may have names of their own
+            tensors = dict(zip(expected, tensors.values()))
+        check_like(path, tensors, like)
+    return tensors
+
+
+def norms_of(model):
+    return [layer for layer in model._flatten_layers() if hasattr(layer, "moving_variance")]
+
+
+def load_keras(path):
+    import keras  # for these two commands alone
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (OSError, ValueError) as error:
+        raise ConversionError(f"{path}: {error}; expected a file of Keras 3") from error
+
+
+# --- Commands -----------------------------------------------------------------------------------------------------------
+
+def sides(text):
+    try:
+        shape = tuple(int(side) for side in text.split("x"))
+    except ValueError:
+        shape = ()
+    if len(shape) != 3 or min(shape) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected HxWxC, as 3x3x256")
+    return shape
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def command(name, about, *files):
+        sub = commands.add_parser(name, help=about, description=about)
+        for file in files:
+            sub.add_argument(file, metavar=file.upper())
+        if name.startswith("from"):
+            sub.add_argument("--like", help="a file that strata wrote of this network: names and shapes are checked, and its "
+                                            "metadata kept")
+        if name.endswith("pytorch"):
+            sub.add_argument("--flatten", type=sides, metavar="HxWxC", help="the map before Flatten; else from the summary")
+            sub.add_argument("--modules", type=lambda text: text.split(","), metavar="A,B,...",
+                             help="PyTorch's names of the layers with weights, in their order")
+            sub.add_argument("--epsilon", type=float, help="eps of PyTorch's BatchNorm; to PyTorch 1e-3 unless given")
+        return sub
+
+    command("to-pytorch", "a state_dict in safetensors", "net", "state")
+    command("from-pytorch", "from a state_dict in safetensors", "state", "net")
+    command("to-keras", "the model with these weights", "net", "model", "new")
+    command("from-keras", "from a saved model", "model", "net")
+    a = parser.parse_args()
+    try:
+        if a.command == "to-pytorch":
+            write(a.state, to_pytorch(a.net, a.flatten, a.modules, EPSILON if a.epsilon is None else a.epsilon))
+        elif a.command == "from-pytorch":
+            state = read_tensors(a.state)
+            write_net(a.net, from_pytorch(state, a.state, a.like, a.flatten, a.modules, a.epsilon), a.like)
+        elif a.command == "to-keras":
+            model = load_keras(a.model)
+            to_keras(a.net, model)
+            model.save(a.new)
+        else:
+            write_net(a.net, from_keras(load_keras(a.model), a.model, a.like), a.like)
+    except (ConversionError, OSError) as error:
+        print(f"convert_weights: {error}", file=sys.stderr)
+        return 1
+    except ImportError as missing:
+        print(f"convert_weights: {missing}; pip install keras and one of tensorflow, jax, torch", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
