@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <new>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@
 #include <strata/strata.hpp>
 
 #include "arguments.hpp"
+#include "network.hpp"
 #include "outputs.hpp"
 #include "sources.hpp"
 
@@ -23,20 +25,6 @@ using namespace strata;
 namespace fs = std::filesystem;
 
 namespace {
-
-template <int Classes, double Rate = 0.5>
-using AlexNet = Sequential<Input<32, 32, 3>,                              // height, width, channels
-                           Conv<5, 96>, ReLU, MaxPool<3, 2>,              // 15x15x96
-                           Conv<5, 256, Stride<2>>, ReLU, MaxPool<3, 2>,  // 3x3x256
-                           Conv<3, 384>, ReLU,                            //
-                           Conv<3, 384>, ReLU,                            //
-                           Conv<3, 256>, ReLU, MaxPool<3, 2>,             // 1x1x256
-                           Flatten,                                       //
-                           Dense<4096>, ReLU, Dropout<Rate>,              //
-                           Dense<4096>, ReLU, Dropout<Rate>,              //
-                           Dense<Classes>>;
-
-static_assert(AlexNet<10>::parameters == 21'594'506);
 
 // Calls f.operator()<Net>() with the network of that rate of dropout.
 template <int Classes, class F, std::size_t... I>
@@ -48,10 +36,14 @@ void with_network(double rate, F f) {
   with_network<Classes>(rate, f, std::make_index_sequence<dropout_rates.size()>{});
 }
 
-// What can be wrong is told before an hour of training, not after.
-void check(const Arguments& a) {
+// Throws std::invalid_argument for numbers that no recipe has.
+void check_recipe(const Arguments& a) {
   with_optimizer(a, a.learning_rate, [](const auto& optimizer) { optimizer.validate(); });
   schedule_of(a, 1'000'000).validate();
+}
+
+// What can be wrong is told before an hour of training, not after.
+void check(const Arguments& a) {
   if (!a.load.empty()) SafetensorsFile{a.load};
   check_outputs(a);
 }
@@ -112,7 +104,9 @@ void run_network(const Arguments& a, const std::string& dataset, const Data& tra
                              .stop = was_interrupted,
                              .on_epoch = [&](std::span<const EpochRecord> history) { outputs.write(history); },
                              .resume = a.resume};
-  if (!a.checkpoint.empty()) options.checkpoint = Checkpoints{.directory = a.checkpoint, .every = a.checkpoint_every};
+  const auto metadata = metadata_of(data_info<Data>(options.normalize));
+  if (!a.checkpoint.empty())
+    options.checkpoint = Checkpoints{.directory = a.checkpoint, .every = a.checkpoint_every, .metadata = metadata};
   const double shift = a.pad_crop > 0 ? 0 : 0.1;
   if (a.augment)
     options.augment = {.width_shift = shift, .height_shift = shift, .horizontal_flip = true, .pad_crop = a.pad_crop};
@@ -143,7 +137,7 @@ void run_network(const Arguments& a, const std::string& dataset, const Data& tra
   std::printf("\ntest loss %.4f, test accuracy %.4f, %.0f images/s\n", e.loss, e.accuracy,
               static_cast<double>(test.size()) / seconds);
   if (!a.save.empty()) {
-    save_weights(model, a.save);
+    save_weights(model, a.save, metadata);
     std::printf("weights saved to %s\n", a.save.c_str());
   }
   outputs.write_filters(filter_pictures(model), history.empty() ? 0 : history.back().step);
@@ -202,6 +196,12 @@ int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // a pipe gets each line when it is there
   Arguments a;
   if (const int code = parse(argc, argv, a); code >= 0) return code;
+  try {
+    check_recipe(a);
+  } catch (const std::invalid_argument& e) {
+    std::fprintf(stderr, "%s\nRun with --help for more information.\n", e.what());
+    return 2;
+  }
   watch_signals();
   try {
     start(a);

@@ -84,7 +84,13 @@ inline const std::filesystem::path debian_fashion = "/usr/share/datasets/fashion
 // Throws what download() throws, std::runtime_error where there is nothing to train on, and Interrupted.
 inline Source find_source(const Arguments& a) {
   const std::string dataset = a.dataset.empty() ? "cifar10" : a.dataset;
-  if (!a.data.empty()) return {dataset, a.data};
+  if (!a.data.empty()) {
+    const std::filesystem::path data = a.data;
+    for (const char* file : {"train-images-idx3-ubyte", "train-images-idx3-ubyte.gz"})
+      if (a.dataset.empty() && std::filesystem::exists(data / file))
+        throw std::runtime_error((data / file).string() + ": no file of CIFAR-10; is this --dataset fashion-mnist?");
+    return {dataset, a.data};
+  }
   const bool packaged = std::filesystem::exists(debian_fashion);
   if (dataset == "fashion-mnist") {
     if (packaged) return {dataset, debian_fashion};

@@ -11,6 +11,7 @@
 #include <strata/data/cifar.hpp>
 #include <strata/data/idx.hpp>
 #include <strata/io/checkpoint.hpp>
+#include <strata/io/data_info.hpp>
 #include <strata/io/weights.hpp>
 #include <strata/model/model.hpp>
 #include <strata/training/trainer.hpp>

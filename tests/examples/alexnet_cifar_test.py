@@ -118,10 +118,10 @@ class Options(unittest.TestCase):
         self.fails(2, ["--checkpoint-every: is for runs with --checkpoint"], "--checkpoint-every", "5")
 
     def test_cannot_be_meant(self):
-        self.fails(1, ["the momentum is 1;"], "--momentum", "1")
-        self.fails(1, ["the learning rate is -1;"], "--learning-rate", "-1")
-        self.fails(1, ["the momentum is 0;", "nesterov"], "--nesterov", "--momentum", "0")
-        self.fails(1, ["the factor of a StepDecay is 2;"], "--schedule", "step", "--step-factor", "2")
+        self.fails(2, ["the momentum is 1;"], "--momentum", "1")
+        self.fails(2, ["the learning rate is -1;"], "--learning-rate", "-1")
+        self.fails(2, ["the momentum is 0;", "nesterov"], "--nesterov", "--momentum", "0")
+        self.fails(2, ["the factor of a StepDecay is 2;"], "--schedule", "step", "--step-factor", "2")
 
     def test_paths(self):
         self.fails(1, ["there is no folder"], "--data", CIFAR, "--save", ROOT / "none/a")
@@ -209,7 +209,8 @@ class Training(unittest.TestCase):
         self.assertTrue(first.read_bytes() == second.read_bytes())
 
         header = header_of(first)
-        self.assertEqual(set(header.pop("__metadata__")), {"strata.architecture", "strata.checksums", "strata.summary"})
+        self.assertEqual(set(header.pop("__metadata__")), {"strata.architecture", "strata.checksums", "strata.classes", "strata.data",
+                                                             "strata.input", "strata.summary"})
         for forbidden in (str(ROOT), os.uname().nodename, "alexnet_cifar", "--data"):
             self.assertNotIn(forbidden.encode(), first.read_bytes()[:20000])
         numbers = 0

@@ -373,6 +373,18 @@ TEST_CASE("progress is redrawn on a terminal and one line elsewhere") {
   CHECK(std::count(drawn.begin(), drawn.end(), '\n') == 1);
   CHECK(std::count(drawn.begin(), drawn.end(), '\r') >= 3);
   CHECK(drawn.back() == '\n');
+  // Long epochs say something before they end.
+  std::FILE* file = std::tmpfile();
+  REQUIRE(file != nullptr);
+  Progress slow(file, 9, false);
+  slow.resume(4, 31);
+  for (int step = 5; step <= 9; ++step) slow.update(step, 1, 0.5);
+  std::rewind(file);
+  char first[200] = {}, second[2] = {};
+  CHECK(std::fgets(first, sizeof first, file) != nullptr);
+  CHECK(std::string(first).starts_with("5/9 [===============>..............] - ETA: 24s - loss: 1.0000"));
+  CHECK(std::fgets(second, sizeof second, file) == nullptr);
+  std::fclose(file);
   Progress silent(nullptr, 3);
   silent.update(1, 1, 1);
   silent.finish(1, 1);

@@ -80,6 +80,13 @@ TEST_CASE("weights come back") {
   Model<Net, Cpu, Inference> other{{.batch = 2, .threads = 1, .seed = 3}};
   load_weights(other, folder.path / "foreign");
   CHECK(all_of(other) == all_of(model));
+  // A checkpoint has them too, beside what is its optimizer's.
+  const std::vector<float> momentum(3);
+  tensors.push_back({"optimizer/0/dense_1/bias", {3}, momentum});
+  save_safetensors(folder.path / "checkpoint", tensors);
+  Model<Net, Cpu, Inference> third{{.batch = 2, .threads = 1, .seed = 4}};
+  load_weights(third, folder.path / "checkpoint");
+  CHECK(all_of(third) == all_of(model));
 }
 
 TEST_CASE("weights of another network leave the model as it was") {

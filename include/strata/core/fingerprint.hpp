@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include <strata/core/sequential.hpp>
+#include <strata/core/diagnose.hpp>
 
 namespace strata {
 namespace detail {

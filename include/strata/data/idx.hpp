@@ -134,10 +134,24 @@ class FashionMnist : public detail::IdxImages<FashionMnist> {
   using IdxImages::IdxImages;
 };
 
+namespace detail {
+
+// The names of another set's classes, where it has any.
+template <class D>
+struct ClassNamesOf {};
+template <class D>
+  requires requires { D::class_names; }
+struct ClassNamesOf<D> {
+  static constexpr auto& class_names = D::class_names;
+};
+
+}  // namespace detail
+
 // 28x28x1 in the middle of 32x32x3: zeros around, the grey value three times. For networks made for CIFAR. Takes four times
 // the memory of what it is made from.
 template <Dataset D>
-class PaddedRgb : public detail::StoredImages<PaddedRgb<D>, Shape{32, 32, 3}, D::classes,
+class PaddedRgb : public detail::ClassNamesOf<D>,
+                  public detail::StoredImages<PaddedRgb<D>, Shape{32, 32, 3}, D::classes,
                                               std::remove_cvref_t<decltype(*std::declval<const D&>().pixels(0).data())>> {
   static_assert(Shape(D::image) == Shape{28, 28, 1}, "strata: PaddedRgb takes 28x28x1 images");
   using Pixel = std::remove_cvref_t<decltype(*std::declval<const D&>().pixels(0).data())>;
@@ -145,6 +159,8 @@ class PaddedRgb : public detail::StoredImages<PaddedRgb<D>, Shape{32, 32, 3}, D:
 
  public:
   static constexpr std::string_view name = D::name;
+  static constexpr int border = 2;  // of zeros
+  static constexpr bool grey = true;
 
   explicit PaddedRgb(const D& data) : Base(widen(data), labels(data)) {}
 

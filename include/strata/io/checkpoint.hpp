@@ -48,6 +48,8 @@ struct Checkpoints {
   int keep = 3;                       // the newest so many
   // Told of files that are passed over, and why; a line on stderr where nothing else is said.
   std::function<void(const std::string&)> notice{};
+  // Goes into every file; metadata_of(data_info<Data>()) makes it one that can be used without the data.
+  std::map<std::string, std::string> metadata{};
 
   // A MakeKeeper. Throws std::invalid_argument for options that cannot be meant, std::system_error or std::runtime_error
   // where the directory cannot be had, or has checkpoints of a run that this one is not to continue.
@@ -189,9 +191,11 @@ inline std::vector<Tensor> tensors_of(const TrainingRun& run, std::size_t count)
 }
 
 inline void write_checkpoint(const std::filesystem::path& path, const TrainingRun& run, const std::string& recipe,
-                             const TrainingState& state) {
-  write_weights(path, tensors_of(run, run.tensors.size()), run.architecture, std::string(run.summary),
-                {{state_key, state_text(state)}, {recipe_key, recipe}, {"strata.kernels", eigen::kernel_path()}});
+                             const TrainingState& state, std::map<std::string, std::string> metadata = {}) {
+  metadata[state_key] = state_text(state);
+  metadata[recipe_key] = recipe;
+  metadata["strata.kernels"] = eigen::kernel_path();
+  write_weights(path, tensors_of(run, run.tensors.size()), run.architecture, std::string(run.summary), std::move(metadata));
 }
 
 // A file that is whole, of whatever run.
@@ -360,7 +364,7 @@ class CheckpointFiles final : public RunKeeper {
     if (state.updates == 0 || (state.updates == saved_.updates && state.epoch == saved_.epoch)) return;
     for (const RunTensor& t : run_.tensors)
       if (!std::all_of(t.values.begin(), t.values.end(), [](float x) { return std::isfinite(x); })) return;
-    write_checkpoint(file(state.updates), run_, recipe_, state);
+    write_checkpoint(file(state.updates), run_, recipe_, state, options_.metadata);
     remember(state);
     const std::vector<std::int64_t> all = steps();
     for (std::size_t i = static_cast<std::size_t>(options_.keep); i < all.size(); ++i)
@@ -370,7 +374,7 @@ class CheckpointFiles final : public RunKeeper {
   // The weights alone.
   void save_best() override {
     write_weights(options_.directory / "best.safetensors", tensors_of(run_, run_.weights), run_.architecture,
-                  std::string(run_.summary));
+                  std::string(run_.summary), options_.metadata);
   }
 
  private:

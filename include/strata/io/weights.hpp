@@ -51,7 +51,8 @@ void save_weights(Model<Net, Cpu, Mode>& model, const std::filesystem::path& pat
   detail::write_weights(path, tensors, architecture_fingerprint<Net>(), std::string(summary<Net>()), std::move(metadata));
 }
 
-// From a file of save_weights, or any with these tensors (then without a fingerprint and checksums to compare). Throws
+// From a file of save_weights, a checkpoint (what its optimizer keeps is passed over), or any file with these tensors (then
+// without a fingerprint and checksums to compare). Throws
 // FileError where it cannot be read or is damaged, and for the first tensor that is missing, of another shape, or not the
 // network's, and where the tensors fit but the layers between them do not; the model is then as it was.
 template <class Net, class Mode>
@@ -68,7 +69,7 @@ void load_weights(Model<Net, Cpu, Mode>& model, const std::filesystem::path& pat
     names.push_back(name);
   });
   for (const SafetensorsEntry& entry : file.tensors())
-    if (std::find(names.begin(), names.end(), entry.name) == names.end())
+    if (!entry.name.starts_with("optimizer/") && std::find(names.begin(), names.end(), entry.name) == names.end())
       throw FileError(path, "tensor " + entry.name + " is none of this network's");
   const auto fingerprint = file.metadata().find("strata.architecture");
   if (fingerprint != file.metadata().end() && fingerprint->second != architecture_fingerprint<Net>())

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Progress as Keras 2 prints it (keras.utils.Progbar): redrawn on a terminal, one plain line an epoch elsewhere.
+// Progress as Keras 2 prints it (keras.utils.Progbar): redrawn on a terminal; elsewhere plain lines, one at
+// the end of an epoch and, in long ones, one each half minute.
 #pragma once
 #include <unistd.h>
 
@@ -106,14 +107,20 @@ class Progress {
     begin_ -= std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(seconds));
   }
 
-  // After a step: how many are done, and the means so far. Draws at most ten times a second.
+  // After a step: how many are done, and the means so far. Draws at most ten times a second, elsewhere than on a terminal
+  // twice a minute.
   void update(std::int64_t step, double loss, double accuracy) {
     if (!to_) return;
     step_ = step;
     seconds_ = std::chrono::duration<double>(clock::now() - begin_).count();
-    if (!terminal_ || (drawn_ >= 0 && seconds_ - drawn_ < 0.1 && step < steps_)) return;
+    if (terminal_ ? drawn_ >= 0 && seconds_ - drawn_ < 0.1 && step < steps_
+                  : seconds_ - std::max(drawn_, 0.0) < 30 || step >= steps_)
+      return;
     drawn_ = seconds_;
     draw({.step = step, .steps = steps_, .seconds = seconds_, .loss = loss, .accuracy = accuracy});
+    if (terminal_) return;
+    std::fputc('\n', to_);
+    std::fflush(to_);
   }
 
   // Once, after the last step or the validation.
@@ -141,7 +148,7 @@ class Progress {
     std::size_t n = line.format({text, sizeof buffer - 1});
     const std::size_t width = n;
     for (; n < width_ && n < sizeof buffer - 2; ++n) text[n] = ' ';  // over the rest of a longer line
-    width_ = width;
+    width_ = terminal_ ? width : 0;
     buffer[0] = '\r';
     std::fwrite(terminal_ ? buffer : text, 1, terminal_ ? n + 1 : n, to_);
     if (terminal_) std::fflush(to_);

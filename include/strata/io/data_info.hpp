@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSL-1.0
+// What a file of weights says of the data that its network was trained on, so that others can make its inputs from pictures
+// and name its outputs: metadata strata.data (the set's name), strata.classes (their names, a line each) and strata.input.
+#pragma once
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include <strata/core/shape.hpp>
+#include <strata/data/augment.hpp>
+#include <strata/data/image.hpp>
+#include <strata/io/safetensors.hpp>
+
+namespace strata {
+
+struct DataInfo {
+  std::string name;                    // "cifar10"
+  std::vector<std::string> classes{};  // in the order of the outputs
+  Shape image{};                       // what the network takes, border included
+  int border = 0;                      // so many zeros around the picture
+  bool grey = false;                   // its brightness stands in every channel
+  Normalize normalize{};               // of pixels that were divided by 255
+};
+
+namespace detail {
+
+inline constexpr const char* data_key = "strata.data";
+inline constexpr const char* classes_key = "strata.classes";
+inline constexpr const char* input_key = "strata.input";
+
+template <class D>
+concept NamedData = requires {
+  std::string_view(D::name);
+  std::string_view(D::class_names[0]);
+};
+
+// "key a b c" in lines.
+class DataInfoReader {
+ public:
+  DataInfoReader(const std::filesystem::path& path, std::string_view text) : path_(path), text_(text) {}
+
+  template <class N>
+  std::vector<N> line(std::string_view key) {
+    const std::size_t end = std::min(text_.find('\n'), text_.size());
+    std::string_view rest = text_.substr(0, end);
+    text_.remove_prefix(std::min(end + 1, text_.size()));
+    if (!rest.starts_with(key)) fail("\"" + std::string(rest) + "\"; expected a line \"" + std::string(key) + " ...\"");
+    rest.remove_prefix(key.size());
+    std::vector<N> numbers;
+    while (!rest.empty()) {
+      N n{};
+      const auto [after, error] = std::from_chars(rest.data() + 1, rest.data() + rest.size(), n);
+      if (rest[0] != ' ' || error != std::errc{}) fail("\"" + std::string(rest) + "\"; expected numbers");
+      numbers.push_back(n);
+      rest.remove_prefix(static_cast<std::size_t>(after - rest.data()));
+    }
+    return numbers;
+  }
+  int whole(std::string_view key, int least, int most) {
+    const std::vector<int> numbers = line<int>(key);
+    if (numbers.size() != 1 || numbers[0] < least || numbers[0] > most)
+      fail("the line " + std::string(key) + "; expected a number from " + std::to_string(least) + " to " +
+           std::to_string(most));
+    return numbers[0];
+  }
+  [[noreturn]] void fail(const std::string& why) const {
+    throw FileError(path_, "the metadata " + std::string(input_key) + " is damaged: " + why);
+  }
+
+ private:
+  const std::filesystem::path& path_;
+  std::string_view text_;
+};
+
+}  // namespace detail
+
+// Of a data set with names: of itself and its classes.
+template <detail::NamedData D>
+[[nodiscard]] DataInfo data_info(const Normalize& normalize = {}) {
+  DataInfo info{.name = std::string(D::name), .image = D::image, .normalize = normalize};
+  for (const std::string_view name : D::class_names) info.classes.emplace_back(name);
+  if constexpr (requires { int{D::border}, bool{D::grey}; }) info.border = D::border, info.grey = D::grey;
+  return info;
+}
+
+// For save_weights().
+[[nodiscard]] inline std::map<std::string, std::string> metadata_of(const DataInfo& info) {
+  std::string classes, input;
+  for (const std::string& name : info.classes) classes += name + '\n';
+  const auto line = [&input](const char* key, const auto& numbers) {
+    input += key;
+    for (const auto n : numbers) {
+      char digits[32];
+      input.append(" ").append(digits, std::to_chars(digits, digits + sizeof digits, n).ptr);
+    }
+    input += '\n';
+  };
+  line("image", std::vector<int>{info.image.height, info.image.width, info.image.channels});
+  line("border", std::vector<int>{info.border});
+  line("grey", std::vector<int>{info.grey ? 1 : 0});
+  line("mean", info.normalize.mean);
+  line("deviation", info.normalize.deviation);
+  return {{detail::data_key, info.name}, {detail::classes_key, classes}, {detail::input_key, input}};
+}
+
+// What a file says. Throws FileError where it says nothing, or what cannot be meant.
+[[nodiscard]] inline DataInfo read_data_info(const SafetensorsFile& file) {
+  const auto text = [&](const char* key) -> const std::string& {
+    const auto found = file.metadata().find(key);
+    if (found == file.metadata().end())
+      throw FileError(file.path(),
+                      "no metadata " + std::string(key) + "; expected weights that were saved with their data's");
+    return found->second;
+  };
+  DataInfo info{.name = text(detail::data_key)};
+  const std::string& classes = text(detail::classes_key);
+  for (std::size_t at = 0; at < classes.size();) {
+    const std::size_t end = std::min(classes.find('\n', at), classes.size());
+    info.classes.push_back(classes.substr(at, end - at));
+    at = end + 1;
+  }
+  constexpr int most = 1 << 14;
+  detail::DataInfoReader reader(file.path(), text(detail::input_key));
+  const std::vector<int> sides = reader.line<int>("image");
+  if (sides.size() != 3 || *std::min_element(sides.begin(), sides.end()) < 1 ||
+      *std::max_element(sides.begin(), sides.end()) > most)
+    reader.fail("the line image; expected height, width and channels");
+  info.image = Shape{sides[0], sides[1], sides[2]};
+  info.border = reader.whole("border", 0, (std::min(sides[0], sides[1]) - 1) / 2);
+  info.grey = reader.whole("grey", 0, 1) == 1;
+  info.normalize = {reader.line<float>("mean"), reader.line<float>("deviation")};
+  try {
+    info.normalize.validate(info.image.channels);
+  } catch (const std::invalid_argument& e) {
+    reader.fail(e.what());
+  }
+  return info;
+}
+
+// A picture as the network's input (H,W,C), resized, and prepared as Batches prepares the data. Throws
+// std::invalid_argument for an empty picture, and where the network takes neither colours nor grey.
+[[nodiscard]] inline std::vector<float> to_input(const Image& picture, const DataInfo& info) {
+  const auto [mean, deviation] = info.normalize;
+  const int channels = info.image.channels;
+  if (channels != 3 && channels != 1)
+    throw std::invalid_argument("strata: pictures have no " + std::to_string(channels) + " channels");
+  const Image small = resize(picture, info.image.height - 2 * info.border, info.image.width - 2 * info.border);
+  std::vector<float> input(static_cast<std::size_t>(info.image.size()));
+  for (int y = 0; y < small.height; ++y)
+    for (int x = 0; x < small.width; ++x) {
+      const std::uint8_t* rgb = &small.pixels[static_cast<std::size_t>(3 * (y * small.width + x))];
+      // Rec. 601, of television; what most programs mean by grey.
+      const auto brightness = static_cast<std::uint8_t>((299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2] + 500) / 1000);
+      const int at = ((y + info.border) * info.image.width + x + info.border) * channels;
+      for (int c = 0; c < channels; ++c)
+        input[static_cast<std::size_t>(at + c)] =
+            static_cast<float>(info.grey || channels == 1 ? brightness : rgb[c]) / 255.f;
+    }
+  for (std::size_t i = 0; i < input.size(); ++i) {
+    const std::size_t c = i % static_cast<std::size_t>(channels);
+    if (!mean.empty()) input[i] -= mean[c];
+    if (!deviation.empty()) input[i] /= deviation[c];
+  }
+  return input;
+}
+
+}  // namespace strata

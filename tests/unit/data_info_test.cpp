@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSL-1.0
+// What files of weights say of their data, and pictures as inputs.
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <strata/data/batches.hpp>
+#include <strata/data/cifar.hpp>
+#include <strata/data/idx.hpp>
+#include <strata/io/data_info.hpp>
+
+#include "files.hpp"
+
+namespace {
+using namespace strata;
+namespace fs = std::filesystem;
+
+const Normalize normalize{.mean = {0.1f, 0.2f, 0.3f}, .deviation = {0.5f, 1e-7f, 3}};
+
+DataInfo read_back(const std::map<std::string, std::string>& metadata) {
+  const Folder folder;
+  save_safetensors(folder.path / "a", {}, metadata);
+  return read_data_info(SafetensorsFile(folder.path / "a"));
+}
+
+TEST_CASE("what is known of data comes back") {
+  const auto metadata = metadata_of(data_info<Cifar100<Coarse>>(normalize));
+  CHECK(metadata.at("strata.data") == "cifar100-coarse");
+  CHECK(metadata.at("strata.classes").starts_with("aquatic_mammals\nfish\n"));
+  CHECK(metadata.at("strata.input") == "image 32 32 3\nborder 0\ngrey 0\nmean 0.1 0.2 0.3\ndeviation 0.5 1e-07 3\n");
+  const DataInfo info = read_back(metadata);
+  CHECK(metadata_of(info) == metadata);
+  CHECK(info.classes.size() == 20);
+  CHECK(info.normalize.deviation == normalize.deviation);
+  const auto padded = metadata_of(data_info<PaddedRgb<FashionMnist>>());
+  CHECK(padded.at("strata.input") == "image 32 32 3\nborder 2\ngrey 1\nmean\ndeviation\n");
+  CHECK(metadata_of(read_back(padded)) == padded);
+}
+
+TEST_CASE("what cannot be meant is refused") {
+  const auto good = metadata_of(data_info<Cifar10>());
+  for (const auto& [key, text] : good) {
+    auto less = good;
+    less.erase(key);
+    CHECK_THROWS_WITH_AS(read_back(less), doctest::Contains(("no metadata " + key).c_str()), FileError);
+  }
+  for (const char* input :
+       {"", "image 32 32\nborder 0\ngrey 0\nmean\ndeviation\n", "image 0 32 3\nborder 0\ngrey 0\nmean\ndeviation\n",
+        "image 32 32 99999999\nborder 0\ngrey 0\nmean\ndeviation\n", "image 32 32 x\nborder 0\ngrey 0\nmean\ndeviation\n",
+        "image 32 32 3\nborder 16\ngrey 0\nmean\ndeviation\n", "image 32 32 3\nborder -1\ngrey 0\nmean\ndeviation\n",
+        "image 32 32 3\nborder 0\ngrey 2\nmean\ndeviation\n", "image 32 32 3\nborder 0\ngrey 0\nmean 1\ndeviation\n",
+        "image 32 32 3\nborder 0\ngrey 0\nmean\ndeviation 1 1 0\n",
+        "image 32 32 3\nborder 0\ngrey 0\nmean,1,1,1\ndeviation\n"}) {
+    CAPTURE(input);
+    auto bad = good;
+    bad["strata.input"] = input;
+    CHECK_THROWS_WITH_AS(read_back(bad), doctest::Contains("the metadata strata.input is damaged: "), FileError);
+  }
+}
+
+// A picture of the size of the data's becomes what training sees, bit by bit.
+TEST_CASE("a picture becomes the input that training had") {
+  std::vector<std::uint8_t> colours(3072), grey(784);
+  for (std::size_t i = 0; i < 3072; ++i) colours[i] = static_cast<std::uint8_t>(i * 37);
+  for (std::size_t i = 0; i < 784; ++i) grey[i] = static_cast<std::uint8_t>(i * 11);
+  const auto trained_on = [](const auto& data, const Normalize& n) {
+    Batches batches(data, {.batch = 1, .normalize = n, .threads = 0});
+    batches.start(0);
+    const Batch* b = batches.next();
+    return std::vector<float>(b->images.begin(), b->images.end());
+  };
+  const ArrayDataset<Shape{32, 32, 3}, 10, std::uint8_t> rgb(colours, {0});
+  DataInfo info{.name = "x", .image = Shape{32, 32, 3}, .normalize = normalize};
+  CHECK(to_input(Image{32, 32, colours}, info) == trained_on(rgb, normalize));
+
+  const ArrayDataset<Shape{28, 28, 1}, 10, std::uint8_t> small(grey, {0});
+  Image picture{28, 28, {}};
+  for (const std::uint8_t g : grey) picture.pixels.insert(picture.pixels.end(), {g, g, g});
+  info.border = 2, info.grey = true;
+  CHECK(to_input(picture, info) == trained_on(PaddedRgb(small), normalize));
+  info = {.name = "x", .image = Shape{28, 28, 1}};
+  CHECK(to_input(picture, info) == trained_on(small, {}));
+  // Colours by their brightness: green more than red, red more than blue.
+  CHECK(to_input(Image{1, 1, {255, 0, 0}}, info)[0] == 76 / 255.f);
+  CHECK(to_input(Image{1, 1, {0, 255, 0}}, info)[0] == 150 / 255.f);
+  CHECK(to_input(Image{1, 1, {0, 0, 255}}, info)[0] == 29 / 255.f);
+  info.image = Shape{4, 4, 2};
+  CHECK_THROWS_AS(to_input(picture, info), std::invalid_argument);
+}
+
+}  // namespace
