@@ -325,6 +325,47 @@ TEST_CASE("the most confident mistakes are kept, and no more") {
         doctest::Approx(1 / (1 + std::exp(-3))));
 }
 
+TEST_CASE("dropout can be left on, and nothing else is") {
+  constexpr int n = 4096;
+  Model<Sequential<Input<1, 1, n>, BatchNorm, Flatten, Dropout<0.25>>, Cpu, Inference> model{{.batch = 2, .threads = 1}};
+  const std::vector<float> images(2 * n, 3.f), state(model.state().begin(), model.state().end());
+  const auto drawn = [&](std::uint64_t draw) {
+    const auto out = model.predict_with_dropout(images, draw);
+    return std::vector<float>(out.begin(), out.end());
+  };
+  const auto y = model.predict(images);
+  const std::vector<float> plain(y.begin(), y.end()), first = drawn(0), second = drawn(1);
+  int dropped = 0, both = 0;
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    REQUIRE(plain[i] > 2.9f);  // by the running statistics, and not by the batch's, which would give 0
+    REQUIRE((first[i] == 0 || first[i] == doctest::Approx(plain[i] / 0.75f)));
+    dropped += first[i] == 0, both += first[i] == 0 && second[i] == 0;
+  }
+  // Within five deviations of what chance gives to 8192 numbers.
+  CHECK(std::abs(dropped / 8192.0 - 0.25) < 5 * std::sqrt(0.25 * 0.75 / 8192));
+  CHECK(std::abs(both / 8192.0 - 0.0625) < 5 * std::sqrt(0.0625 * 0.9375 / 8192));
+  CHECK(drawn(0) == first);
+  CHECK(state == std::vector<float>(model.state().begin(), model.state().end()));
+  CHECK(std::vector<float>(model.predict(images).begin(), model.predict(images).end()) == plain);
+
+  // An image's class is its largest number: lost where that is dropped, and nothing else is right then.
+  Model<Sequential<Input<1, 1, 3>, Flatten, Dropout<0.5>>, Cpu, Inference> picks{{.batch = 7, .threads = 1}};
+  std::vector<float> pixels;
+  std::vector<int> labels;
+  for (int i = 0; i < 600; ++i) {
+    labels.push_back(i % 3);
+    for (int c = 0; c < 3; ++c) pixels.push_back(c == i % 3 ? 2.f : 1.f);
+  }
+  const ArrayDataset<Shape{1, 1, 3}, 3> d(pixels, labels);
+  using Loss = Unchecked<SoftmaxCrossEntropy>;  // a network may end in dropout here
+  const Evaluation off = evaluate(picks, d, Loss{}), on = evaluate(picks, d, Loss{}, {.dropout = true});
+  CHECK(off.accuracy == 1);
+  // Half is kept; where all three are dropped, an eighth of them, class 0 is taken, which is right for a third.
+  const double expected = 0.5 + 0.125 / 3;
+  CHECK(std::abs(on.accuracy - expected) < 5 * std::sqrt(expected * (1 - expected) / 600));
+  CHECK(on.loss > off.loss);
+}
+
 // --- How models begin ---------------------------------------------------------------------------------------------------
 
 using Names = Sequential<Input<4, 4, 2>, Conv<3, 4>, BatchNorm, ReLU, Conv<1, 2>, Flatten, Dense<3>>;

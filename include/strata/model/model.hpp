@@ -118,26 +118,15 @@ class Model {
   // Throws std::invalid_argument where the size is not a multiple of an image, or above the capacity.
   std::span<const T> predict(std::span<const T> images) { return forward(images, false, 0); }
 
+  // As predict, but with dropout on as while training; BatchNorm stays as it predicts. `draw` picks the random numbers: the
+  // mean over many draws and their spread are Monte-Carlo dropout (Gal, Ghahramani 2016).
+  std::span<const T> predict_with_dropout(std::span<const T> images, std::uint64_t draw) {
+    return run(images, false, true, draw);
+  }
+
   // While training: dropout and batch statistics on; `step` picks the random numbers.
   std::span<const T> forward(std::span<const T> images, bool training, std::uint64_t step) {
-    const std::size_t one = static_cast<std::size_t>(Net::input.size());
-    const std::size_t n = images.size() / one;
-    if (images.size() != n * one || n > static_cast<std::size_t>(options_.batch))
-      throw std::invalid_argument("strata: " + std::to_string(images.size()) + " numbers are not up to " +
-                                  std::to_string(options_.batch) + " images of " + std::to_string(one) + " numbers");
-    images_ = images.data();
-    batch_ = static_cast<int>(n);
-    step_ = step;
-    for (std::size_t i = 0; i < count; ++i) {
-      const Node& node = graph[i];
-      if (node.length == 0) continue;
-      const Profile::Timer timer(timed(node) ? &profile_->rows[static_cast<std::size_t>(node.row)].forward : nullptr);
-      if (node.length == 1)
-        forward_node(i, training);
-      else
-        node.block_forward(passes(i, training).data());
-    }
-    return {input_of(static_cast<int>(count) - 1), n * static_cast<std::size_t>(Net::output.size())};
+    return run(images, training, training, step);
   }
 
   // Where the loss writes its gradient before backward().
@@ -210,6 +199,28 @@ class Model {
   }
 
  private:
+  std::span<const T> run(std::span<const T> images, bool training, bool dropout, std::uint64_t step) {
+    const std::size_t one = static_cast<std::size_t>(Net::input.size());
+    const std::size_t n = images.size() / one;
+    if (images.size() != n * one || n > static_cast<std::size_t>(options_.batch))
+      throw std::invalid_argument("strata: " + std::to_string(images.size()) + " numbers are not up to " +
+                                  std::to_string(options_.batch) + " images of " + std::to_string(one) + " numbers");
+    images_ = images.data();
+    batch_ = static_cast<int>(n);
+    step_ = step;
+    dropout_ = dropout;
+    for (std::size_t i = 0; i < count; ++i) {
+      const Node& node = graph[i];
+      if (node.length == 0) continue;
+      const Profile::Timer timer(timed(node) ? &profile_->rows[static_cast<std::size_t>(node.row)].forward : nullptr);
+      if (node.length == 1)
+        forward_node(i, training);
+      else
+        node.block_forward(passes(i, training).data());
+    }
+    return {input_of(static_cast<int>(count) - 1), n * static_cast<std::size_t>(Net::output.size())};
+  }
+
   static constexpr std::align_val_t align{detail::alignment};
   struct Release {
     void operator()(std::byte* p) const { ::operator delete(p, align); }
@@ -354,6 +365,7 @@ class Model {
             .saved = at<std::byte>(layout_.saved[i]),
             .scratch = at<T>(layout_.scratch),
             .training = training,
+            .dropout = dropout_,
             .random = Random(options_.seed, Purpose::dropout, static_cast<std::uint32_t>(row.layer), step_),
             .pool = pool_};
   }
@@ -474,6 +486,7 @@ class Model {
   Profile* profile_ = nullptr;
   const T* images_ = nullptr;
   int batch_ = 0;
+  bool dropout_ = false;
   std::uint64_t step_ = 0;
 };
 

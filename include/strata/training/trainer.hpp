@@ -184,11 +184,12 @@ class Trainer {
     profile->rows.push_back({.name = "update", .first = -1});
   }
 
-  // Without learning, and with dropout off. A loss that is not finite is returned as it is; outputs with a NaN are never
-  // right. What was predicted is added to `confusion` and `mistakes`. Throws std::invalid_argument as step().
+  // Without learning, and with dropout off, or on with the random numbers of a draw. A loss that is not finite is returned
+  // as it is; outputs with a NaN are never right. What was predicted is added to `confusion` and `mistakes`. Throws
+  // std::invalid_argument as step().
   StepResult evaluate(std::span<const T> images, std::span<const int> labels, ConfusionTable* confusion = nullptr,
-                      ConfidentMistakes* mistakes = nullptr) {
-    const std::span<const T> outputs = model_.predict(images);
+                      ConfidentMistakes* mistakes = nullptr, std::optional<std::uint64_t> draw = {}) {
+    const std::span<const T> outputs = draw ? model_.predict_with_dropout(images, *draw) : model_.predict(images);
     const int n = static_cast<int>(outputs.size()) / classes;
     detail::check_labels(labels, static_cast<std::size_t>(n), classes);
     detail::run_loss(Loss{}, n, classes, outputs.data(), labels.data(), losses_.data(), static_cast<T*>(nullptr),
@@ -275,6 +276,7 @@ struct Evaluation {
 
 struct EvaluateOptions {
   Normalize normalize{};
+  bool dropout = false;  // on as while training, each batch with a draw of its own: what a network loses by it
   // Asked after each batch; true ends the evaluation there. What it throws passes on.
   std::function<bool()> stop{};
   // How many mistakes to keep. Their probabilities are what the loss takes for them: of logits the softmax (or sigmoid), of
@@ -359,8 +361,9 @@ Evaluation evaluate_with(Trainer_& trainer, const Data& data, int batch, const E
   batches.start(0);
   RunningMean loss;
   ConfidentMistakes mistakes(options.mistakes);
-  while (const auto* b = batches.next()) {
-    const StepResult r = trainer.evaluate(b->images, b->labels, &e.confusion, &mistakes);
+  for (std::uint64_t draw = 0; const auto* b = batches.next(); ++draw) {
+    const StepResult r = trainer.evaluate(b->images, b->labels, &e.confusion, &mistakes,
+                                          options.dropout ? std::optional(draw) : std::nullopt);
     loss.add(r.loss / r.samples, r.samples);
     if (options.stop && options.stop()) break;
   }
@@ -372,8 +375,8 @@ Evaluation evaluate_with(Trainer_& trainer, const Data& data, int batch, const E
 
 }  // namespace detail
 
-// Loss and accuracy on a data set, dropout off: evaluate(model, Cifar10::test(dir)). Throws DataError for data that cannot
-// be read, std::invalid_argument for an empty data set.
+// Loss and accuracy on a data set, dropout off unless asked for: evaluate(model, Cifar10::test(dir)). Throws DataError for
+// data that cannot be read, std::invalid_argument for an empty data set.
 template <class Net, class Backend, class Mode, Dataset Data, class Loss = SoftmaxCrossEntropy>
 typename detail::checked<Evaluation, Net, Loss, Data>::result evaluate(Model<Net, Backend, Mode>& model, const Data& data,
                                                                        Loss loss = {},

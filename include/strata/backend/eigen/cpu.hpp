@@ -49,6 +49,7 @@ struct Pass {
   std::byte* saved;  // what forward leaves for backward
   T* scratch;
   bool training;
+  bool dropout = training;  // drop; it may be on while nothing is learned
   Random random;
   ThreadPool& pool;
 
@@ -264,7 +265,7 @@ struct CpuKernel<Dropout<Rate>> : KernelTraits {
   static constexpr bool in_place = true;
   template <class T>
   static void forward(const Pass<T>& p) {
-    if (p.training) {
+    if (p.dropout) {
       eigen::dropout_forward(p.in.size(), p.batch, Dropout<Rate>::rate, p.random, p.x, p.y, p.pool);
     } else if (p.x != p.y) {
       std::copy_n(p.x, p.count_in(), p.y);
