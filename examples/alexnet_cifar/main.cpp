@@ -16,10 +16,11 @@
 #include <strata/data/gzip.hpp>
 #include <strata/strata.hpp>
 
+#include "../common/signals.hpp"
+#include "../common/sources.hpp"
 #include "arguments.hpp"
 #include "network.hpp"
 #include "outputs.hpp"
-#include "sources.hpp"
 
 using namespace strata;
 namespace fs = std::filesystem;
@@ -182,7 +183,7 @@ void describe(const Arguments& a) {
 void start(const Arguments& a) {
   if (a.describe) return describe(a);
   check(a);
-  const Source source = find_source(a);
+  const Source source = find_source(a.dataset, a.data, a.mirror);
   std::printf("%s from %s\n", source.dataset.c_str(), source.folder.c_str());
   if (source.dataset == "cifar100") return run_cifar<Cifar100<Fine>>(a, source.folder);
   if (source.dataset == "cifar10") return run_cifar<Cifar10>(a, source.folder);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
-// Where the images come from: a folder, a cached copy, the official archive, a Debian package. And the way out of waiting.
+// Where the images come from: a folder, a cached copy, the official archive, a Debian package.
 #pragma once
-#include <signal.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -15,25 +13,7 @@
 #include <strata/data/gzip.hpp>
 #include <strata/strata.hpp>
 
-#include "arguments.hpp"
-
-// --- Ctrl-C -------------------------------------------------------------------------------------------------------------
-
-struct Interrupted {};
-inline volatile std::sig_atomic_t interrupted = 0;
-
-// The first SIGINT or SIGTERM is noticed at the next step; a second of its kind ends the program at once.
-inline void watch_signals() {
-  struct sigaction action{};
-  action.sa_handler = [](int) { interrupted = 1; };
-  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-}
-inline bool was_interrupted() { return interrupted != 0; }
-inline void check_interrupted() {
-  if (was_interrupted()) throw Interrupted{};
-}
+#include "signals.hpp"
 
 // --- Download -----------------------------------------------------------------------------------------------------------
 
@@ -81,15 +61,16 @@ struct Source {
 
 inline const std::filesystem::path debian_fashion = "/usr/share/datasets/fashion-mnist";
 
-// Throws what download() throws, std::runtime_error where there is nothing to train on, and Interrupted.
-inline Source find_source(const Arguments& a) {
-  const std::string dataset = a.dataset.empty() ? "cifar10" : a.dataset;
-  if (!a.data.empty()) {
-    const std::filesystem::path data = a.data;
+// name: cifar10, cifar100 or fashion-mnist; empty: CIFAR-10, or what can be had. data: a folder; empty: to be found.
+// mirror: where archives are fetched from. Throws what download() throws, std::runtime_error where there is nothing to
+// train on, and Interrupted.
+inline Source find_source(const std::string& name, const std::string& data, const std::string& mirror) {
+  const std::string dataset = name.empty() ? "cifar10" : name;
+  if (!data.empty()) {
     for (const char* file : {"train-images-idx3-ubyte", "train-images-idx3-ubyte.gz"})
-      if (a.dataset.empty() && std::filesystem::exists(data / file))
-        throw std::runtime_error((data / file).string() + ": no file of CIFAR-10; is this --dataset fashion-mnist?");
-    return {dataset, a.data};
+      if (const auto path = std::filesystem::path(data) / file; name.empty() && std::filesystem::exists(path))
+        throw std::runtime_error(path.string() + ": no file of CIFAR-10; is this --dataset fashion-mnist?");
+    return {dataset, data};
   }
   const bool packaged = std::filesystem::exists(debian_fashion);
   if (dataset == "fashion-mnist") {
@@ -99,8 +80,8 @@ inline Source find_source(const Arguments& a) {
         "; install Debian's dataset-fashion-mnist, or name a folder by --data DIR with the four files of "
         "https://github.com/zalandoresearch/fashion-mnist");
   }
-  strata::DownloadOptions options{.base = a.mirror};
-  if (!a.dataset.empty()) {
+  strata::DownloadOptions options{.base = mirror};
+  if (!name.empty()) {
     const auto archive = dataset == "cifar100" ? strata::cifar100_archive() : strata::cifar10_archive();
     return {dataset, fetched(archive, options)};
   }

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSL-1.0
+// Ctrl-C: a way out that leaves nothing half done.
+#pragma once
+#include <signal.h>
+
+#include <csignal>
+
+struct Interrupted {};
+inline volatile std::sig_atomic_t interrupted = 0;
+
+// The first SIGINT or SIGTERM is noticed at the next step; a second of its kind ends the program at once.
+inline void watch_signals() {
+  struct sigaction action{};
+  action.sa_handler = [](int) { interrupted = 1; };
+  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+inline bool was_interrupted() { return interrupted != 0; }
+inline void check_interrupted() {
+  if (was_interrupted()) throw Interrupted{};
+}
