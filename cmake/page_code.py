@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSL-1.0
+"""page_code.py PAGE COMPILER [FLAG...]: compiles the C++ of a page.
+
+Its blocks of C++ are statements that follow one another in the body of one function. A block that begins with the line
+"// does not compile" is apart from them, in a function that begins with the page's first statement: it has to give exactly
+one error, and that has to say what the next block of text says.
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+BLOCK = re.compile(r"^```(cpp|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+WRONG = "// does not compile\n"
+
+
+def compile_code(command, head, body):
+    code = f"#include <strata/{head}.hpp>\nusing namespace strata;\nint main() {{\n{body}}}\n"
+    result = subprocess.run([*command, "-x", "c++", "-fsyntax-only", "-"], input=code, capture_output=True, text=True,
+                            check=False, env=dict(os.environ, LC_ALL="C"))
+    return result.returncode, result.stderr
+
+
+def check(page, head, command):
+    """What is wrong with the page, or None; and how many blocks there were of either kind."""
+    blocks = [(*found.groups(), page[:found.start()].count("\n") + 2) for found in BLOCK.finditer(page)]
+    good = [(body, line) for kind, body, line in blocks if kind == "cpp" and not body.startswith(WRONG)]
+    code, said = compile_code(command, head, "".join(f'#line {line} "page"\n{body}' for body, line in good))
+    if code != 0:
+        return f"does not compile:\n{said[:3000]}", (0, 0)
+    wrong, expected = "", []
+    for (kind, body, line), (kind_after, text, _) in zip(blocks, [*blocks[1:], ("", "", 0)]):
+        if kind != "cpp" or not body.startswith(WRONG):
+            continue
+        if kind_after != "text":
+            return f"line {line}: no block of text with the error behind it", (0, 0)
+        wrong += f'#line {line} "page"\n{{\n{body}}}\n'
+        expected.append((line, line + body.count("\n") + 1, text))
+    _, said = compile_code(command, head, good[0][0].split(";")[0] + ";\n" + wrong)
+    # An error, with the lines around it that say where in the page it comes from.
+    lines = said.splitlines()
+    errors = [i for i, line in enumerate(lines) if ": error: " in line]
+    places = [(int(place), i) for i, line in enumerate(lines) for place in re.findall(r"\bpage:(\d+):", line)]
+    for first, last, text in expected:
+        if not any(first <= place <= last for place, _ in places):
+            return f"line {first}: compiles", (0, 0)
+        # g++ and clang differ in what stands before the library's own sentence.
+        for sentence in (line[max(line.find("strata: "), 0):] for line in text.splitlines()):
+            if not any(sentence in lines[i] for i in errors):
+                return f"line {first}: the compiler does not say '{sentence}':\n{said[:6000]}", (0, 0)
+    if len(errors) != len(expected):
+        return f"{len(errors)} errors; expected {len(expected)}:\n{said[:6000]}", (0, 0)
+    return None, (len(good), len(expected))
+
+
+SMALL = """
+```cpp
+static_assert(Sequential<Input<2, 2, 3>, Flatten>::output == Shape{12});
+```
+```cpp
+// does not compile
+static_assert(Sequential<Input<2, 2, 96>, Conv<1, 4, In<3>>>::parameters > 0);
+```
+```text
+error: strata: In<...> declares other input channels than arrive
+```
+"""
+
+
+def main():
+    page, command = pathlib.Path(sys.argv[1]).read_text(), sys.argv[2:]
+    # A page that is wrong has to be noticed, in each way that it can be wrong.
+    for says, changed in ((None, SMALL), ("does not compile", SMALL.replace("Shape{12}", "Shape{13}")),
+                          ("line 6: compiles", SMALL.replace("In<3>", "In<96>")),
+                          ("does not say 'strata: nothing", SMALL.replace("strata: In<...>", "strata: nothing")),
+                          ("no block of text", SMALL.replace("```text", "```"))):
+        problem, _ = check(changed, "network", command)
+        if (says is None) != (problem is None) or (says and says not in problem):
+            raise SystemExit(f"page_code.py: a page that '{says}' is told as: {problem}")
+    problem, (good, wrong) = check(page, "strata", command)
+    if problem:
+        raise SystemExit(f"{sys.argv[1]}: {problem}")
+    if good < 1 or wrong < 1:
+        raise SystemExit(f"{sys.argv[1]}: {good} blocks that compile and {wrong} that do not; has its layout changed?")
+    print(f"{good} blocks compile, {wrong} do not")
+
+
+if __name__ == "__main__":
+    main()
