@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSL-1.0
+// The command line of notes.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <strata/data/download.hpp>
+
+struct Arguments {
+  std::vector<std::string> rows;
+  std::string data, mirror = strata::DownloadOptions{}.base, checkpoint;
+  int seeds = 1, epochs = 0, threads = 0;
+  std::int64_t images = 0, max_steps = 0, checkpoint_every = 0;
+  bool all = false, further = false, suspects = false, list = false, resume = false;
+};
+
+// Returns -1, or the exit code where the program is to end: 0 after --help, 2 for options that are wrong.
+inline int parse(int argc, char** argv, Arguments& a) {
+  CLI::App app{"The experiments of the notes: AlexNet for CIFAR, rows a to h, and why two rewrites of it failed"};
+  app.get_formatter()->column_width(32);
+  const auto positive = CLI::Range(1, 1000000000);
+  app.add_option("--row", a.rows, "train this one, with --suspects of those; several may be named. --list names them")
+      ->take_all();
+  app.add_flag("--all", a.all, "the notes' rows, a to h");
+  app.add_flag("--further", a.further, "the rows that the notes propose, and our own recipe");
+  app.add_flag("--suspects", a.suspects, "the post-mortem: 10,000 images, 5 epochs each unless told otherwise");
+  app.add_flag("--list", a.list, "name all that can be trained and end");
+  app.add_option("--seeds", a.seeds, "train with the seeds 1 to N")->check(CLI::Range(1, 1000))->capture_default_str();
+  app.add_option("--epochs", a.epochs, "passes over the training images; default: the row's own")
+      ->check(CLI::Range(1, 100000));
+  app.add_option("--images", a.images, "take the first so many images of each set alone")->check(positive);
+  app.add_option("--data", a.data,
+                 "folder with cifar-10-batches-bin/ and cifar-100-binary/; default: a cached copy, or "
+                 "the official archives are fetched")
+      ->check(CLI::ExistingDirectory);
+  app.add_option("--mirror", a.mirror, "fetch the archives from this address")->capture_default_str();
+  app.add_option("--threads", a.threads, "0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
+  app.add_option("--checkpoint", a.checkpoint,
+                 "keep a result of each run in this folder, and checkpoints of the one under way");
+  app.add_option("--checkpoint-every", a.checkpoint_every, "and one after so many steps each")->check(positive);
+  app.add_flag("--resume", a.resume, "read what is finished in that folder, and go on with what is not");
+  app.add_option("--max-steps", a.max_steps, "end each run after so many steps")->check(positive);
+  try {
+    app.parse(argc, argv);
+    const auto only = [&](const char* option, bool fits, const char* with) {
+      if (app.count(option) > 0 && !fits) throw CLI::ValidationError(option, std::string("is for ") + with + " alone");
+    };
+    only("--checkpoint-every", !a.checkpoint.empty(), "runs with --checkpoint");
+    only("--resume", !a.checkpoint.empty(), "runs with --checkpoint");
+    only("--mirror", a.data.empty(), "runs without --data");
+    if (!a.list && !a.all && !a.further && !a.suspects && a.rows.empty())
+      throw CLI::ValidationError("--row", "or --all, --further, --suspects or --list is needed");
+    if (a.suspects && (a.all || a.further))
+      throw CLI::ValidationError("--suspects", "has a budget of its own: not with --all or --further");
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  return -1;
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSL-1.0
+// One experiment: a network, which is a type, and a recipe, which is not; and what came of training it.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include <strata/strata.hpp>
+
+#include "networks.hpp"
+
+namespace notes {
+
+// --- The recipe -------------------------------------------------------------------------------------------------------
+
+// The rate as a function of how many updates the whole run has.
+using Rate = std::function<Schedule(std::int64_t)>;
+inline Rate constant(double rate) {
+  return [=](std::int64_t) { return Constant{rate}; };
+}
+inline Rate inverse_time(double rate, double decay) {
+  return [=](std::int64_t) { return InverseTimeDecay{rate, decay}; };
+}
+inline Rate cosine(double rate) {
+  return [=](std::int64_t updates) { return Cosine{rate, updates}; };
+}
+inline Rate one_cycle(double rate) {
+  return [=](std::int64_t updates) { return OneCycle{rate, updates}; };
+}
+// Three rates, each a tenth of the one before: the paper's, whose steps were set by hand.
+inline Rate two_steps(double rate) {
+  return [=](std::int64_t updates) { return StepDecay{rate, 0.1, (updates + 2) / 3}; };
+}
+
+// The notes name neither the kinds of augmentation nor the amounts; with these a run of row f in today's Keras ends within
+// a point of theirs.
+inline const Augment shift_and_flip{.width_shift = 0.1, .height_shift = 0.1, .horizontal_flip = true};
+inline const Augment crop_and_flip{.horizontal_flip = true, .pad_crop = 4};
+inline const Augment no_augmentation{};
+
+struct Recipe {
+  Rate rate;
+  double momentum = 0.9;  // of SGD
+  bool nesterov = false;
+  double weight_decay = 0;
+  int batch = 64;
+  int epochs = 20;
+  Augment augment = shift_and_flip;
+  Normalize normalize{};  // of images in [0, 1]
+  Initializer weights = GlorotUniform{}, biases = Value{0};
+  std::vector<TensorInitializer> tensors{};
+};
+
+template <class Optimizer_>
+Optimizer_ optimizer_of(const Recipe& r, std::int64_t updates) {
+  if constexpr (std::is_same_v<Optimizer_, SGD>)
+    return {.rate = r.rate(updates), .momentum = r.momentum, .nesterov = r.nesterov, .weight_decay = r.weight_decay};
+  else
+    return {.rate = r.rate(updates), .weight_decay = r.weight_decay};
+}
+
+// --- A run of it ------------------------------------------------------------------------------------------------------
+
+template <class Data>
+struct Sets {
+  Data training, test;
+};
+
+struct Job {
+  const Sets<Cifar10>* cifar10 = nullptr;  // the one that the network is for
+  const Sets<Cifar100<Fine>>* cifar100 = nullptr;
+  std::uint64_t seed = 1;
+  int epochs = 0, threads = 0;
+  std::int64_t max_steps = 0;
+  MakeKeeper checkpoint{};  // empty: nothing is kept
+  bool resume = false;
+  std::function<bool()> stop{};
+};
+
+struct Outcome {
+  std::vector<EpochRecord> history;
+  bool complete = false;                 // all epochs are done, or there can be no more
+  std::string diverged;                  // why
+  std::optional<Evaluation> dropout_on;  // on the test images once more, with dropout left on
+};
+
+// Defined in train_run.hpp and compiled once for each combination, in networks_*.cpp: a combination that is missing there
+// does not link.
+template <class Net, class Optimizer_, class Loss>
+Outcome train_run(const Recipe& recipe, const Job& job);
+
+// --- In the table -----------------------------------------------------------------------------------------------------
+
+// What the notes print of their last epoch.
+struct Figures {
+  double loss, accuracy, test_loss, test_accuracy;
+};
+
+struct Experiment {
+  std::string name, what;
+  int classes;
+  Recipe recipe;
+  std::optional<Figures> notes;
+  std::string (*optimizer)(const Recipe&, std::int64_t updates);
+  Outcome (*train)(const Recipe&, const Job&);
+};
+
+// Loss: SoftmaxCrossEntropy, unless a network is to be trained that it refuses.
+template <class Net, class Optimizer_, class Loss = SoftmaxCrossEntropy>
+Experiment experiment(std::string name, std::string what, Recipe recipe, std::optional<Figures> figures = {}) {
+  return {std::move(name),
+          std::move(what),
+          Net::output.channels,
+          std::move(recipe),
+          figures,
+          [](const Recipe& r, std::int64_t updates) { return optimizer_of<Optimizer_>(r, updates).describe(); },
+          &train_run<Net, Optimizer_, Loss>};
+}
+
+// All that a result depends on beside the network, the images, the seed and the number of epochs.
+inline std::string recipe_text(const Experiment& e, std::int64_t updates) {
+  const Recipe& r = e.recipe;
+  std::string text = e.optimizer(r, updates) + ", batch " + std::to_string(r.batch);
+  if (r.augment.width_shift > 0) text += ", shift " + strata::detail::number_text(r.augment.width_shift);
+  if (r.augment.pad_crop > 0) text += ", crop " + std::to_string(r.augment.pad_crop);
+  if (r.augment.horizontal_flip) text += ", flip";
+  if (!r.normalize.deviation.empty())
+    text += ", images / " + strata::detail::number_text(static_cast<double>(r.normalize.deviation[0]));
+  text += ", weights " + r.weights.describe();
+  for (const TensorInitializer& t : r.tensors) text += ", " + t.tensor + " " + t.values.describe();
+  return text + ", biases " + r.biases.describe();
+}
+
+}  // namespace notes

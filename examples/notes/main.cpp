@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSL-1.0
+// Runs the experiments of the notes, rows a to h and what was proposed after them, and the post-mortem of their rewrites.
+// --help lists the options, --list the experiments.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <strata/data/download.hpp>
+#include <strata/strata.hpp>
+
+#include "../common/signals.hpp"
+#include "../common/sources.hpp"
+#include "arguments.hpp"
+#include "experiment.hpp"
+#include "results.hpp"
+#include "rows.hpp"
+#include "suspects.hpp"
+
+namespace fs = std::filesystem;
+using namespace notes;
+
+namespace {
+
+// Read when the first network asks for them.
+class Images {
+ public:
+  explicit Images(const Arguments& a) : a_(a) {}
+  void give(int classes, Job& job) {
+    if (classes == 10) {
+      if (!cifar10_) cifar10_ = load<Cifar10>("cifar10");
+      job.cifar10 = &*cifar10_;
+    } else {
+      if (!cifar100_) cifar100_ = load<Cifar100<Fine>>("cifar100");
+      job.cifar100 = &*cifar100_;
+    }
+  }
+
+ private:
+  template <class Data>
+  Sets<Data> load(const char* dataset) const {
+    const auto some = [](const Data& data, std::size_t n) {
+      return n == 0 ? data : data.subset(0, std::min(data.size(), n));
+    };
+    const auto asked = static_cast<std::size_t>(a_.images);
+    const Source source = find_source(dataset, a_.data, a_.mirror);
+    Sets<Data> sets{some(Data::train(source.folder), asked > 0     ? asked
+                                                     : a_.suspects ? Budget::images
+                                                                   : 0),
+                    some(Data::test(source.folder), asked > 0     ? asked
+                                                    : a_.suspects ? Budget::test_images
+                                                                  : 0)};
+    check_interrupted();
+    std::printf("%s from %s: %zu training and %zu test images\n", dataset, source.folder.c_str(), sets.training.size(),
+                sets.test.size());
+    return sets;
+  }
+
+  const Arguments& a_;
+  std::optional<Sets<Cifar10>> cifar10_;
+  std::optional<Sets<Cifar100<Fine>>> cifar100_;
+};
+
+std::vector<Experiment> chosen(const Arguments& a) {
+  std::vector<Experiment> known, out;
+  if (a.suspects) {
+    known = suspects();
+    if (a.rows.empty()) return known;
+  } else {
+    known = rows();
+    const std::size_t first = known.size();
+    for (Experiment& e : further_rows()) known.push_back(std::move(e));
+    if (a.all) out.assign(known.begin(), known.begin() + static_cast<std::ptrdiff_t>(first));
+    if (a.further) out.insert(out.end(), known.begin() + static_cast<std::ptrdiff_t>(first), known.end());
+  }
+  for (const std::string& name : a.rows) {
+    const auto is_it = [&](const Experiment& e) { return e.name == name; };
+    const auto found = std::find_if(known.begin(), known.end(), is_it);
+    if (found == known.end())
+      throw std::invalid_argument("--row " + name + ": there is no such " + (a.suspects ? "suspect" : "row") +
+                                  "; --list names them");
+    if (std::none_of(out.begin(), out.end(), is_it)) out.push_back(*found);
+  }
+  return out;
+}
+
+void list() {
+  const auto print = [](const char* option, const std::vector<Experiment>& all) {
+    std::printf("%s\n", option);
+    for (const Experiment& e : all) std::printf("  %-20s %s\n", e.name.c_str(), e.what.c_str());
+  };
+  print("--all", rows());
+  print("--further", further_rows());
+  print("--suspects", suspects());
+}
+
+// The result that is there, or that of a run that ends now; none for one that was ended before its last epoch.
+std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const Arguments& a, Images& images) {
+  Job job{.seed = seed,
+          .epochs = a.epochs > 0 ? a.epochs
+                    : a.suspects ? Budget::epochs
+                                 : e.recipe.epochs,
+          .threads = a.threads,
+          .max_steps = a.max_steps,
+          .resume = a.resume,
+          .stop = was_interrupted};
+  images.give(e.classes, job);
+  const auto sizes = [](const auto& sets) { return std::pair(sets.training.size(), sets.test.size()); };
+  const auto [training, test] = e.classes == 10 ? sizes(*job.cifar10) : sizes(*job.cifar100);
+  const auto batch = static_cast<std::size_t>(e.recipe.batch);
+  const auto updates = static_cast<std::int64_t>((training + batch - 1) / batch) * job.epochs;
+  const RunKey key{.run = e.name,
+                   .seed = seed,
+                   .images = training,
+                   .test_images = test,
+                   .epochs = job.epochs,
+                   .recipe = recipe_text(e, updates)};
+  const fs::path folder = fs::path(a.checkpoint) / e.name, checkpoints = folder / ("seed-" + std::to_string(seed)),
+                 file = folder / ("seed-" + std::to_string(seed) + ".csv");
+  if (!a.checkpoint.empty()) {
+    fs::create_directories(folder);
+    job.checkpoint = strata::Checkpoints{.directory = checkpoints, .every = a.checkpoint_every, .keep = 1};
+    if (fs::exists(file)) {
+      if (!a.resume) throw strata::FileError(file, "is the result of an earlier run; --resume reads it");
+      Result found = read_result(file);
+      if (found.key != key)
+        throw strata::FileError(file, "is of another run, " + std::to_string(found.key.epochs) + " epochs of " +
+                                          std::to_string(found.key.images) + " images, " + found.key.recipe +
+                                          "; expected " + std::to_string(key.epochs) + " epochs of " +
+                                          std::to_string(key.images) + " images, " + key.recipe);
+      return found;
+    }
+  }
+  std::printf("\n%s, seed %llu: %s\n%s\n", e.name.c_str(), static_cast<unsigned long long>(seed), e.what.c_str(),
+              key.recipe.c_str());
+  Result r{.key = key, .outcome = e.train(e.recipe, job)};
+  check_interrupted();
+  if (!r.outcome.diverged.empty()) std::printf("%s\n", r.outcome.diverged.c_str());
+  if (!r.outcome.complete) return {};
+  if (!a.checkpoint.empty()) {
+    write_result(file, r);
+    // The way to the result is of no more use, and large.
+    for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints))
+      if (entry.path().filename().string().starts_with("step-")) fs::remove(entry.path());
+  }
+  return r;
+}
+
+void start(const Arguments& a) {
+  if (a.list) return list();
+  const std::vector<Experiment> experiments = chosen(a);
+  Images images(a);
+  std::vector<Result> results;
+  // All of the first seed first: a table with a hole in each row tells less than one with fewer seeds.
+  for (int seed = 1; seed <= a.seeds; ++seed)
+    for (const Experiment& e : experiments)
+      if (auto r = result_of(e, static_cast<std::uint64_t>(seed), a, images)) results.push_back(std::move(*r));
+  std::printf("\n%s", table_of(experiments, results).c_str());
+}
+
+}  // namespace
+
+// 0: done; 1: it failed; 2: wrong options; 130: Ctrl-C.
+int main(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // a pipe gets each line when it is there
+  Arguments a;
+  if (const int code = parse(argc, argv, a); code >= 0) return code;
+  watch_signals();
+  try {
+    start(a);
+    return 0;
+  } catch (const Interrupted&) {
+    std::fprintf(stderr, "notes: stopped by a signal; %s\n",
+                 a.checkpoint.empty() ? "nothing was saved" : "--resume goes on from what is saved");
+    return 130;
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "notes: not enough memory\n");
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "notes: %s\n", e.what());
+  }
+  return 1;
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSL-1.0
+// Trains a network by a recipe. Included by the few files that compile networks.
+#pragma once
+#include <type_traits>
+
+#include "experiment.hpp"
+
+namespace notes {
+
+template <class Net, class Optimizer_, class Loss>
+Outcome train_run(const Recipe& recipe, const Job& job) {
+  constexpr bool ten = Net::output.channels == 10;
+  using Data = std::conditional_t<ten, Cifar10, Cifar100<Fine>>;
+  const Sets<Data>& sets = [&]() -> const auto& {
+    if constexpr (ten)
+      return *job.cifar10;
+    else
+      return *job.cifar100;
+  }();
+  Model<Net> model{{.batch = recipe.batch,
+                    .threads = job.threads,
+                    .seed = job.seed,
+                    .weights = recipe.weights,
+                    .biases = recipe.biases,
+                    .tensors = recipe.tensors}};
+  const auto batch = static_cast<std::size_t>(recipe.batch), steps = (sets.training.size() + batch - 1) / batch;
+  const auto updates = static_cast<std::int64_t>(steps) * job.epochs;
+  TrainOptions<Data> options{.epochs = job.epochs,
+                             .validation = sets.test,
+                             .augment = recipe.augment,
+                             .normalize = recipe.normalize,
+                             .max_steps = job.max_steps,
+                             .stop = job.stop,
+                             .checkpoint = job.checkpoint,
+                             .resume = job.resume};
+  Outcome outcome;
+  try {
+    outcome.history = train(model, sets.training, Loss{}, optimizer_of<Optimizer_>(recipe, updates), options);
+  } catch (const NotFiniteError& e) {
+    outcome.complete = true;
+    outcome.diverged = e.what();
+    return outcome;
+  }
+  outcome.complete = static_cast<int>(outcome.history.size()) == job.epochs && !outcome.history.empty() &&
+                     outcome.history.back().validation_accuracy.has_value();
+  if (outcome.complete)
+    outcome.dropout_on =
+        evaluate(model, sets.test, Loss{}, {.normalize = recipe.normalize, .dropout = true, .stop = job.stop});
+  if (job.stop && job.stop()) outcome.complete = false;
+  return outcome;
+}
+
+}  // namespace notes

@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSL-1.0
+"""The example notes as its users meet it: notes_test.py PROGRAM
+
+Data of CIFAR's format are made here.
+"""
+import csv
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM = pathlib.Path(sys.argv[1]).resolve()
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "examples/notes/page.py"
+WORK = tempfile.TemporaryDirectory(prefix="strata-notes-")
+ROOT = pathlib.Path(WORK.name)
+
+
+def records(file, count, labels, seed):
+    """A CIFAR file whose first 40 records are noise; the rest is a hole in the file."""
+    draw = random.Random(seed)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("wb") as out:
+        for _ in range(40):
+            out.write(bytes(draw.randrange(n) for n in labels) + draw.randbytes(3072))
+        out.truncate(count * (len(labels) + 3072))
+
+
+CIFAR = ROOT / "data"
+for number in range(1, 6):
+    records(CIFAR / f"cifar-10-batches-bin/data_batch_{number}.bin", 10000, [10], number)
+records(CIFAR / "cifar-10-batches-bin/test_batch.bin", 10000, [10], 6)
+records(CIFAR / "cifar-100-binary/train.bin", 50000, [20, 100], 7)
+records(CIFAR / "cifar-100-binary/test.bin", 10000, [20, 100], 8)
+SHORT = ["--data", CIFAR, "--images", "24", "--threads", "1"]
+
+
+def run(*options):
+    return subprocess.run([PROGRAM, *map(str, options)], capture_output=True, text=True, timeout=600, check=False)
+
+
+def lines_of(file):
+    with file.open() as opened:
+        return list(csv.DictReader(opened))
+
+
+class Options(unittest.TestCase):
+    def fails(self, code, says, *options):
+        result = run(*options)
+        self.assertEqual(result.returncode, code, result.stderr)
+        self.assertIn(says, result.stderr)
+        self.assertEqual(len(result.stderr.strip().splitlines()), 2 if code == 2 else 1, result.stderr)
+
+    def test_help(self):
+        result = run("--help")
+        self.assertEqual(result.returncode, 0)
+        for option in ("row all further suspects list seeds epochs images data threads checkpoint checkpoint-every resume "
+                       "max-steps").split():
+            self.assertIn("--" + option, result.stdout)
+
+    def test_list(self):
+        result = run("--list")
+        self.assertEqual(result.returncode, 0)
+        names = [line.split()[0] for line in result.stdout.splitlines() if line.startswith("  ")]
+        self.assertEqual(names[:8], list("abcdefgh"))
+        self.assertIn("ours100", names)
+        sgd = [name for name in names if name.startswith("h-sgd-")]
+        self.assertEqual(len(sgd), 12)
+        # Results lie in folders of these names.
+        for group in result.stdout.split("--"):
+            inside = [line.split()[0] for line in group.splitlines() if line.startswith("  ")]
+            self.assertEqual(len(inside), len(set(inside)))
+
+    def test_wrong(self):
+        self.fails(2, "is needed")
+        self.fails(2, "--seeds", "--row", "a", "--seeds", "0")
+        self.fails(2, "--data", "--row", "a", "--data", ROOT / "none")
+        self.fails(2, "--resume: is for runs with --checkpoint", "--row", "a", "--resume")
+        self.fails(2, "--checkpoint-every: is for runs with --checkpoint", "--row", "a", "--checkpoint-every", "5")
+        self.fails(2, "--mirror: is for runs without --data", "--row", "a", "--data", CIFAR, "--mirror", "x")
+        self.fails(2, "--suspects: has a budget of its own", "--suspects", "--all")
+        self.fails(1, "--row z: there is no such row", "--row", "z")
+        self.fails(1, "--row h-linear: there is no such row", "--row", "h-linear")
+        self.fails(1, "--row a: there is no such suspect", "--suspects", "--row", "a")
+
+    def test_no_data(self):
+        empty = ROOT / "empty"
+        empty.mkdir()
+        self.fails(1, f"{empty}/data_batch_1.bin: No such file", "--row", "f", "--data", empty)
+        self.fails(1, f"{empty}/train.bin: No such file", "--row", "h", "--data", empty)
+
+
+class Runs(unittest.TestCase):
+    def test_table(self):
+        result = run(*SHORT, "--row", "f", "--row", "h", "--row", "f", "--epochs", "1", "--seeds", "2")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("cifar10 from", result.stdout)
+        self.assertIn("24 training and 24 test images", result.stdout)
+        self.assertIn("SGD{rate InverseTimeDecay{rate 0.03, decay 0.0005}, momentum 0.9, weight_decay 0}, batch 64, "
+                      "shift 0.1, flip", result.stdout)
+        for text in ("f, seed 1", "h, seed 1", "f, seed 2", "h, seed 2"):
+            self.assertEqual(result.stdout.count(f"\n{text}: "), 1)
+        table = result.stdout.split("\nrow ")[1].splitlines()
+        self.assertTrue(table[1].startswith("f                  1      2   0."), table[1])
+        self.assertEqual(table[1].count(" +- "), 4)
+        self.assertEqual(table[2].split(), ["the", "notes", "0.7931", "0.8234", "0.6227", "0.5036"])
+        self.assertTrue(table[3].startswith("h                  1      2   0."), table[3])
+        self.assertEqual(table[4].split(), ["the", "notes", "0.4608", "0.5390", "2.1325", "1.6637"])
+        self.assertIn("of 24 images", table[5])
+
+    def test_resume(self):
+        options = [*SHORT, "--row", "f", "--row", "h", "--epochs", "2", "--resume", "--checkpoint-every", "1"]
+        whole, parts = ROOT / "whole", ROOT / "parts"
+        result = run(*options, "--checkpoint", whole)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        lines = lines_of(whole / "f/seed-1.csv")
+        self.assertEqual([line["epoch"] for line in lines], ["1", "2"])
+        self.assertEqual(lines[0]["test loss with dropout"], "")
+        self.assertNotEqual(lines[1]["test loss with dropout"], lines[1]["test loss"])
+        self.assertEqual(sorted(found.name for found in (whole / "f").iterdir()), ["seed-1", "seed-1.csv"])
+        self.assertEqual([found.name for found in (whole / "f/seed-1").glob("*.safetensors")], ["best.safetensors"])
+
+        # Ended after the first of two epochs: no result. Then gone on with, to the same numbers.
+        result = run(*options, "--checkpoint", parts, "--max-steps", "1")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(list(parts.glob("*/*.csv")), [])
+        self.assertEqual(len(list(parts.glob("*/seed-1/step-*"))), 2)
+        result = run(*options, "--checkpoint", parts)
+        self.assertEqual(result.stdout.count("resumed from"), 2)
+        for name in ("f/seed-1.csv", "h/seed-1.csv"):
+            strip = [[{key: value for key, value in line.items() if key != "seconds"} for line in lines_of(folder / name)]
+                     for folder in (whole, parts)]
+            self.assertEqual(*strip)
+
+        # What is finished is read, and not trained.
+        before = (whole / "f/seed-1.csv").stat().st_mtime_ns
+        again = run(*options, "--checkpoint", whole)
+        self.assertNotIn("Epoch", again.stdout)
+        self.assertEqual(again.stdout.split("\nrow ")[1], result.stdout.split("\nrow ")[1])
+        self.assertEqual((whole / "f/seed-1.csv").stat().st_mtime_ns, before)
+
+        # And nothing else is taken for it.
+        for says, changed in (("--resume reads it", [*SHORT, "--row", "f", "--epochs", "2", "--checkpoint", whole]),
+                              ("is of another run, 2 epochs of 24 images",
+                               [*SHORT, "--row", "f", "--epochs", "3", "--resume", "--checkpoint", whole])):
+            result = run(*changed)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(f"{whole}/f/seed-1.csv: ", result.stderr)
+            self.assertIn(says, result.stderr)
+        for says, old, new in (("line 1 is not the head", "run,", "row,"), ("line 2 has 14 fields", "f,1,24,24", "f,1,24"),
+                               ("line 3 has 'two' in field 6", "f,1,24,24,2,2", "f,1,24,24,2,two"),
+                               ("line 3 has another run", "\nf,1,24,24,2,2", "\nf,2,24,24,2,2")):
+            file = whole / "f/seed-1.csv"
+            text = file.read_text()
+            file.write_text(text.replace(old, new, 1))
+            result = run(*options, "--checkpoint", whole)
+            file.write_text(text)
+            self.assertEqual(result.returncode, 1, says)
+            self.assertIn(f"{file}: {says}", result.stderr)
+        file.write_text("".join(text.splitlines(True)[:2]))
+        result = run(*options, "--checkpoint", whole)
+        self.assertIn("ends after 1 epochs; expected 2", result.stderr)
+
+    def test_suspects(self):
+        folder = ROOT / "suspects"
+        result = run(*SHORT, "--suspects", "--epochs", "1", "--row", "h-bytes", "--row", "layers", "--row", "h-slip",
+                     "--checkpoint", folder)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("images / 0.003921", result.stdout)
+        self.assertIn("Adam{rate Constant{rate 0.001}", result.stdout)
+        self.assertEqual(sorted(found.name for found in folder.iterdir()), ["h-bytes", "h-slip", "layers"])
+
+    def test_interrupted(self):
+        folder = ROOT / "interrupted"
+        with subprocess.Popen([PROGRAM, *map(str, SHORT), "--row", "f", "--epochs", "200", "--checkpoint", folder],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            seen = any(line.startswith("Epoch 2/") for line in process.stdout)
+            process.send_signal(signal.SIGINT)
+            _, error = process.communicate(timeout=300)
+        self.assertTrue(seen)
+        self.assertEqual(process.returncode, 130)
+        self.assertIn("--resume goes on", error)
+        self.assertEqual(list(folder.glob("*/*.csv")), [])
+        self.assertEqual(len(list(folder.glob("f/seed-1/step-*"))), 1)
+
+
+class Page(unittest.TestCase):
+    """The page that stands in the documentation is made from the file that stands there."""
+
+    def test_page(self):
+        result = subprocess.run([sys.executable, PAGE, "--check"], capture_output=True, text=True, check=False)
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_it_can_fail(self):
+        copy = ROOT / "copy"
+        (copy / "examples/notes").mkdir(parents=True)
+        shutil.copy(PAGE, copy / "examples/notes")
+        shutil.copytree(PAGE.parents[2] / "docs", copy / "docs")
+        script = copy / "examples/notes/page.py"
+
+        def page(*options):
+            return subprocess.run([sys.executable, script, *options], capture_output=True, text=True, check=False)
+        self.assertEqual(page("--check").returncode, 0)
+        # A run more: with it the page is another, and once made stays.
+        folder = ROOT / "more/h-plain"
+        folder.mkdir(parents=True)
+        head = ("run,seed,images,test images,epochs,epoch,loss,accuracy,test loss,test accuracy,seconds,"
+                "test loss with dropout,test accuracy with dropout,diverged,recipe\n")
+        (folder / "seed-7.csv").write_text(head + "h-plain,7,10,10000,1,1,4,0.25,4,0.75,1,5,0.5,,\"a, b\"\n")
+        self.assertEqual(page("--check", folder.parent).returncode, 1)
+        self.assertEqual(page(folder.parent).returncode, 0)
+        self.assertEqual(page("--check").returncode, 0)
+        self.assertIn('h-plain,7,10,10000,1,1,4,0.25,4,0.75,5,0.5,,"a, b"', (copy / "docs/post-mortem.csv").read_text())
+        text = (copy / "docs/post-mortem.md").read_text()
+        (copy / "docs/post-mortem.md").write_text(text.replace("| test accuracy |", "| accuracy |", 1))
+        self.assertEqual(page("--check").returncode, 1)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
