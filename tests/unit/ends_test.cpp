@@ -71,7 +71,7 @@ TEST_CASE("training ends once epochs no longer help, resumed or not") {
   const auto run = [&](int epochs, int patience, bool files) {
     auto model = model_of();
     TrainOptions<Data> options{.epochs = epochs, .validation = data(12, 2), .verbose = false, .patience = patience};
-    if (files) options.checkpoint.directory = folder, options.resume = true;
+    if (files) options.checkpoint = Checkpoints{.directory = folder}, options.resume = true;
     return train(model, data(40, 1), SoftmaxCrossEntropy{}, SGD{.rate = 0.5, .momentum = 0.9}, options);
   };
   const auto all = run(40, 0, false);
