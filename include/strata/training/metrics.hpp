@@ -206,4 +206,17 @@ struct EpochRecord {
   double learning_rate = 0;  // of the last of them
 };
 
+// Sums over the samples of a step; divide by `samples` for the means.
+struct StepResult {
+  double loss = 0;
+  std::int64_t correct = 0;
+  int samples = 0;
+};
+
+struct Evaluation {
+  double loss = 0, accuracy = 0;  // means over the samples
+  ConfusionTable confusion;       // of all of them; fewer than the data set's where it was stopped
+  std::vector<Mistake> mistakes;  // the most confident, as many as were asked for
+};
+
 }  // namespace strata

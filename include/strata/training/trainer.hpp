@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Training: one step, for loops of your own, and the whole loop as Keras' fit.
 #pragma once
-#include <chrono>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -24,9 +22,9 @@
 #include <strata/data/batches.hpp>
 #include <strata/data/dataset.hpp>
 #include <strata/model/model.hpp>
+#include <strata/training/loop.hpp>
 #include <strata/training/metrics.hpp>
 #include <strata/training/optimizers.hpp>
-#include <strata/training/progress.hpp>
 #include <strata/training/run.hpp>
 
 namespace strata {
@@ -51,13 +49,6 @@ class NotFiniteError : public std::runtime_error {
   }
   std::int64_t update_;
   int layer_;
-};
-
-// Sums over the samples of a step; divide by `samples` for the means.
-struct StepResult {
-  double loss = 0;
-  std::int64_t correct = 0;
-  int samples = 0;
 };
 
 namespace detail {
@@ -268,12 +259,6 @@ class Trainer {
   Profile* profile_ = nullptr;
 };
 
-struct Evaluation {
-  double loss = 0, accuracy = 0;  // means over the samples
-  ConfusionTable confusion;       // of all of them; fewer than the data set's where it was stopped
-  std::vector<Mistake> mistakes;  // the most confident, as many as were asked for
-};
-
 struct EvaluateOptions {
   Normalize normalize{};
   bool dropout = false;  // on as while training, each batch with a draw of its own: what a network loses by it
@@ -324,13 +309,6 @@ constexpr const char* loss_name() {
                                                           : "SigmoidCrossEntropy";
 }
 
-inline void print_epoch(const EpochRecord& r, int epochs, std::int64_t steps) {
-  std::printf("Epoch %d/%d\n", r.epoch, epochs);
-  Progress progress(stdout, steps);
-  progress.resume(steps, r.seconds);
-  progress.finish(r.loss, r.accuracy, r.validation_loss, r.validation_accuracy);
-}
-
 // Null where the run is not to be kept.
 template <class Trainer_, class Data>
 std::unique_ptr<RunKeeper> keeper_of(Trainer_& trainer, const Data& data, std::int64_t steps, const char* loss,
@@ -373,6 +351,30 @@ Evaluation evaluate_with(Trainer_& trainer, const Data& data, int batch, const E
   return e;
 }
 
+template <class Trainer_, class Data>
+class LearnerOf final : public Learner {
+ public:
+  LearnerOf(Trainer_& trainer, Batches<Data>& batches, const TrainOptions<Data>& options)
+      : trainer_(trainer), batches_(batches), options_(options) {}
+  void start(std::uint64_t epoch, std::size_t step) override { batches_.start(epoch, step); }
+  StepResult step() override {
+    const Batch* b = batches_.next();
+    return trainer_.step(b->images, b->labels);
+  }
+  [[nodiscard]] std::int64_t updates() const override { return trainer_.updates(); }
+  void continue_at(std::int64_t updates) override { trainer_.continue_at(updates); }
+  [[nodiscard]] double rate(std::int64_t update) const override { return trainer_.optimizer().rate(update); }
+  Evaluation validate(const std::function<bool()>& stop) override {
+    return evaluate_with(trainer_, *options_.validation, trainer_.model().options().batch,
+                         {.normalize = options_.normalize, .stop = stop});
+  }
+
+ private:
+  Trainer_& trainer_;
+  Batches<Data>& batches_;
+  const TrainOptions<Data>& options_;
+};
+
 }  // namespace detail
 
 // Loss and accuracy on a data set, dropout off unless asked for: evaluate(model, Cifar10::test(dir)). Throws DataError for
@@ -394,12 +396,15 @@ typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result trai
                                                                                   const Data& data, Loss loss,
                                                                                   Optimizer_ optimizer,
                                                                                   const TrainOptions<Data>& options = {}) {
-  if (options.epochs < 0 || options.max_steps < 0)
-    throw std::invalid_argument("strata: " + std::to_string(options.epochs) + " epochs of at most " +
-                                std::to_string(options.max_steps) + " steps; expected 0 or more of both");
-  if (options.patience < 0 || (options.patience > 0 && !options.validation))
-    throw std::invalid_argument("strata: a patience of " + std::to_string(options.patience) + " epochs " +
-                                (options.validation ? "cannot be meant" : "needs a validation"));
+  const detail::LoopOptions loop{.epochs = options.epochs,
+                                 .max_steps = options.max_steps,
+                                 .verbose = options.verbose,
+                                 .validates = options.validation.has_value(),
+                                 .resume = options.resume,
+                                 .patience = options.patience,
+                                 .stop = options.stop,
+                                 .on_epoch = options.on_epoch};
+  loop.validate();
   Trainer<Model<Net, Backend>, Unchecked<Loss>, Optimizer_> trainer(model, {loss}, std::move(optimizer));  // is checked
   trainer.clip_gradients(options.clip_norm);
   Batches<Data> batches(data, {.batch = model.options().batch,
@@ -409,79 +414,9 @@ typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result trai
                                .normalize = options.normalize});
   const auto steps = static_cast<std::int64_t>(batches.steps());
   if (steps == 0) throw std::invalid_argument("strata: nothing to train on: the data set is empty");
-  bool stopped = false;
-  const auto stop = [&] { return stopped = stopped || (options.stop && options.stop()); };
-  const auto spent = [&] { return options.max_steps > 0 && trainer.updates() >= options.max_steps; };
-  TrainingState state;
-  const auto settled = [&] {
-    const EpochRecord* best = best_epoch(state.history);
-    return options.patience > 0 && best && static_cast<int>(state.history.size()) - best->epoch >= options.patience;
-  };
-  // Not kept with a run: it follows from the recipe.
-  const auto at_step = [&](EpochRecord& record, std::int64_t step) {
-    record.step = step, record.learning_rate = trainer.optimizer().rate(step - 1);
-  };
   const auto keeper = detail::keeper_of(trainer, data, steps, detail::loss_name<Loss>(), options);
-  if (auto found = options.resume ? keeper->resume(options.epochs, options.max_steps) : std::nullopt) {
-    state = std::move(*found);
-    trainer.continue_at(state.updates);
-    for (EpochRecord& record : state.history) at_step(record, record.epoch * steps);
-    if (options.verbose) {
-      std::printf("resumed from %s\n", keeper->where().c_str());
-      for (const EpochRecord& record : state.history) detail::print_epoch(record, options.epochs, steps);
-    }
-  }
-  std::vector<EpochRecord> partial;  // the epoch that training ended in
-  // An epoch that has begun is gone on with even if there is nothing left to do: its figures are to be told.
-  while (state.epoch <= options.epochs && (state.step > 0 || (!spent() && !settled()))) {
-    if (options.verbose) {
-      std::printf("Epoch %d/%d\n", state.epoch, options.epochs);
-      std::fflush(stdout);
-    }
-    Progress progress(options.verbose ? stdout : nullptr, steps);
-    progress.resume(state.step, state.seconds);
-    const double before = state.seconds;
-    const auto begin = std::chrono::steady_clock::now();
-    batches.start(static_cast<std::uint64_t>(state.epoch - 1), static_cast<std::size_t>(state.step));
-    while (state.step < steps && !spent() && !stopped) {
-      const Batch* b = batches.next();
-      const StepResult r = trainer.step(b->images, b->labels);
-      state.loss.add(r.loss / r.samples, r.samples);
-      state.accuracy.correct += r.correct, state.accuracy.samples += r.samples;
-      state.updates = trainer.updates();
-      progress.update(++state.step, state.loss.value(), state.accuracy.value());
-      state.seconds = before + std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-      // The last step's follows at once, unless validation stands between.
-      if (keeper && keeper->due(state.updates) && (state.step < steps || options.validation)) keeper->save(state);
-      stop();
-    }
-    EpochRecord record;
-    record.epoch = state.epoch;
-    record.loss = state.loss.value(), record.accuracy = state.accuracy.value();
-    record.samples = state.accuracy.samples;
-    record.seconds = state.seconds;
-    at_step(record, state.updates);
-    if (options.validation && state.step == steps && !stopped) {
-      const Evaluation e = detail::evaluate_with(trainer, *options.validation, model.options().batch,
-                                                 {.normalize = options.normalize, .stop = stop});
-      if (!stopped) record.validation_loss = e.loss, record.validation_accuracy = e.accuracy;
-    }
-    progress.finish(record.loss, record.accuracy, record.validation_loss, record.validation_accuracy);
-    if (state.step < steps || stopped) {
-      partial.push_back(record);
-      break;
-    }
-    state.history.push_back(record);
-    state = {.epoch = state.epoch + 1, .updates = state.updates, .history = std::move(state.history)};
-    if (keeper && best_epoch(state.history) == &state.history.back()) keeper->save_best();
-    if (keeper) keeper->save(state);
-    if (options.on_epoch) options.on_epoch(state.history);
-  }
-  if (keeper) keeper->save(state);
-  std::vector<EpochRecord> history = std::move(state.history);
-  history.insert(history.end(), partial.begin(), partial.end());
-  if (options.on_epoch && !partial.empty()) options.on_epoch(history);
-  return history;
+  detail::LearnerOf learner(trainer, batches, options);
+  return detail::run_epochs(learner, steps, keeper.get(), loop);
 }
 
 }  // namespace strata
