@@ -62,7 +62,8 @@ int label(const Arguments& a, const DataInfo& info) {
       const std::vector<double> p = softmax(model.predict(to_input(read_image_file(file), info)));
       std::vector<std::size_t> order(p.size());
       std::iota(order.begin(), order.end(), std::size_t{0});
-      std::stable_sort(order.begin(), order.end(), [&p](std::size_t x, std::size_t y) { return p[x] > p[y]; });
+      std::sort(order.begin(), order.end(),
+                [&p](std::size_t x, std::size_t y) { return p[x] != p[y] ? p[x] > p[y] : x < y; });
       std::printf("%s\n", file.c_str());
       for (std::size_t i = 0; i < std::min(order.size(), static_cast<std::size_t>(a.top)); ++i)
         std::printf("  %6.2f%%  %s\n", 100 * p[order[i]], info.classes[order[i]].c_str());
