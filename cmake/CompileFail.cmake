@@ -9,7 +9,7 @@
 #                                          case needs one. More cases may stand on lines of their own.
 #     // expect-error(a)[gcc]: <regex>
 # There must be exactly one error, and no more lines than anyone reads: 12 (g++, nvcc), 16 (clang, which quotes more).
-# WILL_FAIL is of no use for this: it is as content with a missing header as with the right message.
+# A test that only has to fail is of no use for this: it is as content with a missing header as with the right message.
 #
 # VERDICT is for testing the harness: it has to reject the file, for a reason that matches.
 #

@@ -23,6 +23,8 @@ import time
 import unittest
 from xml.etree import ElementTree
 
+import made_cifar
+
 PROGRAM = pathlib.Path(sys.argv[1]).resolve()
 SERVER = pathlib.Path(__file__).resolve().parent.parent / "data/range_server.py"
 DEBIAN = pathlib.Path("/usr/share/datasets/fashion-mnist")
@@ -31,24 +33,7 @@ ROOT = pathlib.Path(WORK.name)
 SHORT = ["--images", "24", "--batch", "8", "--max-steps", "2", "--threads", "1"]
 # A port that nothing listens on.
 NO_SERVER = "http://127.0.0.1:9/"
-
-
-def records(file, count, labels, seed):
-    """A CIFAR file whose first 40 records are noise; the rest is a hole in the file."""
-    draw = random.Random(seed)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("wb") as out:
-        for _ in range(40):
-            out.write(bytes(draw.randrange(n) for n in labels) + draw.randbytes(3072))
-        out.truncate(count * (len(labels) + 3072))
-
-
-CIFAR = ROOT / "data"
-for number in range(1, 6):
-    records(CIFAR / f"cifar-10-batches-bin/data_batch_{number}.bin", 10000, [10], number)
-records(CIFAR / "cifar-10-batches-bin/test_batch.bin", 10000, [10], 6)
-records(CIFAR / "cifar-100-binary/train.bin", 50000, [20, 100], 7)
-records(CIFAR / "cifar-100-binary/test.bin", 10000, [20, 100], 8)
+CIFAR = made_cifar.make(ROOT / "data")
 
 
 def environment():
@@ -149,7 +134,7 @@ class Sources(unittest.TestCase):
 
     def test_damaged(self):
         damaged = ROOT / "damaged"
-        records(damaged / "data_batch_1.bin", 9999, [10], 1)
+        made_cifar.records(damaged / "data_batch_1.bin", 9999, [10], 1)
         result = run("--data", damaged)
         self.assertEqual(result.returncode, 1)
         self.assertIn("data_batch_1.bin: record 9999: the file ends after", result.stderr)

@@ -6,7 +6,6 @@ Data of CIFAR's format are made here.
 """
 import csv
 import pathlib
-import random
 import shutil
 import signal
 import subprocess
@@ -14,28 +13,13 @@ import sys
 import tempfile
 import unittest
 
+import made_cifar
+
 PROGRAM = pathlib.Path(sys.argv[1]).resolve()
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "examples/notes/page.py"
 WORK = tempfile.TemporaryDirectory(prefix="strata-notes-")
 ROOT = pathlib.Path(WORK.name)
-
-
-def records(file, count, labels, seed):
-    """A CIFAR file whose first 40 records are noise; the rest is a hole in the file."""
-    draw = random.Random(seed)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("wb") as out:
-        for _ in range(40):
-            out.write(bytes(draw.randrange(n) for n in labels) + draw.randbytes(3072))
-        out.truncate(count * (len(labels) + 3072))
-
-
-CIFAR = ROOT / "data"
-for number in range(1, 6):
-    records(CIFAR / f"cifar-10-batches-bin/data_batch_{number}.bin", 10000, [10], number)
-records(CIFAR / "cifar-10-batches-bin/test_batch.bin", 10000, [10], 6)
-records(CIFAR / "cifar-100-binary/train.bin", 50000, [20, 100], 7)
-records(CIFAR / "cifar-100-binary/test.bin", 10000, [20, 100], 8)
+CIFAR = made_cifar.make(ROOT / "data")
 SHORT = ["--data", CIFAR, "--images", "24", "--threads", "1"]
 
 

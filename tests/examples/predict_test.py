@@ -3,7 +3,6 @@
 """The example predict as its users meet it: predict_test.py PREDICT ALEXNET_CIFAR, the second of which makes the weights."""
 import json
 import pathlib
-import random
 import re
 import struct
 import subprocess
@@ -11,6 +10,8 @@ import sys
 import tempfile
 import unittest
 import zlib
+
+import made_cifar
 
 PREDICT, TRAIN = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
 WORK = tempfile.TemporaryDirectory(prefix="strata-predict-")
@@ -36,16 +37,7 @@ def png(path, side, pixel):
 def train(name, *options):
     data = ROOT / "data"
     if not data.exists():
-        draw = random.Random(1)
-        for folder, files, labels, count in (("cifar-10-batches-bin", [f"data_batch_{n}" for n in range(1, 6)] + ["test_batch"],
-                                              [10], 10000), ("cifar-100-binary", ["test"], [20, 100], 10000),
-                                             ("cifar-100-binary", ["train"], [20, 100], 50000)):
-            (data / folder).mkdir(parents=True, exist_ok=True)
-            for file in files:
-                with (data / folder / f"{file}.bin").open("wb") as out:
-                    for _ in range(8):
-                        out.write(bytes(draw.randrange(n) for n in labels) + draw.randbytes(3072))
-                    out.truncate(count * (len(labels) + 3072))
+        made_cifar.make(data)
     command = [TRAIN, "--data", data, "--images", "8", "--batch", "8", "--epochs", "1", "--threads", "1", *options, "--save",
                ROOT / name, "--checkpoint", ROOT / f"{name}-run"]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
