@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // What the GPU's own kernels are written in: one element's work as a function object, without CUDA. A `Run` calls it for
-// every index of [0, n), in any order: the device does (device.hpp), and a loop does, so that the tests see these very lines
-// on a machine without a GPU.
+// every index of [0, n), in any order: the device does (device.hpp), and a loop does, so that the tests see these very
+// lines on a machine without a GPU.
 #pragma once
 #include <bit>
 #include <cmath>
