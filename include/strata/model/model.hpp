@@ -20,11 +20,10 @@
 #include <vector>
 
 #include <strata/backend/eigen/blocks.hpp>
-#include <strata/backend/eigen/combine.hpp>
 #include <strata/backend/eigen/cpu.hpp>
+#include <strata/backend/engine.hpp>
 #include <strata/core/diagnose.hpp>
 #include <strata/core/fingerprint.hpp>
-#include <strata/model/arena.hpp>
 #include <strata/model/plan.hpp>
 #include <strata/model/profile.hpp>
 #include <strata/training/initializers.hpp>
@@ -37,13 +36,13 @@ inline constexpr bool sums = false;
 template <class... L>
 inline constexpr bool sums<Residual<L...>> = true;
 
-// One function a layer and scalar, whatever the networks it is in.
-template <class Kernel, class T>
-void run_forward(const Pass<T>* p) {
+// One function a layer and pass, whatever the networks it is in.
+template <class Kernel, class Pass>
+void run_forward(const Pass* p) {
   Kernel::forward(*p);
 }
-template <class Kernel, class T>
-void run_backward(const Pass<T>* p) {
+template <class Kernel, class Pass>
+void run_backward(const Pass* p) {
   Kernel::backward(*p);
 }
 }  // namespace detail
@@ -54,11 +53,13 @@ struct Inference {};
 
 struct ModelOptions {
   int batch = 32;          // samples at once, at most
-  int threads = 0;         // 0: all cores
+  int threads = 0;         // of the processor; 0: all cores
   std::uint64_t seed = 0;  // of everything random: initial weights, dropout
   Initializer weights = GlorotUniform{};
   Initializer biases = Value{0.0};
   std::vector<TensorInitializer> tensors{};  // for single tensors, before what stands above
+  int device = 0;                            // of the Cuda backend: which GPU
+  bool autotune = false;  // of the Cuda backend: try the ways to compute each convolution, and keep the fastest
 };
 
 // A layer by its number (Input is 0; of nested blocks all are counted) and name.
@@ -75,22 +76,26 @@ class Model {
   static constexpr const auto& table = detail::analysed<sound>::table;
   static constexpr std::size_t count = detail::table_of<nodes>::count;
   static constexpr bool training_mode = std::is_same_v<Mode, Training>;
+  static constexpr bool on_host = Backend::on_host;
+  using A = typename Backend::activation;
+  using Pass = typename Backend::Pass;
 
  public:
   using network = Net;
   using backend = Backend;
   using T = typename Backend::scalar;
+  using Engine = typename Backend::Engine;
 
   // Throws std::invalid_argument for a batch below 1, a negative number of threads, an initializer that cannot be meant, or
   // one for a tensor that the network has not; std::bad_alloc where the plan does not fit.
   explicit Model(const ModelOptions& options)
       : options_(checked(options)),
-        pool_(options.threads),
-        layout_(layout(options.batch, pool_.size())),
-        arena_(static_cast<std::byte*>(::operator new(static_cast<std::size_t>(layout_.plan.total()), align))) {
+        engine_({.threads = options.threads, .device = options.device, .autotune = options.autotune}),
+        layout_(layout(options.batch, engine_.threads())) {
     static_assert(Net::layers >= 0);  // what is wrong with the network is said here, and not from far within
-    detail::prefer_large_pages(arena_.get(), static_cast<std::size_t>(layout_.plan.total()));
-    std::memset(arena_.get(), 0, static_cast<std::size_t>(layout_.plan.total()));
+    for (std::size_t i = 0; i < count; ++i)
+      if (graph[i].prepare) graph[i].prepare(engine_, table.rows[i].in, options.batch);
+    arena_ = engine_.allocate(layout_.plan.total(), layout_.engine);
     initialize(options.weights, options.biases);
   }
 
@@ -102,14 +107,35 @@ class Model {
   }
 
   [[nodiscard]] const ModelOptions& options() const { return options_; }
-  [[nodiscard]] ThreadPool& pool() { return pool_; }
+  [[nodiscard]] Engine& engine() { return engine_; }
+  [[nodiscard]] ThreadPool& pool()
+    requires on_host
+  {
+    return engine_.runner();
+  }
   // All trainable parameters, layer after layer, each layer's weights before its bias.
-  [[nodiscard]] std::span<T> parameters() { return {at<T>(0), static_cast<std::size_t>(Net::parameters)}; }
-  [[nodiscard]] std::span<const T> parameters() const { return {at<T>(0), static_cast<std::size_t>(Net::parameters)}; }
-  [[nodiscard]] std::span<T> state() { return {at<T>(layout_.states), static_cast<std::size_t>(table.state)}; }
-  [[nodiscard]] std::span<const T> state() const { return {at<T>(layout_.states), static_cast<std::size_t>(table.state)}; }
+  [[nodiscard]] std::span<T> parameters()
+    requires on_host
+  {
+    return {at<T>(0), static_cast<std::size_t>(Net::parameters)};
+  }
+  [[nodiscard]] std::span<const T> parameters() const
+    requires on_host
+  {
+    return {at<T>(0), static_cast<std::size_t>(Net::parameters)};
+  }
+  [[nodiscard]] std::span<T> state()
+    requires on_host
+  {
+    return {at<T>(layout_.states), static_cast<std::size_t>(table.state)};
+  }
+  [[nodiscard]] std::span<const T> state() const
+    requires on_host
+  {
+    return {at<T>(layout_.states), static_cast<std::size_t>(table.state)};
+  }
   [[nodiscard]] std::span<T> gradients()
-    requires training_mode
+    requires(training_mode && on_host)
   {
     return {at<T>(layout_.gradients), static_cast<std::size_t>(Net::parameters)};
   }
@@ -129,8 +155,28 @@ class Model {
     return run(images, training, training, step);
   }
 
+  // The same as these with n images where the engine works and in its numbers (N,H,W,C); what the network ends in stays
+  // there, too. The engine knows the step.
+  const A* run_on_engine(const A* images, int n, bool training, bool dropout, std::uint64_t step) {
+    images_ = images;
+    batch_ = n;
+    step_ = step;
+    dropout_ = dropout;
+    for (std::size_t i = 0; i < count; ++i) {
+      const Node& node = graph[i];
+      if (node.length == 0) continue;
+      const Profile::Timer timer(timed(node) ? &profile_->rows[static_cast<std::size_t>(node.row)].forward : nullptr);
+      if (node.length == 1)
+        forward_node(i, training);
+      else
+        node.block_forward(passes(i, training).data());
+      if (timed(node)) engine_.finish();
+    }
+    return input_of(static_cast<int>(count) - 1);
+  }
+
   // Where the loss writes its gradient before backward().
-  [[nodiscard]] T* output_gradient()
+  [[nodiscard]] A* output_gradient()
     requires training_mode
   {
     return gradient(count - 1);
@@ -147,6 +193,7 @@ class Model {
         backward_node(i);
       else
         node.block_backward(passes(i, true).data());
+      if (timed(node)) engine_.finish();
     }
   }
 
@@ -175,27 +222,39 @@ class Model {
     for (std::size_t i = 0; i < count; ++i) {
       forward_node(i, training);
       const detail::Row& row = table.rows[i];
-      const T* x = input_of(static_cast<int>(i));
-      if (row.layer >= 0 && !std::all_of(x, x + batch_ * row.out.size(), [](T v) { return std::isfinite(v); }))
+      if (row.layer >= 0 && !engine_.all_finite(input_of(static_cast<int>(i)), batch_ * row.out.size()))
         return {row.layer, graph[i].name};
     }
     return {};
   }
 
-  // Calls f(name, info, values) for every tensor, trainable or state, with Keras' names: conv2d_1/kernel.
+  // What has values between steps, where the engine has it.
+  [[nodiscard]] TensorRegions<T> regions() const {
+    return {at<T>(0), Net::parameters, at<T>(layout_.states), table.state, {filters.found.data(), filters.size}};
+  }
+  [[nodiscard]] T* engine_gradients() const
+    requires training_mode
+  {
+    return at<T>(layout_.gradients);
+  }
+
+  // Calls f(name, info, values) for every tensor, trainable or state, with Keras' names: conv2d_1/kernel. The values are on
+  // the host, and may be changed.
   template <class F>
   void for_each_tensor(F&& f) {
     Names names;
+    const HostTensors<T> host = engine_.open_tensors(regions());
     for (std::size_t i = 0; i < count; ++i) {
       if (graph[i].tensors.empty()) continue;
       const std::string prefix = names(graph[i].keras) + "/";
       std::int64_t trained = layout_.parameters[i], followed = layout_.state[i];
       for (const TensorInfo& info : graph[i].tensors) {
-        T* start = info.trainable() ? at<T>(0) + trained : at<T>(layout_.states) + followed;
+        T* start = info.trainable() ? host.parameters + trained : host.state + followed;
         (info.trainable() ? trained : followed) += info.size();
         f(prefix + info.name, info, std::span<T>(start, static_cast<std::size_t>(info.size())));
       }
     }
+    engine_.close_tensors(regions());
   }
 
  private:
@@ -205,26 +264,10 @@ class Model {
     if (images.size() != n * one || n > static_cast<std::size_t>(options_.batch))
       throw std::invalid_argument("strata: " + std::to_string(images.size()) + " numbers are not up to " +
                                   std::to_string(options_.batch) + " images of " + std::to_string(one) + " numbers");
-    images_ = images.data();
-    batch_ = static_cast<int>(n);
-    step_ = step;
-    dropout_ = dropout;
-    for (std::size_t i = 0; i < count; ++i) {
-      const Node& node = graph[i];
-      if (node.length == 0) continue;
-      const Profile::Timer timer(timed(node) ? &profile_->rows[static_cast<std::size_t>(node.row)].forward : nullptr);
-      if (node.length == 1)
-        forward_node(i, training);
-      else
-        node.block_forward(passes(i, training).data());
-    }
-    return {input_of(static_cast<int>(count) - 1), n * static_cast<std::size_t>(Net::output.size())};
+    const A* outputs = run_on_engine(engine_.bring(images, step), static_cast<int>(n), training, dropout, step);
+    return engine_.fetch(outputs, n * static_cast<std::size_t>(Net::output.size()));
   }
 
-  static constexpr std::align_val_t align{detail::alignment};
-  struct Release {
-    void operator()(std::byte* p) const { ::operator delete(p, align); }
-  };
   template <std::size_t I>
   using node_type = typename detail::pick<static_cast<int>(I), nodes>::type;
   template <std::size_t I>
@@ -242,12 +285,14 @@ class Model {
   struct block_of;
   template <std::size_t I, std::size_t... J>
   struct block_of<I, std::index_sequence<J...>> {
-    using type = CpuBlock<layer_type<I + J>...>;
+    using type = typename Backend::template block<layer_type<I + J>...>;
   };
   template <std::size_t I, std::size_t Length>
   using block = typename block_of<I, std::make_index_sequence<Length>>::type;
+  template <std::size_t I>
+  using kernel = typename Backend::template kernel<layer_type<I>>;
   // How many nodes from I on run as one block: 1 where each runs by itself.
-  template <std::size_t I, std::size_t Length = longest_cpu_block>
+  template <std::size_t I, std::size_t Length = Backend::longest_block>
   static constexpr std::size_t block_length() {
     if constexpr (Length == 1) {
       return 1;
@@ -265,12 +310,12 @@ class Model {
   template <std::size_t I>
   static constexpr detail::NodeTraits traits_of() {
     if constexpr (detail::node<node_type<I>>::kind == detail::Kind::layer) {
-      using K = CpuKernel<layer_type<I>>;
+      using K = kernel<I>;
       constexpr std::size_t length = block_length<I>();
       if constexpr (length > 1)
-        return {true, K::view, K::in_place, K::reads_output, &K::saved_bytes, &block<I, length>::template scratch<T>};
+        return {true, K::view, K::in_place, K::reads_output, &K::saved_bytes, &block<I, length>::template scratch<A>};
       else
-        return {true, K::view, K::in_place, K::reads_output, &K::saved_bytes, &K::template scratch<T>};
+        return {true, K::view, K::in_place, K::reads_output, &K::saved_bytes, &K::template scratch<A>};
     } else {
       return {};
     }
@@ -281,7 +326,8 @@ class Model {
   }
   static constexpr auto traits() { return all_traits(std::make_index_sequence<count>{}); }
   static constexpr detail::Layout<count> layout(std::int64_t batch, int threads) {
-    return detail::lay_out(table, traits(), batch, threads, static_cast<std::int64_t>(sizeof(T)), training_mode);
+    return detail::lay_out(table, traits(), batch, threads, {sizeof(T), sizeof(A)}, training_mode,
+                           Engine::own_bytes(Net::parameters, batch * Net::input.size()));
   }
   static constexpr detail::Buffers<count> buffers = detail::assign_buffers(table, traits());
 
@@ -292,10 +338,11 @@ class Model {
     bool sums = false;  // of a join: it adds
     std::string_view name{}, keras{};
     std::span<const TensorInfo> tensors{};
-    void (*forward)(const Pass<T>*) = nullptr;  // null: nothing to do, or the model does it
-    void (*backward)(const Pass<T>*) = nullptr;
-    void (*block_forward)(const Pass<T>*) = nullptr;  // takes the passes of its nodes
-    void (*block_backward)(const Pass<T>*) = nullptr;
+    void (*forward)(const Pass*) = nullptr;  // null: nothing to do, or the model does it
+    void (*backward)(const Pass*) = nullptr;
+    void (*block_forward)(const Pass*) = nullptr;  // takes the passes of its nodes
+    void (*block_backward)(const Pass*) = nullptr;
+    void (*prepare)(Engine&, Shape, int batch) = nullptr;  // before there is memory; null: there is nothing to prepare
   };
   template <std::size_t I>
   static constexpr auto tensors_of = layer_type<I>::tensors(table.rows[I].in);
@@ -312,14 +359,19 @@ class Model {
       if constexpr (requires { L::tensors(Shape{}); }) n.tensors = tensors_of<I>;
       constexpr std::size_t length = block_length<I>();
       n.length = static_cast<int>(length);
-      if constexpr (!CpuKernel<L>::view) {
-        n.forward = &detail::run_forward<CpuKernel<L>, T>;
-        if constexpr (training_mode) n.backward = &detail::run_backward<CpuKernel<L>, T>;
+      if constexpr (!kernel<I>::view) {
+        n.forward = &detail::run_forward<kernel<I>, Pass>;
+        if constexpr (training_mode) n.backward = &detail::run_backward<kernel<I>, Pass>;
       }
       if constexpr (length > 1) {
-        n.block_forward = &block<I, length>::template forward<T>;
-        if constexpr (training_mode) n.block_backward = &block<I, length>::template backward<T>;
+        n.block_forward = &block<I, length>::template forward<A>;
+        if constexpr (training_mode) n.block_backward = &block<I, length>::template backward<A>;
       }
+      // What runs is the block, where there is one.
+      if constexpr (requires { &block<I, length>::template prepare<training_mode>; })
+        n.prepare = &block<I, length>::template prepare<training_mode>;
+      else if constexpr (requires { &kernel<I>::template prepare<training_mode>; })
+        n.prepare = &kernel<I>::template prepare<training_mode>;
     }
     return n;
   }
@@ -335,50 +387,68 @@ class Model {
     return nodes;
   }
   static constexpr std::array<Node, count> graph = graph_of(std::make_index_sequence<count>{});
+
+  // A tensor with four dimensions is a convolution's; each layer has at most one.
+  struct Filters {
+    std::array<FilterTensor, count> found{};
+    std::size_t size = 0;
+  };
+  static constexpr Filters filters = [] {
+    Filters f;
+    std::int64_t offset = 0;
+    for (const Node& node : graph)
+      for (const TensorInfo& info : node.tensors) {
+        if (!info.trainable()) continue;
+        if (info.rank == 4) f.found[f.size++] = {offset, info.size() / info.shape[3], info.shape[3]};
+        offset += info.size();
+      }
+    return f;
+  }();
   [[nodiscard]] bool timed(const Node& node) const { return profile_ && node.row >= 0; }
 
   template <class U>
   U* at(std::int64_t offset) const {
-    return reinterpret_cast<U*>(arena_.get() + offset);
+    return reinterpret_cast<U*>(arena_ + offset);
   }
-  [[nodiscard]] T* value(std::size_t i) const { return at<T>(layout_.value[i]); }
-  [[nodiscard]] const T* input_of(int source) const {
+  [[nodiscard]] A* value(std::size_t i) const { return at<A>(layout_.value[i]); }
+  [[nodiscard]] const A* input_of(int source) const {
     const auto s = static_cast<std::size_t>(source);
     return buffers.value[s] == 0 ? images_ : value(s);
   }
   // Null where nobody learns from it.
-  [[nodiscard]] T* gradient(std::size_t i) const { return buffers.learns[i] ? at<T>(layout_.gradient[i]) : nullptr; }
+  [[nodiscard]] A* gradient(std::size_t i) const { return buffers.learns[i] ? at<A>(layout_.gradient[i]) : nullptr; }
 
-  Pass<T> pass(std::size_t i, bool training) {
+  Pass pass(std::size_t i, bool training) {
     const detail::Row& row = table.rows[i];
     const auto source = static_cast<std::size_t>(row.source);
-    return {.batch = batch_,
-            .in = row.in,
-            .out = row.out,
-            .x = input_of(row.source),
-            .y = value(i),
-            .dy = training_mode ? gradient(i) : nullptr,
-            .dx = training_mode ? gradient(source) : nullptr,
-            .parameters = at<T>(0) + layout_.parameters[i],
-            .gradients = training_mode ? at<T>(layout_.gradients) + layout_.parameters[i] : nullptr,
-            .state = at<T>(layout_.states) + layout_.state[i],
-            .saved = at<std::byte>(layout_.saved[i]),
-            .scratch = at<T>(layout_.scratch),
-            .training = training,
-            .dropout = dropout_,
-            .random = Random(options_.seed, Purpose::dropout, static_cast<std::uint32_t>(row.layer), step_),
-            .pool = pool_};
+    // In the order of the members: those of the passes of all backends are the same, but for what the kernels run on.
+    return Pass{batch_,
+                row.in,
+                row.out,
+                input_of(row.source),
+                value(i),
+                training_mode ? gradient(i) : nullptr,
+                training_mode ? gradient(source) : nullptr,
+                at<T>(0) + layout_.parameters[i],
+                training_mode ? at<T>(layout_.gradients) + layout_.parameters[i] : nullptr,
+                at<T>(layout_.states) + layout_.state[i],
+                at<std::byte>(layout_.saved[i]),
+                at<T>(layout_.scratch),
+                training,
+                dropout_,
+                engine_.random(options_.seed, static_cast<std::uint32_t>(row.layer), step_),
+                engine_.runner()};
   }
   // Of a block of any length that begins at i.
-  std::array<Pass<T>, longest_cpu_block> passes(std::size_t i, bool training) {
-    static_assert(longest_cpu_block == 3);
+  std::array<Pass, Backend::longest_block> passes(std::size_t i, bool training) {
+    static_assert(Backend::longest_block == 3);
     return {pass(i, training), pass(i + 1, training), pass(std::min(i + 2, count - 1), training)};
   }
 
   void forward_node(std::size_t i, bool training) {
     const detail::Row& row = table.rows[i];
     if (graph[i].forward) {
-      const Pass<T> p = pass(i, training);
+      const Pass p = pass(i, training);
       graph[i].forward(&p);
     } else if (row.kind == detail::Kind::join) {
       // Branch ends, last first.
@@ -388,14 +458,14 @@ class Model {
       for (int end = row.previous_end; end >= 0; end = table.rows[static_cast<std::size_t>(end)].previous_end)
         ends[static_cast<std::size_t>(branches++)] = table.rows[static_cast<std::size_t>(end)].source;
       if (graph[i].sums) {
-        const T* other = input_of(branches > 1 ? ends[1] : row.fork);
-        eigen::add_forward(batch_ * row.out.size(), input_of(ends[0]), other, value(i), pool_);
+        const A* other = input_of(branches > 1 ? ends[1] : row.fork);
+        engine_.add(batch_ * row.out.size(), input_of(ends[0]), other, value(i));
       } else {
         int offset = 0;
         for (int b = branches - 1; b >= 0; --b) {
           const int end = ends[static_cast<std::size_t>(b)];
           const int channels = table.rows[static_cast<std::size_t>(end)].out.channels;
-          eigen::concat_copy(rows_of(row.out), channels, input_of(end), row.out.channels, offset, value(i), pool_);
+          engine_.concat_copy(rows_of(row.out), channels, input_of(end), row.out.channels, offset, value(i));
           offset += channels;
         }
       }
@@ -404,34 +474,32 @@ class Model {
   void backward_node(std::size_t i) {
     const detail::Row& row = table.rows[i];
     if (graph[i].backward) {
-      const Pass<T> p = pass(i, true);
+      const Pass p = pass(i, true);
       graph[i].backward(&p);
     } else if (row.kind == detail::Kind::join) {
-      const T* dy = gradient(i);
+      const A* dy = gradient(i);
       int offset = row.out.channels;
       const auto give = [&](int end) {
         const int channels = table.rows[static_cast<std::size_t>(end)].out.channels;
         offset -= graph[i].sums ? 0 : channels;
-        T* to = gradient(static_cast<std::size_t>(end));
+        A* to = gradient(static_cast<std::size_t>(end));
         if (!to) return;
         if (graph[i].sums)
-          std::memcpy(to, dy, static_cast<std::size_t>(batch_ * row.out.size()) * sizeof(T));
+          engine_.copy(batch_ * row.out.size(), dy, to);
         else
-          eigen::concat_take(rows_of(row.out), channels, to, row.out.channels, offset, dy, pool_);
+          engine_.concat_take(rows_of(row.out), channels, to, row.out.channels, offset, dy);
       };
       give(row.source);
       for (int end = row.previous_end; end >= 0; end = table.rows[static_cast<std::size_t>(end)].previous_end)
         give(table.rows[static_cast<std::size_t>(end)].source);
     } else if (row.kind == detail::Kind::fork) {
       // What the other branches ask for, and, for a Residual without a projection, what came straight from the sum.
-      T* sum = gradient(i);
+      A* sum = gradient(i);
       if (!sum) return;
       for (std::size_t j = i + 1; j < count; ++j) {
         const detail::Row& other = table.rows[j];
         if (other.fork != static_cast<int>(i)) continue;
-        if (other.kind == detail::Kind::next || other.identity)
-          eigen::add_forward(batch_ * row.out.size(), static_cast<const T*>(sum), static_cast<const T*>(gradient(j)), sum,
-                             pool_);
+        if (other.kind == detail::Kind::next || other.identity) engine_.add(batch_ * row.out.size(), sum, gradient(j), sum);
       }
     }
   }
@@ -480,11 +548,11 @@ class Model {
   }
 
   ModelOptions options_;
-  ThreadPool pool_;
+  Engine engine_;
   detail::Layout<count> layout_;
-  std::unique_ptr<std::byte, Release> arena_;
+  std::byte* arena_ = nullptr;  // the engine's
   Profile* profile_ = nullptr;
-  const T* images_ = nullptr;
+  const A* images_ = nullptr;
   int batch_ = 0;
   bool dropout_ = false;
   std::uint64_t step_ = 0;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <strata/core/alignment.hpp>
 #include <strata/core/table.hpp>
 #include <strata/core/tensor_info.hpp>
 
@@ -15,15 +16,13 @@ namespace strata {
 struct MemoryPlan {
   std::int64_t weights = 0, state = 0, gradients = 0, optimizer = 0;
   std::int64_t activations = 0, activation_gradients = 0, saved = 0, scratch = 0;
+  std::int64_t engine = 0;  // what the backend keeps beside: of a GPU the images and, below float32, a copy of the weights
   [[nodiscard]] constexpr std::int64_t total() const {
-    return weights + state + gradients + optimizer + activations + activation_gradients + saved + scratch;
+    return weights + state + gradients + optimizer + activations + activation_gradients + saved + scratch + engine;
   }
 };
 
 namespace detail {
-
-inline constexpr std::int64_t alignment = 64;  // a cache line, and the widest vector
-constexpr std::int64_t aligned(std::int64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
 // What the plan asks of a node's kernel.
 struct NodeTraits {
@@ -125,18 +124,23 @@ constexpr std::int64_t place_buffers(const std::array<std::int64_t, Count>& byte
   return top;
 }
 
-// Offsets in bytes, for one batch capacity, number of threads and scalar.
+// Bytes of a number: of what has values between steps, and of what flows between layers.
+struct ScalarBytes {
+  std::int64_t parameter, activation;
+};
+
+// Offsets in bytes, for one batch capacity, number of threads and scalars.
 template <std::size_t Count>
 struct Layout {
-  std::array<std::int64_t, Count> value{}, gradient{}, saved{};      // by node; from the arena's start
-  std::array<std::int64_t, Count> parameters{}, state{};             // by node; in numbers, from the start of their region
-  std::int64_t weights = 0, states = 0, gradients = 0, scratch = 0;  // where the regions start
+  std::array<std::int64_t, Count> value{}, gradient{}, saved{};  // by node; from the arena's start
+  std::array<std::int64_t, Count> parameters{}, state{};         // by node; in numbers, from the start of their region
+  std::int64_t weights = 0, states = 0, gradients = 0, scratch = 0, engine = 0;  // where the regions start
   MemoryPlan plan;
 };
 
 template <std::size_t Count>
 constexpr Layout<Count> lay_out(const Table<Count>& t, const std::array<NodeTraits, Count>& traits, std::int64_t batch,
-                                int threads, std::int64_t scalar, bool training) {
+                                int threads, ScalarBytes scalar, bool training, std::int64_t engine) {
   const Buffers<Count> b = assign_buffers(t, traits);
   Layout<Count> l;
   std::array<std::int64_t, Count> value_bytes{}, gradient_bytes{}, value_at{}, gradient_at{};
@@ -148,8 +152,9 @@ constexpr Layout<Count> lay_out(const Table<Count>& t, const std::array<NodeTrai
     l.state[i] = state, state += row.step.state;
     const int node = static_cast<int>(i);
     // The images are the caller's.
-    if (b.value[i] == node && i > 0) value_bytes[i] = aligned(batch * size_of(row.out) * scalar);
-    if (training && b.gradient[i] == node && i > 0) gradient_bytes[i] = aligned(batch * size_of(row.out) * scalar);
+    if (b.value[i] == node && i > 0) value_bytes[i] = aligned(batch * size_of(row.out) * scalar.activation);
+    if (training && b.gradient[i] == node && i > 0)
+      gradient_bytes[i] = aligned(batch * size_of(row.out) * scalar.activation);
     begin[i] = node;
     end[i] = training ? t.nodes : b.value_end[i];  // backward reads what forward left
     if (traits[i].kernel) {
@@ -157,23 +162,25 @@ constexpr Layout<Count> lay_out(const Table<Count>& t, const std::array<NodeTrai
       saved += aligned(traits[i].saved_bytes(row.in, row.out, batch));
     }
     if (traits[i].kernel) {
-      const std::int64_t wants = aligned(traits[i].scratch(row.in, static_cast<int>(batch), threads) * scalar);
+      const std::int64_t wants = aligned(traits[i].scratch(row.in, static_cast<int>(batch), threads) * scalar.parameter);
       if (wants > scratch) scratch = wants;
     }
   }
-  l.plan.weights = aligned(parameters * scalar);
-  l.plan.state = aligned(state * scalar);
-  l.plan.gradients = training ? aligned(parameters * scalar) : 0;
+  l.plan.weights = aligned(parameters * scalar.parameter);
+  l.plan.state = aligned(state * scalar.parameter);
+  l.plan.gradients = training ? aligned(parameters * scalar.parameter) : 0;
   l.plan.activations = place_buffers(value_bytes, begin, end, value_at);
   if (training) l.plan.activation_gradients = place_buffers(gradient_bytes, b.gradient_begin, b.gradient_end, gradient_at);
   l.plan.saved = saved;
   l.plan.scratch = scratch;
+  l.plan.engine = aligned(engine);
   // Regions one after the other.
   l.states = l.plan.weights;
   l.gradients = l.states + l.plan.state;
   const std::int64_t values = l.gradients + l.plan.gradients, gradients = values + l.plan.activations;
   const std::int64_t kept = gradients + l.plan.activation_gradients;
   l.scratch = kept + l.plan.saved;
+  l.engine = l.scratch + l.plan.scratch;
   for (std::size_t i = 0; i < Count; ++i) {
     l.value[i] = values + value_at[static_cast<std::size_t>(b.value[i])];
     l.gradient[i] = gradients + gradient_at[static_cast<std::size_t>(b.gradient[i])];

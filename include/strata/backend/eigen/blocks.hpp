@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Layers in a row that one kernel does together. A block that is not named here runs layer by layer, with the same results.
+// The blocks of layers that the CPU backend does together.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -9,14 +9,6 @@
 #include <strata/backend/eigen/cpu.hpp>
 
 namespace strata {
-
-inline constexpr std::size_t longest_cpu_block = 3;
-
-// The passes are those of its layers, in order. What lies between two layers of a block need not be written.
-template <class... Layers>
-struct CpuBlock {
-  static constexpr bool exists = false;
-};
 
 namespace detail {
 

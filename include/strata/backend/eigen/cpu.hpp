@@ -11,6 +11,7 @@
 #include <strata/backend/eigen/conv.hpp>
 #include <strata/backend/eigen/dense.hpp>
 #include <strata/backend/eigen/dropout.hpp>
+#include <strata/backend/eigen/engine.hpp>
 #include <strata/backend/eigen/lrn.hpp>
 #include <strata/backend/eigen/pool.hpp>
 #include <strata/backend/eigen/softmax.hpp>
@@ -26,13 +27,6 @@
 #include <strata/layers/pool.hpp>
 
 namespace strata {
-
-// A backend on the processor, with the numbers it computes in.
-template <class Scalar>
-struct CpuOf {
-  using scalar = Scalar;
-};
-using Cpu = CpuOf<float>;
 
 // One layer's turn. Everything a kernel may touch; null where the plan says it is not needed.
 template <class T>
@@ -73,6 +67,29 @@ struct KernelTraits {
 
 template <class L>
 struct CpuKernel;
+
+// Layers in a row that one kernel does together (blocks.hpp); its passes are those of the layers, in order. What lies
+// between two layers of a block need not be written. A block that is not named runs layer by layer, with the same results.
+template <class... Layers>
+struct CpuBlock {
+  static constexpr bool exists = false;
+};
+
+// The backend on the processor, with the numbers it computes in.
+template <class Scalar>
+struct CpuOf {
+  using scalar = Scalar;      // of parameters, gradients, images, and what a network ends in
+  using activation = Scalar;  // of what flows between layers
+  using Engine = CpuEngine<Scalar>;
+  using Pass = strata::Pass<Scalar>;
+  template <class L>
+  using kernel = CpuKernel<L>;
+  template <class... L>
+  using block = CpuBlock<L...>;
+  static constexpr std::size_t longest_block = 3;
+  static constexpr bool on_host = true;  // what the engine works on can be read and written by anyone
+};
+using Cpu = CpuOf<float>;
 
 struct ViewKernel : KernelTraits {
   static constexpr bool view = true;

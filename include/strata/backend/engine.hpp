@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSL-1.0
+// What a Model asks of the engine of a backend, which owns the memory and runs the kernels: eigen/engine.hpp on the
+// processor, cudnn/engine.hpp on a GPU.
+#pragma once
+#include <cstdint>
+#include <span>
+
+namespace strata {
+
+struct EngineOptions {
+  int threads = 0;        // of the processor; 0: all cores
+  int device = 0;         // which GPU
+  bool autotune = false;  // try the GPU's ways to compute a convolution, and keep the fastest
+};
+
+// The weights of a convolution: (taps,filters) on the host, taps being (KH,KW,C/groups).
+struct FilterTensor {
+  std::int64_t offset;  // from the first parameter
+  std::int64_t taps, filters;
+};
+
+// All that has values between steps, where the engine has it.
+template <class T>
+struct TensorRegions {
+  T* parameters;
+  std::int64_t parameter_count;
+  T* state;
+  std::int64_t state_count;
+  std::span<const FilterTensor> filters;
+};
+
+// The same on the host, each tensor as its TensorInfo says.
+template <class T>
+struct HostTensors {
+  T* parameters;
+  T* state;
+};
+
+}  // namespace strata

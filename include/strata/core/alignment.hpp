@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: BSL-1.0
+// Where regions of memory may begin.
+#pragma once
+#include <cstdint>
+
+namespace strata::detail {
+
+inline constexpr std::int64_t alignment = 64;  // a cache line, and the widest vector
+constexpr std::int64_t aligned(std::int64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
+
+}  // namespace strata::detail
