@@ -30,8 +30,15 @@ class Learner {
 
   // The next batch is to be that of this step of this epoch, both from 0.
   virtual void start(std::uint64_t epoch, std::size_t step) = 0;
-  // Learns from the next batch.
-  virtual StepResult step() = 0;
+  // Learns from the next batch. Tells what came of a step, this one or, where steps are still under way when the next
+  // begins, one before; each once, in order.
+  using Tell = std::function<void(const StepResult&)>;
+  virtual void step(const Tell& tell) = 0;
+  // Waits for the steps under way, and tells of them.
+  virtual void settle(const Tell&) {}
+  // The tensors of the run (TrainingRun) get the values that the engine has; or the other way round.
+  virtual void to_host() {}
+  virtual void from_host() {}
   [[nodiscard]] virtual std::int64_t updates() const = 0;
   virtual void continue_at(std::int64_t updates) = 0;
   // The learning rate of an update, from 0.
@@ -72,6 +79,15 @@ inline std::vector<EpochRecord> run_epochs(Learner& learner, std::int64_t steps,
   const auto stop = [&] { return stopped = stopped || (options.stop && options.stop()); };
   const auto spent = [&] { return options.max_steps > 0 && learner.updates() >= options.max_steps; };
   TrainingState state;
+  const Learner::Tell tell = [&](const StepResult& r) {
+    state.loss.add(r.loss / r.samples, r.samples);
+    state.accuracy.correct += r.correct, state.accuracy.samples += r.samples;
+  };
+  const auto save = [&] {
+    if (!keeper) return;
+    learner.to_host();
+    keeper->save(state);
+  };
   const auto settled = [&] {
     const EpochRecord* best = best_epoch(state.history);
     return options.patience > 0 && best && static_cast<int>(state.history.size()) - best->epoch >= options.patience;
@@ -82,6 +98,7 @@ inline std::vector<EpochRecord> run_epochs(Learner& learner, std::int64_t steps,
   };
   if (auto found = options.resume ? keeper->resume(options.epochs, options.max_steps) : std::nullopt) {
     state = std::move(*found);
+    learner.from_host();
     learner.continue_at(state.updates);
     for (EpochRecord& record : state.history) at_step(record, record.epoch * steps);
     if (options.verbose) {
@@ -102,16 +119,19 @@ inline std::vector<EpochRecord> run_epochs(Learner& learner, std::int64_t steps,
     const auto begin = std::chrono::steady_clock::now();
     learner.start(static_cast<std::uint64_t>(state.epoch - 1), static_cast<std::size_t>(state.step));
     while (state.step < steps && !spent() && !stopped) {
-      const StepResult r = learner.step();
-      state.loss.add(r.loss / r.samples, r.samples);
-      state.accuracy.correct += r.correct, state.accuracy.samples += r.samples;
+      learner.step(tell);
       state.updates = learner.updates();
       progress.update(++state.step, state.loss.value(), state.accuracy.value());
       state.seconds = before + std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
       // The last step's follows at once, unless validation stands between.
-      if (keeper && keeper->due(state.updates) && (state.step < steps || options.validates)) keeper->save(state);
+      if (keeper && keeper->due(state.updates) && (state.step < steps || options.validates)) {
+        learner.settle(tell);
+        save();
+      }
       stop();
     }
+    learner.settle(tell);
+    state.seconds = before + std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     EpochRecord record;
     record.epoch = state.epoch;
     record.loss = state.loss.value(), record.accuracy = state.accuracy.value();
@@ -129,11 +149,14 @@ inline std::vector<EpochRecord> run_epochs(Learner& learner, std::int64_t steps,
     }
     state.history.push_back(record);
     state = {.epoch = state.epoch + 1, .updates = state.updates, .history = std::move(state.history)};
-    if (keeper && best_epoch(state.history) == &state.history.back()) keeper->save_best();
-    if (keeper) keeper->save(state);
+    if (keeper && best_epoch(state.history) == &state.history.back()) {
+      learner.to_host();
+      keeper->save_best();
+    }
+    save();
     if (options.on_epoch) options.on_epoch(state.history);
   }
-  if (keeper) keeper->save(state);
+  save();
   std::vector<EpochRecord> history = std::move(state.history);
   history.insert(history.end(), partial.begin(), partial.end());
   if (options.on_epoch && !partial.empty()) options.on_epoch(history);

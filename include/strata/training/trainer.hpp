@@ -87,6 +87,33 @@ double probability(std::span<const T> outputs, int c) {
   }
 }
 
+// What is trained, for a RunKeeper; without loss, data and steps, which the loop knows. memory(slot): what the optimizer
+// keeps, on the host, in the order of the model's parameters.
+template <class M, class Optimizer_, class Memory>
+TrainingRun training_run(M& model, const Optimizer_& optimizer, double clip_norm, const Memory& memory) {
+  using Net = typename M::network;
+  TrainingRun run{.architecture = architecture_fingerprint<Net>(),
+                  .summary = summary<Net>(),
+                  .optimizer = optimizer.describe(),
+                  .batch = model.options().batch,
+                  .seed = model.options().seed,
+                  .clip_norm = clip_norm};
+  std::vector<RunTensor> kept;
+  std::size_t offset = 0;
+  model.for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<float> values) {
+    const std::vector<std::int64_t> shape(info.shape.begin(), info.shape.begin() + info.rank);
+    run.tensors.push_back({name, shape, values});
+    if (!info.trainable()) return;
+    for (int slot = 0; slot < Optimizer_::slots; ++slot)
+      kept.push_back(
+          {"optimizer/" + std::to_string(slot) + "/" + name, shape, memory(slot).subspan(offset, values.size())});
+    offset += values.size();
+  });
+  run.weights = run.tensors.size();
+  run.tensors.insert(run.tensors.end(), kept.begin(), kept.end());
+  return run;
+}
+
 // In sample order, whatever the threads did. confusion and mistakes may be null.
 template <class Loss, class T>
 StepResult count(std::span<const T> outputs, std::span<const int> labels, const std::vector<T>& losses, int classes,
@@ -206,28 +233,22 @@ class Trainer {
   [[nodiscard]] TrainingRun run()
     requires std::is_same_v<T, float>
   {
-    TrainingRun run{.architecture = architecture_fingerprint<Net>(),
-                    .summary = summary<Net>(),
-                    .optimizer = optimizer_.describe(),
-                    .batch = model_.options().batch,
-                    .seed = model_.options().seed,
-                    .clip_norm = clip_norm_};
-    std::vector<RunTensor> kept;
-    model_.for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<T> values) {
-      const std::vector<std::int64_t> shape(info.shape.begin(), info.shape.begin() + info.rank);
-      run.tensors.push_back({name, shape, values});
-      if (!info.trainable()) return;
-      const auto offset = static_cast<std::size_t>(values.data() - model_.parameters().data());
-      for (int slot = 0; slot < slots; ++slot)
-        kept.push_back(
-            {"optimizer/" + std::to_string(slot) + "/" + name, shape, memory(slot).subspan(offset, values.size())});
-    });
-    run.weights = run.tensors.size();
-    run.tensors.insert(run.tensors.end(), kept.begin(), kept.end());
-    return run;
+    return detail::training_run(model_, optimizer_, clip_norm_, [this](int slot) { return memory(slot); });
   }
   // With parameters and memory put where they were after so many updates, goes on from there.
   void continue_at(std::int64_t updates) { updates_ = updates; }
+
+  // What train() asks. The tensors of run() are those that it works on; a step is done when the next one begins.
+  template <class Data>
+  using Feed = Batches<Data>;
+  template <class Tell>
+  void learn(const Batch& batch, const Tell& tell) {
+    tell(step(batch.images, batch.labels));
+  }
+  template <class Tell>
+  void settle(const Tell&) {}
+  void to_host() {}
+  void from_host() {}
 
  private:
   void update() {
@@ -354,13 +375,14 @@ Evaluation evaluate_with(Trainer_& trainer, const Data& data, int batch, const E
 template <class Trainer_, class Data>
 class LearnerOf final : public Learner {
  public:
-  LearnerOf(Trainer_& trainer, Batches<Data>& batches, const TrainOptions<Data>& options)
+  using Feed = typename Trainer_::template Feed<Data>;
+  LearnerOf(Trainer_& trainer, Feed& batches, const TrainOptions<Data>& options)
       : trainer_(trainer), batches_(batches), options_(options) {}
   void start(std::uint64_t epoch, std::size_t step) override { batches_.start(epoch, step); }
-  StepResult step() override {
-    const Batch* b = batches_.next();
-    return trainer_.step(b->images, b->labels);
-  }
+  void step(const Tell& tell) override { trainer_.learn(*batches_.next(), tell); }
+  void settle(const Tell& tell) override { trainer_.settle(tell); }
+  void to_host() override { trainer_.to_host(); }
+  void from_host() override { trainer_.from_host(); }
   [[nodiscard]] std::int64_t updates() const override { return trainer_.updates(); }
   void continue_at(std::int64_t updates) override { trainer_.continue_at(updates); }
   [[nodiscard]] double rate(std::int64_t update) const override { return trainer_.optimizer().rate(update); }
@@ -371,7 +393,7 @@ class LearnerOf final : public Learner {
 
  private:
   Trainer_& trainer_;
-  Batches<Data>& batches_;
+  Feed& batches_;
   const TrainOptions<Data>& options_;
 };
 
@@ -405,17 +427,18 @@ typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result trai
                                  .stop = options.stop,
                                  .on_epoch = options.on_epoch};
   loop.validate();
-  Trainer<Model<Net, Backend>, Unchecked<Loss>, Optimizer_> trainer(model, {loss}, std::move(optimizer));  // is checked
+  using Training_ = Trainer<Model<Net, Backend>, Unchecked<Loss>, Optimizer_>;
+  Training_ trainer(model, {loss}, std::move(optimizer));  // is checked
   trainer.clip_gradients(options.clip_norm);
-  Batches<Data> batches(data, {.batch = model.options().batch,
-                               .seed = model.options().seed,
-                               .shuffle = true,
-                               .augment = options.augment,
-                               .normalize = options.normalize});
+  typename Training_::template Feed<Data> batches(data, {.batch = model.options().batch,
+                                                         .seed = model.options().seed,
+                                                         .shuffle = true,
+                                                         .augment = options.augment,
+                                                         .normalize = options.normalize});
   const auto steps = static_cast<std::int64_t>(batches.steps());
   if (steps == 0) throw std::invalid_argument("strata: nothing to train on: the data set is empty");
   const auto keeper = detail::keeper_of(trainer, data, steps, detail::loss_name<Loss>(), options);
-  detail::LearnerOf learner(trainer, batches, options);
+  detail::LearnerOf<Training_, Data> learner(trainer, batches, options);
   return detail::run_epochs(learner, steps, keeper.get(), loop);
 }
 
