@@ -38,133 +38,15 @@
 #include <strata/backend/reference/pool.hpp>
 #include <strata/backend/reference/softmax.hpp>
 
+#include "conformance.hpp"
+
 namespace {
 
+using namespace conformance;
 namespace eigen = strata::eigen;
-namespace reference = strata::reference;
-using strata::Geometry;
-using strata::Padding;
-using strata::Purpose;
-using strata::Random;
-using strata::Shape;
 using strata::ThreadPool;
-using strata::WindowSpec;
-using Numbers = std::vector<double>;
 
-// ---- Drawing cases ---------------------------------------------------------------------------------------------------
-
-class Draw {
- public:
-  explicit Draw(std::uint64_t seed) : random_(seed, Purpose::user) {}
-  int between(int low, int high) {
-    return low + static_cast<int>(random_.below(static_cast<std::uint32_t>(high - low + 1), next_++));
-  }
-  bool chance(int percent) { return between(1, 100) <= percent; }
-  // Always a float, so that kernels in both precisions see the same inputs.
-  double number(double low = -1, double high = 1) {
-    return static_cast<float>(low + (high - low) * static_cast<double>(random_.uniform(next_++)));
-  }
-  Numbers numbers(std::int64_t n, double low = -1, double high = 1) {
-    Numbers v(static_cast<std::size_t>(n));
-    for (double& x : v) x = number(low, high);
-    return v;
-  }
-  std::vector<int> labels(int batch, int classes) {
-    std::vector<int> v(static_cast<std::size_t>(batch));
-    for (int& x : v) x = between(0, classes - 1);
-    return v;
-  }
-
- private:
-  Random random_;
-  std::uint64_t next_ = 0;
-};
-
-WindowSpec draw_window(Draw& draw, Shape in, int largest_kernel) {
-  for (;;) {
-    WindowSpec s;
-    const bool whole = draw.chance(10);
-    s.kernel_h = whole ? in.height : draw.between(1, largest_kernel);
-    s.kernel_w = whole ? in.width : draw.between(1, largest_kernel);
-    s.stride_h = draw.chance(40) ? 1 : draw.between(1, 4);
-    s.stride_w = draw.chance(40) ? 1 : draw.between(1, 4);
-    s.dilation_h = draw.chance(60) ? 1 : draw.between(1, 3);
-    s.dilation_w = draw.chance(60) ? 1 : draw.between(1, 3);
-    s.padding = static_cast<Padding>(draw.between(0, 2));
-    if (s.padding == Padding::explicit_) {
-      s.top = draw.between(0, 3), s.bottom = draw.between(0, 3);
-      s.left = draw.between(0, 3), s.right = draw.between(0, 3);
-    }
-    if (slide_rows(s, in.height).output > 0 && slide_columns(s, in.width).output > 0) return s;
-  }
-}
-
-std::string describe(const Geometry& g, int batch) {
-  const auto join = [](std::initializer_list<int> numbers) {
-    std::string s;
-    for (const int n : numbers) s += (s.empty() ? "" : "x") + std::to_string(n);
-    return s;
-  };
-  const strata::Window& w = g.window;
-  return "batch " + std::to_string(batch) + ", " + join({g.in.height, g.in.width, g.in.channels}) + " -> " +
-         join({g.out.height, g.out.width, g.out.channels}) + ", kernel " + join({w.kernel_h, w.kernel_w}) + ", stride " +
-         join({w.stride_h, w.stride_w}) + ", dilation " + join({w.dilation_h, w.dilation_w}) + ", pad " +
-         join({w.pad_top, w.pad_bottom, w.pad_left, w.pad_right}) + ", groups " + std::to_string(g.groups);
-}
-
-// ---- Running a kernel ------------------------------------------------------------------------------------------------
-
-template <class T>
-std::vector<T> as(const Numbers& v) {
-  std::vector<T> out(v.size());
-  std::transform(v.begin(), v.end(), out.begin(), [](double x) { return static_cast<T>(x); });
-  return out;
-}
-template <class T>
-Numbers as_numbers(const std::vector<T>& v) {
-  return Numbers(v.begin(), v.end());
-}
-template <class F>
-Numbers map(const Numbers& v, F&& f) {
-  Numbers out(v.size());
-  std::transform(v.begin(), v.end(), out.begin(), f);
-  return out;
-}
-Numbers absolute(const Numbers& v) {
-  return map(v, [](double x) { return std::abs(x); });
-}
-Numbers zeros(std::int64_t n) { return Numbers(static_cast<std::size_t>(n)); }
-
-// A buffer that is poison before a kernel fills it, between two fences that nobody may touch.
-template <class T>
-class Guarded {
- public:
-  explicit Guarded(std::int64_t n) : all_(static_cast<std::size_t>(n) + 2 * fence, value) {
-    std::fill(all_.begin() + fence, all_.end() - fence, poison());
-  }
-  explicit Guarded(const Numbers& start) : Guarded(static_cast<std::int64_t>(start.size())) {
-    std::transform(start.begin(), start.end(), all_.begin() + fence, [](double x) { return static_cast<T>(x); });
-  }
-  T* data() { return all_.data() + fence; }
-  [[nodiscard]] bool intact() const {
-    const auto same = [](T x) { return x == value; };
-    return std::all_of(all_.begin(), all_.begin() + fence, same) && std::all_of(all_.end() - fence, all_.end(), same);
-  }
-  [[nodiscard]] std::vector<T> inside() const { return {all_.begin() + fence, all_.end() - fence}; }
-
- private:
-  static constexpr int fence = 64;
-  static constexpr T value = T(12345);
-  static constexpr T poison() {
-    return std::numeric_limits<T>::has_quiet_NaN ? std::numeric_limits<T>::quiet_NaN() : std::numeric_limits<T>::min();
-  }
-  std::vector<T> all_;
-};
-
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
-}
+// ---- Running a kernel --------------------------------------------------------------------------------------------------
 
 // An output: poisoned, or beginning with what it holds when it is read too.
 struct Output {
@@ -200,38 +82,6 @@ std::vector<std::vector<T>> run(const std::vector<Output>& outputs, const Scratc
   }
   return first;
 }
-
-// A sum of `terms` rounded terms is off by about sqrt(terms) epsilon times the sum of their magnitudes; a NaN is never
-// close to a number.
-template <class T>
-void check_close(const char* what, const std::vector<T>& got, const Numbers& want, const Numbers& magnitude, double terms) {
-  INFO(what);
-  REQUIRE(got.size() == want.size());
-  REQUIRE(got.size() == magnitude.size());
-  const double epsilon = static_cast<double>(std::numeric_limits<T>::epsilon());
-  const double least = static_cast<double>(std::numeric_limits<T>::min());
-  std::size_t bad = 0, at = 0;
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    const double value = static_cast<double>(got[i]);
-    const double allowed = 2 * (2 + std::sqrt(terms)) * epsilon * magnitude[i] + least;
-    if (std::abs(value - want[i]) <= allowed || (std::isnan(value) && std::isnan(want[i]))) continue;
-    if (bad++ == 0) at = i;
-  }
-  if (bad == 0) {
-    CHECK(true);
-  } else {
-    FAIL_CHECK(std::to_string(bad), " of ", std::to_string(got.size()), " differ; the first is [", std::to_string(at),
-               "]: ", static_cast<double>(got[at]), " instead of ", want[at], ", sum of magnitudes ", magnitude[at]);
-  }
-}
-
-template <class T>
-void check_same(const char* what, const std::vector<T>& got, const std::vector<T>& want) {
-  check_close(what, got, as_numbers(want), zeros(static_cast<std::int64_t>(want.size())), 0);
-}
-
-// Sizes around one, a vector register, and the pieces that element-wise work is cut into.
-std::vector<std::int64_t> lengths() { return {1, 2, 3, 7, 16, 31, 100, 16383, 16384, 16385, 3 * 16384 + 5}; }
 
 // ---- Convolutions ----------------------------------------------------------------------------------------------------
 
@@ -726,18 +576,6 @@ TEST_CASE_TEMPLATE("dropout", T, float, double) {
 
 // ---- Softmax ---------------------------------------------------------------------------------------------------------
 
-// Sums over each row, spread back over it.
-template <class F>
-Numbers by_row(int batch, int classes, F&& f) {
-  Numbers out(static_cast<std::size_t>(batch) * static_cast<std::size_t>(classes));
-  for (std::int64_t n = 0; n < batch; ++n) {
-    double sum = 0;
-    for (std::int64_t i = n * classes; i < (n + 1) * classes; ++i) sum += f(static_cast<std::size_t>(i));
-    for (std::int64_t i = n * classes; i < (n + 1) * classes; ++i) out[static_cast<std::size_t>(i)] = sum;
-  }
-  return out;
-}
-
 TEST_CASE_TEMPLATE("softmax and its logarithm", T, float, double) {
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
     Draw draw(seed);
@@ -935,33 +773,6 @@ TEST_CASE("normalisations worked out by hand") {
 
 // ---- Losses ----------------------------------------------------------------------------------------------------------
 
-enum class Loss {
-  softmax_cross_entropy,
-  negative_log_likelihood,
-  cross_entropy,
-  mean_squared_error,
-  sigmoid_cross_entropy
-};
-constexpr Loss losses[] = {Loss::softmax_cross_entropy, Loss::negative_log_likelihood, Loss::cross_entropy,
-                           Loss::mean_squared_error, Loss::sigmoid_cross_entropy};
-constexpr const char* loss_names[] = {"softmax_cross_entropy", "negative_log_likelihood", "cross_entropy",
-                                      "mean_squared_error", "sigmoid_cross_entropy"};
-
-template <class T>
-void slow_loss(Loss which, int batch, int classes, const T* x, const int* labels, T* loss, T* gradient) {
-  switch (which) {
-    case Loss::softmax_cross_entropy:
-      return reference::softmax_cross_entropy(batch, classes, x, labels, loss, gradient);
-    case Loss::negative_log_likelihood:
-      return reference::negative_log_likelihood(batch, classes, x, labels, loss, gradient);
-    case Loss::cross_entropy:
-      return reference::cross_entropy(batch, classes, x, labels, loss, gradient);
-    case Loss::mean_squared_error:
-      return reference::mean_squared_error(batch, classes, x, labels, loss, gradient);
-    case Loss::sigmoid_cross_entropy:
-      return reference::sigmoid_cross_entropy(batch, classes, x, labels, loss, gradient);
-  }
-}
 template <class T>
 void fast_loss(Loss which, int batch, int classes, const T* x, const int* labels, T* loss, T* gradient, ThreadPool& pool) {
   switch (which) {

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: BSL-1.0
+// What the conformance tests of all backends share: drawn cases, guarded buffers, and how far from the reference in double
+// precision a kernel may be.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+#include <limits>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include <strata/backend/cudnn/element.hpp>
+#include <strata/backend/reference/losses.hpp>
+#include <strata/core/random.hpp>
+#include <strata/core/window.hpp>
+
+namespace conformance {
+
+namespace reference = strata::reference;
+using strata::Bf16;
+using strata::Geometry;
+using strata::Padding;
+using strata::Purpose;
+using strata::Random;
+using strata::Shape;
+using strata::WindowSpec;
+using Numbers = std::vector<double>;
+
+// ---- Drawing cases ---------------------------------------------------------------------------------------------------
+
+class Draw {
+ public:
+  explicit Draw(std::uint64_t seed) : random_(seed, Purpose::user) {}
+  int between(int low, int high) {
+    return low + static_cast<int>(random_.below(static_cast<std::uint32_t>(high - low + 1), next_++));
+  }
+  bool chance(int percent) { return between(1, 100) <= percent; }
+  // Always a float, so that kernels in both precisions see the same inputs.
+  double number(double low = -1, double high = 1) {
+    return static_cast<float>(low + (high - low) * static_cast<double>(random_.uniform(next_++)));
+  }
+  Numbers numbers(std::int64_t n, double low = -1, double high = 1) {
+    Numbers v(static_cast<std::size_t>(n));
+    for (double& x : v) x = number(low, high);
+    return v;
+  }
+  std::vector<int> labels(int batch, int classes) {
+    std::vector<int> v(static_cast<std::size_t>(batch));
+    for (int& x : v) x = between(0, classes - 1);
+    return v;
+  }
+
+ private:
+  Random random_;
+  std::uint64_t next_ = 0;
+};
+
+inline WindowSpec draw_window(Draw& draw, Shape in, int largest_kernel) {
+  for (;;) {
+    WindowSpec s;
+    const bool whole = draw.chance(10);
+    s.kernel_h = whole ? in.height : draw.between(1, largest_kernel);
+    s.kernel_w = whole ? in.width : draw.between(1, largest_kernel);
+    s.stride_h = draw.chance(40) ? 1 : draw.between(1, 4);
+    s.stride_w = draw.chance(40) ? 1 : draw.between(1, 4);
+    s.dilation_h = draw.chance(60) ? 1 : draw.between(1, 3);
+    s.dilation_w = draw.chance(60) ? 1 : draw.between(1, 3);
+    s.padding = static_cast<Padding>(draw.between(0, 2));
+    if (s.padding == Padding::explicit_) {
+      s.top = draw.between(0, 3), s.bottom = draw.between(0, 3);
+      s.left = draw.between(0, 3), s.right = draw.between(0, 3);
+    }
+    if (slide_rows(s, in.height).output > 0 && slide_columns(s, in.width).output > 0) return s;
+  }
+}
+
+inline std::string describe(const Geometry& g, int batch) {
+  const auto join = [](std::initializer_list<int> numbers) {
+    std::string s;
+    for (const int n : numbers) s += (s.empty() ? "" : "x") + std::to_string(n);
+    return s;
+  };
+  const strata::Window& w = g.window;
+  return "batch " + std::to_string(batch) + ", " + join({g.in.height, g.in.width, g.in.channels}) + " -> " +
+         join({g.out.height, g.out.width, g.out.channels}) + ", kernel " + join({w.kernel_h, w.kernel_w}) + ", stride " +
+         join({w.stride_h, w.stride_w}) + ", dilation " + join({w.dilation_h, w.dilation_w}) + ", pad " +
+         join({w.pad_top, w.pad_bottom, w.pad_left, w.pad_right}) + ", groups " + std::to_string(g.groups);
+}
+
+// ---- Running a kernel ------------------------------------------------------------------------------------------------
+
+// Numbers of any type from a double and back.
+template <class T>
+T number(double x) {
+  if constexpr (std::is_same_v<T, Bf16>)
+    return Bf16(static_cast<float>(x));
+  else
+    return static_cast<T>(x);
+}
+template <class T>
+double value_of(T x) {
+  if constexpr (std::is_same_v<T, Bf16>)
+    return static_cast<double>(static_cast<float>(x));
+  else
+    return static_cast<double>(x);
+}
+template <class T>
+std::vector<T> as(const Numbers& v) {
+  std::vector<T> out(v.size());
+  std::transform(v.begin(), v.end(), out.begin(), number<T>);
+  return out;
+}
+template <class T>
+Numbers as_numbers(const std::vector<T>& v) {
+  Numbers out(v.size());
+  std::transform(v.begin(), v.end(), out.begin(), value_of<T>);
+  return out;
+}
+template <class F>
+Numbers map(const Numbers& v, F&& f) {
+  Numbers out(v.size());
+  std::transform(v.begin(), v.end(), out.begin(), f);
+  return out;
+}
+inline Numbers absolute(const Numbers& v) {
+  return map(v, [](double x) { return std::abs(x); });
+}
+inline Numbers zeros(std::int64_t n) { return Numbers(static_cast<std::size_t>(n)); }
+
+// A buffer that is poison before a kernel fills it, between two fences that nobody may touch.
+template <class T>
+class Guarded {
+ public:
+  explicit Guarded(std::int64_t n) : all_(static_cast<std::size_t>(n) + 2 * fence, number<T>(value)) {
+    std::fill(all_.begin() + fence, all_.end() - fence, poison());
+  }
+  explicit Guarded(const Numbers& start) : Guarded(static_cast<std::int64_t>(start.size())) {
+    std::transform(start.begin(), start.end(), all_.begin() + fence, number<T>);
+  }
+  T* data() { return all_.data() + fence; }
+  [[nodiscard]] bool intact() const {
+    const auto same = [](T x) { return value_of(x) == value; };
+    return std::all_of(all_.begin(), all_.begin() + fence, same) && std::all_of(all_.end() - fence, all_.end(), same);
+  }
+  [[nodiscard]] std::vector<T> inside() const { return {all_.begin() + fence, all_.end() - fence}; }
+
+ private:
+  static constexpr int fence = 64;
+  static constexpr double value = 12288;  // in any type
+  static T poison() {
+    using limits = std::numeric_limits<T>;
+    return limits::is_integer ? limits::min() : number<T>(std::numeric_limits<double>::quiet_NaN());
+  }
+  std::vector<T> all_;
+};
+
+template <class T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
+}
+
+// A sum of `terms` rounded terms is off by about sqrt(terms) epsilon times the sum of their magnitudes, epsilon that of
+// what is computed in; what is stored as bfloat16 by half of its last place more. A NaN is never close to a number.
+template <class T>
+void check_close(const char* what, const std::vector<T>& got, const Numbers& want, const Numbers& magnitude, double terms) {
+  INFO(what);
+  REQUIRE(got.size() == want.size());
+  REQUIRE(got.size() == magnitude.size());
+  using limits = std::numeric_limits<strata::cuda::Compute<T>>;
+  const auto epsilon = static_cast<double>(limits::epsilon()), least = static_cast<double>(limits::min());
+  const double storing = std::is_same_v<T, Bf16> ? 0x1p-8 : 0;
+  std::size_t bad = 0, at = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double value = value_of(got[i]);
+    double allowed = 2 * (2 + std::sqrt(terms)) * epsilon * magnitude[i] + least;
+    allowed += storing * (std::abs(want[i]) + allowed);
+    if (std::abs(value - want[i]) <= allowed || (std::isnan(value) && std::isnan(want[i]))) continue;
+    if (bad++ == 0) at = i;
+  }
+  if (bad == 0) {
+    CHECK(true);
+  } else {
+    FAIL_CHECK(std::to_string(bad), " of ", std::to_string(got.size()), " differ; the first is [", std::to_string(at),
+               "]: ", value_of(got[at]), " instead of ", want[at], ", sum of magnitudes ", magnitude[at]);
+  }
+}
+
+template <class T>
+void check_same(const char* what, const std::vector<T>& got, const std::vector<T>& want) {
+  check_close(what, got, as_numbers(want), zeros(static_cast<std::int64_t>(want.size())), 0);
+}
+
+// Sizes around one, a vector register, and the pieces that element-wise work is cut into.
+inline std::vector<std::int64_t> lengths() { return {1, 2, 3, 7, 16, 31, 100, 16383, 16384, 16385, 3 * 16384 + 5}; }
+
+// Sums over each row, spread back over it.
+template <class F>
+Numbers by_row(int batch, int classes, F&& f) {
+  Numbers out(static_cast<std::size_t>(batch) * static_cast<std::size_t>(classes));
+  for (std::int64_t n = 0; n < batch; ++n) {
+    double sum = 0;
+    for (std::int64_t i = n * classes; i < (n + 1) * classes; ++i) sum += f(static_cast<std::size_t>(i));
+    for (std::int64_t i = n * classes; i < (n + 1) * classes; ++i) out[static_cast<std::size_t>(i)] = sum;
+  }
+  return out;
+}
+
+// ---- Losses ------------------------------------------------------------------------------------------------------------
+
+enum class Loss {
+  softmax_cross_entropy,
+  negative_log_likelihood,
+  cross_entropy,
+  mean_squared_error,
+  sigmoid_cross_entropy
+};
+constexpr Loss losses[] = {Loss::softmax_cross_entropy, Loss::negative_log_likelihood, Loss::cross_entropy,
+                           Loss::mean_squared_error, Loss::sigmoid_cross_entropy};
+constexpr const char* loss_names[] = {"softmax_cross_entropy", "negative_log_likelihood", "cross_entropy",
+                                      "mean_squared_error", "sigmoid_cross_entropy"};
+
+template <class T>
+void slow_loss(Loss which, int batch, int classes, const T* x, const int* labels, T* loss, T* gradient) {
+  switch (which) {
+    case Loss::softmax_cross_entropy:
+      return reference::softmax_cross_entropy(batch, classes, x, labels, loss, gradient);
+    case Loss::negative_log_likelihood:
+      return reference::negative_log_likelihood(batch, classes, x, labels, loss, gradient);
+    case Loss::cross_entropy:
+      return reference::cross_entropy(batch, classes, x, labels, loss, gradient);
+    case Loss::mean_squared_error:
+      return reference::mean_squared_error(batch, classes, x, labels, loss, gradient);
+    case Loss::sigmoid_cross_entropy:
+      return reference::sigmoid_cross_entropy(batch, classes, x, labels, loss, gradient);
+  }
+}
+}  // namespace conformance
