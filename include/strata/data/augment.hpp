@@ -57,7 +57,7 @@ struct Movement {
   bool flip = false;                  // then mirrored
 };
 
-inline Movement draw_movement(const Augment& a, Shape s, const Random& random, std::uint64_t index) {
+constexpr Movement draw_movement(const Augment& a, Shape s, const Random& random, std::uint64_t index) {
   const std::uint64_t element = index * 8;  // two blocks an image
   const auto shift = [&](double share, int size, unsigned which) {
     return static_cast<float>(share * size) * (2 * random.uniform(element + which) - 1);
@@ -73,29 +73,43 @@ inline Movement draw_movement(const Augment& a, Shape s, const Random& random, s
   return m;
 }
 
-// from, to: (H,W,C), not the same.
+// One axis of a movement: a pixel comes from between two pixels of the image, or from the border around it.
+struct AxisMovement {
+  int size, crop;
+  int whole = 0;   // it comes from so many pixels further on
+  float part = 0;  // and this share of the way to the next
+
+  constexpr AxisMovement(float by, int crop_, int size_) : size(size_), crop(crop_) {
+    const float back = 0 - by;
+    whole = static_cast<int>(back);
+    if (static_cast<float>(whole) > back) --whole;
+    part = back - static_cast<float>(whole);
+  }
+  [[nodiscard]] constexpr bool inside(int at) const { return at - crop >= 0 && at - crop < size; }
+  [[nodiscard]] constexpr int near(int at) const { return std::clamp(at - crop + whole, 0, size - 1); }
+  [[nodiscard]] constexpr int far(int at) const { return std::clamp(at - crop + whole + 1, 0, size - 1); }
+};
+constexpr float between(float near, float far, float part) { return near + part * (far - near); }
+
+// from, to: (H,W,C), not the same. The device does the same, pixel by pixel (backend/cudnn/augment.hpp).
 inline void move_image(Shape s, const Movement& m, const float* from, float* to) {
-  // A pixel comes from `whole` pixels further on and the share `part` of the way to the next.
-  const float down_whole = std::floor(-m.down), right_whole = std::floor(-m.right);
-  const float down_part = -m.down - down_whole, right_part = -m.right - right_whole;
+  const AxisMovement rows(m.down, m.crop_down, s.height), columns(m.right, m.crop_right, s.width);
   const auto channels = static_cast<std::ptrdiff_t>(s.channels), row = s.width * channels;
+  const float down = rows.part, right = columns.part;
   for (int i = 0; i < s.height; ++i) {
-    const int y = i - m.crop_down, above = y + static_cast<int>(down_whole);
-    const float* upper = from + std::clamp(above, 0, s.height - 1) * row;
-    const float* lower = from + std::clamp(above + 1, 0, s.height - 1) * row;
+    const float* upper = from + rows.near(i) * row;
+    const float* lower = from + rows.far(i) * row;
+    const bool row_inside = rows.inside(i);
     for (int j = 0; j < s.width; ++j, to += channels) {
-      const int x = (m.flip ? s.width - 1 - j : j) - m.crop_right;
-      if (y < 0 || y >= s.height || x < 0 || x >= s.width) {
+      const int x = m.flip ? s.width - 1 - j : j;
+      if (!row_inside || !columns.inside(x)) {
         std::fill_n(to, channels, 0.f);
         continue;
       }
-      const int left = x + static_cast<int>(right_whole);
-      const std::ptrdiff_t near = std::clamp(left, 0, s.width - 1) * channels;
-      const std::ptrdiff_t far = std::clamp(left + 1, 0, s.width - 1) * channels;
+      const std::ptrdiff_t near = columns.near(x) * channels, far = columns.far(x) * channels;
       for (std::ptrdiff_t c = 0; c < channels; ++c) {
-        const float top = upper[near + c] + right_part * (upper[far + c] - upper[near + c]);
-        const float bottom = lower[near + c] + right_part * (lower[far + c] - lower[near + c]);
-        to[c] = top + down_part * (bottom - top);
+        const float top = between(upper[near + c], upper[far + c], right);
+        to[c] = between(top, between(lower[near + c], lower[far + c], right), down);
       }
     }
   }
