@@ -451,7 +451,7 @@ template <class T, class ReferenceForward, class ReferenceBackward, class Forwar
 void check_activation(const char* name, ReferenceForward slow, ReferenceBackward slow_back, Forward fast,
                       Backward fast_back, Spread spread) {
   for (const std::int64_t n : lengths()) {
-    INFO(name, " of ", n);
+    INFO(std::string(name), " of ", n);
     Draw draw(static_cast<std::uint64_t>(n));
     Numbers x = draw.numbers(n, -9, 9);
     x[0] = 0;
@@ -797,7 +797,7 @@ TEST_CASE_TEMPLATE("losses", T, float, double) {
       const int batch = draw.chance(5) ? 1700 : draw.between(1, 9), classes = draw.between(1, 40);
       const bool probabilities = which == Loss::cross_entropy;
       const double range = probabilities ? 1 : draw.chance(20) ? 40 : 3;
-      INFO(loss_names[l], ", seed ", seed, ": (", batch, ", ", classes, ")");
+      INFO(std::string(loss_names[l]), ", seed ", seed, ": (", batch, ", ", classes, ")");
       const std::int64_t n = std::int64_t{batch} * classes;
       Numbers x = draw.numbers(n, probabilities ? 0 : -range, range);
       if (probabilities && draw.chance(30)) x = map(x, [](double v) { return std::round(v); });  // both ends of the clip
@@ -1085,7 +1085,7 @@ TEST_CASE("gradients of the other layers") {
 TEST_CASE("gradients of the losses") {
   for (std::size_t l = 0; l < std::size(losses); ++l)
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-      INFO(loss_names[l], ", seed ", seed);
+      INFO(std::string(loss_names[l]), ", seed ", seed);
       Draw draw(seed);
       const int batch = draw.between(1, 4), classes = draw.between(1, 5);
       Numbers x =
