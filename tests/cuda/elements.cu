@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSL-1.0
+// Compiling is the test: nvcc makes a kernel of every element, in every type of numbers.
+#include <cstdint>
+
+#include <strata/backend/cudnn/activations.hpp>
+#include <strata/backend/cudnn/augment.hpp>
+#include <strata/backend/cudnn/batch_norm.hpp>
+#include <strata/backend/cudnn/bias.hpp>
+#include <strata/backend/cudnn/combine.hpp>
+#include <strata/backend/cudnn/dropout.hpp>
+#include <strata/backend/cudnn/losses.hpp>
+#include <strata/backend/cudnn/lrn.hpp>
+#include <strata/backend/cudnn/optimizers.hpp>
+#include <strata/backend/cudnn/pool.hpp>
+#include <strata/backend/cudnn/softmax.hpp>
+
+namespace elements {
+
+template <class Element>
+__global__ void visit(std::int64_t n, Element element) {
+  const std::int64_t i = blockIdx.x * std::int64_t{blockDim.x} + threadIdx.x;
+  if (i < n) element(i);
+}
+
+struct Launcher {
+  template <class Element>
+  void operator()(std::int64_t n, Element element) const {
+    static_assert(std::is_trivially_copyable_v<Element>);
+    visit<<<static_cast<unsigned>((n + 255) / 256), 256>>>(n, element);
+  }
+};
+
+template <class T>
+void all_of(Launcher& run, T* t) {
+  using namespace strata;
+  using C = cuda::Compute<T>;
+  C* c = nullptr;
+  const T* in = t;
+  const C* from = c;
+  const int* labels = nullptr;
+  std::int32_t* where = nullptr;
+  const std::uint64_t* step = nullptr;
+  const Geometry g = place({.kernel_h = 3, .kernel_w = 3, .stride_h = 2, .stride_w = 2}, Shape{9, 9, 4});
+  cuda::relu_forward(run, 9, in, t);
+  cuda::relu_backward(run, 9, in, in, t);
+  cuda::leaky_relu_forward(run, 9, C{2}, in, t);
+  cuda::leaky_relu_backward(run, 9, C{2}, in, in, t);
+  cuda::sigmoid_forward(run, 9, in, t);
+  cuda::sigmoid_backward(run, 9, in, in, t);
+  cuda::tanh_forward(run, 9, in, t);
+  cuda::tanh_backward(run, 9, in, in, t);
+  cuda::add_bias(run, 9, 4, from, t, true);
+  cuda::bias_gradient(run, 9, 4, in, c, c);
+  cuda::max_pool_forward(run, g, 1, in, t, where);
+  cuda::max_pool_backward(run, g, 1, in, where, t);
+  cuda::relu_max_pool_backward(run, g, 1, in, in, where, t);
+  cuda::avg_pool_forward(run, g, 1, in, t);
+  cuda::avg_pool_backward(run, g, 1, in, t);
+  cuda::global_avg_pool_forward(run, g.in, 1, in, t);
+  cuda::global_avg_pool_backward(run, g.in, 1, in, t);
+  cuda::batch_norm_forward(run, g.in, 1, C{1}, C{1}, in, from, from, c, c, c, c, t, c);
+  cuda::batch_norm_inference(run, g.in, 1, C{1}, in, from, from, from, from, t);
+  cuda::batch_norm_backward(run, g.in, 1, in, from, from, from, in, t, c, c, c);
+  cuda::lrn_forward(run, g.in, 1, {}, in, t);
+  cuda::lrn_backward(run, g.in, 1, {}, in, in, in, t);
+  cuda::softmax_forward(run, 9, 4, in, t);
+  cuda::softmax_backward(run, 9, 4, in, in, t);
+  cuda::log_softmax_forward(run, 9, 4, in, t);
+  cuda::log_softmax_backward(run, 9, 4, in, in, t);
+  cuda::dropout_forward(run, 9, 0.5, 1, 2, step, in, t);
+  cuda::dropout_backward(run, 9, 0.5, 1, 2, step, in, t);
+  cuda::relu_dropout_forward(run, 9, 0.5, 1, 2, step, in, t);
+  cuda::relu_dropout_backward(run, 9, 0.5, in, in, t);
+  cuda::softmax_cross_entropy(run, 9, 4, in, labels, c, t);
+  cuda::negative_log_likelihood(run, 9, 4, in, labels, c, t);
+  cuda::cross_entropy(run, 9, 4, in, labels, c, t);
+  cuda::mean_squared_error(run, 9, 4, in, labels, c, t);
+  cuda::sigmoid_cross_entropy(run, 9, 4, in, labels, c, t);
+  cuda::score(run, 9, 4, in, labels, from, static_cast<cuda::StepScore*>(nullptr), where);
+  cuda::add_forward(run, 9, in, in, t);
+  cuda::concat_copy(run, 9, 4, in, 8, 0, t);
+  cuda::concat_take(run, 9, 4, t, 8, 0, in);
+  cuda::copy(run, 9, in, t);
+  cuda::convert(run, 9, in, c);
+  cuda::convert(run, 9, from, t);
+}
+
+template <class T>
+void for_training(Launcher& run, T* t) {
+  using namespace strata;
+  float* f = nullptr;
+  const float* g = f;
+  const cuda::UpdateNumbers* numbers = nullptr;
+  std::int32_t* halt = nullptr;
+  cuda::sgd_update(run, 9, numbers, halt, 0.9f, false, 0.f, f, g, f, t);
+  cuda::adam_update(run, 9, numbers, halt, 0.9f, 0.9f, 0.1f, 0.f, false, f, g, f, f, t);
+  cuda::halt_unless_finite(run, static_cast<const cuda::StepScore*>(nullptr), halt);
+  cuda::clip_by_norm(run, 9, 1, f, static_cast<double*>(nullptr));
+  const std::uint64_t* epoch = nullptr;
+  const std::uint32_t* indices = nullptr;
+  cuda::fill_images(run, Shape{9, 9, 3}, 1, {}, 1, epoch, indices, g, g, g, t);
+  cuda::fill_images(run, Shape{9, 9, 3}, 1, {}, 1, epoch, indices, g, g, static_cast<const std::uint8_t*>(nullptr), t);
+}
+
+}  // namespace elements
+
+void every_kernel() {
+  using elements::all_of, elements::for_training;
+  elements::Launcher run;
+  all_of(run, static_cast<float*>(nullptr));
+  all_of(run, static_cast<double*>(nullptr));
+  all_of(run, static_cast<strata::Bf16*>(nullptr));
+  for_training(run, static_cast<float*>(nullptr));
+  for_training(run, static_cast<strata::Bf16*>(nullptr));
+}
