@@ -2,7 +2,12 @@
 
 # strata_warnings: the warnings every source here is held to.
 add_library(strata_warnings INTERFACE)
-target_compile_options(strata_warnings INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+set(strata_warning_flags -Wall -Wextra -Wconversion -Wshadow -Werror)
+target_compile_options(strata_warnings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${strata_warning_flags} -Wpedantic>)
+# nvcc hands the host compiler code with line directives of its own, which -Wpedantic objects to.
+list(JOIN strata_warning_flags "," strata_warning_flags)
+target_compile_options(strata_warnings INTERFACE
+  $<$<COMPILE_LANG_AND_ID:CUDA,NVIDIA>:-Xcompiler=${strata_warning_flags} -Werror=all-warnings>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_FLAGS MATCHES "-fsanitize")
   # GCC's flow analysis sees the sanitizers' branches and warns about paths that the program does not have.
   target_compile_options(strata_warnings INTERFACE -Wno-maybe-uninitialized)

@@ -4,12 +4,13 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-legs=(format gcc clang compile-fail examples packaging sanitizers)
+legs=(format gcc clang compile-fail cuda examples packaging sanitizers)
 declare -A about=(
   [format]="every source is formatted by clang-format-19"
   [gcc]="all targets and their tests with GCC"
   [clang]="all targets and their tests with Clang 19"
   [compile-fail]="mistakes are told as promised: GCC, Clang, and nvcc where it is installed"
+  [cuda]="the GPU backend with nvcc, and its tests; those that need a GPU where there is one"
   [examples]="the examples that end by themselves"
   [packaging]="install and find_package, add_subdirectory, FetchContent"
   [sanitizers]="unit tests under address, undefined-behaviour and thread sanitizers"
@@ -24,6 +25,7 @@ declare -A packages=(
   [gcc]="${tools[*]} ${libraries[*]} dataset-fashion-mnist"
   [clang]="${tools[*]} ${libraries[*]} ${clang[*]} dataset-fashion-mnist"
   [compile-fail]="${tools[*]} ${libraries[*]} ${clang[*]}"
+  [cuda]="${tools[*]} ${libraries[*]}"
   [examples]="${tools[*]} ${libraries[*]} ${pypi[*]} dataset-fashion-mnist"
   [packaging]="${tools[*]} ${libraries[*]}"
   [sanitizers]="${tools[*]} ${libraries[*]} ${clang[*]} dataset-fashion-mnist"
@@ -111,6 +113,26 @@ leg_compile-fail() {
   done
   if ! command -v nvcc >/dev/null && [[ ! -x /usr/local/cuda/bin/nvcc ]]; then
     echo "compile-fail: nvcc is not installed, its half was SKIPPED"
+  fi
+  return "$status"
+}
+leg_cuda() {
+  # Whether the toolkit and cuDNN are there: NVIDIA's, and nothing that Debian could install.
+  local found
+  found=$(cmake --preset cuda -D STRATA_BUILD_CUDA=OFF) || { echo "$found"; return 1; }
+  if [[ ! $found =~ components:[^$'\n']*cuda ]] || { ! command -v nvcc >/dev/null && [[ ! -x /usr/local/cuda/bin/nvcc ]]; }; then
+    echo "cuda: SKIPPED, ALL OF IT: nvcc or cuDNN 9 is not installed here; the GPU backend was not even compiled"
+    echo "0 0 1" >>"$counts"
+    return
+  fi
+  configure cuda
+  build cuda --target cuda_tests
+  local status=0 without
+  check cuda -L '^cuda$' || status=1
+  without=$(awk '{ skipped += $3 } END { print skipped + 0 }' "$counts")
+  if ((without > 0)); then
+    sed -n '/^SKIPPED/,/^\[doctest\] unskipped/p' build/cuda/Testing/Temporary/LastTest.log | sed '/^\[doctest\]\|^===/d'
+    echo "cuda: $without test programs need a GPU and were SKIPPED, with the tests above"
   fi
   return "$status"
 }

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSL-1.0
+// The CUDA runtime's failures as exceptions, and what to say where a device is missing, too small or not usable.
+#pragma once
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+namespace strata::cuda {
+
+// A call of the CUDA runtime failed: which one, and what the runtime says about it.
+class CudaError : public std::runtime_error {
+ public:
+  CudaError(cudaError_t code, const std::string& what) : std::runtime_error(what), code_(code) {}
+  [[nodiscard]] cudaError_t code() const { return code_; }
+
+ private:
+  cudaError_t code_;
+};
+
+namespace detail {
+// 12345678 -> "11.8 MiB"
+inline std::string mebibytes(std::int64_t bytes) {
+  const std::int64_t tenths = (bytes * 10 + (std::int64_t{1} << 19)) >> 20;
+  return std::to_string(tenths / 10) + '.' + std::to_string(tenths % 10) + " MiB";
+}
+// 13010 -> "13.1"
+inline std::string cuda_version(int version) {
+  return std::to_string(version / 1000) + '.' + std::to_string(version % 1000 / 10);
+}
+}  // namespace detail
+
+// For a device that was asked for by its index where only `count` are there.
+inline std::string no_such_device_message(int index, int count) {
+  return "there is no CUDA device " + std::to_string(index) + ": this machine has " + std::to_string(count) +
+         ", numbered from 0";
+}
+
+// `driver` as cudaDriverGetVersion gives it (0: no driver), `runtime` as cudaRuntimeGetVersion does.
+inline std::string driver_too_old_message(int driver, int runtime) {
+  const std::string needed = "CUDA " + detail::cuda_version(runtime);
+  if (driver == 0) return "there is no NVIDIA driver on this machine; one for " + needed + " is needed";
+  return "the NVIDIA driver is too old: it is made for CUDA " + detail::cuda_version(driver) + ", this program for " +
+         needed + "; update the driver, or build with an older toolkit";
+}
+
+// For a machine where no device can be used. `code` is what cudaGetDeviceCount returned.
+inline std::string no_device_message(cudaError_t code) {
+  if (code == cudaErrorInsufficientDriver) {  // an old one, or none
+    int driver = 0, runtime = 0;
+    static_cast<void>(cudaDriverGetVersion(&driver));
+    static_cast<void>(cudaRuntimeGetVersion(&runtime));
+    return driver_too_old_message(driver, runtime);
+  }
+  return std::string("no CUDA device can be used here (") + cudaGetErrorName(code) + ": " + cudaGetErrorString(code) +
+         "); an NVIDIA GPU and its driver are needed, or the CPU backend";
+}
+
+// Bytes. `what` says what they are for: "a batch of 1024".
+inline std::string not_enough_memory_message(const std::string& what, std::int64_t needed, std::int64_t free,
+                                             std::int64_t total) {
+  return "not enough memory on the GPU for " + what + ": " + detail::mebibytes(needed) + " are needed, " +
+         detail::mebibytes(free) + " of " + detail::mebibytes(total) + " are free; take a smaller batch";
+}
+
+// Throws CudaError unless `code` is cudaSuccess. `call` is the function's name. A missing device and an old driver are told
+// in words of their own, since every first call may be the one that notices.
+inline void check(cudaError_t code, const char* call) {
+  if (code == cudaSuccess) return;
+  static_cast<void>(cudaGetLastError());  // or the next call reports it again
+  std::string what = std::string(call) + " failed: ";
+  if (code == cudaErrorNoDevice || code == cudaErrorInsufficientDriver)
+    what += no_device_message(code);
+  else
+    what += std::string(cudaGetErrorName(code)) + ", " + cudaGetErrorString(code);
+  throw CudaError(code, what);
+}
+
+}  // namespace strata::cuda
