@@ -8,12 +8,14 @@
 #include <cstdint>
 #include <exception>
 #include <limits>
+#include <memory>
 #include <mutex>
 #include <numeric>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -32,19 +34,41 @@ struct BatchOptions {
   int threads = 1;  // in the background; 0: next() does the work. The batches are the same.
 };
 
-struct Batch {
-  int size = 0;                   // N
-  std::span<const float> images;  // (N,H,W,C)
-  std::span<const int> labels;    // (N)
+template <class Pixel>
+struct BatchOf {
+  int size = 0;                            // N
+  std::span<const Pixel> images;           // (N,H,W,C)
+  std::span<const int> labels;             // (N)
+  std::span<const std::uint32_t> indices;  // (N), of the images in their data set
+  std::uint64_t epoch = 0;
+};
+using Batch = BatchOf<float>;
+
+// How the images of a batch come: ready to be computed with, or as the data set holds them. And what their buffers are
+// allocated with.
+struct ReadyImages {
+  static constexpr bool ready = true;
+  template <class T>
+  using Allocator = std::allocator<T>;
+};
+template <template <class> class Allocator_>
+struct RawImages {
+  static constexpr bool ready = false;
+  template <class T>
+  using Allocator = Allocator_<T>;
 };
 
 // The batches of one epoch after another. What comes is a function of (seed, epoch, step) and the options but `threads`.
 // For one thread at a time, which calls start and then next until that gives null:
 //   for (int epoch = 0; epoch < 10; ++epoch)
 //     for (batches.start(epoch); const Batch* b = batches.next();) use(b->images, b->labels);
-template <Dataset D>
+// Of raw images, augmentation and normalisation are left to whoever takes them.
+template <Dataset D, class Form = ReadyImages>
 class Batches {
  public:
+  using Pixel =
+      std::conditional_t<Form::ready, float, std::remove_cvref_t<decltype(*std::declval<const D&>().pixels(0).data())>>;
+
   // Copies the data set. Throws std::invalid_argument for a batch below 1, threads below 0, and what Augment and Normalize
   // do not allow.
   Batches(const D& data, BatchOptions options) : data_(data), options_(std::move(options)), order_(data_.size()) {
@@ -60,7 +84,7 @@ class Batches {
     const auto workers = static_cast<std::size_t>(options_.threads);
     // One with the caller, one ready, one for each worker.
     ring_.resize(workers == 0 ? 1 : workers + 2);
-    for (Slot& slot : ring_) slot.images.resize(largest * one), slot.labels.resize(largest);
+    for (Slot& slot : ring_) slot.images.resize(largest * one), slot.labels.resize(largest), slot.indices.resize(largest);
     scratch_.resize(std::max<std::size_t>(workers, 1), std::vector<float>(one));
     threads_.reserve(workers);
   }
@@ -94,7 +118,7 @@ class Batches {
 
   // The next batch, valid until the next call; null at the end of the epoch. Rethrows what a background thread met, for the
   // step it met it at, and again if asked again. Throws std::logic_error before the first start.
-  const Batch* next() {
+  const BatchOf<Pixel>* next() {
     std::unique_lock<std::mutex> lock(mutex_);
     if (!started_) throw std::logic_error("strata: Batches::next before Batches::start");
     if (holding_) {
@@ -118,9 +142,10 @@ class Batches {
   static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
 
   struct Slot {
-    std::vector<float> images;
-    std::vector<int> labels;
-    Batch batch;
+    std::vector<Pixel, typename Form::template Allocator<Pixel>> images;
+    std::vector<int, typename Form::template Allocator<int>> labels;
+    std::vector<std::uint32_t, typename Form::template Allocator<std::uint32_t>> indices;
+    BatchOf<Pixel> batch;
     std::size_t step = none;   // that it holds
     std::exception_ptr error;  // that came instead
   };
@@ -165,17 +190,27 @@ class Batches {
       const std::size_t index = order_[first + i];
       fill_image(index, slot.images.data() + i * one, scratch.data());
       slot.labels[i] = data_.label(index);
+      slot.indices[i] = order_[first + i];
     }
-    slot.batch = {static_cast<int>(n), {slot.images.data(), n * one}, {slot.labels.data(), n}};
+    slot.batch = {
+        static_cast<int>(n), {slot.images.data(), n * one}, {slot.labels.data(), n}, {slot.indices.data(), n}, epoch_};
   }
 
-  void fill_image(std::size_t index, float* to, float* scratch) const {
-    const bool moves = options_.augment.any();
-    float* plain = moves ? scratch : to;
+  void fill_image(std::size_t index, Pixel* to, [[maybe_unused]] float* scratch) const {
     const auto pixels = data_.pixels(index);
     if (pixels.size() != one)
       throw DataError("data set", static_cast<std::int64_t>(index), std::to_string(pixels.size()) + " pixels",
                       std::to_string(one));
+    if constexpr (Form::ready)
+      make_ready(index, pixels, to, scratch);
+    else
+      std::copy_n(pixels.data(), one, to);
+  }
+
+  template <class Pixels>
+  void make_ready(std::size_t index, const Pixels& pixels, float* to, float* scratch) const {
+    const bool moves = options_.augment.any();
+    float* plain = moves ? scratch : to;
     if constexpr (sizeof(*pixels.data()) == 1)
       for (std::size_t p = 0; p < one; ++p) plain[p] = static_cast<float>(pixels[p]) / 255.f;
     else
