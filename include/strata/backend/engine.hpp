@@ -13,6 +13,13 @@ struct EngineOptions {
   bool autotune = false;  // try the GPU's ways to compute a convolution, and keep the fastest
 };
 
+// The memory of a model, parameters first.
+struct ArenaRequest {
+  std::int64_t bytes;
+  std::int64_t own;     // where what the engine keeps for itself begins
+  std::int64_t images;  // numbers in a batch of images
+};
+
 // The weights of a convolution: (taps,filters) on the host, taps being (KH,KW,C/groups).
 struct FilterTensor {
   std::int64_t offset;  // from the first parameter

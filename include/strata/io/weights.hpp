@@ -41,8 +41,8 @@ inline void write_weights(const std::filesystem::path& path, std::span<const Ten
 // The tensors and nothing else; the metadata gets the network's summary ("strata.summary"), its fingerprint
 // ("strata.architecture") and checksums ("strata.checksums") beside what is given. Equal models give equal bytes. The file
 // is written whole or not at all. Throws std::system_error or FileError where it cannot be written.
-template <class Net, class Mode>
-void save_weights(Model<Net, Cpu, Mode>& model, const std::filesystem::path& path,
+template <class Net, class Backend, class Mode>
+void save_weights(Model<Net, Backend, Mode>& model, const std::filesystem::path& path,
                   std::map<std::string, std::string> metadata = {}) {
   std::vector<Tensor> tensors;
   model.for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<float> values) {
@@ -55,8 +55,8 @@ void save_weights(Model<Net, Cpu, Mode>& model, const std::filesystem::path& pat
 // without a fingerprint and checksums to compare). Throws
 // FileError where it cannot be read or is damaged, and for the first tensor that is missing, of another shape, or not the
 // network's, and where the tensors fit but the layers between them do not; the model is then as it was.
-template <class Net, class Mode>
-void load_weights(Model<Net, Cpu, Mode>& model, const std::filesystem::path& path) {
+template <class Net, class Backend, class Mode>
+void load_weights(Model<Net, Backend, Mode>& model, const std::filesystem::path& path) {
   SafetensorsFile file(path);
   std::vector<std::string> names;
   model.for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<float>) {

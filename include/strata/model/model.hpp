@@ -45,6 +45,14 @@ template <class Kernel, class Pass>
 void run_backward(const Pass* p) {
   Kernel::backward(*p);
 }
+template <class Block, class Pass>
+void run_block_forward(const Pass* p) {
+  Block::forward(p);
+}
+template <class Block, class Pass>
+void run_block_backward(const Pass* p) {
+  Block::backward(p);
+}
 }  // namespace detail
 
 // What a model is made for. A model for inference has no memory for gradients, and no functions that need it.
@@ -94,8 +102,9 @@ class Model {
         layout_(layout(options.batch, engine_.threads())) {
     static_assert(Net::layers >= 0);  // what is wrong with the network is said here, and not from far within
     for (std::size_t i = 0; i < count; ++i)
-      if (graph[i].prepare) graph[i].prepare(engine_, table.rows[i].in, options.batch);
-    arena_ = engine_.allocate(layout_.plan.total(), layout_.engine);
+      if (graph[i].prepare) graph[i].prepare(engine_, table.rows[i].in, options.batch, buffers.learns[i - 1]);
+    arena_ = engine_.allocate(
+        {.bytes = layout_.plan.total(), .own = layout_.engine, .images = options.batch * Net::input.size()});
     initialize(options.weights, options.biases);
   }
 
@@ -336,13 +345,15 @@ class Model {
     int length = 1;     // nodes of the block; 0: within one
     int row = -1;       // of a profile; brackets and views take no time worth one
     bool sums = false;  // of a join: it adds
+    bool runs = false;  // there is a forward
     std::string_view name{}, keras{};
     std::span<const TensorInfo> tensors{};
     void (*forward)(const Pass*) = nullptr;  // null: nothing to do, or the model does it
     void (*backward)(const Pass*) = nullptr;
     void (*block_forward)(const Pass*) = nullptr;  // takes the passes of its nodes
     void (*block_backward)(const Pass*) = nullptr;
-    void (*prepare)(Engine&, Shape, int batch) = nullptr;  // before there is memory; null: there is nothing to prepare
+    void (*prepare)(Engine&, Shape, int batch,
+                    bool learns_before) = nullptr;  // before there is memory; null: there is nothing to prepare
   };
   template <std::size_t I>
   static constexpr auto tensors_of = layer_type<I>::tensors(table.rows[I].in);
@@ -359,19 +370,21 @@ class Model {
       if constexpr (requires { L::tensors(Shape{}); }) n.tensors = tensors_of<I>;
       constexpr std::size_t length = block_length<I>();
       n.length = static_cast<int>(length);
+      n.runs = !kernel<I>::view;
       if constexpr (!kernel<I>::view) {
         n.forward = &detail::run_forward<kernel<I>, Pass>;
         if constexpr (training_mode) n.backward = &detail::run_backward<kernel<I>, Pass>;
       }
       if constexpr (length > 1) {
-        n.block_forward = &block<I, length>::template forward<A>;
-        if constexpr (training_mode) n.block_backward = &block<I, length>::template backward<A>;
+        n.block_forward = &detail::run_block_forward<block<I, length>, Pass>;
+        if constexpr (training_mode) n.block_backward = &detail::run_block_backward<block<I, length>, Pass>;
       }
-      // What runs is the block, where there is one.
-      if constexpr (requires { &block<I, length>::template prepare<training_mode>; })
-        n.prepare = &block<I, length>::template prepare<training_mode>;
-      else if constexpr (requires { &kernel<I>::template prepare<training_mode>; })
-        n.prepare = &kernel<I>::template prepare<training_mode>;
+      if constexpr (kernel<I>::prepares) {
+        if constexpr (length > 1)
+          n.prepare = &block<I, length>::template prepare<training_mode, Engine>;
+        else
+          n.prepare = &kernel<I>::template prepare<training_mode, Engine>;
+      }
     }
     return n;
   }
@@ -382,7 +395,7 @@ class Model {
     for (std::size_t i = 0; i < count; ++i) {
       const auto length = static_cast<std::size_t>(nodes[i].length);
       for (std::size_t j = i + 1; j < i + length; ++j) nodes[j].length = 0;
-      if (length > 0 && (table.rows[i].kind == detail::Kind::join || nodes[i].forward)) nodes[i].row = rows++;
+      if (length > 0 && (table.rows[i].kind == detail::Kind::join || nodes[i].runs)) nodes[i].row = rows++;
     }
     return nodes;
   }

@@ -148,7 +148,7 @@ inline std::vector<EpochRecord> run_epochs(Learner& learner, std::int64_t steps,
       break;
     }
     state.history.push_back(record);
-    state = {.epoch = state.epoch + 1, .updates = state.updates, .history = std::move(state.history)};
+    state = TrainingState{.epoch = state.epoch + 1, .updates = state.updates, .history = std::move(state.history)};
     if (keeper && best_epoch(state.history) == &state.history.back()) {
       learner.to_host();
       keeper->save_best();

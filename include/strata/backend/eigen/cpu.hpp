@@ -16,6 +16,7 @@
 #include <strata/backend/eigen/pool.hpp>
 #include <strata/backend/eigen/softmax.hpp>
 #include <strata/backend/eigen/thread_pool.hpp>
+#include <strata/backend/traits.hpp>
 #include <strata/core/random.hpp>
 #include <strata/layers/activations.hpp>
 #include <strata/layers/conv.hpp>
@@ -49,20 +50,6 @@ struct Pass {
 
   [[nodiscard]] std::int64_t count_in() const { return batch * in.size(); }
   [[nodiscard]] std::int64_t count_out() const { return batch * out.size(); }
-};
-
-// Defaults of a kernel.
-struct KernelTraits {
-  static constexpr bool view = false;          // output is the input under another name: nothing runs
-  static constexpr bool in_place = false;      // forward and backward may write over what they read
-  static constexpr bool reads_output = false;  // backward needs y as forward left it
-  // Bytes kept from forward to backward.
-  static constexpr std::int64_t saved_bytes(Shape, Shape, std::int64_t) { return 0; }
-  // Numbers of scratch, for forward and backward.
-  template <class T>
-  static constexpr std::int64_t scratch(Shape, int, int) {
-    return 0;
-  }
 };
 
 template <class L>

@@ -30,9 +30,9 @@ class CpuEngine {
   [[nodiscard]] ThreadPool& runner() { return pool_; }
   [[nodiscard]] int threads() const { return pool_.size(); }
 
-  // Zeros; what the engine keeps for itself begins at `own`. Throws std::bad_alloc.
-  std::byte* allocate(std::int64_t bytes, std::int64_t /*own*/) {
-    const auto size = static_cast<std::size_t>(bytes);
+  // Zeros. Throws std::bad_alloc.
+  std::byte* allocate(const ArenaRequest& request) {
+    const auto size = static_cast<std::size_t>(request.bytes);
     memory_.reset(static_cast<std::byte*>(::operator new(size, align)));
     detail::prefer_large_pages(memory_.get(), size);
     std::memset(memory_.get(), 0, size);

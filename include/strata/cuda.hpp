@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSL-1.0
+// The Cuda backend, for CUDA sources (.cu): Model<AlexNet, Cuda>, and all of strata.hpp. Link strata::cuda.
+#pragma once
+
+#include <strata/strata.hpp>
+
+#include <strata/backend/cudnn/engine.hpp>
+#include <strata/training/gpu_trainer.hpp>
+
+namespace strata {
+
+// Precision: cuda::TF32, cuda::Float32 or cuda::BFloat16.
+template <class Precision>
+using CudaOf = GpuOf<Precision, CudaEngine>;
+using Cuda = CudaOf<cuda::TF32>;
+
+}  // namespace strata

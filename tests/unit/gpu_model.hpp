@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: BSL-1.0
+// The GPU backend's model and trainer beside the CPU's: with an emulated engine in unit/, on a device in cuda/. Who
+// includes this defines before it: Gpu<Precision>, the backend; gpu_rounding, by which its sums may differ more than the
+// emulated ones.
+#pragma once
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <strata/strata.hpp>
+
+#include <strata/training/gpu_trainer.hpp>
+
+#include "files.hpp"
+
+using namespace strata;
+
+namespace {
+
+std::vector<float> numbers(std::size_t n, std::uint64_t seed) {
+  const Random random(seed, Purpose::user);
+  std::vector<float> v(n);
+  for (std::size_t i = 0; i < n; ++i) v[i] = 2 * random.uniform(i) - 1;
+  return v;
+}
+
+// Every layer there is, and every block.
+using Branches =
+    Sequential<Residual<Conv<3, 6>, BatchNorm, LeakyReLU>,
+               Concat<Sequential<Conv<1, 4>, ReLU>, Sequential<AvgPool<3, 1, Same>, Conv<Size<1, 3>, 2, NoBias>, Tanh>>,
+               LRN<>>;
+using Net = Sequential<Input<12, 10, 3>, Conv<3, 6>, ReLU, MaxPool<3, 2>, Branches, Conv<3, 8, Groups<2>, Stride<2>>, ReLU,
+                       Dropout<0.25>, Residual<Conv<3, 8>, Sigmoid, Shortcut<Conv<1, 8>>>, MaxPool<2, 1>, Flatten,
+                       Dense<20>, ReLU, Dropout<0.5>, Dense<16>, ReLU, Dense<12, NoBias>, Dropout<0.1>, Dense<5>>;
+
+template <class M>
+std::vector<float> tensors(M& model) {
+  std::vector<float> all;
+  model.for_each_tensor(
+      [&](const std::string&, const TensorInfo&, std::span<float> v) { all.insert(all.end(), v.begin(), v.end()); });
+  return all;
+}
+
+double largest(const std::vector<float>& v) {
+  double m = 0;
+  for (const float x : v) m = std::max(m, std::abs(static_cast<double>(x)));
+  return m;
+}
+// Of the largest number there is; a NaN is as far as can be.
+double distance(const std::vector<float>& a, const std::vector<float>& b) {
+  REQUIRE(a.size() == b.size());
+  double worst = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const double d = std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
+    worst = std::isnan(d) ? 1e9 : std::max(worst, d);
+  }
+  return worst / largest(b);
+}
+std::vector<float> copy(std::span<const float> v) { return {v.begin(), v.end()}; }
+
+struct Made {
+  static constexpr Shape image{12, 10, 3};
+  static constexpr int classes = 5;
+  std::vector<std::uint8_t> bytes;
+  explicit Made(std::size_t n) : bytes(n * 360) {
+    const Random random(8, Purpose::user);
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+      bytes[i] = static_cast<std::uint8_t>(random.below(200, i) + 10 * (i / 360 * 7 % 5));
+  }
+  [[nodiscard]] std::size_t size() const { return bytes.size() / 360; }
+  int wrong = -1;  // this one's label is none
+  [[nodiscard]] int label(std::size_t i) const { return static_cast<int>(i) == wrong ? 5 : static_cast<int>(i * 7 % 5); }
+  [[nodiscard]] std::span<const std::uint8_t> pixels(std::size_t i) const { return {bytes.data() + i * 360, 360}; }
+};
+
+// What an emulated engine counts, and a real one does not.
+template <class Engine>
+std::optional<int> prepared(const Engine& engine) {
+  if constexpr (requires { engine.prepared; })
+    return engine.prepared;
+  else
+    return {};
+}
+struct Graphs {
+  std::int64_t captures, replays;
+};
+template <class Device>
+std::optional<Graphs> graphs(const Device& device) {
+  if constexpr (requires { device.counts; })
+    return Graphs{device.counts.captures, device.counts.replays};
+  else
+    return {};
+}
+
+constexpr int batch = 8;
+const ModelOptions options{.batch = batch, .threads = 1, .seed = 5, .biases = Uniform{0.2}};
+
+}  // namespace
+
+TEST_CASE("a model on the GPU begins and predicts as on the CPU") {
+  Model<Net> cpu{options};
+  Model<Net, Gpu<cuda::Float32>> gpu{options};
+  CHECK(tensors(cpu) == tensors(gpu));
+  const auto images = numbers(batch * Net::input.size(), 1);
+  CHECK(distance(copy(gpu.predict(images)), copy(cpu.predict(images))) < 1e-5 * gpu_rounding);
+  // Fewer, and with dropout, whose masks are the same.
+  const std::span<const float> few(images.data(), 3 * static_cast<std::size_t>(Net::input.size()));
+  CHECK(distance(copy(gpu.predict(few)), copy(cpu.predict(few))) < 1e-5 * gpu_rounding);
+  CHECK(distance(copy(gpu.predict_with_dropout(images, 4)), copy(cpu.predict_with_dropout(images, 4))) <
+        1e-5 * gpu_rounding);
+  CHECK(distance(copy(gpu.predict_with_dropout(images, 4)), copy(cpu.predict_with_dropout(images, 5))) > 1e-2);
+}
+
+TEST_CASE("a model for inference has no gradients on the GPU either") {
+  Model<Net, Gpu<cuda::Float32>> trains{options};
+  Model<Net, Gpu<cuda::Float32>, Inference> predicts{options};
+  CHECK(predicts.plan(batch, 1).gradients == 0);
+  CHECK(predicts.plan(batch, 1).total() < trains.plan(batch, 1).total());
+  // Forward and both backwards, but for the gradient of the images.
+  CHECK(prepared(predicts.engine()).value_or(11) == 11);
+  CHECK(prepared(trains.engine()).value_or(3 * 11 - 1) == 3 * 11 - 1);
+  CHECK(tensors(predicts) == tensors(trains));
+}
+
+TEST_CASE_TEMPLATE("steps on the GPU are the CPU's", Optimizer_, SGD, Adam, AdamW) {
+  Optimizer_ optimizer{.rate = InverseTimeDecay{0.02, 0.1}, .weight_decay = 0.01};
+  if constexpr (std::is_same_v<Optimizer_, SGD>)
+    optimizer.momentum = 0.9, optimizer.nesterov = true;
+  else
+    optimizer.epsilon = 1e-3;  // or a gradient near 0 makes a step of any sign
+  Model<Net> cpu{options};
+  Model<Net, Gpu<cuda::Float32>> gpu{options};
+  const std::vector<float> before = tensors(cpu);
+  Trainer<Model<Net>, SoftmaxCrossEntropy, Optimizer_> on_cpu(cpu, {}, optimizer);
+  Trainer<Model<Net, Gpu<cuda::Float32>>, SoftmaxCrossEntropy, Optimizer_> on_gpu(gpu, {}, optimizer);
+  on_cpu.clip_gradients(0.7), on_gpu.clip_gradients(0.7);
+  for (int step = 0; step < 6; ++step) {
+    const int n = step % 3 == 2 ? 5 : batch;  // a partial batch now and then
+    const auto images = numbers(static_cast<std::size_t>(n * Net::input.size()), 10 + static_cast<std::uint64_t>(step));
+    std::vector<int> labels;
+    for (int i = 0; i < n; ++i) labels.push_back((i + step) % 5);
+    const StepResult a = on_cpu.step(images, labels), b = on_gpu.step(images, labels);
+    INFO("step ", step);
+    CHECK(b.samples == n);
+    CHECK(b.correct == a.correct);
+    CHECK(b.loss == doctest::Approx(a.loss).epsilon(1e-5 * gpu_rounding));
+    CHECK(distance(tensors(gpu), tensors(cpu)) < 2e-6 * gpu_rounding);
+  }
+  CHECK(on_gpu.updates() == 6);
+  CHECK(distance(tensors(gpu), before) > 1e-3);
+  if (const auto counts = graphs(gpu.engine().device())) {
+    CHECK(counts->captures == 2);  // of either size, the second time it comes
+    CHECK(counts->replays == 4);
+  }
+}
+
+TEST_CASE("bfloat16 follows float32 as far as its numbers go") {
+  Model<Net> cpu{options};
+  Model<Net, Gpu<cuda::BFloat16>> gpu{options};
+  CHECK(tensors(cpu) == tensors(gpu));  // the weights themselves are float32
+  const auto images = numbers(batch * Net::input.size(), 1);
+  const double d = distance(copy(gpu.predict(images)), copy(cpu.predict(images)));
+  CHECK(d > 1e-5);
+  CHECK(d < 5e-2);
+  Trainer on_cpu(cpu, SoftmaxCrossEntropy{}, SGD{.rate = 0.005, .momentum = 0.9});
+  Trainer on_gpu(gpu, SoftmaxCrossEntropy{}, SGD{.rate = 0.005, .momentum = 0.9});
+  const std::vector<int> labels{0, 1, 2, 3, 4, 0, 1, 2};
+  const std::vector<float> before = tensors(cpu);
+  for (int step = 0; step < 12; ++step)
+    CHECK(on_gpu.step(images, labels).loss == doctest::Approx(on_cpu.step(images, labels).loss).epsilon(0.1));
+  CHECK(distance(tensors(gpu), before) > 1e-2);
+  CHECK(distance(tensors(gpu), tensors(cpu)) < 0.25 * distance(tensors(gpu), before));
+}
+
+TEST_CASE("train() on the GPU: the same batches, order, augmentation and results") {
+  const Made data(37), test(11);
+  const TrainOptions<Made> recipe{
+      .epochs = 3,
+      .validation = test,
+      .augment = {.width_shift = 0.2, .height_shift = 0.1, .horizontal_flip = true},
+      .normalize = {.mean = {0.4f, 0.5f, 0.6f}, .deviation = {0.2f, 0.3f, 0.4f}},
+      .verbose = false,
+  };
+  Model<Net> cpu{options};
+  Model<Net, Gpu<cuda::Float32>> gpu{options};
+  const SGD sgd{.rate = 0.05, .momentum = 0.9};
+  const auto a = train(cpu, data, SoftmaxCrossEntropy{}, sgd, recipe),
+             b = train(gpu, data, SoftmaxCrossEntropy{}, sgd, recipe);
+  REQUIRE(a.size() == 3);
+  REQUIRE(b.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(b[i].loss == doctest::Approx(a[i].loss).epsilon(1e-5 * gpu_rounding));
+    CHECK(b[i].accuracy == a[i].accuracy);
+    CHECK(b[i].samples == 37);
+    CHECK(*b[i].validation_loss == doctest::Approx(*a[i].validation_loss).epsilon(1e-5 * gpu_rounding));
+    CHECK(*b[i].validation_accuracy == *a[i].validation_accuracy);
+  }
+  CHECK(distance(tensors(gpu), tensors(cpu)) < 1e-5 * gpu_rounding);
+  const Evaluation e = evaluate(gpu, test, SoftmaxCrossEntropy{}, {.normalize = recipe.normalize});
+  CHECK(e.loss == doctest::Approx(*b[2].validation_loss));
+}
+
+TEST_CASE("a label that is none does not reach the GPU") {
+  Made data(37);
+  data.wrong = 20;
+  Model<Net, Gpu<cuda::Float32>> gpu{options};
+  CHECK_THROWS_WITH_AS(train(gpu, data, SoftmaxCrossEntropy{}, SGD{.rate = 0.05}, {.verbose = false}),
+                       doctest::Contains("strata: label 5 of image"), std::invalid_argument);
+  Trainer trainer(gpu, SoftmaxCrossEntropy{}, SGD{.rate = 0.05});
+  const auto images = numbers(2 * Net::input.size(), 1);
+  CHECK_THROWS_AS(trainer.step(images, std::vector<int>{0, 5}), std::invalid_argument);
+  CHECK_THROWS_AS(trainer.step(images, std::vector<int>{0}), std::invalid_argument);
+  CHECK_THROWS_AS(trainer.step(std::span<const float>(images.data(), 7), std::vector<int>{0}), std::invalid_argument);
+  CHECK(trainer.step({}, {}).samples == 0);
+  CHECK(trainer.updates() == 0);
+}
+
+TEST_CASE("what one backend keeps, the other goes on with") {
+  const Made data(37);
+  const Folder folder;
+  const SGD sgd{.rate = 0.05, .momentum = 0.9};
+  const auto recipe = [&](int epochs, std::int64_t steps) {
+    return TrainOptions<Made>{.epochs = epochs,
+                              .augment = {.horizontal_flip = true},
+                              .verbose = false,
+                              .max_steps = steps,
+                              .checkpoint = Checkpoints{.directory = folder.path / "run", .every = 2},
+                              .resume = true};
+  };
+  // Steps within an epoch on the GPU, then the CPU, then the GPU again: as the CPU by itself.
+  Model<Net, Gpu<cuda::Float32>> first{options}, third{options};
+  Model<Net> second{options}, alone{options};
+  train(first, data, SoftmaxCrossEntropy{}, sgd, recipe(2, 3));
+  train(second, data, SoftmaxCrossEntropy{}, sgd, recipe(2, 7));
+  CHECK(distance(tensors(second), tensors(first)) > 1e-3);
+  const auto history = train(third, data, SoftmaxCrossEntropy{}, sgd, recipe(2, 0));
+  TrainOptions<Made> plain = recipe(2, 0);
+  plain.checkpoint = {}, plain.resume = false;
+  const auto expected = train(alone, data, SoftmaxCrossEntropy{}, sgd, plain);
+  REQUIRE(history.size() == 2);
+  CHECK(history[0].loss == doctest::Approx(expected[0].loss).epsilon(1e-5 * gpu_rounding));
+  CHECK(history[1].loss == doctest::Approx(expected[1].loss).epsilon(1e-5 * gpu_rounding));
+  CHECK(distance(tensors(third), tensors(alone)) < 1e-5 * gpu_rounding);
+
+  // And weights, both ways, to the bit.
+  save_weights(third, folder.path / "w.safetensors");
+  load_weights(second, folder.path / "w.safetensors");
+  CHECK(tensors(second) == tensors(third));
+  load_weights(first, folder.path / "w.safetensors");
+  CHECK(tensors(first) == tensors(third));
+}
+
+TEST_CASE("a loss that is not finite stops training on the GPU, with the weights from before") {
+  using Bare = Sequential<Input<12, 10, 3>, Conv<3, 4>, ReLU, MaxPool<3, 2>, Flatten, Dense<5>>;
+  Model<Bare, Gpu<cuda::Float32>> model{{.batch = batch, .threads = 1, .seed = 5}};
+  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = 0.05, .momentum = 0.9});
+  auto images = numbers(batch * Bare::input.size(), 1);
+  const std::vector<int> labels{0, 1, 2, 3, 4, 0, 1, 2};
+  trainer.step(images, labels);
+  std::vector<float> before = tensors(model);
+  images[7] = std::numeric_limits<float>::infinity();
+  try {
+    trainer.step(images, labels);
+    FAIL("no exception");
+  } catch (const NotFiniteError& e) {
+    CHECK(e.update() == 1);
+    CHECK(e.layer() == 0);
+  }
+  CHECK(tensors(model) == before);
+  images[7] = 0;
+  trainer.step(images, labels);  // goes on
+  CHECK(tensors(model) != before);
+
+  // In train(), which hears of it some steps later; a weight is infinite from the beginning.
+  model.for_each_tensor([](const std::string& name, const TensorInfo&, std::span<float> v) {
+    if (name == "dense/kernel") v[3] = std::numeric_limits<float>::infinity();
+  });
+  before = tensors(model);
+  try {
+    train(model, Made(37), SoftmaxCrossEntropy{}, SGD{.rate = 0.05}, {.epochs = 2, .verbose = false});
+    FAIL("no exception");
+  } catch (const NotFiniteError& e) {
+    CHECK(e.update() == 0);
+    CHECK(e.layer() == 5);
+  }
+  CHECK(tensors(model) == before);
+}
