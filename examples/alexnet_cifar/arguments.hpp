@@ -1,136 +1,29 @@
 // SPDX-License-Identifier: BSL-1.0
-// The command line of alexnet_cifar, and what it says of the optimizer.
+// What alexnet_cifar was asked for, and the optimizer that it says.
 #pragma once
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 
-#include <strata/data/download.hpp>
-#include <strata/strata.hpp>
+#include <strata/training/optimizers.hpp>
+#include <strata/training/schedules.hpp>
 
 // A rate of dropout is part of the network's type. These are compiled; another is one number here and some seconds of the
 // compiler's time.
 inline constexpr std::array dropout_rates{0.0, 0.25, 0.5};
 
 struct Arguments {
-  std::string dataset, data, mirror = strata::DownloadOptions{}.base, optimizer = "sgd", schedule = "inverse-time", save,
-                             load, checkpoint, report, metrics, tensorboard, command;
+  std::string dataset, data, mirror, optimizer = "sgd", schedule = "inverse-time", save, load, checkpoint, report, metrics,
+                                     tensorboard, command, device = "cpu", precision = "tf32";
   int epochs = 20, batch = 64, threads = 0, step_every = 10, pad_crop = 0;
   std::int64_t warm_up = 0, max_steps = 0, images = 0, checkpoint_every = 0;
   double learning_rate = 0.01, momentum = 0.9, decay = 0.0005, step_factor = 0.1, weight_decay = 0, dropout = 0.5;
   std::uint64_t seed = 1;
-  bool nesterov = false, augment = true, describe = false, profile = false, resume = false;
+  bool nesterov = false, augment = true, describe = false, profile = false, resume = false, autotune = false;
+  int gpu = 0;  // of --device cuda:N
 };
-
-namespace detail {
-
-// An option that would have no effect is a mistake, and not ignored.
-inline void check_together(const CLI::App& app, const Arguments& a) {
-  const auto only = [&](const char* option, bool fits, const char* with) {
-    if (app.count(option) > 0 && !fits) throw CLI::ValidationError(option, std::string("is for ") + with + " alone");
-  };
-  only("--momentum", a.optimizer == "sgd", "--optimizer sgd");
-  only("--nesterov", a.optimizer == "sgd", "--optimizer sgd");
-  only("--decay", a.schedule == "inverse-time", "--schedule inverse-time");
-  only("--step-factor", a.schedule == "step", "--schedule step");
-  only("--step-every", a.schedule == "step", "--schedule step");
-  only("--warm-up", a.schedule != "one-cycle", "the schedules without a warm-up of their own");
-  only("--checkpoint-every", !a.checkpoint.empty(), "runs with --checkpoint");
-  only("--resume", !a.checkpoint.empty(), "runs with --checkpoint");
-  only("--pad-crop", a.augment, "runs with --augment");
-  only("--mirror", a.data.empty(), "runs without --data");
-  for (const char* output : {"--report", "--metrics", "--tensorboard"})
-    only(output, !a.profile && !a.describe, "runs that train");
-}
-
-// As a shell would take it again.
-inline std::string command_line(int argc, char** argv) {
-  constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./=:,+%@";
-  std::string line;
-  for (int i = 0; i < argc; ++i) {
-    std::string word = argv[i];
-    if (word.empty() || word.find_first_not_of(plain) != std::string::npos) {
-      for (std::size_t at = 0; (at = word.find('\'', at)) != std::string::npos; at += 4) word.replace(at, 1, "'\\''");
-      word = "'" + word + "'";
-    }
-    line += (i > 0 ? " " : "") + word;
-  }
-  return line;
-}
-
-}  // namespace detail
-
-// Returns -1, or the exit code where the program is to end: 0 after --help, 2 for options that are wrong.
-inline int parse(int argc, char** argv, Arguments& a) {
-  CLI::App app{"AlexNet for 32x32 images, trained on the CPU"};
-  app.get_formatter()->column_width(32);
-  const auto positive = CLI::Range(1, 1000000000);
-  const auto whole = CLI::Range(0, 1000000000);
-  // The parser takes -1 for the largest number there is.
-  const CLI::Validator not_negative([](std::string& text) { return text[0] == '-' ? text + " is below 0" : ""; }, "");
-  app.add_option("--dataset", a.dataset, "cifar10, cifar100 or fashion-mnist (default: cifar10)")
-      ->check(CLI::IsMember({"cifar10", "cifar100", "fashion-mnist"}));
-  app.add_option("--data", a.data,
-                 "folder with cifar-10-batches-bin/ and/or cifar-100-binary/, or their .bin files; without it, a cached "
-                 "copy, or the official archive is fetched")
-      ->check(CLI::ExistingDirectory);
-  app.add_option("--mirror", a.mirror, "fetch the archive from this address")->capture_default_str();
-  app.add_option("--images", a.images, "take the first so many images of each set alone; 0: all")->check(whole);
-  app.add_option("--epochs", a.epochs, "passes over the training images")
-      ->check(CLI::Range(0, 100000))
-      ->capture_default_str();
-  app.add_option("--max-steps", a.max_steps, "end after so many steps of the whole run; 0: no limit")->check(whole);
-  app.add_option("--batch", a.batch, "images a step")->check(CLI::Range(1, 65536))->capture_default_str();
-  app.add_option("--optimizer", a.optimizer)->check(CLI::IsMember({"sgd", "adam", "adamw"}))->capture_default_str();
-  auto* rate = app.add_option("--learning-rate", a.learning_rate, "default: 0.01, of adam and adamw 0.001");
-  app.add_option("--momentum", a.momentum, "of sgd")->capture_default_str();
-  app.add_flag("--nesterov", a.nesterov, "Nesterov's momentum, of sgd");
-  app.add_option("--weight-decay", a.weight_decay, "of adamw decoupled, else L2 through the gradient")
-      ->capture_default_str();
-  app.add_option("--schedule", a.schedule, "of the learning rate")
-      ->check(CLI::IsMember({"constant", "inverse-time", "step", "cosine", "one-cycle"}))
-      ->capture_default_str();
-  app.add_option("--decay", a.decay, "of inverse-time: rate / (1 + decay x updates)")->capture_default_str();
-  app.add_option("--step-factor", a.step_factor, "of step: what the rate is multiplied with")->capture_default_str();
-  app.add_option("--step-every", a.step_every, "of step: after so many epochs")->check(positive)->capture_default_str();
-  app.add_option("--warm-up", a.warm_up, "updates over which the rate rises from 0 before the schedule")->check(whole);
-  app.add_option("--dropout", a.dropout, "share of the two hidden dense layers that is dropped")
-      ->check(CLI::IsMember(dropout_rates))
-      ->capture_default_str();
-  app.add_flag("--augment,!--no-augment", a.augment, "shift by up to a tenth and flip (default), or not");
-  app.add_option("--pad-crop", a.pad_crop,
-                 "instead of the shift: zeros around, so many pixels wide, and a window of 32x32 anywhere in that")
-      ->check(CLI::Range(1, 32));
-  app.add_option("--seed", a.seed, "of weights, order, dropout and augmentation")
-      ->check(not_negative)
-      ->capture_default_str();
-  app.add_option("--threads", a.threads, "0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
-  app.add_option("--save", a.save, "write the weights to this safetensors file at the end");
-  app.add_option("--load", a.load, "begin with the weights of this file")->check(CLI::ExistingFile);
-  app.add_option("--checkpoint", a.checkpoint,
-                 "keep the newest three checkpoints and the best weights in this folder: one after each epoch, and where "
-                 "the run ends or is stopped");
-  app.add_option("--checkpoint-every", a.checkpoint_every, "and one after so many steps each")->check(positive);
-  app.add_flag("--resume", a.resume, "go on from the newest checkpoint; from the start where there is none");
-  app.add_option("--report", a.report, "write a report of the run to this HTML file at the end");
-  app.add_option("--metrics", a.metrics, "write the figures of all epochs to this .csv or .jsonl file, after each");
-  app.add_option("--tensorboard", a.tensorboard, "write TensorBoard's event files into this folder");
-  app.add_flag("--describe", a.describe, "print the network and end");
-  app.add_flag("--profile", a.profile, "time some training steps layer by layer and end");
-  try {
-    app.parse(argc, argv);
-    detail::check_together(app, a);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
-  }
-  a.command = detail::command_line(argc, argv);
-  if (rate->count() == 0 && a.optimizer != "sgd") a.learning_rate = 0.001;
-  return -1;
-}
 
 // steps: of an epoch.
 inline strata::Schedule schedule_of(const Arguments& a, std::int64_t steps) {

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "outputs.hpp"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <stdexcept>
+#include <utility>
+
+#include <strata/io/metrics_file.hpp>
+#if __has_include(<strata/io/tensorboard.pb.h>)
+#include <strata/io/tensorboard.hpp>
+#endif
+
+namespace {
+
+// Throws std::runtime_error where a file of this name cannot be written; nothing for no name.
+void check_can_be_written(const std::string& file) {
+  namespace fs = std::filesystem;
+  if (file.empty()) return;
+  const fs::path folder = fs::absolute(file).parent_path();
+  if (!fs::is_directory(folder)) throw std::runtime_error(file + ": there is no folder " + folder.string());
+  if (fs::is_directory(file)) throw std::runtime_error(file + ": this is a folder; expected the name of a file");
+  if (access(folder.c_str(), W_OK) != 0) throw std::runtime_error(file + ": its folder cannot be written to");
+}
+
+std::string number_text(const char* format, double x) {
+  char text[64];
+  std::snprintf(text, sizeof text, format, x);
+  return text;
+}
+
+}  // namespace
+
+void check_outputs(const Arguments& a) {
+  for (const std::string& file : {a.save, a.report, a.metrics}) check_can_be_written(file);
+  if (!a.metrics.empty()) strata::check_metrics_name(a.metrics);
+#if !__has_include(<strata/io/tensorboard.pb.h>)
+  if (!a.tensorboard.empty())
+    throw std::runtime_error("--tensorboard: this program was built without protobuf (libprotobuf-dev, protobuf-compiler)");
+#endif
+}
+
+struct Outputs::Events {
+#if __has_include(<strata/io/tensorboard.pb.h>)
+  explicit Events(const std::string& folder) : run(folder) {}
+  strata::TensorBoardRun run;
+#endif
+};
+
+Outputs::Outputs(const Arguments& a) : a_(a) {
+#if __has_include(<strata/io/tensorboard.pb.h>)
+  if (!a.tensorboard.empty()) events_ = std::make_unique<Events>(a.tensorboard);
+#endif
+}
+Outputs::~Outputs() = default;
+
+void Outputs::write(std::span<const strata::EpochRecord> history) {
+  if (!a_.metrics.empty()) strata::write_metrics(a_.metrics, history);
+#if __has_include(<strata/io/tensorboard.pb.h>)
+  if (events_) events_->run.write(history);
+#endif
+}
+
+void Outputs::write_filters(const std::vector<strata::Picture>& filters, std::int64_t step) {
+#if __has_include(<strata/io/tensorboard.pb.h>)
+  if (events_ && !filters.empty()) events_->run.writer().image("filters", strata::tiled(filters, 16), step);
+#else
+  (void)filters, (void)step;
+#endif
+}
+
+void Outputs::write(strata::Report report, const std::string& dataset, const std::string& optimizer,
+                    const std::string& hardware, double evaluated_per_second) const {
+  report.title = "AlexNet on " + dataset;
+  const auto setting = [&](const char* name, const std::string& value) { report.settings.emplace_back(name, value); };
+  setting("data set", dataset + (a_.images > 0 ? ", the first " + std::to_string(a_.images) + " images of each part" : ""));
+  setting("optimizer", optimizer);
+  setting("loss", "SoftmaxCrossEntropy");
+  setting("dropout", number_text("%g", a_.dropout));
+  setting("augmentation", !a_.augment       ? "none"
+                          : a_.pad_crop > 0 ? "pad by " + std::to_string(a_.pad_crop) + " and crop, horizontal flip"
+                                            : "shift by up to a tenth, horizontal flip");
+  report.run = {{"command", a_.command}, {"hardware", hardware}};
+  double seconds = 0;
+  for (const strata::EpochRecord& r : report.history) seconds += r.seconds;
+  const auto rate = [](double x) { return number_text("%.0f images/s", x); };
+  if (!report.history.empty()) {
+    const strata::EpochRecord& last = report.history.back();
+    report.run.emplace_back("training", number_text("%.1f s, ", seconds) +
+                                            rate(static_cast<double>(last.samples) / last.seconds) + " in the last epoch");
+  }
+  report.run.emplace_back("evaluation", rate(evaluated_per_second));
+  strata::write_report(a_.report, report);
+  std::printf("report written to %s\n", a_.report.c_str());
+}
