@@ -83,7 +83,7 @@ inline WindowSpec draw_window(Draw& draw, Shape in, int largest_kernel) {
 inline std::string describe(const Geometry& g, int batch) {
   const auto join = [](std::initializer_list<int> numbers) {
     std::string s;
-    for (const int n : numbers) s += (s.empty() ? "" : "x") + std::to_string(n);
+    for (const int n : numbers) s.append(s.empty() ? "" : "x").append(std::to_string(n));
     return s;
   };
   const strata::Window& w = g.window;
@@ -187,7 +187,7 @@ void check_close(const char* what, const std::vector<T>& got, const Numbers& wan
     CHECK(true);
   } else {
     FAIL_CHECK(std::to_string(bad), " of ", std::to_string(got.size()), " differ; the first is [", std::to_string(at),
-               "]: ", value_of(got[at]), " instead of ", want[at], ", sum of magnitudes ", magnitude[at]);
+               "]: ", value_of(got[at]), " instead of ", want[at], " (sum of magnitudes ", magnitude[at], ")");
   }
 }
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
-// The GPU's own kernels in a loop on the host.
+// The GPU's own kernels beside the reference: in a loop on the host in unit/, on a device in cuda/. Who includes this
+// defines before it conformance::Runner, which is a cuda::Run that has done its work when it returns, and Runner::orders of
+// doing it. What kernels read and write stands on the heap, never on the stack: a device reaches that alone
+// (cuda/managed_memory.cpp).
 #pragma once
 #include <algorithm>
 #include <cstdint>
-#include <numeric>
+#include <memory>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -21,24 +24,6 @@ namespace conformance {
 namespace cuda = strata::cuda;
 using cuda::Compute;
 
-// Calls an element for every index, in an order that no kernel may depend on.
-class Loop {
- public:
-  enum Order { forward, backward, shuffled };
-  explicit Loop(Order order) : order_(order) {}
-
-  template <class Element>
-  void operator()(std::int64_t n, const Element& element) {
-    static_assert(std::is_trivially_copyable_v<Element>);
-    std::int64_t stride = order_ == forward ? 1 : order_ == backward ? n - 1 : n * 5 / 8;  // coprime with n: visits all
-    while (std::gcd(stride, n) != 1) ++stride;
-    for (std::int64_t k = 0, i = order_ == forward ? 0 : n - 1; k < n; ++k, i = (i + stride) % n) element(i);
-  }
-
- private:
-  Order order_;
-};
-
 // An output, poisoned or beginning with what it holds.
 template <class T>
 struct Out {
@@ -49,14 +34,14 @@ struct Out {
   const Numbers* start = nullptr;
 };
 
-// kernel(loop, pointers to the outputs) in each order; the outputs, which must be the same bits.
+// kernel(run, pointers to the outputs) in each order; the outputs, which must be the same bits.
 template <class Kernel, class... T>
 std::tuple<std::vector<T>...> launch(Kernel&& kernel, const Out<T>&... outputs) {
   std::optional<std::tuple<std::vector<T>...>> first;
-  for (const Loop::Order order : {Loop::forward, Loop::backward, Loop::shuffled}) {
-    Loop loop(order);
+  for (const Runner::Order order : Runner::orders) {
+    Runner run(order);
     std::tuple<Guarded<T>...> buffers{outputs.buffer()...};
-    std::apply([&](auto&... b) { kernel(loop, b.data()...); }, buffers);
+    std::apply([&](auto&... b) { kernel(run, b.data()...); }, buffers);
     INFO("order ", static_cast<int>(order));
     CHECK_MESSAGE(std::apply([](auto&... b) { return (b.intact() && ...); }, buffers), "wrote outside its output");
     auto now = std::apply([](auto&... b) { return std::tuple(b.inside()...); }, buffers);
@@ -82,7 +67,7 @@ void check_equal(const char* what, const std::vector<T>& got, const Numbers& wan
   std::string wrong;
   for (std::size_t i = 0; i < got.size() && wrong.empty(); ++i)
     if (const double v = value_of(got[i]); !(v == want[i] || (v != v && want[i] != want[i])))
-      wrong = "[" + std::to_string(i) + "] is " + std::to_string(v) + " instead of " + std::to_string(want[i]);
+      wrong = std::to_string(v) + " instead of " + std::to_string(want[i]) + " at " + std::to_string(i);
   CHECK(wrong == "");
 }
 
