@@ -235,6 +235,13 @@ class Trainer<Model<Net, GpuOf<Precision, Engine_>, Mode>, Loss, Optimizer_> {
                                                          r.filters);
   }
 
+  // A step of n images as it is queued from its second time on, for whoever measures it; null before. Launched by itself it
+  // trains on the images that are there, with the numbers of the last step; settle() before and wait after.
+  [[nodiscard]] const typename System::Graph* captured(int n) const {
+    const auto found = graphs_.find(n);
+    return found != graphs_.end() && found->second.graph ? &found->second.graph : nullptr;
+  }
+
   // From now on each step adds its times to the profile, layer by layer: it waits after each, and nothing is captured.
   void watch(Profile* profile) {
     settle([](const StepResult&) {});
