@@ -32,6 +32,7 @@ class Job {
   Job(const Job&) = delete;
   Job& operator=(const Job&) = delete;
   virtual ~Job() = default;
+  virtual void restart() = 0;               // from the data's weights
   virtual void step(int batch_number) = 0;  // queued
   virtual double finish() = 0;              // waits for all of them; the loss of the last
   virtual void replay() = 0;                // queues the captured step once more, without anything around it

@@ -54,6 +54,10 @@ class Steps {
     device.finish();
   }
 
+  void restart() {
+    finish();
+    load();
+  }
   void step(int number) {
     const std::size_t first = static_cast<std::size_t>(number) % (data_.labels.size() / batch_) * batch_;
     const strata::BatchOf<float> batch{static_cast<int>(batch_),
@@ -81,8 +85,7 @@ class Steps {
   }
   template <class Images_>
   std::vector<strata::EpochRecord> epochs(const Images_& images, int count) {
-    finish();
-    load();
+    restart();
     return strata::train(model_, images, strata::SoftmaxCrossEntropy{},
                          strata::SGD{.rate = learning_rate, .momentum = momentum},
                          {.epochs = count, .augment = augmentation, .normalize = normalisation, .verbose = false});
@@ -124,6 +127,7 @@ template <class Backend>
 class JobOf final : public Job {
  public:
   JobOf(const Data& data, const JobSetup& setup) : steps_(data, setup) {}
+  void restart() override { steps_.restart(); }
   void step(int number) override { steps_.step(number); }
   double finish() override { return steps_.finish(); }
   void replay() override { steps_.replay(); }

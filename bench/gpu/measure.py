@@ -17,7 +17,8 @@ PARAMETERS = 21594506
 PRECISIONS = ("tf32", "bf16", "float32")
 BATCHES = (128, 1024)
 # Set up in this order. Shares of the run's minutes that compiling may take; what is not ready then is missing.
-VARIANTS = {"eager": 0.1, "cudagraphs": 0.1, "compile": 0.15, "max-autotune": 0.25, "compile-cudagraphs": 0.1}
+VARIANTS = {"eager": 0.1, "cudagraphs": 0.1, "compile": 0.12, "max-autotune": 0.2, "compile-cudagraphs": 0.1}
+COMPILED = ("compile", "max-autotune", "compile-cudagraphs")  # steps in TF32 and bf16 alone: compiling takes long
 # Of the largest, how far two programs' logits and losses may be apart: what the precision leaves of a number, and some layers.
 TOLERANCE = {"float32": 2e-3, "tf32": 1e-2, "bf16": 5e-2}
 NO_DEVICE = 77
@@ -286,14 +287,20 @@ class Measurement:
     def start(self, peer, *more):
         """The process of a peer."""
         o = self.o
-        common = ["--data", o.data, "--precisions", o.precisions, "--device", str(o.device),
+        variant = peer.removeprefix("pytorch-")
+        precisions = ",".join(self.precisions(variant))
+        common = ["--data", o.data, "--precisions", precisions, "--device", str(o.device),
                   *(["--no-autotune"] if o.no_autotune else []), *(["--cifar", o.cifar] if o.cifar else []), *more]
         if peer == "strata":
             return Process(peer, [o.step, *common], self.record, self.log)
-        variant = peer.removeprefix("pytorch-")
+        if variant in COMPILED:
+            common += ["--epochs", "0"]
         environment = dict(os.environ, TORCHINDUCTOR_CACHE_DIR=os.path.join(o.build, "inductor"), PYTHONDONTWRITEBYTECODE="1")
         return Process(peer, [o.python, os.path.join(HERE, "pytorch.py"), "--variant", variant, *common], self.record, self.log,
                        environment)
+
+    def precisions(self, variant):
+        return [p for p in self.o.precisions.split(",") if variant not in COMPILED or p != "float32"]
 
     def clock(self):
         names = ("driver_version", "clocks.sm", "clocks.max.sm", "clocks.mem", "temperature.gpu", "power.limit")
@@ -343,7 +350,11 @@ class Measurement:
                     for peer in peers:
                         results.miss((peer, precision, 0), why)
         for peer in peers:
-            share = VARIANTS[peer.removeprefix("pytorch-")] * self.limit
+            variant = peer.removeprefix("pytorch-")
+            share = VARIANTS[variant] * self.limit
+            if not self.precisions(variant):
+                results.miss((peer, None, 0), "is measured in TF32 and bf16 alone")
+                continue
             if self.left() < share / 2:
                 results.miss((peer, None, 0), "no time left to set it up")
                 continue
@@ -408,8 +419,8 @@ def main():
     parser.add_argument("--precisions", default=",".join(PRECISIONS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=8)
-    parser.add_argument("--seconds", type=float, default=0.5)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=0.4)
+    parser.add_argument("--epochs", type=int, default=2, help="in each round; the first is told apart")
     parser.add_argument("--images", type=int, default=50000)
     parser.add_argument("--build-seconds", type=float, default=0)
     parser.add_argument("--no-autotune", action="store_true")

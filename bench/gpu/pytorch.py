@@ -376,6 +376,8 @@ class Program:
                            f"second_ms={first[1] * 1e3:.6g} parameters={training.parameters()} "
                            f"learn={peer.text([sum(losses[:3]) / 3, sum(losses[-3:]) / 3])}")
         self.jobs.append((precision, batch, training, batches))
+        if self.device.type == "cuda":
+            self.torch.cuda.empty_cache()  # what trying kernels took; others share the card
 
     def start_all(self):
         began, longest = time.perf_counter(), 0.0

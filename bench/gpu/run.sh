@@ -7,7 +7,7 @@
 #   --precisions A,B  of tf32, bf16, float32 (all)
 #   --rounds N        so many rounds at most (5)
 #   --minutes N       what would take longer, installing apart, is left out (8); compiling gets shares of it
-#   --seconds S       of each measurement (0.5)
+#   --seconds S       of each measurement (0.4)
 #   --device N        which GPU (0)
 #   --no-autotune     neither strata nor cuDNN for PyTorch tries which kernel is fastest
 #   --python FILE     an interpreter that has PyTorch, in place of a virtual environment of our own

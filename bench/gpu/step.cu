@@ -8,7 +8,7 @@
 //   mode=epoch  batch=... precision=... seconds=... first=... images=... data=... learn=first,last
 // Then a line `ready`, and `done` after each round. Exit code 77: there is no GPU to measure.
 #include <cuda_runtime_api.h>
-#include <cudnn_version.h>
+#include <cudnn_graph.h>
 
 #include <algorithm>
 #include <chrono>
@@ -75,9 +75,10 @@ void print_card(int index) {
   std::string name = properties.name;
   std::replace(name.begin(), name.end(), ' ', '_');
   begin_line("card");
-  std::printf(" card=%s capability=%d.%d driver=%s runtime=%s cudnn=%d.%d.%d", name.c_str(), properties.major,
+  const auto cudnn = cudnnGetVersion();  // the library's: 91900
+  std::printf(" card=%s capability=%d.%d driver=%s runtime=%s cudnn=%zu.%zu.%zu", name.c_str(), properties.major,
               properties.minor, strata::cuda::detail::cuda_version(driver).c_str(),
-              strata::cuda::detail::cuda_version(runtime).c_str(), CUDNN_MAJOR, CUDNN_MINOR, CUDNN_PATCHLEVEL);
+              strata::cuda::detail::cuda_version(runtime).c_str(), cudnn / 10000, cudnn / 100 % 100, cudnn % 100);
   end_line();
 }
 
@@ -134,6 +135,7 @@ void measure_round(std::vector<Measured>& jobs, const Images& images, std::uint6
       std::printf(" batch=%d precision=%s", m.batch, m.precision.c_str());
     };
     const auto wait = [&] { static_cast<void>(m.job->finish()); };
+    m.job->restart();
     const auto steps = measure_blocks(o.seconds, [&](int i) { m.job->step(i); }, wait);
     line("train");
     print_list("ms", steps);

@@ -167,6 +167,89 @@ class Processes(unittest.TestCase):
         self.assertIsNotNone(p.child.returncode)
 
 
+# Stands for bench_gpu_step and, as a python that ignores its script, for PyTorch: neither runs without a GPU.
+STAND_IN = """#!{python}
+import sys
+a = sys.argv
+value = lambda key: a[a.index(key) + 1]
+name = 'pytorch-' + value('--variant') if '--variant' in a else 'strata'
+if name == 'pytorch-compile':
+    sys.exit('no compiler')
+ms = {{'strata': 1, 'pytorch-eager': 3, 'pytorch-cudagraphs': 2}}.get(name, 1.5)
+def say(mode, rest):
+    print('peer=' + name + ' version=1 mode=' + mode, rest, flush=True)
+say('card', 'card=c runtime=1 cudnn=2')
+if '--check' in a:
+    for p in value('--precisions').split(','):
+        off = 2.5 if name != 'strata' and p == 'bf16' else 2
+        say('check', 'precision=' + p + ' parameters=21594506 logits=1,%g losses=2' % off)
+    sys.exit()
+for p in value('--precisions').split(','):
+    for b in (128, 1024):
+        say('start', 'batch=%d precision=%s setup_ms=1 first_ms=1 second_ms=1 parameters=21594506 learn=2,1' % (b, p))
+print('ready', flush=True)
+for word in sys.stdin:
+    for p in value('--precisions').split(','):
+        for b in (128, 1024):
+            if word.strip() == 'busy':
+                say('busy', 'batch=%d precision=%s ms=%g' % (b, p, ms / 2))
+                continue
+            say('train', 'batch=%d precision=%s ms=%g' % (b, p, ms * b / 128))
+            if a[len(a) - 1 - a[::-1].index('--epochs') + 1] != '0':
+                say('epoch', 'batch=%d precision=%s first=9 images=50 data=3 seconds=0.5 learn=2,1' % (b, p))
+    print('done', flush=True)
+"""
+
+
+class Run(unittest.TestCase):
+    def run_measure(self, *arguments):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        program = os.path.join(folder.name, "program")
+        with open(program, "w") as file:
+            file.write(STAND_IN.format(python=sys.executable))
+        os.chmod(program, 0o755)
+        done = subprocess.run([sys.executable, os.path.join(GPU, "measure.py"), "--build", folder.name, "--data", "d", "--step",
+                               program, "--python", program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(os.path.join(folder.name, "table.md")) as file:
+            self.assertTrue(done.stdout.startswith(file.read()))
+        with open(os.path.join(folder.name, "raw.txt")) as file:
+            lines = [measure.parse(line) for line in file]
+        # Of one job, who was measured when.
+        self.turns = [line["peer"] for line in lines if line["mode"] == "train" and line["precision"] == "tf32"
+                      and line["batch"] == "128"]
+        return done.stdout
+
+    def test_rounds_in_turns_and_what_is_missing(self):
+        out = self.run_measure("--torch", "--rounds", "2")
+        self.assertTrue(out.endswith("train128_tf32 strata/best-peer 1.50\ntrain1024_tf32 strata/best-peer 1.50\n"
+                                     "train128_bf16 strata/best-peer nan\ntrain1024_bf16 strata/best-peer nan\n"
+                                     "epoch1024 0.50 s\n"), out)
+        for row in ("| tf32, batch 128 | pytorch-max-autotune | 2 | 1.500 / 1.500 / 1.500 |",
+                    "| float32, batch 1024 | pytorch-cudagraphs | 2 | 16.000 / 16.000 / 16.000 |",
+                    "| tf32, batch 128 | pytorch-eager | 1.500 | 50% |",
+                    "- MISSING: pytorch-eager (bf16): other logits than strata's",
+                    "- MISSING: pytorch-compile: setting it up: ended with exit code 1"):
+            self.assertIn(row, out)
+        for no_row in ("| float32, batch 128 | pytorch-max-autotune", "| tf32, batch 128, 50 images | pytorch-max-autotune"):
+            self.assertNotIn(no_row, out)
+        peers = ["strata", "pytorch-eager", "pytorch-cudagraphs", "pytorch-max-autotune", "pytorch-compile-cudagraphs"]
+        self.assertEqual(self.turns, peers + peers[1:] + peers[:1])
+
+    def test_without_pytorch(self):
+        out = self.run_measure("--rounds", "1", "--variants", "eager")
+        self.assertIn("- MISSING: pytorch-eager: PyTorch is not installed, or sees no GPU", out)
+        self.assertIn("train128_tf32 strata/best-peer nan\n", out)
+        self.assertIn("| tf32, batch 128 | strata | 1 | 1.000 / 1.000 / 1.000 |", out)
+
+    def test_time_that_is_up_ends_the_rounds(self):
+        out = self.run_measure("--torch", "--rounds", "50", "--minutes", "0.0001", "--variants", "eager")
+        self.assertIn(" 1 rounds;", out)
+        self.assertIn("- MISSING: pytorch-eager: no time left to set it up", out)
+
+
 @unittest.skipUnless(NUMPY, "numpy is not installed")
 class PyTorchSide(unittest.TestCase):
     def setUp(self):

@@ -80,6 +80,8 @@ TEST_CASE("a step on images of the device is the trainer's, batch after batch") 
   CHECK(weights(steps.model()) == weights(hand.model));
   CHECK(weights(steps.model()) != d.weights);
   CHECK(steps.parameters() == d.weights.size());
+  steps.restart();
+  CHECK(weights(steps.model()) == d.weights);
 }
 
 TEST_CASE("steps may be queued without waiting") {
