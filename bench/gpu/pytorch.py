@@ -85,49 +85,21 @@ def sum_of(images, labels):
 
 
 # --- Network and step ---------------------------------------------------------------------------------------------------
-def torch_and_nn():
-    import torch
-    return torch, torch.nn
-
-
-def network(data, dropout):
-    torch, nn = torch_and_nn()
-    layers = []
-    for i, ((kernel, stride, inputs, outputs), (w, b)) in enumerate(zip(peer.LAYERS, data.weights)):
-        if i < peer.CONVOLUTIONS:
-            layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2)
-            w = w.transpose(3, 2, 0, 1)
-        else:
-            layer = nn.Linear(inputs, outputs)
-            w = w.T
-        with torch.no_grad():
-            layer.weight.copy_(torch.from_numpy(w.copy()))
-            layer.bias.copy_(torch.from_numpy(b.copy()))
-        layers.append(layer)
-        if i + 1 < len(peer.LAYERS):
-            layers.append(nn.ReLU(inplace=True))
-        if i in peer.POOLS:
-            layers.append(nn.MaxPool2d(3, 2))
-        if i == peer.CONVOLUTIONS - 1:
-            layers.append(nn.Flatten())
-        if dropout and i in (5, 6):
-            layers.append(nn.Dropout(peer.DROPOUT))
-    return nn.Sequential(*layers)
-
-
 class Training:
     """The network at one precision and size of batch: step(x, y) queues a step and gives its loss, on the device."""
 
     def __init__(self, data, batch, precision, variant, device, dropout=True):
-        torch, nn = torch_and_nn()
-        self.torch, self.batch, self.precision, self.variant, self.device = torch, batch, precision, variant, device
+        import torch  # this late, so that the rest is of use without it
+        from pytorch_network import network
+        self.torch, self.network = torch, network
+        self.batch, self.precision, self.variant, self.device = batch, precision, variant, device
         self.captures = variant in ("cudagraphs", "compile-cudagraphs")
         if self.captures and device.type != "cuda":
             raise RuntimeError("CUDA graphs need a GPU")
         self.math()
         torch.manual_seed(SEED)
         self.net = network(data, dropout).to(device=device, memory_format=torch.channels_last).train()
-        self.loss = nn.CrossEntropyLoss()
+        self.loss = torch.nn.CrossEntropyLoss()
         # One kernel for all parameters.
         self.optimizer = torch.optim.SGD(self.net.parameters(), peer.LEARNING_RATE, peer.MOMENTUM, fused=True)
         self.call = self.forward
@@ -193,7 +165,7 @@ class Training:
     def load(self, data):
         """The data's weights again, and an optimizer that remembers nothing, in place: a captured graph knows where."""
         with self.torch.no_grad():
-            for own, other in zip(self.net.parameters(), network(data, True).parameters()):
+            for own, other in zip(self.net.parameters(), self.network(data, True).parameters()):
                 own.copy_(other)
             for state in self.optimizer.state.values():
                 if state.get("momentum_buffer") is not None:
