@@ -274,6 +274,7 @@ TEST_CASE("a loss that is not finite stops training on the GPU, with the weights
     CHECK(e.layer() == 0);
   }
   CHECK(tensors(model) == before);
+  CHECK(trainer.updates() == 1);
   images[7] = 0;
   trainer.step(images, labels);  // goes on
   CHECK(tensors(model) != before);
