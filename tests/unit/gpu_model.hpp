@@ -89,12 +89,12 @@ std::optional<int> prepared(const Engine& engine) {
     return {};
 }
 struct Graphs {
-  std::int64_t captures, replays;
+  std::int64_t captures, replays, allocations;
 };
 template <class Device>
 std::optional<Graphs> graphs(const Device& device) {
   if constexpr (requires { device.counts; })
-    return Graphs{device.counts.captures, device.counts.replays};
+    return Graphs{device.counts.captures, device.counts.replays, device.counts.allocations};
   else
     return {};
 }
@@ -158,6 +158,7 @@ TEST_CASE_TEMPLATE("steps on the GPU are the CPU's", Optimizer_, SGD, Adam, Adam
   if (const auto counts = graphs(gpu.engine().device())) {
     CHECK(counts->captures == 2);  // of either size, the second time it comes
     CHECK(counts->replays == 4);
+    CHECK(counts->allocations == 2);  // the model's and the trainer's: a step has none
   }
 }
 
