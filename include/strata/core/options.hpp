@@ -3,6 +3,7 @@
 #pragma once
 #include <concepts>
 #include <initializer_list>
+#include <type_traits>
 
 #include <strata/core/step.hpp>
 
@@ -17,14 +18,11 @@ template <int Height, int Width>
 inline constexpr Extent Size{Height, Width};
 
 namespace detail {
-// What else may stand there is told apart by not_a_size, so that Conv<2.5, 96> is our error. (g++ 12 has decltype of a
-// template argument that is a class const.)
+// What else may stand there is told apart by not_a_size, so that Conv<2.5, 96> is our error. (decltype of a template
+// argument that is a class is const with g++ 12, and a reference behind nvcc.)
 template <class Side>
-inline constexpr bool is_size = std::integral<Side> && !std::same_as<Side, bool> && !std::same_as<Side, char>;
-template <>
-inline constexpr bool is_size<Extent> = true;
-template <>
-inline constexpr bool is_size<const Extent> = true;
+inline constexpr bool is_size = std::same_as<std::remove_cvref_t<Side>, Extent> ||
+                                (std::integral<Side> && !std::same_as<Side, bool> && !std::same_as<Side, char>);
 template <class Side>
 constexpr Extent extent(Side side) {
   if constexpr (std::same_as<Side, Extent>) {
