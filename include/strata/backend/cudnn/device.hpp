@@ -65,7 +65,7 @@ class Device {
 
   // Element: one element's work for each i of [0, n).
   template <class Element>
-  void operator()(std::int64_t n, Element element) {
+  void operator()([[maybe_unused]] std::int64_t n, [[maybe_unused]] Element element) {
 #if defined(__CUDACC__)
     if (n <= 0) return;
     constexpr int rounds = 16;  // waves of blocks, before threads take a second element
