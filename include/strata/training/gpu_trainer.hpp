@@ -171,7 +171,8 @@ class Trainer<Model<Net, GpuOf<Precision, Engine_>, Mode>, Loss, Optimizer_> {
     copies_->copy_bytes(staged.labels, b.labels.data(), b.labels.size_bytes());
     copies_->copy_bytes(staged.indices, b.indices.data(), b.indices.size_bytes());
     staged.copied.record(copies_->get());
-    if (normalized_ != raw.normalize) normalize(*raw.normalize);
+    if (normalized_.mean != raw.normalize->mean || normalized_.deviation != raw.normalize->deviation)
+      normalize(*raw.normalize);
     staged.recipe = cuda::ImageRecipe{.bytes = std::is_same_v<Pixel, std::uint8_t>,
                                       .augment = *raw.augment,
                                       .seed = raw.seed,
@@ -310,7 +311,7 @@ class Trainer<Model<Net, GpuOf<Precision, Engine_>, Mode>, Loss, Optimizer_> {
     auto& device = model_.engine().device();
     device.copy_bytes(mean_, n.mean.data(), static_cast<std::int64_t>(n.mean.size() * 4));
     device.copy_bytes(deviation_, n.deviation.data(), static_cast<std::int64_t>(n.deviation.size() * 4));
-    normalized_ = &n;
+    normalized_ = n;
   }
 
   void set_numbers(std::uint64_t epoch) {
@@ -449,7 +450,7 @@ class Trainer<Model<Net, GpuOf<Precision, Engine_>, Mode>, Loss, Optimizer_> {
   double* clip_ = nullptr;
   std::array<std::unique_ptr<Staged>, in_flight> stages_{};
   std::optional<typename System::CopyStream> copies_;
-  const Normalize* normalized_ = nullptr;
+  Normalize normalized_{};  // what mean_ and deviation_ hold
   std::map<int, Seen> graphs_;
   std::int64_t queued_ = 0, heard_ = 0, updates_ = 0;
   double clip_norm_ = 0;
