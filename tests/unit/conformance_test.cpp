@@ -246,6 +246,95 @@ TEST_CASE_TEMPLATE("backward of a convolution behind a max pool", T, float, doub
   check_conv_pool<T>(wide, place(pool, wide.out), 3, draw);
 }
 
+// By fewer multiplications, also where that would not pay. Sums of inputs meet sums of weights, of which parts cancel: the
+// magnitude is that of all inputs of a phase under a window, each with all weights of that phase.
+template <class T>
+void check_winograd(const Geometry& g, int batch, Draw& draw) {
+  const bool with_bias = draw.chance(50), relu = draw.chance(50);
+  Numbers x = draw.numbers(batch * g.in.size());
+  const int zeros_in_100 = draw.chance(50) ? 0 : draw.between(0, 100);
+  for (double& v : x) v = draw.chance(zeros_in_100) ? 0 : v;
+  const Numbers w = draw.numbers(g.taps() * g.out.channels), bias = draw.numbers(g.out.channels);
+  const auto x_ = as<T>(x), w_ = as<T>(w), bias_ = as<T>(bias);
+  const Numbers ax = absolute(x), aw = absolute(w), ab = absolute(bias);
+  const strata::Window& win = g.window;
+  const std::int64_t each = std::int64_t{g.in.channels} * g.out.channels;
+  Numbers phase = zeros(g.taps() * g.out.channels);
+  for (int kh = 0; kh < win.kernel_h; ++kh)
+    for (int kw = 0; kw < win.kernel_w; ++kw)
+      for (int i = kh % win.stride_h; i < win.kernel_h; i += win.stride_h)
+        for (int j = kw % win.stride_w; j < win.kernel_w; j += win.stride_w)
+          for (std::int64_t n = 0; n < each; ++n)
+            phase[static_cast<std::size_t>((kh * win.kernel_w + kw) * each + n)] +=
+                aw[static_cast<std::size_t>((i * win.kernel_w + j) * each + n)];
+
+  Numbers want = zeros(batch * g.out.size()), size = want;
+  reference::conv_forward(g, batch, x.data(), w.data(), with_bias ? bias.data() : nullptr, want.data());
+  reference::conv_forward(g, batch, ax.data(), phase.data(), with_bias ? ab.data() : nullptr, size.data());
+  if (relu)
+    for (double& v : want) v = std::max(v, 0.0);
+  const auto got = run<T>(
+      {batch * g.out.size()}, [&](int threads) { return eigen::detail::winograd_scratch<T>(g, threads); },
+      [&](auto& out, ThreadPool& pool, T* work) {
+        eigen::detail::winograd_forward(g, batch, x_.data(), w_.data(), with_bias ? bias_.data() : nullptr, relu, out[0],
+                                        pool, work);
+      });
+  check_close("winograd_forward", got[0], want, size, static_cast<double>(g.taps() + 1));
+
+  if (!eigen::detail::turns(g)) return;
+  const Numbers dy = draw.numbers(batch * g.out.size());
+  const auto dy_ = as<T>(dy);
+  want = zeros(batch * g.in.size()), size = want;
+  reference::conv_backward_input(g, batch, dy.data(), w.data(), want.data());
+  reference::conv_backward_input(g, batch, absolute(dy).data(), phase.data(), size.data());
+  const auto gradient = run<T>(
+      {batch * g.in.size()}, [&](int threads) { return eigen::detail::winograd_input_scratch<T>(g, threads); },
+      [&](auto& out, ThreadPool& pool, T* work) {
+        eigen::detail::winograd_backward_input(g, batch, dy_.data(), w_.data(), out[0], pool, work);
+      });
+  check_close("winograd_backward_input", gradient[0], want, size,
+              static_cast<double>(g.out.channels) * win.kernel_h * win.kernel_w);
+}
+
+TEST_CASE_TEMPLATE("convolutions in fewer multiplications", T, float, double) {
+  int done = 0;
+  for (std::uint64_t seed = 1; done < 600; ++seed) {
+    Draw draw(seed);
+    const Shape in{draw.between(1, 11), draw.between(1, 11), draw.chance(75) ? draw.between(1, 9) : draw.between(10, 40)};
+    const Geometry g = place(draw_window(draw, in, 7), in, draw.chance(75) ? draw.between(1, 9) : draw.between(10, 40));
+    const int batch = draw.chance(50) ? draw.between(1, 4) : draw.between(5, 30);
+    if (!eigen::detail::winograd_applies(g) || batch * g.out.size() * g.taps() > 200'000) continue;
+    ++done;
+    INFO("seed ", seed, ": ", describe(g, batch));
+    check_winograd<T>(g, batch, draw);
+  }
+  Draw draw(5);
+  const auto check = [&](WindowSpec s, Shape in, int filters, int batch) {
+    const Geometry g = place(s, in, filters);
+    INFO(describe(g, batch));
+    check_winograd<T>(g, batch, draw);
+  };
+  // More channels than a block is deep, more filters than a task takes panels, more tiles than a task.
+  check({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{4, 5, 300}, 44, 3);
+  check({.kernel_h = 5, .kernel_w = 5, .stride_h = 2, .stride_w = 2, .padding = Padding::same}, Shape{5, 5, 10}, 300, 9);
+  check({.kernel_h = 3, .kernel_w = 2, .padding = Padding::same}, Shape{14, 15, 4}, 20, 7);
+}
+
+TEST_CASE("which convolutions take fewer multiplications") {
+  const auto pays = [](int kernel, int stride, Shape in, int filters) {
+    const WindowSpec s{
+        .kernel_h = kernel, .kernel_w = kernel, .stride_h = stride, .stride_w = stride, .padding = Padding::same};
+    return eigen::detail::winograd_pays(place(s, in, filters));
+  };
+  CHECK(pays(5, 2, Shape{15, 15, 96}, 256));  // AlexNet's second
+  CHECK(pays(3, 1, Shape{16, 16, 128}, 128));
+  CHECK_FALSE(pays(3, 1, Shape{3, 3, 384}, 384));    // its fourth: padding is half of the map
+  CHECK_FALSE(pays(3, 1, Shape{32, 32, 16}, 16));    // sums would cost more than products
+  CHECK_FALSE(pays(5, 1, Shape{16, 16, 128}, 128));  // five taps
+  const Geometry grouped = place({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{16, 16, 256}, 256, 2);
+  CHECK_FALSE(eigen::detail::winograd_pays(grouped));
+}
+
 template <class T>
 std::vector<double> conv_by_hand(WindowSpec s, Shape in, int filters, const Numbers& x, const Numbers& w, int groups = 1) {
   const Geometry g = place(s, in, filters, groups);

@@ -16,7 +16,7 @@ namespace strata::eigen::detail {
 struct Taps {
   int first, end;
 };
-inline Taps taps_on(int position, int stride, int dilation, int kernel, int before, int size) {
+constexpr Taps taps_on(int position, int stride, int dilation, int kernel, int before, int size) {
   const int start = position * stride - before;
   const int first = start < 0 ? (-start + dilation - 1) / dilation : 0;
   const int end = start >= size ? 0 : std::min(kernel, (size - 1 - start) / dilation + 1);

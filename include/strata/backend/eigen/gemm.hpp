@@ -110,7 +110,7 @@ Tiles<T> tiles_of(KernelPath path) {
 
 // Blocks: a packed panel of B, block_k deep, stays in L1 (32 KB with AVX-512); a packed block of A (240 KB) and one of B
 // (768 KB) in L2.
-inline constexpr int block_k = 256, block_m = 240, block_n = 768, most_rows = 12, pack_group = 4, large_bytes = 8 << 20;
+inline constexpr int block_k = 256, block_m = 240, block_n = 768, most_rows = 12, pack_group = 4, large_bytes = 2 << 20;
 template <class T>
 inline constexpr int most_columns = 128 / static_cast<int>(sizeof(T));
 
