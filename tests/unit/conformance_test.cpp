@@ -423,8 +423,14 @@ TEST_CASE_TEMPLATE("dense layers", T, float, double) {
     check_dense<T>(in, units, batch, draw);
   }
   Draw draw(3);
-  for (const auto& [in, units, batch] :
-       {std::array{700, 10, 3}, {10, 700, 3}, {300, 513, 2}, {20, 30, 300}, {257, 256, 1}}) {
+  for (const auto& [in, units, batch] : {std::array{700, 10, 3},
+                                         {10, 700, 3},
+                                         {300, 513, 2},
+                                         {20, 30, 300},
+                                         {257, 256, 1},
+                                         // cut differently for one, two and three threads
+                                         {20, 4200, 9},
+                                         {4200, 20, 9}}) {
     INFO(in, " -> ", units, ", batch ", batch);
     check_dense<T>(in, units, batch, draw);
   }
