@@ -208,6 +208,26 @@ TEST_CASE("train() on the GPU: the same batches, order, augmentation and results
   CHECK(e.loss == doctest::Approx(*b[2].validation_loss));
 }
 
+TEST_CASE("the images of each feed are normalized by its own numbers") {
+  const Made data(batch);
+  Model<Net> cpu{options};
+  Model<Net, Gpu<cuda::Float32>> gpu{options};
+  Trainer on_cpu(cpu, SoftmaxCrossEntropy{}, SGD{.rate = 0.01});
+  Trainer on_gpu(gpu, SoftmaxCrossEntropy{}, SGD{.rate = 0.01});
+  std::optional<decltype(on_gpu)::Feed<Made>> feed;  // each where the one before it was
+  for (const float mean : {0.1F, 0.6F}) {
+    const BatchOptions how{.batch = batch, .normalize = {.mean = {mean, mean, mean}, .deviation = {0.3F, 0.3F, 0.3F}}};
+    feed.emplace(data, how);
+    Batches<Made> same(data, how);
+    feed->start(0), same.start(0);
+    const auto* ready = same.next();
+    double loss = 0;
+    on_gpu.learn(*feed->next(), [](const StepResult&) {});
+    on_gpu.settle([&](const StepResult& r) { loss = r.loss; });
+    CHECK(loss == doctest::Approx(on_cpu.step(ready->images, ready->labels).loss).epsilon(1e-5 * gpu_rounding));
+  }
+}
+
 TEST_CASE("a label that is none does not reach the GPU") {
   Made data(37);
   data.wrong = 20;
