@@ -3,8 +3,9 @@
 // taps three instead of four, and outputs in squares of two by two save on both axes (Winograd 1980; Lavin, Gray, "Fast
 // Algorithms for Convolutional Neural Networks", 2015). Where the stride is s, the taps p, p + s, p + 2s, ... are a small
 // kernel of their own over every s-th input, a phase; products at the same point are summed over phases and channels before
-// they become outputs. So a kernel of 5 with stride 2 takes 49 products for 4 outputs, not 100.
-// x (N,H,W,C), w (KH,KW,C,F), y (N,H',W',F); one group.
+// they become outputs. So a kernel of 5 with stride 2 takes 49 products for 4 outputs, not 100. Sums are of terms that
+// cancel each other, at points 0, 1 and -1 alone: as accurate as the direct way, but an output that reads an infinity is
+// NaN. x (N,H,W,C), w (KH,KW,C,F), y (N,H',W',F); one group.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -267,6 +268,18 @@ T* winograd_inputs(const Geometry& g, const WinogradPlan& plan, int a, int b, co
   return to;
 }
 
+// The outputs of one tile, from its sums at all points.
+template <class T, class Give>
+void winograd_outputs(const Geometry& g, const WinogradTile& tile, const T* sums, std::int64_t stride, const T* bias,
+                      bool relu, Give give, T* y) {
+  const std::int64_t filters = g.out.channels, row = g.out.width * filters;
+  T* corner = y + tile.sample * g.out.size() + tile.row * row + tile.column * filters;
+  T* below = tile.row + 1 < g.out.height ? corner + row : nullptr;
+  const bool right = tile.column + 1 < g.out.width;
+  T* const to[4] = {corner, right ? corner + filters : nullptr, below, right && below ? below + filters : nullptr};
+  give(sums, stride, g.out.channels, bias, relu, to);
+}
+
 template <class T>
 void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, bool relu, T* y,
                       ThreadPool& pool, T* scratch) {
@@ -304,35 +317,27 @@ void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, cons
     T* kept = sums + static_cast<std::int64_t>(points) * points * tiles_at_once * filters;
     std::fill_n(zeros, g.in.channels, T{0});
 
-    std::array<WinogradTile, tiles_at_once> corners;
+    std::array<WinogradTile, tiles_at_once> own;
     for (int t = 0; t < count; ++t) {
       const int within = static_cast<int>((first + t) % plan.tiles());
-      corners[static_cast<std::size_t>(t)] = {(first + t) / plan.tiles(), within / plan.tiles_w * 2,
-                                              within % plan.tiles_w * 2};
+      own[static_cast<std::size_t>(t)] = {(first + t) / plan.tiles(), within / plan.tiles_w * 2, within % plan.tiles_w * 2};
     }
+    const std::int64_t stride = static_cast<std::int64_t>(count) * filters;  // between the sums at two points
     for (int s = 0; s < points * points; ++s) {
       const auto i = static_cast<std::size_t>(s);
       T* to = inputs;
       for (int t = 0; t < count; ++t)
-        to = winograd_inputs(g, plan, s / points, s % points, corners[static_cast<std::size_t>(t)], x, zeros, take, to);
+        to = winograd_inputs(g, plan, s / points, s % points, own[static_cast<std::size_t>(t)], x, zeros, take, to);
       for (int part = 0; part * panels_at_once < panels[i].count(); ++part) {
         RowSums<T> product(tiles, panels[i], packed[i], part, kept);
-        product.begin(inputs, panels[i].rows, count, sums + static_cast<std::int64_t>(s) * count * filters, filters, false,
-                      false);
-        product.add(0, 0, panels[i].rows);
+        product.begin(inputs, panels[i].rows, count, sums + s * stride, filters, false, false);
+        product.add(0, 0, panels[i].rows);  // where no phase has the point, the sums are zero
         product.end();
       }
     }
-    for (int t = 0; t < count; ++t) {
-      const WinogradTile& tile = corners[static_cast<std::size_t>(t)];
-      T* corner =
-          y + tile.sample * g.out.size() + (static_cast<std::int64_t>(tile.row) * g.out.width + tile.column) * filters;
-      T* below = tile.row + 1 < g.out.height ? corner + static_cast<std::int64_t>(g.out.width) * filters : nullptr;
-      const bool right = tile.column + 1 < g.out.width;
-      T* const to[4] = {corner, right ? corner + filters : nullptr, below, right && below ? below + filters : nullptr};
-      give(sums + static_cast<std::int64_t>(t) * filters, static_cast<std::int64_t>(count) * filters, filters, bias, relu,
-           to);
-    }
+    for (int t = 0; t < count; ++t)
+      winograd_outputs(g, own[static_cast<std::size_t>(t)], sums + static_cast<std::int64_t>(t) * filters, stride, bias,
+                       relu, give, y);
   });
 }
 
