@@ -179,11 +179,11 @@ void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const 
 
   // Neighbouring taps of a kernel row lie side by side, in x and in w, where it is not dilated and there are no groups.
   const bool whole_rows = win.dilation_w == 1 && g.groups == 1;
-  const int blocks = (batch + rows_at_once - 1) / rows_at_once;
+  const int blocks = (batch + rows_at_once - 1) / rows_at_once, share = (batch + blocks - 1) / blocks;
   pool.parallel_for(g.groups * parts * blocks * g.out.height * g.out.width, [&](int task, int worker) {
     const int group = task % g.groups, part = task / g.groups % parts, block = task / g.groups / parts % blocks;
     const int place = task / g.groups / parts / blocks, i = place / g.out.width, j = place % g.out.width;
-    const int first = block * rows_at_once, samples = std::min(rows_at_once, batch - first);
+    const int first = block * share, samples = std::min(share, batch - first);
     RowSums<T> sums(tiles, panels, packed + group * panels.count() * panels.size(), part, kept + worker * kept_size<T>);
     const Taps rows = taps_on(i, win.stride_h, win.dilation_h, win.kernel_h, win.pad_top, g.in.height);
     const Taps columns = taps_on(j, win.stride_w, win.dilation_w, win.kernel_w, win.pad_left, g.in.width);
@@ -227,11 +227,11 @@ void direct_backward_input(const Geometry& g, int batch, const T* dy, const T* w
   });
 
   const int parts = (panels.count() + panels_at_once - 1) / panels_at_once;
-  const int blocks = (batch + rows_at_once - 1) / rows_at_once;
+  const int blocks = (batch + rows_at_once - 1) / rows_at_once, share = (batch + blocks - 1) / blocks;
   pool.parallel_for(g.groups * parts * blocks * g.in.height * g.in.width, [&](int task, int worker) {
     const int group = task % g.groups, part = task / g.groups % parts, block = task / g.groups / parts % blocks;
     const int place = task / g.groups / parts / blocks;
-    const int first = block * rows_at_once, samples = std::min(rows_at_once, batch - first);
+    const int first = block * share, samples = std::min(share, batch - first);
     const int row = place / g.in.width, column = place % g.in.width;
     RowSums<T> sums(tiles, panels, packed + group * panels.count() * panels.size(), part, kept + worker * kept_size<T>);
     sums.begin(dy + first * g.out.size(), g.out.size(), samples,
