@@ -174,6 +174,11 @@ TEST_CASE_TEMPLATE("convolutions that cross every block", T, float, double) {
   check({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{20, 20, 13}, 7, 1, 8);   // a map above a chunk
   check({.kernel_h = 5, .kernel_w = 5, .padding = Padding::same}, Shape{20, 19, 3}, 40, 1, 9);   // few channels
   check({.kernel_h = 3, .kernel_w = 3, .dilation_w = 2, .padding = Padding::same}, Shape{7, 7, 16}, 34, 2, 9);
+  // In fewer multiplications, forward and back.
+  const WindowSpec three{.kernel_h = 3, .kernel_w = 3, .padding = Padding::same};
+  REQUIRE(eigen::detail::winograd_pays(place(three, Shape{8, 8, 64}, 72)));
+  REQUIRE(eigen::detail::winograd_input_pays(place(three, Shape{8, 8, 64}, 72)));
+  check(three, Shape{8, 8, 64}, 72, 1, 8);
 }
 
 // What the pool picked is drawn, ties and windows of padding alone included: the kernel may not care where it comes from.

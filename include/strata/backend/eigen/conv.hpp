@@ -27,8 +27,9 @@ constexpr std::int64_t conv_scratch(const Geometry& g, int batch, int threads) {
   if (batch < detail::direct_batch) return few;
   const std::int64_t forward =
       detail::winograd_pays(g) ? detail::winograd_scratch<T>(g, threads) : detail::direct_forward_scratch<T>(g, threads);
-  return std::max(
-      {few, forward, detail::direct_input_scratch<T>(g, threads), detail::direct_weights_scratch<T>(g, batch, threads)});
+  const std::int64_t input = detail::winograd_input_pays(g) ? detail::winograd_input_scratch<T>(g, threads)
+                                                            : detail::direct_input_scratch<T>(g, threads);
+  return std::max({few, forward, input, detail::direct_weights_scratch<T>(g, batch, threads)});
 }
 
 // relu: y is max(0, .) of what it would be. skip_zeros: see few_rows.hpp.
