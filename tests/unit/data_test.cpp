@@ -280,6 +280,9 @@ TEST_CASE("IDX files, plain and packed") {
     const FashionMnist data = FashionMnist::test(folder.path, read_gzip_file, ".gz");
     CHECK(data.label(2) == 4);
     CHECK(std::equal(data.pixels(1).begin(), data.pixels(1).end(), grey(3).begin() + 784));
+    const fs::path whole = folder.path / "t10k-images-idx3-ubyte.gz";
+    CHECK(read_gzip_file_up_to(whole, images.size()) == images);
+    CHECK(says(error_of([&] { read_gzip_file_up_to(whole, images.size() - 1); }), "it unpacks to more than"));
     Bytes packed = read_plain_file(folder.path / "t10k-images-idx3-ubyte.gz");
     const auto broken = [&](Bytes bytes) {
       const fs::path file = folder.write("t10k-images-idx3-ubyte.gz", bytes);

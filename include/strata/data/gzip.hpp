@@ -17,9 +17,9 @@
 
 namespace strata {
 
-// The unpacked bytes; a file that is not packed comes as it is. Throws DataError for a file that is missing, cut short or
-// damaged.
-inline std::vector<std::uint8_t> read_gzip_file(const std::filesystem::path& file) {
+// The unpacked bytes, at most so many; a file that is not packed comes as it is. Throws DataError for a file that is
+// missing, cut short, damaged, or larger: a megabyte can unpack to a thousand.
+inline std::vector<std::uint8_t> read_gzip_file_up_to(const std::filesystem::path& file, std::size_t most) {
   constexpr const char* expected = "a whole gzip file";
   constexpr unsigned piece = 1U << 20;
   const auto fail = [&](const std::string& found) { throw DataError(file.string(), DataError::whole, found, expected); };
@@ -38,9 +38,15 @@ inline std::vector<std::uint8_t> read_gzip_file(const std::filesystem::path& fil
            " unpacked bytes: " + (error == Z_ERRNO ? std::generic_category().message(errno) : text));
     bytes.resize(had + static_cast<std::size_t>(got));
     if (got == 0) break;
+    if (bytes.size() > most) fail("it unpacks to more than " + std::to_string(most) + " bytes");
   }
   if (gzclose_r(in.release()) != Z_OK) fail("it is cut short");
   return bytes;
+}
+
+// At most 1 GiB; the largest of the MNIST files unpacks to 47 MB.
+inline std::vector<std::uint8_t> read_gzip_file(const std::filesystem::path& file) {
+  return read_gzip_file_up_to(file, std::size_t{1} << 30);
 }
 
 }  // namespace strata
