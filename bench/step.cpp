@@ -31,22 +31,27 @@ constexpr auto forward_flops = 2.0 * static_cast<double>(AlexNet::macs);
 // Twice that for backward, but for the gradient of the first layer's input, which nobody needs.
 constexpr double train_flops = 3 * forward_flops - 2.0 * 32 * 32 * 96 * 75;
 
-void train(benchmark::State& state) {
+// Steps with what next() gives: images and labels.
+template <class Next>
+void steps(benchmark::State& state, Next next) {
   const auto batch = static_cast<int>(state.range(0)), threads = static_cast<int>(state.range(1));
   strata::Model<AlexNet> model({.batch = batch, .threads = threads, .seed = 1, .weights = strata::HeUniform{}});
   strata::Trainer trainer(model, strata::SoftmaxCrossEntropy{}, strata::SGD{.rate = 0.0001, .momentum = 0.9});
+  for (auto _ : state) {
+    const auto [x, labels] = next();
+    benchmark::DoNotOptimize(trainer.step(x, labels).loss);
+  }
+  count(state, batch, train_flops);
+}
+using Given = std::pair<std::span<const float>, std::span<const int>>;
+
+void train(benchmark::State& state) {
+  const auto batch = static_cast<int>(state.range(0));
   const std::vector<float> x = images(batch);
   std::vector<int> labels(static_cast<std::size_t>(batch));
   for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int>(i % 10);
-  for (auto _ : state) benchmark::DoNotOptimize(trainer.step(x, labels).loss);
-  count(state, batch, train_flops);
+  steps(state, [&] { return Given(x, labels); });
 }
-BENCHMARK(train)
-    ->ArgNames({"batch", "threads"})
-    ->ArgsProduct({{64, 128}, {1, 2}})
-    ->Unit(benchmark::kMillisecond)
-    ->MeasureProcessCPUTime()
-    ->UseRealTime();
 
 // Bytes, as a file of images holds them.
 struct Made {
@@ -59,35 +64,35 @@ struct Made {
   [[nodiscard]] std::span<const std::uint8_t> pixels(std::size_t i) const { return {bytes->data() + i * 3072, 3072}; }
 };
 
-// The same steps as train() takes them: each batch shuffled, shifted and mirrored beside the step before it.
+// As train() takes them: each batch shuffled, shifted and mirrored beside the step before it.
 void train_fed(benchmark::State& state) {
-  const auto batch = static_cast<int>(state.range(0)), threads = static_cast<int>(state.range(1));
-  strata::Model<AlexNet> model({.batch = batch, .threads = threads, .seed = 1, .weights = strata::HeUniform{}});
-  strata::Trainer trainer(model, strata::SoftmaxCrossEntropy{}, strata::SGD{.rate = 0.0001, .momentum = 0.9});
   std::vector<std::uint8_t> bytes(std::size_t{128} * 100 * 3072);
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i * i >> 8);
   const Made data{std::make_shared<const std::vector<std::uint8_t>>(std::move(bytes))};
-  strata::Batches<Made> batches(
-      data,
-      {.batch = batch, .shuffle = true, .augment = {.width_shift = 0.1, .height_shift = 0.1, .horizontal_flip = true}});
+  strata::Batches<Made> batches(data, {.batch = static_cast<int>(state.range(0)),
+                                       .shuffle = true,
+                                       .augment = {.width_shift = 0.1, .height_shift = 0.1, .horizontal_flip = true}});
   std::uint64_t epoch = 0;
   batches.start(epoch);
-  for (auto _ : state) {
+  steps(state, [&] {
     const auto* ready = batches.next();
     if (!ready) {
       batches.start(++epoch);
       ready = batches.next();
     }
-    benchmark::DoNotOptimize(trainer.step(ready->images, ready->labels).loss);
-  }
-  count(state, batch, train_flops);
+    return Given(ready->images, ready->labels);
+  });
 }
-BENCHMARK(train_fed)
-    ->ArgNames({"batch", "threads"})
-    ->ArgsProduct({{64, 128}, {1, 2}})
-    ->Unit(benchmark::kMillisecond)
-    ->MeasureProcessCPUTime()
-    ->UseRealTime();
+
+void training(benchmark::internal::Benchmark* b) {
+  b->ArgNames({"batch", "threads"})
+      ->ArgsProduct({{64, 128}, {1, 2}})
+      ->Unit(benchmark::kMillisecond)
+      ->MeasureProcessCPUTime()
+      ->UseRealTime();
+}
+BENCHMARK(train)->Apply(training);
+BENCHMARK(train_fed)->Apply(training);
 
 void predict(benchmark::State& state) {
   const auto batch = static_cast<int>(state.range(0)), threads = static_cast<int>(state.range(1));

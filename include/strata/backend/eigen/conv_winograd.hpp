@@ -4,8 +4,10 @@
 // Algorithms for Convolutional Neural Networks", 2015). Where the stride is s, the taps p, p + s, p + 2s, ... are a small
 // kernel of their own over every s-th input, a phase; products at the same point are summed over phases and channels before
 // they become outputs. So a kernel of 5 with stride 2 takes 49 products for 4 outputs, not 100. Sums are of terms that
-// cancel each other, at points 0, 1 and -1 alone: as accurate as the direct way, but an output that reads an infinity is
-// NaN. x (N,H,W,C), w (KH,KW,C,F), y (N,H',W',F); one group.
+// cancel each other, at points 0, 1 and -1 alone: as accurate as the direct way, but an output that reads an infinity may
+// be NaN.
+//
+// x (N,H,W,C), w (KH,KW,C,F), y (N,H',W',F); one group.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -91,18 +93,19 @@ constexpr bool winograd_pays(const Geometry& g) {
   if (!winograd_applies(g)) return false;
   const std::int64_t channels = g.in.channels, filters = g.out.channels;
   if (channels * filters < 32 * (channels + filters)) return false;
+  // Taps on real elements, over all outputs of an axis.
+  const auto taps = [](int outputs, int stride, int kernel, int before, int size) {
+    std::int64_t sum = 0;
+    for (int i = 0; i < outputs; ++i) {
+      const Taps t = taps_on(i, stride, 1, kernel, before, size);
+      sum += t.end - t.first;
+    }
+    return sum;
+  };
   const Window& w = g.window;
   const WinogradPlan plan(g);
-  std::int64_t taps_h = 0, taps_w = 0;
-  for (int i = 0; i < g.out.height; ++i) {
-    const Taps t = taps_on(i, w.stride_h, 1, w.kernel_h, w.pad_top, g.in.height);
-    taps_h += t.end - t.first;
-  }
-  for (int j = 0; j < g.out.width; ++j) {
-    const Taps t = taps_on(j, w.stride_w, 1, w.kernel_w, w.pad_left, g.in.width);
-    taps_w += t.end - t.first;
-  }
-  return 8 * plan.tiles() * plan.products() <= 5 * taps_h * taps_w;
+  return 8 * plan.tiles() * plan.products() <= 5 * taps(g.out.height, w.stride_h, w.kernel_h, w.pad_top, g.in.height) *
+                                                   taps(g.out.width, w.stride_w, w.kernel_w, w.pad_left, g.in.width);
 }
 
 // Left factors of one tile and pair of phases, channel by channel: (at[0] + column * at[1]) + row * (at[2] + column *
@@ -174,7 +177,7 @@ struct WinogradOutputKernel {
   using table = versions<WinogradOutputKernel, const T*, std::int64_t, int, const T*, bool, T* const*>;
 };
 
-// Tiles a task takes: their inputs and sums stay in the second-level cache, and a panel of weights serves often enough.
+// Tiles a task takes: their left factors at a point stay in the second-level cache, and a panel of weights serves often.
 inline constexpr int tiles_at_once = 48;
 
 // Numbers of a task: left factors at one point, sums at all, what RowSums keeps, zeros for what lies outside.
@@ -298,11 +301,11 @@ void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, cons
     packed[static_cast<std::size_t>(s)] = at;
     at += panels[static_cast<std::size_t>(s)].count() * panels[static_cast<std::size_t>(s)].size();
   }
-  const int columns_of_panels = panels[0].count();
-  pool.parallel_for(points * points * columns_of_panels, [&](int task, int) {
-    const auto s = static_cast<std::size_t>(task / columns_of_panels);
-    const int p = task % columns_of_panels, from = p * tiles.width, columns = std::min(tiles.width, filters - from);
-    winograd_weights(g, plan, task / columns_of_panels / points, task / columns_of_panels % points, w + from, columns,
+  const int count_of_panels = panels[0].count();
+  pool.parallel_for(points * points * count_of_panels, [&](int task, int) {
+    const auto s = static_cast<std::size_t>(task / count_of_panels);
+    const int p = task % count_of_panels, from = p * tiles.width, columns = std::min(tiles.width, filters - from);
+    winograd_weights(g, plan, task / count_of_panels / points, task / count_of_panels % points, w + from, columns,
                      columns > tiles.lanes ? tiles.width : tiles.lanes, packed[s] + p * panels[s].size());
   });
 
