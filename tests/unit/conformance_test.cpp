@@ -176,9 +176,9 @@ TEST_CASE_TEMPLATE("convolutions that cross every block", T, float, double) {
   check({.kernel_h = 3, .kernel_w = 3, .dilation_w = 2, .padding = Padding::same}, Shape{7, 7, 16}, 34, 2, 9);
   // In fewer multiplications, forward and back.
   const WindowSpec three{.kernel_h = 3, .kernel_w = 3, .padding = Padding::same};
-  REQUIRE(eigen::detail::winograd_pays(place(three, Shape{8, 8, 64}, 72)));
-  REQUIRE(eigen::detail::winograd_input_pays(place(three, Shape{8, 8, 64}, 72)));
-  check(three, Shape{8, 8, 64}, 72, 1, 8);
+  REQUIRE(eigen::detail::winograd_pays(place(three, Shape{8, 8, 64}, 72), 12));
+  REQUIRE(eigen::detail::winograd_input_pays(place(three, Shape{8, 8, 64}, 72), 12));
+  check(three, Shape{8, 8, 64}, 72, 1, 12);
 }
 
 // What the pool picked is drawn, ties and windows of padding alone included: the kernel may not care where it comes from.
@@ -252,18 +252,12 @@ TEST_CASE_TEMPLATE("backward of a convolution behind a max pool", T, float, doub
 }
 
 // By fewer multiplications, also where that would not pay. Sums of inputs meet sums of weights, of which parts cancel: the
-// magnitude is that of all inputs of a phase under a window, each with all weights of that phase.
-template <class T>
-void check_winograd(const Geometry& g, int batch, Draw& draw) {
-  const bool with_bias = draw.chance(50), relu = draw.chance(50);
-  Numbers x = draw.numbers(batch * g.in.size());
-  const int zeros_in_100 = draw.chance(50) ? 0 : draw.between(0, 100);
-  for (double& v : x) v = draw.chance(zeros_in_100) ? 0 : v;
-  const Numbers w = draw.numbers(g.taps() * g.out.channels), bias = draw.numbers(g.out.channels);
-  const auto x_ = as<T>(x), w_ = as<T>(w), bias_ = as<T>(bias);
-  const Numbers ax = absolute(x), aw = absolute(w), ab = absolute(bias);
+// magnitude is that of all inputs of a phase under a tile of up to four by four outputs, each with all weights of that
+// phase.
+Numbers winograd_magnitude(const Geometry& g, int batch, const Numbers& x, const Numbers& w) {
   const strata::Window& win = g.window;
   const std::int64_t each = std::int64_t{g.in.channels} * g.out.channels;
+  const Numbers aw = absolute(w);
   Numbers phase = zeros(g.taps() * g.out.channels);
   for (int kh = 0; kh < win.kernel_h; ++kh)
     for (int kw = 0; kw < win.kernel_w; ++kw)
@@ -272,10 +266,37 @@ void check_winograd(const Geometry& g, int batch, Draw& draw) {
           for (std::int64_t n = 0; n < each; ++n)
             phase[static_cast<std::size_t>((kh * win.kernel_w + kw) * each + n)] +=
                 aw[static_cast<std::size_t>((i * win.kernel_w + j) * each + n)];
+  constexpr int around = 3;  // a tile may begin or end so many outputs away, also outside the map
+  Geometry wide = g;
+  wide.out.height += 2 * around, wide.out.width += 2 * around;
+  wide.window.pad_top += around * win.stride_h, wide.window.pad_left += around * win.stride_w;
+  Numbers windows = zeros(batch * wide.out.size()), sums = zeros(batch * g.out.size());
+  reference::conv_forward<double>(wide, batch, absolute(x).data(), phase.data(), nullptr, windows.data());
+  std::size_t at = 0;
+  for (std::int64_t n = 0; n < batch; ++n)
+    for (int i = 0; i < g.out.height; ++i)
+      for (int j = 0; j < g.out.width; ++j)
+        for (int f = 0; f < g.out.channels; ++f, ++at)
+          for (int a = i; a <= i + 2 * around; ++a)
+            for (int b = j; b <= j + 2 * around; ++b)
+              sums[at] +=
+                  windows[static_cast<std::size_t>(((n * wide.out.height + a) * wide.out.width + b) * g.out.channels + f)];
+  return sums;
+}
 
-  Numbers want = zeros(batch * g.out.size()), size = want;
+template <class T>
+void check_winograd(const Geometry& g, int batch, Draw& draw) {
+  const bool with_bias = draw.chance(50), relu = draw.chance(50);
+  Numbers x = draw.numbers(batch * g.in.size());
+  const int zeros_in_100 = draw.chance(50) ? 0 : draw.between(0, 100);
+  for (double& v : x) v = draw.chance(zeros_in_100) ? 0 : v;
+  const Numbers w = draw.numbers(g.taps() * g.out.channels), bias = draw.numbers(g.out.channels);
+  const auto x_ = as<T>(x), w_ = as<T>(w), bias_ = as<T>(bias);
+
+  Numbers want = zeros(batch * g.out.size()), size = winograd_magnitude(g, batch, x, w);
   reference::conv_forward(g, batch, x.data(), w.data(), with_bias ? bias.data() : nullptr, want.data());
-  reference::conv_forward(g, batch, ax.data(), phase.data(), with_bias ? ab.data() : nullptr, size.data());
+  if (with_bias)
+    for (std::size_t i = 0; i < size.size(); ++i) size[i] += std::abs(bias[i % bias.size()]);
   if (relu)
     for (double& v : want) v = std::max(v, 0.0);
   const auto got = run<T>(
@@ -289,16 +310,24 @@ void check_winograd(const Geometry& g, int batch, Draw& draw) {
   if (!eigen::detail::turns(g)) return;
   const Numbers dy = draw.numbers(batch * g.out.size());
   const auto dy_ = as<T>(dy);
-  want = zeros(batch * g.in.size()), size = want;
+  want = zeros(batch * g.in.size());
   reference::conv_backward_input(g, batch, dy.data(), w.data(), want.data());
-  reference::conv_backward_input(g, batch, absolute(dy).data(), phase.data(), size.data());
+  Numbers filters_first(w.size());
+  for (std::size_t tap = 0, c = 0, f = 0, channels = static_cast<std::size_t>(g.in.channels),
+                   filters = static_cast<std::size_t>(g.out.channels), i = 0;
+       i < w.size(); ++i) {
+    filters_first[(tap * filters + f) * channels + c] = w[i];
+    if (++f == filters) f = 0, ++c;
+    if (c == channels) c = 0, ++tap;
+  }
   const auto gradient = run<T>(
       {batch * g.in.size()}, [&](int threads) { return eigen::detail::winograd_input_scratch<T>(g, threads); },
       [&](auto& out, ThreadPool& pool, T* work) {
         eigen::detail::winograd_backward_input(g, batch, dy_.data(), w_.data(), out[0], pool, work);
       });
-  check_close("winograd_backward_input", gradient[0], want, size,
-              static_cast<double>(g.out.channels) * win.kernel_h * win.kernel_w);
+  check_close("winograd_backward_input", gradient[0], want,
+              winograd_magnitude(eigen::detail::turned(g), batch, dy, filters_first),
+              static_cast<double>(g.out.channels) * g.window.kernel_h * g.window.kernel_w);
 }
 
 TEST_CASE_TEMPLATE("convolutions in fewer multiplications", T, float, double) {
@@ -326,18 +355,60 @@ TEST_CASE_TEMPLATE("convolutions in fewer multiplications", T, float, double) {
 }
 
 TEST_CASE("which convolutions take fewer multiplications") {
-  const auto pays = [](int kernel, int stride, Shape in, int filters) {
+  const auto pays = [](int kernel, int stride, Shape in, int filters, int batch) {
     const WindowSpec s{
         .kernel_h = kernel, .kernel_w = kernel, .stride_h = stride, .stride_w = stride, .padding = Padding::same};
-    return eigen::detail::winograd_pays(place(s, in, filters));
+    return eigen::detail::winograd_pays(place(s, in, filters), batch);
   };
-  CHECK(pays(5, 2, Shape{15, 15, 96}, 256));  // AlexNet's second
-  CHECK(pays(3, 1, Shape{16, 16, 128}, 128));
-  CHECK_FALSE(pays(3, 1, Shape{3, 3, 384}, 384));    // its fourth: padding is half of the map
-  CHECK_FALSE(pays(3, 1, Shape{32, 32, 16}, 16));    // sums would cost more than products
-  CHECK_FALSE(pays(5, 1, Shape{16, 16, 128}, 128));  // five taps
+  CHECK(pays(5, 2, Shape{15, 15, 96}, 256, 8));  // AlexNet's second
+  CHECK(pays(3, 1, Shape{16, 16, 128}, 128, 8));
+  CHECK(pays(3, 1, Shape{3, 3, 384}, 384, 128));          // its fourth: padding is half of the map,
+  CHECK_FALSE(pays(3, 1, Shape{3, 3, 384}, 384, 32));     // and too few samples share the sums of weights
+  CHECK_FALSE(pays(3, 1, Shape{32, 32, 16}, 16, 128));    // sums would cost more than products
+  CHECK_FALSE(pays(3, 2, Shape{16, 16, 128}, 128, 128));  // too little is saved
+  CHECK_FALSE(pays(5, 1, Shape{16, 16, 128}, 128, 128));  // five taps
   const Geometry grouped = place({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{16, 16, 256}, 256, 2);
-  CHECK_FALSE(eigen::detail::winograd_pays(grouped));
+  CHECK_FALSE(eigen::detail::winograd_pays(grouped, 128));
+}
+
+// The points are chosen for this: with 0, 1, -1, 2, -2 it would be twice as much.
+TEST_CASE("fewer multiplications lose little") {
+  Draw draw(7);
+  const auto error = [&](const WindowSpec& s, Shape in) {
+    const Geometry g = place(s, in, 48);
+    const int batch = 4;
+    const Numbers x = draw.numbers(batch * g.in.size()), w = draw.numbers(g.taps() * g.out.channels);
+    const auto x_ = as<float>(x), w_ = as<float>(w);
+    Numbers want = zeros(batch * g.out.size());
+    reference::conv_forward<double>(g, batch, x.data(), w.data(), nullptr, want.data());
+    ThreadPool pool(1);
+    std::vector<float> got(want.size()), work(static_cast<std::size_t>(eigen::detail::winograd_scratch<float>(g, 1)));
+    eigen::detail::winograd_forward<float>(g, batch, x_.data(), w_.data(), nullptr, false, got.data(), pool, work.data());
+    double squares = 0, largest = 0;
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      squares += (got[i] - want[i]) * (got[i] - want[i]);
+      largest = std::max(largest, std::abs(want[i]));
+    }
+    return std::sqrt(squares / static_cast<double>(want.size())) / largest;
+  };
+  const auto same = [](int kernel, int stride) {
+    return WindowSpec{
+        .kernel_h = kernel, .kernel_w = kernel, .stride_h = stride, .stride_w = stride, .padding = Padding::same};
+  };
+  CHECK(error(same(3, 1), Shape{2, 2, 64}) < 1.2e-7);  // tiles of two by two
+  CHECK(error(same(3, 1), Shape{3, 3, 64}) < 2.6e-7);  // three
+  CHECK(error(same(3, 1), Shape{8, 8, 64}) < 2.6e-7);  // four
+  CHECK(error(same(5, 2), Shape{15, 15, 64}) < 4.5e-7);
+}
+
+TEST_CASE("tiles of outputs are as large as saves most") {
+  const auto outputs = [](int size) { return eigen::detail::WinogradAxis(size, 3, 1).outputs; };
+  CHECK(outputs(2) == 2);
+  CHECK(outputs(3) == 3);
+  CHECK(outputs(4) == 4);
+  CHECK(outputs(6) == 3);
+  CHECK(outputs(8) == 4);
+  CHECK(outputs(13) == 4);
 }
 
 template <class T>

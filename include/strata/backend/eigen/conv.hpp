@@ -25,11 +25,10 @@ constexpr std::int64_t conv_scratch(const Geometry& g, int batch, int threads) {
   const std::int64_t few =
       std::max(threads * detail::patches_scratch<T>(g), detail::few_rows_scratch(rows, g.out.channels));
   if (batch < detail::direct_batch) return few;
-  const std::int64_t forward =
-      detail::winograd_pays(g) ? detail::winograd_scratch<T>(g, threads) : detail::direct_forward_scratch<T>(g, threads);
-  const std::int64_t input = detail::winograd_input_pays(g) ? detail::winograd_input_scratch<T>(g, threads)
-                                                            : detail::direct_input_scratch<T>(g, threads);
-  return std::max({few, forward, input, detail::direct_weights_scratch<T>(g, batch, threads)});
+  return std::max({few, detail::direct_forward_scratch<T>(g, threads), detail::direct_input_scratch<T>(g, threads),
+                   detail::direct_weights_scratch<T>(g, batch, threads),
+                   detail::winograd_pays(g, batch) ? detail::winograd_scratch<T>(g, threads) : 0,
+                   detail::winograd_input_pays(g, batch) ? detail::winograd_input_scratch<T>(g, threads) : 0});
 }
 
 // relu: y is max(0, .) of what it would be. skip_zeros: see few_rows.hpp.
@@ -37,7 +36,7 @@ template <class T>
 void conv_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, ThreadPool& pool, T* scratch,
                   bool relu = false, bool skip_zeros = false) {
   if (detail::goes_direct(batch)) {
-    if (detail::winograd_pays(g))
+    if (detail::winograd_pays(g, batch))
       detail::winograd_forward(g, batch, x, w, bias, relu, y, pool, scratch);
     else
       detail::direct_forward(g, batch, x, w, bias, relu, y, pool, scratch);
@@ -52,7 +51,7 @@ void conv_forward(const Geometry& g, int batch, const T* x, const T* w, const T*
 
 template <class T>
 void conv_backward_input(const Geometry& g, int batch, const T* dy, const T* w, T* dx, ThreadPool& pool, T* scratch) {
-  if (detail::goes_direct(batch) && detail::winograd_input_pays(g))
+  if (detail::goes_direct(batch) && detail::winograd_input_pays(g, batch))
     detail::winograd_backward_input(g, batch, dy, w, dx, pool, scratch);
   else if (detail::goes_direct(batch))
     detail::direct_backward_input(g, batch, dy, w, dx, pool, scratch);
