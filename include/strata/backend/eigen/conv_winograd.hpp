@@ -171,65 +171,63 @@ constexpr bool winograd_pays(const Geometry& g, int batch) {
   return 16 * products <= 9 * direct && batch * (direct - products) >= 40 * plan.products();
 }
 
-// Sums of up to winograd_points rows of n numbers, each with factors of its own: to[i] = bias + sum of factors[i][k] *
-// from[k], rectified where asked. Where to[i] is null, that sum is not wanted; bias may be null. All of `from` is read.
+// Sums of winograd_points rows, each with factors of its own: to[i] = bias + sum of factors[i][k] * from[k], rectified
+// where asked. Where to[i] is null, that sum is not wanted; rows that are not there have a factor of zero, but are read.
 template <class T>
-struct WinogradSums {
-  using Row = typename WinogradFactors<T>::Row;
-  template <int Bytes>
-  STRATA_INLINE static void run(const T* const* from, const Row* factors, T* const* to, int count, int n, const T* bias,
-                                bool relu) {
-    sums<Bytes>(from, 0, factors, to, 0, count, n, bias, relu);
-  }
-  using table = versions<WinogradSums, const T* const*, const Row*, T* const*, int, int, const T*, bool>;
-
-  // `from` and `to` begin so much later.
-  template <int Bytes>
-  STRATA_INLINE static void sums(const T* const* from, std::int64_t from_at, const Row* factors, T* const* to,
-                                 std::int64_t to_at, int count, int n, const T* bias, bool relu) {
-    using V = vector<T, Bytes>;
-    constexpr int step = 2 * lanes_of<T, Bytes>;
-    for (int i = 0; n >= step && i < n; i += step) {
-      const int at = std::min(i, n - step);
-      V rows[winograd_points][2], start[2]{};
-      STRATA_UNROLL for (int k = 0; k < winograd_points; ++k) {
-        load(rows[k][0], from[k] + from_at + at), load(rows[k][1], from[k] + from_at + at + step / 2);
-      }
-      if (bias) load(start[0], bias + at), load(start[1], bias + at + step / 2);
-      for (int p = 0; p < count; ++p) {
-        if (!to[p]) continue;
-        V a = start[0], b = start[1];
-        STRATA_UNROLL for (int k = 0; k < winograd_points; ++k) {
-          const T factor = factors[p][static_cast<std::size_t>(k)];
-          a += factor * rows[k][0], b += factor * rows[k][1];
-        }
-        if (relu) {
-          const V zero{};
-          a = a < zero ? zero : a, b = b < zero ? zero : b;  // keeps NaN
-        }
-        store(to[p] + to_at + at, a), store(to[p] + to_at + at + step / 2, b);
-      }
-    }
-    for (int i = 0; n < step && i < n; ++i)
-      for (int p = 0; p < count; ++p) {
-        if (!to[p]) continue;
-        T sum = bias ? bias[i] : T{0};
-        for (int k = 0; k < winograd_points; ++k) sum += factors[p][static_cast<std::size_t>(k)] * from[k][from_at + i];
-        to[p][to_at + i] = relu && sum < T{0} ? T{0} : sum;
-      }
-  }
+struct WinogradSum {
+  std::array<const T*, winograd_points> from;
+  std::array<T*, winograd_points> to;
+  const typename WinogradFactors<T>::Row* factors;
+  int count;
+  const T* bias = nullptr;
+  bool relu = false;
 };
-// The same of `blocks` blocks of rows: each begins so much after the one before.
+// Of `blocks` blocks of rows of n numbers: in each, `from` and `to` begin so much after those of the one before.
 template <class T>
-struct WinogradBlocks {
-  using Row = typename WinogradFactors<T>::Row;
+struct WinogradSumKernel {
   template <int Bytes>
-  STRATA_INLINE static void run(const T* const* from, std::int64_t from_step, const Row* factors, T* const* to,
-                                std::int64_t to_step, int count, int n, int blocks) {
-    for (int i = 0; i < blocks; ++i)
-      WinogradSums<T>::template sums<Bytes>(from, i * from_step, factors, to, i * to_step, count, n, nullptr, false);
+  STRATA_INLINE static void run(const WinogradSum<T>& sum, int n, int blocks, std::int64_t from_step,
+                                std::int64_t to_step) {
+    using V = vector<T, Bytes>;
+    constexpr int lanes = lanes_of<T, Bytes>, step = 2 * lanes;
+    // In registers: what is stored might be these.
+    const auto* factors = sum.factors;
+    const auto count = static_cast<std::size_t>(sum.count);
+    const T* bias = sum.bias;
+    const bool relu = sum.relu;
+    for (std::int64_t block = 0; block < blocks; ++block) {
+      const std::int64_t from = block * from_step, to = block * to_step;
+      for (int i = 0; n >= step && i < n; i += step) {
+        const int at = std::min(i, n - step);
+        V rows[winograd_points][2], start[2]{};
+        STRATA_UNROLL for (std::size_t k = 0; k < winograd_points; ++k) {
+          load(rows[k][0], sum.from[k] + from + at), load(rows[k][1], sum.from[k] + from + at + lanes);
+        }
+        if (bias) load(start[0], bias + at), load(start[1], bias + at + lanes);
+        for (std::size_t p = 0; p < count; ++p) {
+          if (!sum.to[p]) continue;
+          V a = start[0], b = start[1];
+          STRATA_UNROLL for (std::size_t k = 0; k < winograd_points; ++k) {
+            const T factor = factors[p][k];
+            a += factor * rows[k][0], b += factor * rows[k][1];
+          }
+          if (relu) {
+            const V zero{};
+            a = a < zero ? zero : a, b = b < zero ? zero : b;  // keeps NaN
+          }
+          store(sum.to[p] + to + at, a), store(sum.to[p] + to + at + lanes, b);
+        }
+      }
+      for (int i = 0; n < step && i < n; ++i)
+        for (std::size_t p = 0; p < count; ++p) {
+          if (!sum.to[p]) continue;
+          T a = bias ? bias[i] : T{0};
+          for (std::size_t k = 0; k < winograd_points; ++k) a += factors[p][k] * sum.from[k][from + i];
+          sum.to[p][to + i] = relu && a < T{0} ? T{0} : a;
+        }
+    }
   }
-  using table = versions<WinogradBlocks, const T* const*, std::int64_t, const Row*, T* const*, std::int64_t, int, int, int>;
+  using table = versions<WinogradSumKernel, const WinogradSum<T>&, int, int, std::int64_t, std::int64_t>;
 };
 
 // Tiles a task takes at most: a panel of weights serves often, left factors stay in the second-level cache.
@@ -267,16 +265,10 @@ struct WinogradTile {
 template <class T>
 class Winograd {
  public:
-  using From = std::array<const T*, winograd_points>;
   using To = std::array<T*, winograd_points>;
 
   Winograd(const Geometry& g, const WinogradPlan& plan, KernelPath path)
-      : g_(g),
-        plan_(plan),
-        rows_(plan.rows),
-        columns_(plan.columns),
-        sum_(WinogradSums<T>::table::of(path)),
-        sum_blocks_(WinogradBlocks<T>::table::of(path)) {}
+      : g_(g), plan_(plan), rows_(plan.rows), columns_(plan.columns), kernel_(WinogradSumKernel<T>::table::of(path)) {}
 
   [[nodiscard]] WinogradTile tile(std::int64_t i) const {
     const int within = static_cast<int>(i % plan_.tiles);
@@ -294,25 +286,25 @@ class Winograd {
         const int points_h = plan_.rows.points(ph), points_w = plan_.columns.points(pw);
         for (int c = 0; c < plan_.channels; c += channels_at_once) {
           const int channels = std::min(channels_at_once, plan_.channels - c);
-          From from;
-          To to;
+          WinogradSum<T> sum{.from = {}, .to = {}, .factors = rows_.weights(taps_h), .count = points_h};
           for (int j = 0; j < taps_w; ++j) {
             for (int i = 0; i < winograd_points; ++i) {
               const int kh = ph + (i < taps_h ? i : 0) * plan_.rows.stride, kw = pw + j * plan_.columns.stride;
-              from[index(i)] =
+              sum.from[index(i)] =
                   w + ((static_cast<std::int64_t>(kh) * g_.window.kernel_w + kw) * g_.in.channels + c) * g_.out.channels;
-              to[index(i)] = half[i][j];
+              sum.to[index(i)] = half[i][j];
             }
-            sum_blocks_(from.data(), g_.out.channels, rows_.weights(taps_h), to.data(), wide, points_h, columns, channels);
+            kernel_(sum, columns, channels, g_.out.channels, wide);
           }
+          sum.factors = columns_.weights(taps_w), sum.count = points_w;
           for (int i = 0; i < points_h; ++i) {
             const int a = plan_.rows.point(ph, i);
-            for (int j = 0; j < winograd_points; ++j) from[index(j)] = half[i][j < taps_w ? j : 0];
+            for (int j = 0; j < winograd_points; ++j) sum.from[index(j)] = half[i][j < taps_w ? j : 0];
             for (int j = 0; j < points_w; ++j) {
               const int b = plan_.columns.point(pw, j);
-              to[index(j)] = panel(a, b) + static_cast<std::int64_t>(plan_.offset(ph, a, pw, b) + c) * wide;
+              sum.to[index(j)] = panel(a, b) + static_cast<std::int64_t>(plan_.offset(ph, a, pw, b) + c) * wide;
             }
-            sum_(from.data(), columns_.weights(taps_w), to.data(), points_w, channels * wide, nullptr, false);
+            run(sum, channels * wide);
           }
         }
       }
@@ -326,69 +318,66 @@ class Winograd {
     for (int ph = 0; ph < plan_.rows.phases(); ++ph) {
       if (!plan_.rows.has(ph, a)) continue;
       const int points_h = plan_.rows.points(ph);
-      const Row* row_factors = rows_.inputs(plan_.rows.taps(ph)) + std::min(a, points_h - 1);
+      const auto* row_factors = rows_.inputs(plan_.rows.taps(ph)) + std::min(a, points_h - 1);
       for (int pw = 0; pw < plan_.columns.phases(); ++pw) {
         const int points_w = plan_.columns.points(pw);
-        From from;
-        To sums;
+        WinogradSum<T> sum{.from = {}, .to = {}, .factors = row_factors, .count = 1};
         for (int j = 0; j < points_w; ++j) {
           const int column = left + pw + j * plan_.columns.stride;
           for (int i = 0; i < winograd_points; ++i) {
             const int row = top + ph + i * plan_.rows.stride;
             const bool inside = i < points_h && row >= 0 && row < g_.in.height && column >= 0 && column < g_.in.width;
-            from[index(i)] = inside ? image + (static_cast<std::int64_t>(row) * g_.in.width + column) * channels : zeros;
+            sum.from[index(i)] =
+                inside ? image + (static_cast<std::int64_t>(row) * g_.in.width + column) * channels : zeros;
           }
-          T* out = half + static_cast<std::int64_t>(j) * channels;
-          sum_(from.data(), row_factors, &out, 1, channels, nullptr, false);
+          sum.to[0] = half + static_cast<std::int64_t>(j) * channels;
+          run(sum, channels);
         }
+        sum.factors = columns_.inputs(plan_.columns.taps(pw)), sum.count = points_w;
         for (int j = 0; j < winograd_points; ++j)
-          from[index(j)] = j < points_w ? half + static_cast<std::int64_t>(j) * channels : zeros;
+          sum.from[index(j)] = j < points_w ? half + static_cast<std::int64_t>(j) * channels : zeros;
         for (int j = 0; j < points_w; ++j) {
           const int b = plan_.columns.point(pw, j);
-          sums[index(j)] = to[index(b)] + plan_.offset(ph, a, pw, b);
+          sum.to[index(j)] = to[index(b)] + plan_.offset(ph, a, pw, b);
         }
-        sum_(from.data(), columns_.inputs(plan_.columns.taps(pw)), sums.data(), points_w, channels, nullptr, false);
+        run(sum, channels);
       }
     }
   }
 
-  // Of one tile at a point of the rows: from products at all points of the columns to sums for each output, both
-  // `apart`.
+  // Of one tile at a point of the rows: from products at all points of the columns to sums for each output, both so far
+  // apart.
   void fold(const T* products, T* sums, std::int64_t apart) const {
-    From from;
-    To to;
-    for (int b = 0; b < winograd_points; ++b) {
-      from[index(b)] = products + (b < plan_.columns.points() ? b : 0) * apart;
-      to[index(b)] = sums + b * apart;
-    }
-    sum_(from.data(), columns_.outputs(), to.data(), plan_.columns.outputs, g_.out.channels, nullptr, false);
+    WinogradSum<T> sum{.from = {}, .to = {}, .factors = columns_.outputs(), .count = plan_.columns.outputs};
+    for (int b = 0; b < winograd_points; ++b) sum.from[index(b)] = products + (b < plan_.columns.points() ? b : 0) * apart;
+    for (int j = 0; j < plan_.columns.outputs; ++j) sum.to[index(j)] = sums + j * apart;
+    run(sum, g_.out.channels);
   }
 
   // The outputs of one tile, from its sums at all points of the rows. bias may be null.
   void outputs(const WinogradTile& tile, const T* sums, std::int64_t apart, const T* bias, bool relu, T* y) const {
     T* image = y + tile.sample * g_.out.size();
     for (int j = 0; j < std::min(plan_.columns.outputs, g_.out.width - tile.column); ++j) {
-      From from;
-      To to;
+      WinogradSum<T> sum{
+          .from = {}, .to = {}, .factors = rows_.outputs(), .count = plan_.rows.outputs, .bias = bias, .relu = relu};
       for (int a = 0; a < winograd_points; ++a)
-        from[index(a)] = sums + ((a < plan_.rows.points() ? a : 0) * plan_.columns.outputs + j) * apart;
+        sum.from[index(a)] = sums + ((a < plan_.rows.points() ? a : 0) * plan_.columns.outputs + j) * apart;
       for (int i = 0; i < plan_.rows.outputs; ++i) {
         const std::int64_t place = (tile.row + i) * static_cast<std::int64_t>(g_.out.width) + tile.column + j;
-        to[index(i)] = tile.row + i < g_.out.height ? image + place * g_.out.channels : nullptr;
+        sum.to[index(i)] = tile.row + i < g_.out.height ? image + place * g_.out.channels : nullptr;
       }
-      sum_(from.data(), rows_.outputs(), to.data(), plan_.rows.outputs, g_.out.channels, bias, relu);
+      run(sum, g_.out.channels);
     }
   }
 
  private:
-  using Row = typename WinogradFactors<T>::Row;
   static constexpr std::size_t index(int i) { return static_cast<std::size_t>(i); }
+  void run(const WinogradSum<T>& sum, int n) const { kernel_(sum, n, 1, 0, 0); }
 
   const Geometry& g_;
   const WinogradPlan& plan_;
   WinogradFactors<T> rows_, columns_;
-  typename WinogradSums<T>::table::function sum_;
-  typename WinogradBlocks<T>::table::function sum_blocks_;
+  typename WinogradSumKernel<T>::table::function kernel_;
 };
 
 template <class T>
