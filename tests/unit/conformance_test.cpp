@@ -312,14 +312,12 @@ void check_winograd(const Geometry& g, int batch, Draw& draw) {
   const auto dy_ = as<T>(dy);
   want = zeros(batch * g.in.size());
   reference::conv_backward_input(g, batch, dy.data(), w.data(), want.data());
-  Numbers filters_first(w.size());
-  for (std::size_t tap = 0, c = 0, f = 0, channels = static_cast<std::size_t>(g.in.channels),
-                   filters = static_cast<std::size_t>(g.out.channels), i = 0;
-       i < w.size(); ++i) {
-    filters_first[(tap * filters + f) * channels + c] = w[i];
-    if (++f == filters) f = 0, ++c;
-    if (c == channels) c = 0, ++tap;
-  }
+  const std::int64_t channels = g.in.channels, filters = g.out.channels;
+  Numbers filters_first;
+  for (std::int64_t tap = 0; tap < g.window.kernel_h * g.window.kernel_w; ++tap)
+    for (std::int64_t f = 0; f < filters; ++f)
+      for (std::int64_t c = 0; c < channels; ++c)
+        filters_first.push_back(w[static_cast<std::size_t>((tap * channels + c) * filters + f)]);
   const auto gradient = run<T>(
       {batch * g.in.size()}, [&](int threads) { return eigen::detail::winograd_input_scratch<T>(g, threads); },
       [&](auto& out, ThreadPool& pool, T* work) {
