@@ -34,7 +34,7 @@ TABLES = {
 CURVES = {
     "post-mortem-h": ["h", "h-plain", "h-adam", "h-softmax", "h-keep-0.15", "h-relu-logits", "h-linear-dense"],
     "post-mortem-rewrites": ["layers", "layers-logits", "layers-dropout", "layers-both", "layers-rate-logits", "nn-relu",
-                             "nn-linear"],
+                             "nn-linear", "nn-both"],
 }
 WHAT = {
     "h": "row h", "h-plain": "no augmentation", "h-softmax": "softmax twice", "h-relu-logits": "ReLU'd logits",
