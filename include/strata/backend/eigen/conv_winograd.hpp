@@ -278,8 +278,8 @@ class Winograd {
   // Right factors, one panel of `wide` columns at each point, panel(a, b). w: its first column.
   template <class Panel>
   void weights(const T* w, int columns, int wide, Panel&& panel) const {
-    constexpr int channels_at_once = 8;  // `half` stays in the first-level cache
-    T half[winograd_points][winograd_taps][channels_at_once * panel_most<T>]{};
+    constexpr int channels_at_once = 8;  // `partial` stays in the first-level cache
+    T partial[winograd_points][winograd_taps][channels_at_once * panel_most<T>]{};
     for (int ph = 0; ph < plan_.rows.phases(); ++ph)
       for (int pw = 0; pw < plan_.columns.phases(); ++pw) {
         const int taps_h = plan_.rows.taps(ph), taps_w = plan_.columns.taps(pw);
@@ -292,14 +292,14 @@ class Winograd {
               const int kh = ph + (i < taps_h ? i : 0) * plan_.rows.stride, kw = pw + j * plan_.columns.stride;
               sum.from[index(i)] =
                   w + ((static_cast<std::int64_t>(kh) * g_.window.kernel_w + kw) * g_.in.channels + c) * g_.out.channels;
-              sum.to[index(i)] = half[i][j];
+              sum.to[index(i)] = partial[i][j];
             }
             kernel_(sum, columns, channels, g_.out.channels, wide);
           }
           sum.factors = columns_.weights(taps_w), sum.count = points_w;
           for (int i = 0; i < points_h; ++i) {
             const int a = plan_.rows.point(ph, i);
-            for (int j = 0; j < winograd_points; ++j) sum.from[index(j)] = half[i][j < taps_w ? j : 0];
+            for (int j = 0; j < winograd_points; ++j) sum.from[index(j)] = partial[i][j < taps_w ? j : 0];
             for (int j = 0; j < points_w; ++j) {
               const int b = plan_.columns.point(pw, j);
               sum.to[index(j)] = panel(a, b) + static_cast<std::int64_t>(plan_.offset(ph, a, pw, b) + c) * wide;
@@ -310,8 +310,8 @@ class Winograd {
       }
   }
 
-  // Left factors of one tile at a point of the rows, to[b] at those of the columns. zeros: a row; half: winograd_points.
-  void inputs(int a, const WinogradTile& tile, const T* x, const T* zeros, T* half, const To& to) const {
+  // Left factors of one tile at a point of the rows, to[b] at those of the columns. zeros: a row; partial: winograd_points.
+  void inputs(int a, const WinogradTile& tile, const T* x, const T* zeros, T* partial, const To& to) const {
     const T* image = x + tile.sample * g_.in.size();
     const int top = tile.row * plan_.rows.stride - g_.window.pad_top,
               left = tile.column * plan_.columns.stride - g_.window.pad_left, channels = plan_.channels;
@@ -330,12 +330,12 @@ class Winograd {
             sum.from[index(i)] =
                 inside ? image + (static_cast<std::int64_t>(row) * g_.in.width + column) * channels : zeros;
           }
-          sum.to[0] = half + static_cast<std::int64_t>(j) * channels;
+          sum.to[0] = partial + static_cast<std::int64_t>(j) * channels;
           run(sum, channels);
         }
         sum.factors = columns_.inputs(plan_.columns.taps(pw)), sum.count = points_w;
         for (int j = 0; j < winograd_points; ++j)
-          sum.from[index(j)] = j < points_w ? half + static_cast<std::int64_t>(j) * channels : zeros;
+          sum.from[index(j)] = j < points_w ? partial + static_cast<std::int64_t>(j) * channels : zeros;
         for (int j = 0; j < points_w; ++j) {
           const int b = plan_.columns.point(pw, j);
           sum.to[index(j)] = to[index(b)] + plan_.offset(ph, a, pw, b);
@@ -416,8 +416,8 @@ void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, cons
     const int count = static_cast<int>(std::min(share, all - first));
     const std::int64_t apart = winograd_apart(static_cast<std::int64_t>(count) * filters);
     T* zeros = end + worker * winograd_task_scratch<T>(g);
-    T* half = zeros + g.in.channels;
-    T* inputs = half + winograd_points * g.in.channels;
+    T* partial = zeros + g.in.channels;
+    T* inputs = partial + winograd_points * g.in.channels;
     T* products = inputs + tiles_at_once * plan.most_depth();
     T* sums = products + points_w * apart;
     T* kept = sums + points_h * plan.columns.outputs * apart;
@@ -434,7 +434,7 @@ void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, cons
       }
       auto to = left;
       for (int t = 0; t < count; ++t) {
-        winograd.inputs(a, own[static_cast<std::size_t>(t)], x, zeros, half, to);
+        winograd.inputs(a, own[static_cast<std::size_t>(t)], x, zeros, partial, to);
         for (int b = 0; b < points_w; ++b) to[static_cast<std::size_t>(b)] += plan.depth(a, b);
       }
       for (int b = 0; b < points_w; ++b)
