@@ -7,21 +7,19 @@
 
 #include <strata/data/download.hpp>
 
+#include "../common/options.hpp"
 #include "arguments.hpp"
 
 namespace detail {
 
-// An option that would have no effect is a mistake, and not ignored.
 inline void check_together(const CLI::App& app, const Arguments& a) {
-  const auto only = [&](const char* option, bool fits, const char* with) {
-    if (app.count(option) > 0 && !fits) throw CLI::ValidationError(option, std::string("is for ") + with + " alone");
-  };
+  const auto only = [&](const char* option, bool fits, const char* with) { only_with(app, option, fits, with); };
   only("--momentum", a.optimizer == "sgd", "--optimizer sgd");
   only("--nesterov", a.optimizer == "sgd", "--optimizer sgd");
   only("--decay", a.schedule == "inverse-time", "--schedule inverse-time");
   only("--step-factor", a.schedule == "step", "--schedule step");
   only("--step-every", a.schedule == "step", "--schedule step");
-  only("--warm-up", a.schedule != "one-cycle", "the schedules without a warm-up of their own");
+  only("--warm-up", a.schedule != "one-cycle", "--schedule constant, inverse-time, step and cosine");
   only("--checkpoint-every", !a.checkpoint.empty(), "runs with --checkpoint");
   only("--resume", !a.checkpoint.empty(), "runs with --checkpoint");
   only("--pad-crop", a.augment, "runs with --augment");
@@ -29,8 +27,9 @@ inline void check_together(const CLI::App& app, const Arguments& a) {
   only("--autotune", a.device == "cuda", "--device cuda");
   only("--threads", a.device == "cpu", "--device cpu");
   only("--mirror", a.data.empty(), "runs without --data");
-  for (const char* output : {"--report", "--metrics", "--tensorboard"})
-    only(output, !a.profile && !a.describe, "runs that train");
+  for (const char* option :
+       {"--save", "--checkpoint", "--checkpoint-every", "--resume", "--report", "--metrics", "--tensorboard"})
+    only(option, !a.profile && !a.describe, "runs that train");
 }
 
 // As a shell would take it again.
@@ -58,8 +57,6 @@ inline int parse(int argc, char** argv, Arguments& a) {
   app.get_formatter()->column_width(32);
   const auto positive = CLI::Range(1, 1000000000);
   const auto whole = CLI::Range(0, 1000000000);
-  // The parser takes -1 for the largest number there is.
-  const CLI::Validator not_negative([](std::string& text) { return text[0] == '-' ? text + " is below 0" : ""; }, "");
   app.add_option("--dataset", a.dataset, "cifar10, cifar100 or fashion-mnist (default: cifar10)")
       ->check(CLI::IsMember({"cifar10", "cifar100", "fashion-mnist"}));
   app.add_option("--data", a.data,
@@ -94,7 +91,7 @@ inline int parse(int argc, char** argv, Arguments& a) {
                  "instead of the shift: zeros around, so many pixels wide, and a window of 32x32 anywhere in that")
       ->check(CLI::Range(1, 32));
   app.add_option("--seed", a.seed, "of weights, order, dropout and augmentation")
-      ->check(not_negative)
+      ->check(unsigned_64_bits())
       ->capture_default_str();
   app.add_option("--threads", a.threads, "0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
   app.add_option("--device", device, "cpu, cuda, or cuda:N for the GPU with that number")
@@ -111,16 +108,18 @@ inline int parse(int argc, char** argv, Arguments& a) {
       ->check(CLI::IsMember({"tf32", "float32", "bf16"}))
       ->capture_default_str();
   app.add_flag("--autotune", a.autotune, "of cuda: try the ways to compute each convolution first");
-  app.add_option("--save", a.save, "write the weights to this safetensors file at the end");
+  app.add_option("--save", a.save, "write the weights to this safetensors file at the end")->check(not_empty());
   app.add_option("--load", a.load, "begin with the weights of this file")->check(CLI::ExistingFile);
   app.add_option("--checkpoint", a.checkpoint,
                  "keep the newest three checkpoints and the best weights in this folder: one after each epoch, and where "
-                 "the run ends or is stopped");
+                 "the run ends or is stopped")
+      ->check(not_empty());
   app.add_option("--checkpoint-every", a.checkpoint_every, "and one after so many steps each")->check(positive);
   app.add_flag("--resume", a.resume, "go on from the newest checkpoint; from the start where there is none");
-  app.add_option("--report", a.report, "write a report of the run to this HTML file at the end");
-  app.add_option("--metrics", a.metrics, "write the figures of all epochs to this .csv or .jsonl file, after each");
-  app.add_option("--tensorboard", a.tensorboard, "write TensorBoard's event files into this folder");
+  app.add_option("--report", a.report, "write a report of the run to this HTML file at the end")->check(not_empty());
+  app.add_option("--metrics", a.metrics, "write the figures of all epochs to this .csv or .jsonl file, after each")
+      ->check(not_empty());
+  app.add_option("--tensorboard", a.tensorboard, "write TensorBoard's event files into this folder")->check(not_empty());
   app.add_flag("--describe", a.describe, "print the network and end");
   app.add_flag("--profile", a.profile, "time some training steps layer by layer and end");
   try {

@@ -8,6 +8,8 @@
 
 #include <strata/data/download.hpp>
 
+#include "../common/options.hpp"
+
 struct Arguments {
   std::vector<std::string> rows;
   std::string data, mirror = strata::DownloadOptions{}.base, checkpoint;
@@ -38,15 +40,16 @@ inline int parse(int argc, char** argv, Arguments& a) {
   app.add_option("--mirror", a.mirror, "fetch the archives from this address")->capture_default_str();
   app.add_option("--threads", a.threads, "0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
   app.add_option("--checkpoint", a.checkpoint,
-                 "keep a result of each run in this folder, and checkpoints of the one under way");
+                 "keep a result of each run in this folder, and checkpoints of the one under way")
+      ->check(not_empty());
   app.add_option("--checkpoint-every", a.checkpoint_every, "and one after so many steps each")->check(positive);
   app.add_flag("--resume", a.resume, "read what is finished in that folder, and go on with what is not");
-  app.add_option("--max-steps", a.max_steps, "end each run after so many steps")->check(positive);
+  app.add_option("--max-steps", a.max_steps,
+                 "end each run after so many steps; one that ends before its last epoch is not in the table")
+      ->check(positive);
   try {
     app.parse(argc, argv);
-    const auto only = [&](const char* option, bool fits, const char* with) {
-      if (app.count(option) > 0 && !fits) throw CLI::ValidationError(option, std::string("is for ") + with + " alone");
-    };
+    const auto only = [&](const char* option, bool fits, const char* with) { only_with(app, option, fits, with); };
     only("--checkpoint-every", !a.checkpoint.empty(), "runs with --checkpoint");
     only("--resume", !a.checkpoint.empty(), "runs with --checkpoint");
     only("--mirror", a.data.empty(), "runs without --data");

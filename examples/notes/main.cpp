@@ -142,7 +142,11 @@ std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const A
   Result r{.key = key, .outcome = e.train(e.recipe, job)};
   check_interrupted();
   if (!r.outcome.diverged.empty()) std::printf("%s\n", r.outcome.diverged.c_str());
-  if (!r.outcome.complete) return {};
+  if (!r.outcome.complete) {
+    std::printf("%s, seed %llu: ended before its last epoch; not in the table\n", e.name.c_str(),
+                static_cast<unsigned long long>(seed));
+    return {};
+  }
   if (!a.checkpoint.empty()) {
     write_result(file, r);
     // The way to the result is of no more use, and large.

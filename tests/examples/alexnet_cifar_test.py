@@ -86,7 +86,10 @@ class Options(unittest.TestCase):
         self.fails(2, ["--epoch"], "--epoch", "3")
         self.fails(2, ["--epochs"], "--epochs", "some")
         self.fails(2, ["--batch"], "--batch", "0")
-        self.fails(2, ["--seed"], "--seed", "-1")
+        for seed in ("-1", "18446744073709551616", "1e3", "1 "):
+            self.fails(2, ["--seed", "2^64"], "--seed", seed)
+        for path in ("--save", "--checkpoint", "--report", "--metrics", "--tensorboard"):
+            self.fails(2, [path, "is empty"], path, "")
         self.fails(2, ["--dataset"], "--dataset", "imagenet")
         self.fails(2, ["--dropout", "0.25"], "--dropout", "0.3")
         self.fails(2, ["--data", str(ROOT / "none")], "--data", ROOT / "none")
@@ -98,8 +101,9 @@ class Options(unittest.TestCase):
         self.fails(2, ["--warm-up"], "--warm-up", "5", "--schedule", "one-cycle")
         self.fails(2, ["--step-every"], "--step-every", "5")
         self.fails(2, ["--resume: is for runs with --checkpoint"], "--resume")
-        for output in ("--report", "--metrics", "--tensorboard"):
-            self.fails(2, [f"{output}: is for runs that train"], output, ROOT / "a.csv", "--profile")
+        for output in ("--save", "--checkpoint", "--report", "--metrics", "--tensorboard"):
+            for mode in ("--profile", "--describe"):
+                self.fails(2, [f"{output}: is for runs that train"], output, ROOT / "a.csv", mode)
         self.fails(2, ["--checkpoint-every: is for runs with --checkpoint"], "--checkpoint-every", "5")
 
     def test_cannot_be_meant(self):

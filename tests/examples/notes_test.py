@@ -65,6 +65,7 @@ class Options(unittest.TestCase):
         self.fails(2, "--data", "--row", "a", "--data", ROOT / "none")
         self.fails(2, "--resume: is for runs with --checkpoint", "--row", "a", "--resume")
         self.fails(2, "--checkpoint-every: is for runs with --checkpoint", "--row", "a", "--checkpoint-every", "5")
+        self.fails(2, "is empty", "--row", "a", "--checkpoint", "")
         self.fails(2, "--mirror: is for runs without --data", "--row", "a", "--data", CIFAR, "--mirror", "x")
         self.fails(2, "--suspects: has a budget of its own", "--suspects", "--all")
         self.fails(1, "--row z: there is no such row", "--row", "z")
@@ -112,6 +113,8 @@ class Runs(unittest.TestCase):
         result = run(*options, "--checkpoint", parts, "--max-steps", "1")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(list(parts.glob("*/*.csv")), [])
+        for row in ("f", "h"):
+            self.assertIn(f"{row}, seed 1: ended before its last epoch; not in the table", result.stdout)
         self.assertEqual(len(list(parts.glob("*/seed-1/step-*"))), 2)
         result = run(*options, "--checkpoint", parts)
         self.assertEqual(result.stdout.count("resumed from"), 2)

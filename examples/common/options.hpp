@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSL-1.0
+// What the command lines of the examples refuse beside what CLI11 does: an option that would have no effect is a mistake.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdint>
+#include <string>
+#include <system_error>
+
+// Throws where the option was given and does not fit what it was given with.
+inline void only_with(const CLI::App& app, const char* option, bool fits, const char* with) {
+  if (app.count(option) > 0 && !fits) throw CLI::ValidationError(option, std::string("is for ") + with + " alone");
+}
+
+// For paths: "", which a variable that is not set leaves, would be taken for none.
+inline CLI::Validator not_empty() {
+  return {[](std::string& text) { return text.empty() ? "is empty; expected a path" : ""; }, ""};
+}
+
+// CLI11 takes -1, and what is too large, for the largest number there is.
+inline CLI::Validator unsigned_64_bits() {
+  return {[](std::string& text) {
+            std::uint64_t value = 0;
+            const char* end = text.data() + text.size();
+            const auto [read, error] = std::from_chars(text.data(), end, value);
+            return error == std::errc{} && read == end ? "" : text + " is not a whole number from 0 to 2^64 - 1";
+          },
+          ""};
+}
