@@ -70,6 +70,10 @@ using Branches =
 using Nested =
     Sequential<Input<4, 4, 2>, Conv<3, 2>, Tanh, Residual<Concat<Conv<1, 1>, Residual<Conv<3, 2>>>, Tanh, Conv<1, 2>>,
                Concat<Conv<1, 2>>, Flatten, Dense<3>>;
+// A Sigmoid works in place, and not over what a ReLU or a max pool behind one still asks for its sign.
+using Signs =
+    Sequential<Input<6, 6, 2>, Conv<3, 4>, ReLU, MaxPool<2>, Sigmoid, Conv<3, 5>, ReLU, Sigmoid, Flatten, Dense<16>, ReLU,
+               Dropout<0.25>, Sigmoid, Dense<12>, ReLU, Tanh, Dense<9>, ReLU, LeakyReLU, Dense<3>>;
 template <class Last>
 using Ends = Sequential<Input<2, 2, 2>, Flatten, Dense<6>, Tanh, Dense<4>, Last>;
 
@@ -81,11 +85,23 @@ TEST_CASE("backward agrees with finite differences") {
   CHECK(gradient_error<Norms, SoftmaxCrossEntropy>(4) < 1e-6);
   CHECK(gradient_error<Branches, SoftmaxCrossEntropy>(2) < 1e-6);
   CHECK(gradient_error<Nested, SoftmaxCrossEntropy>(2) < 1e-6);
+  CHECK(gradient_error<Signs, SoftmaxCrossEntropy>(2) < 1e-6);
   CHECK(gradient_error<Plain, SigmoidCrossEntropy>(3) < 1e-6);
   CHECK(gradient_error<Plain, MeanSquaredError>(1) < 1e-6);
   CHECK(gradient_error<Ends<Softmax>, CrossEntropy>(4) < 1e-6);
   CHECK(gradient_error<Ends<LogSoftmax>, NegativeLogLikelihood>(4) < 1e-6);
   CHECK(gradient_error<Ends<Softmax>, Unchecked<SoftmaxCrossEntropy>>(4) < 1e-6);
+}
+
+TEST_CASE("what works in place takes no memory of its own, unless somebody needs what was there") {
+  using Dense_ = Sequential<Input<1, 1, 16>, Flatten, Dense<64>, ReLU, Dense<2>>;
+  const auto activations = []<class N>(N) { return Model<N>::plan(8, 1).activations; };
+  const std::int64_t alone = activations(Dense_{}), one = 64 * 8 * 4;
+  CHECK(activations(Sequential<Input<1, 1, 16>, Flatten, Dense<64>, ReLU, Tanh, Dense<2>>{}) == alone);
+  CHECK(activations(Sequential<Input<1, 1, 16>, Flatten, Dense<64>, ReLU, Dropout<0.5>, Dense<2>>{}) == alone);
+  CHECK(activations(Sequential<Input<1, 1, 16>, Flatten, Dense<64>, Sigmoid, Dense<2>>{}) == alone);
+  CHECK(activations(Sequential<Input<1, 1, 16>, Flatten, Dense<64>, ReLU, Sigmoid, Dense<2>>{}) == alone + one);
+  CHECK(activations(Sequential<Input<1, 1, 16>, Flatten, Dense<64>, Tanh, ReLU, Dense<2>>{}) == alone + one);
 }
 
 namespace {

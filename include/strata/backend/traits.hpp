@@ -12,6 +12,9 @@ struct KernelTraits {
   static constexpr bool view = false;          // output is the input under another name: nothing runs
   static constexpr bool in_place = false;      // forward and backward may write over what they read
   static constexpr bool reads_output = false;  // backward needs y as forward left it
+  static constexpr bool reads_signs = false;   // backward, alone or in a block, asks which numbers of y are above 0
+  // Of a layer in place: what is above 0 stays so, unless no gradient passes there; all else does not become so.
+  static constexpr bool keeps_signs = false;
   // There is something to choose before there is memory: prepare<Training>(engine, in, batch, learns_before), also of the
   // blocks that begin with this layer.
   static constexpr bool prepares = false;

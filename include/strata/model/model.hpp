@@ -321,10 +321,12 @@ class Model {
     if constexpr (detail::node<node_type<I>>::kind == detail::Kind::layer) {
       using K = kernel<I>;
       constexpr std::size_t length = block_length<I>();
+      detail::NodeTraits t{true, K::view, K::in_place, K::reads_output, K::reads_signs, K::keeps_signs, &K::saved_bytes};
       if constexpr (length > 1)
-        return {true, K::view, K::in_place, K::reads_output, &K::saved_bytes, &block<I, length>::template scratch<A>};
+        t.scratch = &block<I, length>::template scratch<A>;
       else
-        return {true, K::view, K::in_place, K::reads_output, &K::saved_bytes, &K::template scratch<A>};
+        t.scratch = &K::template scratch<A>;
+      return t;
     } else {
       return {};
     }

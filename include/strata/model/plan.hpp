@@ -27,7 +27,7 @@ namespace detail {
 // What the plan asks of a node's kernel.
 struct NodeTraits {
   bool kernel = false;  // false: a bracket, nothing below counts
-  bool view = false, in_place = false, reads_output = false;
+  bool view = false, in_place = false, reads_output = false, reads_signs = false, keeps_signs = false;
   std::int64_t (*saved_bytes)(Shape, Shape, std::int64_t) = nullptr;
   std::int64_t (*scratch)(Shape, int, int) = nullptr;
 };
@@ -58,7 +58,9 @@ constexpr Buffers<Count> assign_buffers(const Table<Count>& t, const std::array<
       bool free = t.rows[at(source)].kind == Kind::layer || t.rows[at(source)].kind == Kind::join;
       for (int j = source; j >= 0; --j) {
         if (b.value[at(j)] != b.value[at(source)]) break;
-        if (traits[at(j)].reads_output || t.rows[at(j)].kind == Kind::fork || t.rows[at(j)].kind == Kind::next)
+        const NodeTraits& earlier = traits[at(j)];
+        if (earlier.reads_output || (earlier.reads_signs && !k.keeps_signs) || t.rows[at(j)].kind == Kind::fork ||
+            t.rows[at(j)].kind == Kind::next)
           free = false;
       }
       if (free) b.value[at(i)] = b.value[at(source)];

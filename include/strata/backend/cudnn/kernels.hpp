@@ -195,6 +195,7 @@ struct CudaKernel<Dense<Units, Options...>> : KernelTraits {
 
 template <auto Window, auto Stride_, class... Options>
 struct CudaKernel<MaxPool<Window, Stride_, Options...>> : KernelTraits {
+  static constexpr bool reads_signs = true;  // of a ReLU before it, in one block
   using layer = MaxPool<Window, Stride_, Options...>;
   // The position of each maximum.
   static constexpr std::int64_t saved_bytes(Shape, Shape out, std::int64_t batch) { return batch * out.size() * 4; }
@@ -237,7 +238,9 @@ struct CudaKernel<GlobalAvgPool> : KernelTraits {
 
 template <>
 struct CudaKernel<ReLU> : KernelTraits {
-  static constexpr bool in_place = true;  // backward asks the output for its sign alone, which a Dropout behind keeps
+  static constexpr bool in_place = true;
+  static constexpr bool reads_signs = true;
+  static constexpr bool keeps_signs = true;
   template <class P>
   static void forward(const P& p) {
     cuda::relu_forward(p.run(), p.count_in(), p.x, p.y);
@@ -250,6 +253,7 @@ struct CudaKernel<ReLU> : KernelTraits {
 template <double Slope>
 struct CudaKernel<LeakyReLUOf<Slope>> : KernelTraits {
   static constexpr bool in_place = true;
+  static constexpr bool keeps_signs = true;
   static constexpr bool reads_output = true;
   template <class P>
   static void forward(const P& p) {
@@ -276,6 +280,7 @@ struct CudaKernel<Sigmoid> : KernelTraits {
 template <>
 struct CudaKernel<Tanh> : KernelTraits {
   static constexpr bool in_place = true;
+  static constexpr bool keeps_signs = true;
   static constexpr bool reads_output = true;
   template <class P>
   static void forward(const P& p) {
@@ -315,6 +320,7 @@ struct CudaKernel<LogSoftmax> : KernelTraits {
 template <auto Rate>
 struct CudaKernel<Dropout<Rate>> : KernelTraits {
   static constexpr bool in_place = true;
+  static constexpr bool keeps_signs = true;
   template <class P>
   static void forward(const P& p) {
     const auto& r = p.random;

@@ -149,6 +149,7 @@ struct CpuKernel<Dense<Units, Options...>> : KernelTraits {
 
 template <auto Window, auto Stride_, class... Options>
 struct CpuKernel<MaxPool<Window, Stride_, Options...>> : KernelTraits {
+  static constexpr bool reads_signs = true;  // of a ReLU before it, in one block
   using layer = MaxPool<Window, Stride_, Options...>;
   // The position of each maximum.
   static constexpr std::int64_t saved_bytes(Shape, Shape out, std::int64_t batch) { return batch * out.size() * 4; }
@@ -189,7 +190,9 @@ struct CpuKernel<GlobalAvgPool> : KernelTraits {
 
 template <>
 struct CpuKernel<ReLU> : KernelTraits {
-  static constexpr bool in_place = true;  // backward asks the output for its sign alone, which a Dropout behind keeps
+  static constexpr bool in_place = true;
+  static constexpr bool reads_signs = true;
+  static constexpr bool keeps_signs = true;
   template <class T>
   static void forward(const Pass<T>& p) {
     eigen::relu_forward(p.count_in(), p.x, p.y, p.pool);
@@ -202,6 +205,7 @@ struct CpuKernel<ReLU> : KernelTraits {
 template <double Slope>
 struct CpuKernel<LeakyReLUOf<Slope>> : KernelTraits {
   static constexpr bool in_place = true;
+  static constexpr bool keeps_signs = true;
   static constexpr bool reads_output = true;
   template <class T>
   static void forward(const Pass<T>& p) {
@@ -228,6 +232,7 @@ struct CpuKernel<Sigmoid> : KernelTraits {
 template <>
 struct CpuKernel<Tanh> : KernelTraits {
   static constexpr bool in_place = true;
+  static constexpr bool keeps_signs = true;
   static constexpr bool reads_output = true;
   template <class T>
   static void forward(const Pass<T>& p) {
@@ -267,6 +272,7 @@ struct CpuKernel<LogSoftmax> : KernelTraits {
 template <auto Rate>
 struct CpuKernel<Dropout<Rate>> : KernelTraits {
   static constexpr bool in_place = true;
+  static constexpr bool keeps_signs = true;
   template <class T>
   static void forward(const Pass<T>& p) {
     if (p.dropout) {
