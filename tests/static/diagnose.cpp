@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Every fault as a value: which, where, with which numbers; and that the network goes on as it was plainly meant.
+#include <limits>
+
 #include <strata/network.hpp>
 
 namespace {
@@ -130,7 +132,7 @@ static_assert(recovered<Four<Conv<0, 8, Stride<0>, Dilation<0>, Groups<0>>>> == 
 static_assert(recovered<Sequential<Input<0, 0, 0>, Conv<3, 0>, Flatten, Dense<0>>> == Shape{1});
 static_assert(recovered<Sequential<Input<8, 8, 3>, Conv<3, 16, Stride<0>>>> == Shape{8, 8, 16});
 
-// --- negative_padding, rate_outside_range -------------------------------------------------------------------------------
+// --- negative_padding, rate_outside_range, number_outside_range ---------------------------------------------------------
 static_assert(is(at_map<Conv<3, 8, Pad<-1>>>, Fault::negative_padding, 4, 0, -1));
 static_assert(is(at_map<Conv<3, 8, Pad<0, 0, 0, -4>>>, Fault::negative_padding, 4, 0, -4));
 static_assert(is(at_map<MaxPool<3, 2, Pad<1, -2>>>, Fault::negative_padding, 4, 0, -2));
@@ -141,6 +143,12 @@ static_assert(is(at_vector<Dropout<50>>, Fault::rate_outside_range, 2));
 static_assert(is(at_vector<Dropout<Keep{0.0}>>, Fault::rate_outside_range, 2));
 static_assert(is(at_vector<Dropout<Keep{1.5}>>, Fault::rate_outside_range, 2));
 static_assert(at_vector<Dropout<0.0>>.ok() && at_vector<Dropout<Keep{0.15}>>.ok());
+static_assert(is(at_vector<LeakyReLUOf<-0.01>>, Fault::number_outside_range, 2));
+static_assert(is(at_vector<LeakyReLUOf<std::numeric_limits<double>::quiet_NaN()>>, Fault::number_outside_range, 2));
+static_assert(is(at_map<LRN<5, 0.0>>, Fault::number_outside_range, 4));
+static_assert(is(at_map<LRN<5, 2.0, -1e-4>>, Fault::number_outside_range, 4));
+static_assert(is(at_map<LRN<5, 2.0, 1e-4, -0.75>>, Fault::number_outside_range, 4));
+static_assert(at_vector<LeakyReLUOf<0.0>>.ok() && at_map<LRN<5, 1e-9, 0.0, 0.0>>.ok());
 
 // --- options_contradict, option_not_taken -------------------------------------------------------------------------------
 static_assert(is(at_map<Conv<3, 8, Same, Valid>>, Fault::options_contradict, 4));

@@ -132,4 +132,15 @@ TEST_CASE("the fingerprint is the same whatever is dropped while training") {
   CHECK(architecture_fingerprint<None>().size() == 16);
 }
 
+TEST_CASE("numbers that change what a layer computes are in the fingerprint") {
+  const auto of = []<class L>(L) { return architecture_fingerprint<Sequential<Input<2, 2, 4>, L, Flatten, Dense<2>>>(); };
+  CHECK(of(LeakyReLU{}) == of(LeakyReLUOf<0.01>{}));
+  CHECK(of(LeakyReLU{}) != of(LeakyReLUOf<0.3>{}));
+  CHECK(of(LRN<>{}) == of(LRN<5, 2.0, 1e-4, 0.75>{}));
+  CHECK(of(LRN<>{}) != of(LRN<3, 2.0, 1e-4, 0.75>{}));
+  CHECK(of(LRN<>{}) != of(LRN<5, 1.0, 1e-4, 0.75>{}));
+  CHECK(of(LRN<>{}) != of(LRN<5, 2.0, 1e-3, 0.75>{}));
+  CHECK(of(LRN<>{}) != of(LRN<5, 2.0, 1e-4, 0.5>{}));
+}
+
 }  // namespace

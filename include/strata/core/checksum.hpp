@@ -10,6 +10,13 @@
 
 namespace strata::detail {
 
+// Sixteen hexadecimal digits.
+inline std::string hex_digits(std::uint64_t bits) {
+  std::string out;
+  for (int shift = 60; shift >= 0; shift -= 4) out += "0123456789abcdef"[bits >> shift & 15];
+  return out;
+}
+
 // 64 bits, eight bytes at a time. Each step is one-to-one in the word and in what came before: whatever changes within one
 // word changes the result.
 class Checksum {
@@ -25,12 +32,7 @@ class Checksum {
     return b.empty() ? *this : word(load(b));
   }
   Checksum& text(std::string_view s) { return bytes(std::as_bytes(std::span(s))); }
-  // Sixteen hexadecimal digits.
-  [[nodiscard]] std::string digits() const {
-    std::string out;
-    for (int shift = 60; shift >= 0; shift -= 4) out += "0123456789abcdef"[hash_ >> shift & 15];
-    return out;
-  }
+  [[nodiscard]] std::string digits() const { return hex_digits(hash_); }
 
  private:
   static std::uint64_t load(std::span<const std::byte> b) {

@@ -133,6 +133,11 @@ struct rate_outside_range {
                 "strata: a dropout rate lies in [0, 1): the share that is dropped; Keep{p} takes p in (0, 1]");
 };
 template <class At, class Layer>
+struct number_outside_range {
+  static_assert(never<At, Layer>,
+                "strata: a number here is out of range; slope, alpha and beta are at least 0, k is above 0");
+};
+template <class At, class Layer>
 struct options_contradict {
   static_assert(never<At, Layer>, "strata: two options of this layer set the same thing; keep one");
 };

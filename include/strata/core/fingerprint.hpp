@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 // Tells networks apart.
 #pragma once
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
+#include <strata/core/checksum.hpp>
 #include <strata/core/diagnose.hpp>
 
 namespace strata {
@@ -36,6 +39,13 @@ constexpr std::string_view name_of_node() {
   return {};
 }
 
+// Numbers that change what a layer computes, and no shape: slope of a LeakyReLU.
+template <class N>
+constexpr std::span<const double> numbers_of_node() {
+  if constexpr (requires { std::span<const double>(node<N>::layer::numbers); }) return node<N>::layer::numbers;
+  return {};
+}
+
 template <class Nodes>
 struct fingerprint_of;
 template <class... Nodes>
@@ -43,7 +53,7 @@ struct fingerprint_of<List<Nodes...>> {
   static constexpr std::uint64_t value(const auto& table) {
     Fnv f;
     std::size_t i = 0;
-    const auto add = [&](std::string_view name) {
+    const auto add = [&](std::string_view name, std::span<const double> numbers) {
       const Row& row = table.rows[i++];
       if (name == "Dropout") return;
       const Window& w = row.step.window;
@@ -52,22 +62,21 @@ struct fingerprint_of<List<Nodes...>> {
            {row.out.flat ? 1 : 0, row.out.height, row.out.width, row.out.channels, w.kernel_h, w.kernel_w, w.stride_h,
             w.stride_w, w.dilation_h, w.dilation_w, w.pad_top, w.pad_bottom, w.pad_left, w.pad_right})
         f.number(n);
+      for (const double x : numbers) f.number(std::bit_cast<std::int64_t>(x));
     };
-    (add(name_of_node<Nodes>()), ...);
+    (add(name_of_node<Nodes>(), numbers_of_node<Nodes>()), ...);
     return f.hash;
   }
 };
 
 }  // namespace detail
 
-// Sixteen hexadecimal digits that are the same for networks of the same layers, windows and shapes. Dropout does not count:
-// without training there is none. For telling files apart; no protection against a forger.
+// Sixteen hexadecimal digits that are the same for networks of the same layers, numbers, windows and shapes. Dropout does
+// not count: without training there is none. For telling files apart; no protection against a forger.
 template <class Net>
 [[nodiscard]] std::string architecture_fingerprint() {
   constexpr auto hash = detail::fingerprint_of<typename detail::analysed<Net>::nodes>::value(detail::analysed<Net>::table);
-  std::string text;
-  for (int shift = 60; shift >= 0; shift -= 4) text += "0123456789abcdef"[hash >> shift & 15];
-  return text;
+  return detail::hex_digits(hash);
 }
 
 }  // namespace strata

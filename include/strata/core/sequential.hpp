@@ -81,6 +81,7 @@ STRATA_VERDICT(input_not_first, L);
 STRATA_VERDICT(not_positive, L, typename w::which, typename w::got_number);
 STRATA_VERDICT(negative_padding, L, typename w::got_number);
 STRATA_VERDICT(rate_outside_range, L);
+STRATA_VERDICT(number_outside_range, L);
 STRATA_VERDICT(options_contradict, L);
 STRATA_VERDICT(option_not_taken, L);
 STRATA_VERDICT(not_a_size, L);
@@ -158,7 +159,8 @@ struct Sequential {
   static constexpr std::int64_t training_bytes(std::int64_t batch) {
     return times(4, plus(plus(times(3, parameters), checked::table.state), times(times(2, batch), checked::table.outputs)));
   }
-  // float32: weights, state, and for each sample the two largest neighbouring outputs at most.
+  // float32, about: weights, state, and for each sample twice the largest output. Branches may need more; exact is
+  // Model<Net, Cpu, Inference>::plan(batch, threads).
   static constexpr std::int64_t inference_bytes(std::int64_t batch) {
     return times(4, plus(plus(parameters, checked::table.state), times(times(2, batch), checked::table.largest)));
   }

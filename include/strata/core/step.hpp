@@ -35,6 +35,7 @@ enum class Fault {
   not_positive,
   negative_padding,
   rate_outside_range,
+  number_outside_range,
   options_contradict,
   option_not_taken,
   not_a_size,

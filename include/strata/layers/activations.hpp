@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Layers that look at one number at a time, and the two softmaxes. All keep the shape.
 #pragma once
+#include <array>
+
 #include <strata/core/options.hpp>
 
 namespace strata {
@@ -24,12 +26,17 @@ struct ReLU {
   static constexpr const char* name = "ReLU";
   static constexpr Step infer(Shape in) { return detail::keep(in, Values::rectified); }
 };
-// x where x > 0, else Slope x. Keras 3 and PyTorch differ in their defaults (0.3, 0.01); this is PyTorch's.
+// x where x > 0, else Slope x, at least 0. Keras 3 and PyTorch differ in their defaults (0.3, 0.01); this is PyTorch's.
 template <double Slope = 0.01>
 struct LeakyReLUOf {
   static constexpr const char* name = "LeakyReLU";
   static constexpr double slope = Slope;
-  static constexpr Step infer(Shape in) { return detail::keep(in, Values::rectified); }
+  static constexpr std::array numbers{Slope};
+  static constexpr Step infer(Shape in) {
+    Step s = detail::keep(in, Values::rectified);
+    if (!(Slope >= 0)) s.fault = Fault::number_outside_range;  // the sign of y, which backward asks, would not be that of x
+    return s;
+  }
 };
 using LeakyReLU = LeakyReLUOf<>;
 // 1 / (1 + exp(-x))

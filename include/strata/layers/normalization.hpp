@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
+#include <array>
+
 #include <strata/core/options.hpp>
 #include <strata/core/tensor_info.hpp>
 
@@ -36,10 +38,13 @@ struct LRN {
   static constexpr const char* name = "LRN";
   static constexpr int n = N;
   static constexpr double k = K, alpha = Alpha, beta = Beta;
+  static constexpr std::array numbers{static_cast<double>(N), K, Alpha, Beta};
   static constexpr Step infer(Shape in) {
     Step s;
     s.out = in;
     if (N < 1) return detail::fault(in, Fault::not_positive, 1, N, Parameter::kernel);
+    // k = 0 is a division by zero wherever a window is, as behind a ReLU.
+    if (!(K > 0 && Alpha >= 0 && Beta >= 0)) s.fault = Fault::number_outside_range;
     return in.flat ? detail::fault(in, Fault::needs_feature_map, 0, in.channels) : s;
   }
 };
