@@ -230,6 +230,14 @@ TEST_CASE("what cannot be meant is refused") {
   (void)outcome<Net>(sgd, options);
   options.resume = false;
   CHECK_THROWS_WITH_AS(outcome<Net>(sgd, options), doctest::Contains("checkpoints of an earlier run"), std::runtime_error);
+  // The best weights alone are one, too.
+  const std::string best = bytes_of(folder.path / "new/best.safetensors");
+  for (const std::string& name : names_in(folder.path / "new"))
+    if (name.starts_with("step-")) fs::rename(folder.path / "new" / name, folder.path / name);
+  CHECK_THROWS_WITH_AS(outcome<Net>(sgd, options), doctest::Contains("checkpoints of an earlier run"), std::runtime_error);
+  CHECK(bytes_of(folder.path / "new/best.safetensors") == best);
+  for (const std::string& name : names_in(folder.path))
+    if (name.starts_with("step-")) fs::rename(folder.path / name, folder.path / "new" / name);
   // Two runs at once.
   options.resume = true, options.epochs = 2;
   options.stop = [&]() -> bool {

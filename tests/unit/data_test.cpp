@@ -536,6 +536,7 @@ TEST_CASE("options that cannot be meant") {
   refused({.augment = {.height_shift = 1.5}});
   refused({.augment = {.width_shift = std::nan("")}});
   refused({.augment = {.pad_crop = -1}});
+  refused({.augment = {.pad_crop = std::min(Small::image.height, Small::image.width) + 1}});
   refused({.normalize = {{0.5f}, {}}});
   refused({.normalize = {{}, {1.f, 0.f, 1.f}}});
   Batches<Small> batches(data, {});

@@ -278,6 +278,40 @@ TEST_CASE("what one backend keeps, the other goes on with") {
   CHECK(tensors(first) == tensors(third));
 }
 
+TEST_CASE("a checkpoint of one's own loop holds what the GPU has, and the GPU gets what it holds") {
+  const Folder folder;
+  const auto images = numbers(batch * Net::input.size(), 1);
+  const std::vector<int> labels{0, 1, 2, 3, 4, 0, 1, 2};
+  const Adam adam{.rate = 0.01};
+  Model<Net, Gpu<cuda::Float32>> first{options}, second{options};
+  Trainer writer(first, SoftmaxCrossEntropy{}, adam), reader(second, SoftmaxCrossEntropy{}, adam);
+  for (int i = 0; i < 3; ++i) writer.step(images, labels);
+  save_checkpoint(writer, {.step = 3, .updates = 3}, folder.path / "a", 9);
+  CHECK(load_checkpoint(reader, folder.path / "a", 9).updates == 3);
+  CHECK(tensors(second) == tensors(first));
+  // With the optimizer's memory, or these steps would not be the same.
+  for (int i = 0; i < 2; ++i) CHECK(writer.step(images, labels).loss == reader.step(images, labels).loss);
+  CHECK(tensors(second) == tensors(first));
+}
+
+TEST_CASE("a batch that is not finite leaves BatchNorm's statistics finite, and its layer is found whatever ran before") {
+  Model<Net, Gpu<cuda::Float32>> model{options};
+  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = 0.05});
+  auto images = numbers(batch * Net::input.size(), 1);
+  const std::vector<int> labels{0, 1, 2, 3, 4, 0, 1, 2};
+  for (int i = 0; i < 3; ++i) trainer.step(images, labels);  // from the third on a graph runs
+  const std::span<const float> two(images.data(), 2 * static_cast<std::size_t>(Net::input.size()));
+  trainer.evaluate(two, std::vector<int>{0, 1});
+  images[5 * static_cast<std::size_t>(Net::input.size()) + 7] = std::numeric_limits<float>::infinity();
+  try {
+    trainer.step(images, labels);
+    FAIL("no exception");
+  } catch (const NotFiniteError& e) {
+    CHECK(e.layer() == 0);
+  }
+  for (const float x : tensors(model)) REQUIRE(std::isfinite(x));
+}
+
 TEST_CASE("a loss that is not finite stops training on the GPU, with the weights from before") {
   using Bare = Sequential<Input<12, 10, 3>, Conv<3, 4>, ReLU, MaxPool<3, 2>, Flatten, Dense<5>>;
   Model<Bare, Gpu<cuda::Float32>> model{{.batch = batch, .threads = 1, .seed = 5}};

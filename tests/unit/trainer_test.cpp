@@ -2,6 +2,7 @@
 // The training loop: where it ends, what it refuses, what it says of numbers that are none. And how models begin.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
@@ -185,13 +186,54 @@ TEST_CASE("what cannot be meant is refused before anything is trained") {
   CHECK_THROWS_AS(train(model, data(6), SoftmaxCrossEntropy{}, SGD{}, {.epochs = -1}), std::invalid_argument);
   CHECK_THROWS_AS(train(model, data(6), SoftmaxCrossEntropy{}, SGD{}, {.max_steps = -1}), std::invalid_argument);
   CHECK_THROWS_AS(train(model, Data(), SoftmaxCrossEntropy{}, SGD{}), std::invalid_argument);
+  CHECK_THROWS_AS(train(model, data(6), SoftmaxCrossEntropy{}, SGD{}, {.validation = Data()}), std::invalid_argument);
+  CHECK_THROWS_AS(train(model, data(6), SoftmaxCrossEntropy{}, SGD{}, {.augment = {.pad_crop = 3}}), std::invalid_argument);
   CHECK_THROWS_AS(train(model, data(6), SoftmaxCrossEntropy{}, SGD{.momentum = 1}), std::invalid_argument);
   CHECK_THROWS_AS(evaluate(model, Data()), std::invalid_argument);
   CHECK(train(model, data(6), SoftmaxCrossEntropy{}, SGD{}, {.epochs = 0}).empty());
   CHECK(parameters(model) == before);
 }
 
+TEST_CASE("a step without images does nothing, and one with wrong labels changes nothing") {
+  using Normed = Sequential<Input<6, 6, 1>, Conv<3, 4>, ReLU, MaxPool<2>, BatchNorm, Flatten, Dense<3>>;
+  Model<Normed> model{{.batch = 4, .threads = 2, .seed = 1}};
+  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = 0.1});
+  const std::vector<float> images(4 * 36, 1.f);
+  trainer.step(images, std::vector{0, 1, 2, 0});
+  const auto before = parameters(model);
+  const std::vector<float> state(model.state().begin(), model.state().end());
+  CHECK(trainer.step({}, {}).samples == 0);
+  CHECK_THROWS_AS(trainer.step({}, std::vector{0}), std::invalid_argument);
+  CHECK_THROWS_AS(trainer.step(images, std::vector{0, 1, 2, 3}), std::invalid_argument);
+  CHECK_THROWS_AS(trainer.step(images, std::vector{0, 1, 2}), std::invalid_argument);
+  CHECK_THROWS_AS(trainer.step(std::span(images).first(7), std::vector{0}), std::invalid_argument);
+  CHECK(trainer.updates() == 1);
+  CHECK(parameters(model) == before);
+  CHECK(std::equal(state.begin(), state.end(), model.state().begin()));
+}
+
 // --- Numbers that are none ----------------------------------------------------------------------------------------------
+
+TEST_CASE("a batch that is not finite leaves BatchNorm's statistics finite") {
+  using Normed = Sequential<Input<4, 4, 2>, BatchNorm, Conv<3, 4>, BatchNorm, Flatten, Dense<3>>;
+  Model<Normed> model{{.batch = 2, .threads = 1, .seed = 1}};
+  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = 0.1});
+  std::vector<float> images(64, 1.f);
+  for (std::size_t i = 0; i < images.size(); i += 3) images[i] = 0.5f;
+  const std::vector<int> labels{0, 1};
+  trainer.step(images, labels);
+  const std::vector<float> state(model.state().begin(), model.state().end());
+  images[1] = infinity;  // of channel 1
+  CHECK_THROWS_AS(trainer.step(images, labels), NotFiniteError);
+  const std::span<const float> after = model.state();
+  // moving_mean of both channels, moving_variance of both; then of the four behind.
+  CHECK(after[0] != state[0]);
+  CHECK(after[2] != state[2]);
+  for (const std::size_t i : {1, 3, 4, 5, 6, 7, 8, 9, 10, 11}) CHECK(after[i] == state[i]);
+  images[1] = 1;
+  CHECK(std::isfinite(trainer.step(images, labels).loss));
+  for (const float y : model.predict(images)) CHECK(std::isfinite(y));
+}
 
 TEST_CASE("a loss that is not finite ends the step with its layer, and changes nothing") {
   auto model = model_of();

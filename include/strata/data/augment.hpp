@@ -23,12 +23,14 @@ struct Augment {
   int pad_crop = 0;              // zeros around, this many pixels wide, and a window of the image's size anywhere in that
 
   [[nodiscard]] bool any() const { return width_shift != 0 || height_shift != 0 || horizontal_flip || pad_crop != 0; }
-  // Throws std::invalid_argument for a share outside [0, 1] and a border below 0.
-  void validate() const {
+  // Throws std::invalid_argument for a share outside [0, 1], and a border below 0 or wider than the image.
+  void validate(Shape image) const {
     for (const double share : {width_shift, height_shift})
       if (!(share >= 0 && share <= 1))
         throw std::invalid_argument("strata: a shift by " + std::to_string(share) + " of the size is not in [0, 1]");
-    if (pad_crop < 0) throw std::invalid_argument("strata: pad_crop " + std::to_string(pad_crop) + " is below 0");
+    if (pad_crop < 0 || pad_crop > std::min(image.height, image.width))
+      throw std::invalid_argument("strata: pad_crop " + std::to_string(pad_crop) + " is not from 0 to the image's " +
+                                  std::to_string(std::min(image.height, image.width)) + " pixels");
   }
 };
 

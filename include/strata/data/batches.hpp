@@ -78,7 +78,7 @@ class Batches {
       throw std::invalid_argument("strata: threads " + std::to_string(options_.threads) + " is below 0");
     if (order_.size() > std::numeric_limits<std::uint32_t>::max())
       throw std::invalid_argument("strata: " + std::to_string(order_.size()) + " samples; at most 2^32 - 1 fit");
-    options_.augment.validate();
+    options_.augment.validate(D::image);
     options_.normalize.validate(D::image.channels);
     const std::size_t largest = std::min(batch(), order_.size());
     const auto workers = static_cast<std::size_t>(options_.threads);

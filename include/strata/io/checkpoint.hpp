@@ -309,7 +309,7 @@ class CheckpointFiles final : public RunKeeper {
     // A file system without locks has to do without.
     if (::flock(lock_.descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
       throw std::runtime_error(directory + ": another run is writing its checkpoints here");
-    if (!resume && !steps().empty())
+    if (!resume && (!steps().empty() || std::filesystem::exists(best())))
       throw std::runtime_error(directory +
                                ": there are checkpoints of an earlier run; resume it, or name another directory");
     for (const auto& entry : std::filesystem::directory_iterator(options_.directory)) {
@@ -373,8 +373,7 @@ class CheckpointFiles final : public RunKeeper {
 
   // The weights alone.
   void save_best() override {
-    write_weights(options_.directory / "best.safetensors", tensors_of(run_, run_.weights), run_.architecture,
-                  std::string(run_.summary), options_.metadata);
+    write_weights(best(), tensors_of(run_, run_.weights), run_.architecture, std::string(run_.summary), options_.metadata);
   }
 
  private:
@@ -395,6 +394,7 @@ class CheckpointFiles final : public RunKeeper {
     else
       std::fprintf(stderr, "%s\n", text.c_str());
   }
+  [[nodiscard]] std::filesystem::path best() const { return options_.directory / "best.safetensors"; }
   [[nodiscard]] std::filesystem::path file(std::int64_t updates) const {
     std::string digits = std::to_string(updates);
     digits.insert(0, digits.size() < 9 ? 9 - digits.size() : 0, '0');
@@ -435,6 +435,8 @@ inline std::unique_ptr<RunKeeper> Checkpoints::operator()(TrainingRun run, bool 
 template <class Trainer_>
 void save_checkpoint(Trainer_& trainer, const TrainingState& state, const std::filesystem::path& path, std::int64_t steps,
                      const std::string& recipe = {}) {
+  trainer.settle([](const StepResult&) {});
+  trainer.to_host();
   TrainingRun run = trainer.run();
   run.steps = steps;
   detail::write_checkpoint(path, run, recipe, state);
@@ -445,10 +447,12 @@ template <class Trainer_>
 TrainingState load_checkpoint(Trainer_& trainer, const std::filesystem::path& path, std::int64_t steps,
                               const std::string& recipe = {}) {
   detail::CheckpointContent content = detail::read_checkpoint(path);
+  trainer.settle([](const StepResult&) {});
   TrainingRun run = trainer.run();
   run.steps = steps;
   detail::check_fits(content, run, recipe);
   detail::restore(content, run);
+  trainer.from_host();
   trainer.continue_at(content.state.updates);
   return std::move(content.state);
 }

@@ -423,6 +423,7 @@ class Trainer<Model<Net, GpuOf<Precision, Engine_>, Mode>, Loss, Optimizer_> {
     updates_ = update;
     engine.set({.step = static_cast<std::uint64_t>(update), .epoch = staged.epoch});
     if (staged.recipe) fill(staged);
+    model_.run_on_engine(engine.images(), staged.samples, true, true, 0);  // a graph does not tell the model what it ran
     const LayerName first = model_.first_not_finite(true);
     engine.device().zero_bytes(halt_, sizeof *halt_);
     throw NotFiniteError(update, first);

@@ -170,12 +170,14 @@ class Trainer {
   }
 
   // images (N,H,W,C), labels (N) in [0, classes), N up to the model's batch: forward, backward, update. The loss and what
-  // is right are those before the update. Throws std::invalid_argument for sizes and labels that do not fit, and
-  // NotFiniteError; neither changes a parameter.
+  // is right are those before the update; without images nothing is done. Throws std::invalid_argument for sizes and labels
+  // that do not fit, which changes nothing; and NotFiniteError, which leaves parameters and the optimizer's memory as they
+  // were, and BatchNorm's running statistics finite.
   StepResult step(std::span<const T> images, std::span<const int> labels) {
+    if (images.empty() && labels.empty()) return {};
+    detail::check_labels(labels, images.size() / static_cast<std::size_t>(Net::input.size()), classes);
     const std::span<const T> outputs = model_.forward(images, true, static_cast<std::uint64_t>(updates_));
     const int n = static_cast<int>(outputs.size()) / classes;
-    detail::check_labels(labels, static_cast<std::size_t>(n), classes);
     const StepResult result = [&] {
       const Profile::Timer timer(profile_ ? &profile_->rows[profile_->rows.size() - 2].backward : nullptr);
       detail::run_loss(Loss{}, n, classes, outputs.data(), labels.data(), losses_.data(), model_.output_gradient(),
@@ -330,6 +332,11 @@ constexpr const char* loss_name() {
                                                           : "SigmoidCrossEntropy";
 }
 
+template <class T>
+constexpr void takes_batches() {
+  static_assert(std::is_same_v<T, float>, "strata: batches are float32; a model of other numbers learns by Trainer::step");
+}
+
 // Null where the run is not to be kept.
 template <class Trainer_, class Data>
 std::unique_ptr<RunKeeper> keeper_of(Trainer_& trainer, const Data& data, std::int64_t steps, const char* loss,
@@ -338,17 +345,13 @@ std::unique_ptr<RunKeeper> keeper_of(Trainer_& trainer, const Data& data, std::i
     if (options.resume) throw std::invalid_argument("strata: to resume a run, its checkpoints are needed");
     return {};
   }
-  if constexpr (!std::is_same_v<typename Trainer_::T, float>) {
-    throw std::invalid_argument("strata: checkpoints hold float32, and this model has other numbers");
-  } else {
-    TrainingRun run = trainer.run();
-    run.loss = loss;
-    run.augment = options.augment, run.normalize = options.normalize;
-    run.training_data = data_fingerprint(data);
-    run.validation_data = options.validation ? data_fingerprint(*options.validation) : "none";
-    run.steps = steps;
-    return options.checkpoint(std::move(run), options.resume);
-  }
+  TrainingRun run = trainer.run();
+  run.loss = loss;
+  run.augment = options.augment, run.normalize = options.normalize;
+  run.training_data = data_fingerprint(data);
+  run.validation_data = options.validation ? data_fingerprint(*options.validation) : "none";
+  run.steps = steps;
+  return options.checkpoint(std::move(run), options.resume);
 }
 
 template <class Trainer_, class Data>
@@ -405,6 +408,7 @@ template <class Net, class Backend, class Mode, Dataset Data, class Loss = Softm
 typename detail::checked<Evaluation, Net, Loss, Data>::result evaluate(Model<Net, Backend, Mode>& model, const Data& data,
                                                                        Loss loss = {},
                                                                        const EvaluateOptions& options = {}) {
+  detail::takes_batches<typename Backend::scalar>();
   Trainer<Model<Net, Backend, Mode>, Unchecked<Loss>, detail::NoOptimizer> trainer(model, {loss}, {});  // is checked
   return detail::evaluate_with(trainer, data, model.options().batch, options);
 }
@@ -427,6 +431,7 @@ typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result trai
                                  .stop = options.stop,
                                  .on_epoch = options.on_epoch};
   loop.validate();
+  detail::takes_batches<typename Backend::scalar>();
   using Training_ = Trainer<Model<Net, Backend>, Unchecked<Loss>, Optimizer_>;
   Training_ trainer(model, {loss}, std::move(optimizer));  // is checked
   trainer.clip_gradients(options.clip_norm);
@@ -437,6 +442,8 @@ typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result trai
                                                          .normalize = options.normalize});
   const auto steps = static_cast<std::int64_t>(batches.steps());
   if (steps == 0) throw std::invalid_argument("strata: nothing to train on: the data set is empty");
+  if (options.validation && options.validation->size() == 0)
+    throw std::invalid_argument("strata: nothing to validate on: the data set is empty");
   const auto keeper = detail::keeper_of(trainer, data, steps, detail::loss_name<Loss>(), options);
   detail::LearnerOf<Training_, Data> learner(trainer, batches, options);
   return detail::run_epochs(learner, steps, keeper.get(), loop);

@@ -12,12 +12,8 @@ namespace detail {
 template <class C>
 struct StoreMean {
   std::int64_t rows;
-  C momentum;
-  C *running_mean, *mean;
-  STRATA_HOST_DEVICE void operator()(int c, const C* sums) const {
-    mean[c] = sums[0] / static_cast<C>(rows);
-    running_mean[c] = momentum * running_mean[c] + (1 - momentum) * mean[c];
-  }
+  C* mean;
+  STRATA_HOST_DEVICE void operator()(int c, const C* sums) const { mean[c] = sums[0] / static_cast<C>(rows); }
 };
 template <class T>
 struct SquareDifference {
@@ -32,10 +28,13 @@ template <class C>
 struct StoreDeviation {
   std::int64_t rows;
   C epsilon, momentum;
-  C *running_variance, *inverse_deviation;
+  const C* mean;
+  C *running_mean, *running_variance, *inverse_deviation;
   STRATA_HOST_DEVICE void operator()(int c, const C* sums) const {
     const C variance = sums[0] / static_cast<C>(rows);
     inverse_deviation[c] = 1 / std::sqrt(variance + epsilon);
+    if (!std::isfinite(mean[c]) || !std::isfinite(variance)) return;
+    running_mean[c] = momentum * running_mean[c] + (1 - momentum) * mean[c];
     running_variance[c] = momentum * running_variance[c] + (1 - momentum) * variance;
   }
 };
@@ -100,7 +99,8 @@ constexpr std::int64_t batch_norm_scratch(Shape in, int batch) {
   return row_sums_scratch(2, batch * in.size() / in.channels, in.channels);
 }
 
-// running = momentum * running + (1 - momentum) * batch; the variance is the biased one, as in Keras.
+// running = momentum * running + (1 - momentum) * batch, of channels where the batch's are finite; the variance is the
+// biased one, as in Keras.
 template <Run R, class T>
 void batch_norm_forward(R& run, Shape in, int batch, Compute<T> epsilon, Compute<T> momentum, const T* x,
                         const Compute<T>* gamma, const Compute<T>* beta, Compute<T>* running_mean,
@@ -108,10 +108,10 @@ void batch_norm_forward(R& run, Shape in, int batch, Compute<T> epsilon, Compute
                         Compute<T>* scratch) {
   using C = Compute<T>;
   const std::int64_t rows = batch * in.size() / in.channels;
-  detail::sum_rows<1>(run, rows, in.channels, scratch, detail::TakeItself<T>{x},
-                      detail::StoreMean<C>{rows, momentum, running_mean, mean});
-  detail::sum_rows<1>(run, rows, in.channels, scratch, detail::SquareDifference<T>{x, mean},
-                      detail::StoreDeviation<C>{rows, epsilon, momentum, running_variance, inverse_deviation});
+  detail::sum_rows<1>(run, rows, in.channels, scratch, detail::TakeItself<T>{x}, detail::StoreMean<C>{rows, mean});
+  detail::sum_rows<1>(
+      run, rows, in.channels, scratch, detail::SquareDifference<T>{x, mean},
+      detail::StoreDeviation<C>{rows, epsilon, momentum, mean, running_mean, running_variance, inverse_deviation});
   run(batch * in.size(), detail::BatchNormForward<T>{in.channels, x, gamma, beta, mean, inverse_deviation, y});
 }
 

@@ -10,7 +10,8 @@ namespace strata::eigen {
 
 inline constexpr std::int64_t norm_block = 16;
 
-// running = momentum * running + (1 - momentum) * batch; the variance is the biased one, as in Keras.
+// running = momentum * running + (1 - momentum) * batch, of channels where the batch's are finite: a NaN would stay for
+// ever. The variance is the biased one, as in Keras.
 template <class T>
 void batch_norm_forward(Shape in, int batch, T epsilon, T momentum, const T* x, const T* gamma, const T* beta,
                         T* running_mean, T* running_variance, T* mean, T* inverse_deviation, T* y, ThreadPool& pool) {
@@ -27,8 +28,9 @@ void batch_norm_forward(Shape in, int batch, T epsilon, T momentum, const T* x, 
         for (std::int64_t r = 0; r < rows; ++r) deviation += (ConstArray<T>(row(x, r), count) - m).square();
         deviation /= static_cast<T>(rows);
         Array<T> mean_so_far(running_mean + first, count), variance_so_far(running_variance + first, count);
-        mean_so_far = momentum * mean_so_far + (T{1} - momentum) * m;
-        variance_so_far = momentum * variance_so_far + (T{1} - momentum) * deviation;
+        const auto finite = (m + deviation).isFinite().eval();
+        mean_so_far = finite.select(momentum * mean_so_far + (T{1} - momentum) * m, mean_so_far);
+        variance_so_far = finite.select(momentum * variance_so_far + (T{1} - momentum) * deviation, variance_so_far);
         deviation = (deviation + epsilon).rsqrt();
         const ConstArray<T> scale(gamma + first, count), shift(beta + first, count);
         for (std::int64_t r = 0; r < rows; ++r)

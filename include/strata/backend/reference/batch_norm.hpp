@@ -8,11 +8,12 @@
 
 namespace strata::reference {
 
-// running = momentum * running + (1 - momentum) * batch; the variance is the biased one, as in Keras.
+// running = momentum * running + (1 - momentum) * batch, of channels where the batch's are finite; the variance is the
+// biased one, as in Keras.
 template <class T>
 void batch_norm_forward(Shape in, int batch, T epsilon, T momentum, const T* x, const T* gamma, const T* beta,
                         T* running_mean, T* running_variance, T* mean, T* inverse_deviation, T* y) {
-  using std::sqrt;
+  using std::isfinite, std::sqrt;
   const std::int64_t all = batch * in.size();
   for (int c = 0; c < in.channels; ++c) {
     const T count = static_cast<T>(all / in.channels);
@@ -22,8 +23,10 @@ void batch_norm_forward(Shape in, int batch, T epsilon, T momentum, const T* x, 
     for (std::int64_t i = c; i < all; i += in.channels) squares += (x[i] - mean[c]) * (x[i] - mean[c]);
     const T variance = squares / count;
     inverse_deviation[c] = T(1) / sqrt(variance + epsilon);
-    running_mean[c] = momentum * running_mean[c] + (T(1) - momentum) * mean[c];
-    running_variance[c] = momentum * running_variance[c] + (T(1) - momentum) * variance;
+    if (isfinite(mean[c]) && isfinite(variance)) {
+      running_mean[c] = momentum * running_mean[c] + (T(1) - momentum) * mean[c];
+      running_variance[c] = momentum * running_variance[c] + (T(1) - momentum) * variance;
+    }
     for (std::int64_t i = c; i < all; i += in.channels) y[i] = (x[i] - mean[c]) * inverse_deviation[c] * gamma[c] + beta[c];
   }
 }
