@@ -152,12 +152,14 @@ TEST_CASE("optimizers begin with Keras' numbers, say what they are and refuse no
     CHECK_THROWS_WITH_AS(optimizer.validate(), why, std::invalid_argument);
   };
   refused(SGD{.rate = -1}, "strata: the learning rate is -1; expected zero or more");
-  refused(SGD{.momentum = 1}, "strata: the momentum is 1; expected at least 0, less than 1");
-  refused(SGD{.momentum = nan}, "strata: the momentum is nan; expected at least 0, less than 1");
+  refused(SGD{.momentum = 1}, "strata: the momentum is 1; expected at least 0, less than 1 in float32");
+  refused(SGD{.momentum = nan}, "strata: the momentum is nan; expected at least 0, less than 1 in float32");
   refused(SGD{.nesterov = true}, "strata: the momentum is 0; expected more than 0 with nesterov");
   refused(SGD{.weight_decay = -1}, "strata: the weight decay is -1; expected zero or more");
-  refused(Adam{.beta1 = 1}, "strata: beta1 is 1; expected at least 0, less than 1");
-  refused(Adam{.beta2 = -0.5}, "strata: beta2 is -0.5; expected at least 0, less than 1");
+  refused(Adam{.beta1 = 1}, "strata: beta1 is 1; expected at least 0, less than 1 in float32");
+  refused(Adam{.beta2 = 1 - 1e-8}, "strata: beta2 is 0.99999999; expected at least 0, less than 1 in float32");
+  refused(Adam{.epsilon = 1e-50}, "strata: epsilon is 1e-50; expected more than zero in float32");
+  refused(Adam{.beta2 = -0.5}, "strata: beta2 is -0.5; expected at least 0, less than 1 in float32");
   refused(AdamW{.epsilon = 0}, "strata: epsilon is 0; expected more than zero");
   refused(AdamW{.weight_decay = nan}, "strata: the weight decay is nan; expected zero or more");
 }

@@ -16,9 +16,9 @@
 #include <utility>
 #include <vector>
 
+#include <strata/core/numbers.hpp>
 #include <strata/io/picture.hpp>
 #include <strata/io/utf8.hpp>
-#include <strata/training/schedules.hpp>
 
 namespace strata {
 
@@ -99,11 +99,11 @@ struct Curve {
 };
 
 // Ticks at multiples of 1, 2 or 5 times a power of ten, about `about` of them, around all of [low, high].
-struct Axis {
+struct ChartAxis {
   double low = 0, step = 1;
   int steps = 1;
 
-  Axis(double from, double to, int about, double least_step = 0) {
+  ChartAxis(double from, double to, int about, double least_step = 0) {
     if (!(to > from)) {
       const double around = from == 0 ? 1 : std::abs(from) / 10;
       from -= around, to += around;
@@ -136,8 +136,8 @@ inline std::string line_chart(std::string_view title, std::string_view x_name, s
       y0 = std::min(y0, y), y1 = std::max(y1, y), ++points;
     }
   if (points == 0) throw std::invalid_argument("strata: a chart needs a point");
-  const Axis ys(y0, y1, 5);
-  const Axis ticks(x0, x1, 6, 1);  // whole numbers; the axis itself ends where the curves do
+  const ChartAxis ys(y0, y1, 5);
+  const ChartAxis ticks(x0, x1, 6, 1);  // whole numbers; the axis itself ends where the curves do
   const double margin = x1 > x0 ? 0 : 0.5;
   const auto x_of = [&](double x) { return fixed(left + (right - left) * (x - x0 + margin) / (x1 - x0 + 2 * margin), 1); };
   const auto y_of = [&](double y) { return fixed(bottom - (bottom - top) * ys.share(y), 1); };

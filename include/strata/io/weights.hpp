@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -44,6 +45,7 @@ inline void write_weights(const std::filesystem::path& path, std::span<const Ten
 template <class Net, class Backend, class Mode>
 void save_weights(Model<Net, Backend, Mode>& model, const std::filesystem::path& path,
                   std::map<std::string, std::string> metadata = {}) {
+  static_assert(std::is_same_v<typename Backend::scalar, float>, "strata: files of weights hold float32");
   std::vector<Tensor> tensors;
   model.for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<float> values) {
     tensors.push_back({name, {info.shape.begin(), info.shape.begin() + info.rank}, values});
@@ -57,6 +59,7 @@ void save_weights(Model<Net, Backend, Mode>& model, const std::filesystem::path&
 // network's, and where the tensors fit but the layers between them do not; the model is then as it was.
 template <class Net, class Backend, class Mode>
 void load_weights(Model<Net, Backend, Mode>& model, const std::filesystem::path& path) {
+  static_assert(std::is_same_v<typename Backend::scalar, float>, "strata: files of weights hold float32");
   SafetensorsFile file(path);
   std::vector<std::string> names;
   model.for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<float>) {

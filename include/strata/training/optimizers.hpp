@@ -11,13 +11,15 @@
 namespace strata {
 
 namespace detail {
+// Kernels have them as float.
 inline void check_share(const char* what, double x) {
-  if (!(x >= 0 && x < 1)) refuse(what, x, "at least 0, less than 1");
+  if (!(x >= 0 && static_cast<float>(x) < 1)) refuse(what, x, "at least 0, less than 1 in float32");
 }
 inline void check_adam(double beta1, double beta2, double epsilon, double weight_decay) {
   check_share("beta1", beta1);
   check_share("beta2", beta2);
   check_positive("epsilon", epsilon);  // with 0, a weight without gradients is 0 / 0
+  if (!(static_cast<float>(epsilon) > 0)) refuse("epsilon", epsilon, "more than zero in float32");
   check_not_negative("the weight decay", weight_decay);
 }
 inline std::string adam_text(const char* name, const Schedule& rate, double beta1, double beta2, double epsilon,

@@ -2,7 +2,6 @@
 // Learning-rate schedules: the rate of an update, from the number of updates done before it (0 at the first). Small values;
 // an optimizer holds any of them as its `rate`. Rates are what the gradient is multiplied with; an update is one batch.
 #pragma once
-#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <numbers>
@@ -11,25 +10,12 @@
 #include <type_traits>
 #include <variant>
 
+#include <strata/core/numbers.hpp>
+
 namespace strata {
 
 namespace detail {
 
-// The shortest text that reads back as the same number, whatever the locale.
-inline std::string number_text(double x) {
-  char buffer[32];
-  return {buffer, std::to_chars(buffer, buffer + sizeof buffer, x, std::chars_format::general).ptr};
-}
-[[noreturn]] inline void refuse(const std::string& what, double got, const char* expected) {
-  throw std::invalid_argument("strata: " + what + " is " + number_text(got) + "; expected " + expected);
-}
-// NaN fails every one of these.
-inline void check_not_negative(const std::string& what, double x) {
-  if (!(x >= 0 && std::isfinite(x))) refuse(what, x, "zero or more");
-}
-inline void check_positive(const std::string& what, double x) {
-  if (!(x > 0 && std::isfinite(x))) refuse(what, x, "more than zero");
-}
 inline void check_updates(const std::string& what, std::int64_t n) {
   if (n < 1) throw std::invalid_argument("strata: " + what + " is " + std::to_string(n) + " updates; expected at least 1");
 }
