@@ -37,6 +37,7 @@ class Steps {
         batch_(static_cast<std::size_t>(setup.batch)),
         model_({.batch = setup.batch, .seed = 1, .device = setup.device, .autotune = setup.autotune}),
         trainer_(model_, strata::SoftmaxCrossEntropy{}, strata::SGD{.rate = learning_rate, .momentum = momentum}),
+        labels_(data.labels.begin(), data.labels.end()),
         indices_(batch_) {
     if (data.labels.size() < batch_)
       throw std::runtime_error("a batch of " + std::to_string(batch_) + " is more than the " +
@@ -44,12 +45,11 @@ class Steps {
     load();
     std::iota(indices_.begin(), indices_.end(), std::uint32_t{0});
     auto& device = model_.engine().device();
-    // Where the images are is all that differs from training on a data set: learn() copies from wherever they are.
+    // Where the images are is all that differs from training on a data set: learn() copies from wherever they are. Labels
+    // are looked at on the host.
     images_ = typename System::Memory(device, bytes(data.images), "the images");
-    labels_ = typename System::Memory(device, bytes(data.labels), "the labels");
     index_memory_ = typename System::Memory(device, bytes(indices_), "the indices");
     device.copy_bytes(images_.get(), data.images.data(), bytes(data.images));
-    device.copy_bytes(labels_.get(), data.labels.data(), bytes(data.labels));
     device.copy_bytes(index_memory_.get(), indices_.data(), bytes(indices_));
     device.finish();
   }
@@ -62,7 +62,7 @@ class Steps {
     const std::size_t first = static_cast<std::size_t>(number) % (data_.labels.size() / batch_) * batch_;
     const strata::BatchOf<float> batch{static_cast<int>(batch_),
                                        {reinterpret_cast<const float*>(images_.get()) + first * one, batch_ * one},
-                                       {reinterpret_cast<const int*>(labels_.get()) + first, batch_},
+                                       {labels_.data() + first, batch_},
                                        {reinterpret_cast<const std::uint32_t*>(index_memory_.get()), batch_}};
     const strata::cuda::RawBatch<float> raw{&batch, &as_they_are_, &unscaled_, 0};
     trainer_.learn(raw, tell());
@@ -116,8 +116,9 @@ class Steps {
   std::size_t batch_;
   Model model_;
   Trainer trainer_;
+  std::vector<int, typename System::template PinnedAllocator<int>> labels_;
   std::vector<std::uint32_t> indices_;
-  typename System::Memory images_, labels_, index_memory_;
+  typename System::Memory images_, index_memory_;
   const strata::Augment as_they_are_{};
   const strata::Normalize unscaled_{};
   double loss_ = 0;

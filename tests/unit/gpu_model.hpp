@@ -162,6 +162,26 @@ TEST_CASE_TEMPLATE("steps on the GPU are the CPU's", Optimizer_, SGD, Adam, Adam
   }
 }
 
+TEST_CASE_TEMPLATE("layers begin wherever those before end", Precision, cuda::Float32, cuda::TF32, cuda::BFloat16) {
+  // Of odd numbers of parameters, each.
+  using Odd = Sequential<Input<9, 7, 3>, Conv<3, 5>, ReLU, MaxPool<2>, Conv<Size<3, 1>, 7>, ReLU, Conv<1, 8, NoBias>,
+                         Flatten, Dense<3>, ReLU, Dense<16>, ReLU, Dense<9, NoBias>, Dense<5>>;
+  // Of products, and of what is stored.
+  constexpr double rounding = std::is_same_v<Precision, cuda::Float32> ? 1e-5 * gpu_rounding
+                              : std::is_same_v<Precision, cuda::TF32>  ? 1e-2
+                                                                       : 5e-2;
+  Model<Odd> cpu{options};
+  Model<Odd, Gpu<Precision>> gpu{options};
+  const auto images = numbers(batch * Odd::input.size(), 1);
+  const std::vector<int> labels{0, 1, 2, 3, 4, 0, 1, 2};
+  Trainer on_cpu(cpu, SoftmaxCrossEntropy{}, SGD{.rate = 0.05});
+  Trainer on_gpu(gpu, SoftmaxCrossEntropy{}, SGD{.rate = 0.05});
+  CHECK(distance(copy(gpu.predict(images)), copy(cpu.predict(images))) < rounding);
+  for (int i = 0; i < 4; ++i)
+    CHECK(on_gpu.step(images, labels).loss == doctest::Approx(on_cpu.step(images, labels).loss).epsilon(rounding));
+  CHECK(distance(tensors(gpu), tensors(cpu)) < rounding);
+}
+
 TEST_CASE("bfloat16 follows float32 as far as its numbers go") {
   Model<Net> cpu{options};
   Model<Net, Gpu<cuda::BFloat16>> gpu{options};
@@ -310,6 +330,52 @@ TEST_CASE("a batch that is not finite leaves BatchNorm's statistics finite, and 
     CHECK(e.layer() == 0);
   }
   for (const float x : tensors(model)) REQUIRE(std::isfinite(x));
+}
+
+namespace {
+// Sizes that fused kernels take: none of their ReLUs may hide a number that is none.
+template <class First, class Second>
+using Fused = Sequential<First, Second, ReLU, MaxPool<2>, Conv<3, 32>, ReLU, Flatten, Dense<64>, ReLU, Dropout<0.5>,
+                         Dense<32>, ReLU, Dense<8>>;
+
+template <class Wide, class Precision>
+void notices_what_is_not_finite() {
+  Model<Wide, Gpu<Precision>> model{{.batch = batch, .threads = 1, .seed = 5}};
+  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = 0.05});
+  auto images = numbers(batch * Wide::input.size(), 1);
+  const std::vector<int> labels{0, 1, 2, 3, 4, 0, 1, 2};
+  trainer.step(images, labels);
+  const std::vector<float> before = tensors(model);
+  const float was = images[70];
+  for (const float value : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    CAPTURE(value);
+    images[70] = value;
+    CHECK_THROWS_AS(trainer.step(images, labels), NotFiniteError);
+    CHECK(tensors(model) == before);
+    images[70] = was;
+  }
+  // And in a weight of the first convolution, and of the first dense layer.
+  for (const std::string tensor : {"conv2d/kernel", "dense/kernel"}) {
+    CAPTURE(tensor);
+    float kept = 0;
+    const auto set = [&](float value) {
+      model.for_each_tensor([&](const std::string& name, const TensorInfo&, std::span<float> v) {
+        if (name == tensor) kept = std::exchange(v[3], value);
+      });
+    };
+    set(std::numeric_limits<float>::quiet_NaN());
+    const float right = kept;
+    CHECK_THROWS_AS(trainer.step(images, labels), NotFiniteError);
+    set(right);
+    CHECK(tensors(model) == before);
+  }
+}
+}  // namespace
+
+TEST_CASE_TEMPLATE("what is not finite in an image is noticed, whatever products are computed in", Precision, cuda::Float32,
+                   cuda::TF32, cuda::BFloat16) {
+  notices_what_is_not_finite<Fused<Input<16, 16, 8>, Conv<3, 32>>, Precision>();
+  notices_what_is_not_finite<Fused<Input<16, 16, 3>, Conv<5, 96>>, Precision>();
 }
 
 TEST_CASE("a loss that is not finite stops training on the GPU, with the weights from before") {

@@ -15,8 +15,8 @@ struct KernelTraits {
   static constexpr bool reads_signs = false;   // backward, alone or in a block, asks which numbers of y are above 0
   // Of a layer in place: what is above 0 stays so, unless no gradient passes there; all else does not become so.
   static constexpr bool keeps_signs = false;
-  // There is something to choose before there is memory: prepare<Training>(engine, in, batch, learns_before), also of the
-  // blocks that begin with this layer.
+  // There is something to choose before there is memory: prepare<Training>(engine, in, batch, learns_before, at), also of
+  // the blocks that begin with this layer.
   static constexpr bool prepares = false;
   // Bytes kept from forward to backward.
   static constexpr std::int64_t saved_bytes(Shape, Shape, std::int64_t) { return 0; }

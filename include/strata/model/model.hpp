@@ -67,7 +67,9 @@ struct ModelOptions {
   Initializer biases = Value{0.0};
   std::vector<TensorInitializer> tensors{};  // for single tensors, before what stands above
   int device = 0;                            // of the Cuda backend: which GPU
-  bool autotune = false;  // of the Cuda backend: try the ways to compute each convolution, and keep the fastest
+  // Of the Cuda backend: try the ways to compute each product, and keep the fastest, which may be another one next time:
+  // the last bits then differ from run to run.
+  bool autotune = false;
 };
 
 // A layer by its number (Input is 0; of nested blocks all are counted) and name.
@@ -102,7 +104,8 @@ class Model {
         layout_(layout(options.batch, engine_.threads())) {
     static_assert(Net::layers >= 0);  // what is wrong with the network is said here, and not from far within
     for (std::size_t i = 0; i < count; ++i)
-      if (graph[i].prepare) graph[i].prepare(engine_, table.rows[i].in, options.batch, buffers.learns[i - 1]);
+      if (graph[i].prepare)
+        graph[i].prepare(engine_, table.rows[i].in, options.batch, buffers.learns[i - 1], layout_.parameters[i]);
     arena_ = engine_.allocate(
         {.bytes = layout_.plan.total(), .own = layout_.engine, .images = options.batch * Net::input.size()});
     initialize(options.weights, options.biases);
@@ -354,8 +357,8 @@ class Model {
     void (*backward)(const Pass*) = nullptr;
     void (*block_forward)(const Pass*) = nullptr;  // takes the passes of its nodes
     void (*block_backward)(const Pass*) = nullptr;
-    void (*prepare)(Engine&, Shape, int batch,
-                    bool learns_before) = nullptr;  // before there is memory; null: there is nothing to prepare
+    // Before there is memory, with so many parameters of other layers before its own; null: there is nothing to prepare.
+    void (*prepare)(Engine&, Shape, int batch, bool learns_before, std::int64_t at) = nullptr;
   };
   template <std::size_t I>
   static constexpr auto tensors_of = layer_type<I>::tensors(table.rows[I].in);

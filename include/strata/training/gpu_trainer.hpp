@@ -303,6 +303,7 @@ class Trainer<Model<Net, GpuOf<Precision, Engine_>, Mode>, Loss, Optimizer_> {
       stages_[i]->labels = reinterpret_cast<int*>(base + staged[i][1]);
       stages_[i]->indices = reinterpret_cast<std::uint32_t*>(base + staged[i][2]);
     }
+    model_.engine().finish();  // all of it is zero, also for the copies beside
   }
   [[nodiscard]] float* moments(int slot) const {
     return moments_ + slot * strata::detail::aligned(Net::parameters * 4) / 4;
@@ -414,10 +415,11 @@ class Trainer<Model<Net, GpuOf<Precision, Engine_>, Mode>, Loss, Optimizer_> {
     if (score.finite == 0) fail(staged, update);
     tell(StepResult{score.loss, score.correct, staged.samples});
   }
-  // The steps queued after this one did nothing: the device halts.
+  // The steps queued after this one learned nothing, since the device halts; BatchNorm's statistics have followed them.
   [[noreturn]] void fail(Staged& staged, std::int64_t update) {
     Engine& engine = model_.engine();
     engine.finish();
+    engine.device().zero_bytes(halt_, sizeof *halt_);  // before anything that can throw
     for (auto& s : stages_) s->update = -1;
     heard_ = queued_;
     updates_ = update;
@@ -425,7 +427,6 @@ class Trainer<Model<Net, GpuOf<Precision, Engine_>, Mode>, Loss, Optimizer_> {
     if (staged.recipe) fill(staged);
     model_.run_on_engine(engine.images(), staged.samples, true, true, 0);  // a graph does not tell the model what it ran
     const LayerName first = model_.first_not_finite(true);
-    engine.device().zero_bytes(halt_, sizeof *halt_);
     throw NotFiniteError(update, first);
   }
   void finish_quietly() noexcept {

@@ -14,13 +14,16 @@
 
 namespace strata::cuda::detail {
 
-// Memory on the device for as long as something is tried out; zeros.
+// Memory on the device for as long as something is tried out; zeros, whatever stream asks.
 class Trial {
  public:
   explicit Trial(std::int64_t bytes) {
     if (bytes == 0) return;
-    check(cudaMalloc(&data_, static_cast<std::size_t>(bytes)), "cudaMalloc");
-    const cudaError_t code = cudaMemset(data_, 0, static_cast<std::size_t>(bytes));
+    const cudaError_t allocated = cudaMalloc(&data_, static_cast<std::size_t>(bytes));
+    if (allocated != cudaSuccess) static_cast<void>(cudaGetLastError());  // or the next launch is blamed
+    check(allocated, "cudaMalloc");
+    cudaError_t code = cudaMemset(data_, 0, static_cast<std::size_t>(bytes));
+    if (code == cudaSuccess) code = cudaDeviceSynchronize();
     if (code != cudaSuccess) cudaFree(data_);
     check(code, "cudaMemset");
   }

@@ -181,11 +181,16 @@ class MatmulPlan {
     const std::int64_t input = bytes_of(activation(p.math)), output = bytes_of(p.output);
     std::size_t most = 0;
     for (std::size_t i = 0; i < kernels; ++i) most = std::max(most, found[i].workspaceSize);
-    const detail::Trial a(p.rows * p.depth * input), b(p.depth * p.columns * input), bias(p.rows * output),
-        d(p.rows * p.columns * output), workspace(static_cast<std::int64_t>(most));
-    return detail::fastest(kernels, stream, [&](std::size_t i) {
-      run(found[i].algo, found[i].workspaceSize, stream, a.get(), b.get(), bias.get(), d.get(), workspace.get());
-    });
+    try {
+      const detail::Trial a(p.rows * p.depth * input), b(p.depth * p.columns * input), bias(p.rows * output),
+          d(p.rows * p.columns * output), workspace(static_cast<std::int64_t>(most));
+      return detail::fastest(kernels, stream, [&](std::size_t i) {
+        run(found[i].algo, found[i].workspaceSize, stream, a.get(), b.get(), bias.get(), d.get(), workspace.get());
+      });
+    } catch (const CudaError& error) {
+      if (error.code() != cudaErrorMemoryAllocation) throw;
+      return 0;  // no room to try them: the heuristics' first
+    }
   }
 
   cublasLtHandle_t handle_;

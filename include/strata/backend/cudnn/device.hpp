@@ -188,6 +188,7 @@ class CapturedGraph {
     } catch (...) {
       static_cast<void>(cudaStreamEndCapture(stream, &graph));
       if (graph) static_cast<void>(cudaGraphDestroy(graph));
+      static_cast<void>(cudaGetLastError());  // that the capture broke off: the next launch is not to blame
       throw;
     }
     check(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");

@@ -109,16 +109,16 @@ struct CudaKernel<Conv<Kernel, Filters, Options...>> : KernelTraits {
     return std::max(cuda::bias_gradient_scratch(rows(g, batch), Filters), g.taps() * Filters);
   }
   template <bool Training, class Engine>
-  static void prepare(Engine& engine, Shape in, int batch, bool learns_before) {
-    prepare_product<Training>(engine, in, batch, learns_before, false);
+  static void prepare(Engine& engine, Shape in, int batch, bool learns_before, std::int64_t at) {
+    prepare_product<Training>(engine, in, batch, learns_before, at, false);
   }
   template <bool Training, class Engine>
-  static void prepare_product(Engine& engine, Shape in, int batch, bool learns_before, bool relu) {
+  static void prepare_product(Engine& engine, Shape in, int batch, bool learns_before, std::int64_t at, bool relu) {
     const Geometry g = layer::geometry(in);
-    engine.prepare_conv_forward(g, batch, layer::has_bias, relu);
+    engine.prepare_conv_forward(g, batch, layer::has_bias, relu, at);
     if constexpr (Training) {
-      engine.prepare_conv_backward_weights(g, batch);
-      if (learns_before) engine.prepare_conv_backward_input(g, batch);
+      engine.prepare_conv_backward_weights(g, batch, at);
+      if (learns_before) engine.prepare_conv_backward_input(g, batch, at);
     }
   }
   template <class P>
@@ -160,15 +160,15 @@ struct CudaKernel<Dense<Units, Options...>> : KernelTraits {
     return cuda::bias_gradient_scratch(batch, Units);
   }
   template <bool Training, class Engine>
-  static void prepare(Engine& engine, Shape in, int batch, bool learns_before) {
-    prepare_product<Training>(engine, in, batch, learns_before, false);
+  static void prepare(Engine& engine, Shape in, int batch, bool learns_before, std::int64_t at) {
+    prepare_product<Training>(engine, in, batch, learns_before, at, false);
   }
   template <bool Training, class Engine>
-  static void prepare_product(Engine& engine, Shape in, int batch, bool learns_before, bool relu) {
-    engine.prepare_dense_forward(in.channels, Units, batch, layer::has_bias, relu);
+  static void prepare_product(Engine& engine, Shape in, int batch, bool learns_before, std::int64_t at, bool relu) {
+    engine.prepare_dense_forward(in.channels, Units, batch, layer::has_bias, relu, at);
     if constexpr (Training) {
-      engine.prepare_dense_backward_weights(in.channels, Units, batch);
-      if (learns_before) engine.prepare_dense_backward_input(in.channels, Units, batch);
+      engine.prepare_dense_backward_weights(in.channels, Units, batch, at);
+      if (learns_before) engine.prepare_dense_backward_input(in.channels, Units, batch, at);
     }
   }
   template <class P>
@@ -399,8 +399,8 @@ struct ReluBlock {
     return kernel::template scratch<A>(in, batch, threads);
   }
   template <bool Training, class Engine>
-  static void prepare(Engine& engine, Shape in, int batch, bool learns_before) {
-    kernel::template prepare_product<Training>(engine, in, batch, learns_before, true);
+  static void prepare(Engine& engine, Shape in, int batch, bool learns_before, std::int64_t at) {
+    kernel::template prepare_product<Training>(engine, in, batch, learns_before, at, true);
   }
   template <class P>
   static void forward(const P* p) {
@@ -420,7 +420,8 @@ struct CudaBlock<Conv<Kernel, Filters, O...>, ReLU> : cuda::ReluBlock<Conv<Kerne
 template <int Units, class... O>
 struct CudaBlock<Dense<Units, O...>, ReLU> : cuda::ReluBlock<Dense<Units, O...>> {};
 
-// The gradient goes through the pool and the ReLU in one pass.
+// The gradient goes through the pool and the ReLU in one pass. Forward, the ReLU comes after the pool: the same numbers,
+// and fewer to rectify.
 template <auto Kernel, int Filters, class... O, auto Window, auto Stride_, class... Q>
 struct CudaBlock<Conv<Kernel, Filters, O...>, ReLU, MaxPool<Window, Stride_, Q...>>
     : cuda::ReluBlock<Conv<Kernel, Filters, O...>> {
@@ -428,8 +429,9 @@ struct CudaBlock<Conv<Kernel, Filters, O...>, ReLU, MaxPool<Window, Stride_, Q..
   using pool = CudaKernel<MaxPool<Window, Stride_, Q...>>;
   template <class P>
   static void forward(const P* p) {
-    kernel::forward(p[0], p[1].y, true);
+    kernel::forward(p[0], p[1].y, false);
     pool::forward(p[2]);
+    cuda::relu_forward(p[2].run(), p[2].count_out(), static_cast<const typename P::A*>(p[2].y), p[2].y);
   }
   template <class P>
   static void backward(const P* p) {

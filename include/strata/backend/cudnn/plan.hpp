@@ -138,6 +138,22 @@ inline std::vector<Descriptor> engine_configurations(const Descriptor& operation
   return configurations;
 }
 
+// By the clock, on the device of the target's handle. Throws CudaError where its memory does not suffice.
+inline std::size_t fastest_plan(const Graph& graph, const Target& target, const std::vector<Plan>& plans) {
+  std::deque<Trial> memory;
+  std::vector<std::int64_t> ids;
+  std::vector<void*> pointers;
+  for (const Graph::Memory& tensor : graph.tensors()) {
+    ids.push_back(tensor.id);
+    pointers.push_back(memory.emplace_back(tensor.bytes).get());
+  }
+  std::int64_t most = 0;
+  for (const Plan& plan : plans) most = std::max(most, plan.workspace_size());
+  const Trial workspace(most);
+  return fastest(plans.size(), stream_of(target.handle),
+                 [&](std::size_t i) { plans[i].execute(target.handle, ids, pointers, workspace.get()); });
+}
+
 }  // namespace detail
 
 // The first `most` plans that the heuristics propose and the options allow, best first. Empty where cuDNN has none; `why`
@@ -192,20 +208,12 @@ inline std::optional<Plan> choose_plan(const std::shared_ptr<const Graph>& graph
       make_plans(graph, target, math, options, tune ? static_cast<std::size_t>(options.autotune) : 1, why);
   if (plans.empty()) return std::nullopt;
   if (plans.size() == 1) return std::move(plans.front());
-  std::deque<detail::Trial> memory;
-  std::vector<std::int64_t> ids;
-  std::vector<void*> pointers;
-  for (const Graph::Memory& tensor : graph->tensors()) {
-    ids.push_back(tensor.id);
-    pointers.push_back(memory.emplace_back(tensor.bytes).get());
+  try {
+    return std::move(plans[detail::fastest_plan(*graph, target, plans)]);
+  } catch (const CudaError& error) {
+    if (error.code() != cudaErrorMemoryAllocation) throw;
+    return std::move(plans.front());  // no room to try them
   }
-  std::int64_t most = 0;
-  for (const Plan& plan : plans) most = std::max(most, plan.workspace_size());
-  const detail::Trial workspace(most);
-  const std::size_t fastest = detail::fastest(plans.size(), stream_of(target.handle), [&](std::size_t i) {
-    plans[i].execute(target.handle, ids, pointers, workspace.get());
-  });
-  return std::move(plans[fastest]);
 }
 
 }  // namespace strata::cuda
