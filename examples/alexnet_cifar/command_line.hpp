@@ -2,6 +2,7 @@
 // The command line of alexnet_cifar.
 #pragma once
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -95,14 +96,7 @@ inline int parse(int argc, char** argv, Arguments& a) {
       ->capture_default_str();
   app.add_option("--threads", a.threads, "0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
   app.add_option("--device", device, "cpu, cuda, or cuda:N for the GPU with that number")
-      ->check(CLI::Validator(
-          [](std::string& text) {
-            const bool known = text == "cpu" || text == "cuda" ||
-                               (text.starts_with("cuda:") && text.size() > 5 && text.size() < 9 &&
-                                text.find_first_not_of("0123456789", 5) == std::string::npos);
-            return known ? "" : text + " is neither cpu nor cuda nor cuda:N";
-          },
-          ""))
+      ->check(names_a_device())
       ->capture_default_str();
   app.add_option("--precision", a.precision, "of cuda: what products are computed in")
       ->check(CLI::IsMember({"tf32", "float32", "bf16"}))
@@ -124,8 +118,8 @@ inline int parse(int argc, char** argv, Arguments& a) {
   app.add_flag("--profile", a.profile, "time some training steps layer by layer and end");
   try {
     app.parse(argc, argv);
-    a.device = device.substr(0, 4) == "cuda" ? "cuda" : "cpu";
-    if (device.size() > 5) a.gpu = std::stoi(device.substr(5));
+    a.device = gpu_of(device) < 0 ? "cpu" : "cuda";
+    a.gpu = std::max(gpu_of(device), 0);
     detail::check_together(app, a);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;

@@ -27,3 +27,18 @@ inline CLI::Validator unsigned_64_bits() {
           },
           ""};
 }
+
+inline CLI::Validator names_a_device() {
+  return {[](std::string& text) {
+            const bool known = text == "cpu" || text == "cuda" ||
+                               (text.starts_with("cuda:") && text.size() > 5 && text.size() < 9 &&
+                                text.find_first_not_of("0123456789", 5) == std::string::npos);
+            return known ? "" : text + " is neither cpu nor cuda nor cuda:N";
+          },
+          ""};
+}
+// The GPU's number; -1: none.
+inline int gpu_of(const std::string& device) {
+  if (device == "cpu") return -1;
+  return device.size() > 5 ? std::stoi(device.substr(5)) : 0;
+}

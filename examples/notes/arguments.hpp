@@ -13,7 +13,7 @@
 struct Arguments {
   std::vector<std::string> rows;
   std::string data, mirror = strata::DownloadOptions{}.base, checkpoint;
-  int seeds = 1, epochs = 0, threads = 0;
+  int seeds = 1, epochs = 0, threads = 0, gpu = -1;  // gpu: its number; below 0: the CPU
   std::int64_t images = 0, max_steps = 0, checkpoint_every = 0;
   bool all = false, further = false, suspects = false, list = false, resume = false;
 };
@@ -39,6 +39,10 @@ inline int parse(int argc, char** argv, Arguments& a) {
       ->check(CLI::ExistingDirectory);
   app.add_option("--mirror", a.mirror, "fetch the archives from this address")->capture_default_str();
   app.add_option("--threads", a.threads, "0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
+  std::string device = "cpu";
+  app.add_option("--device", device, "cpu, cuda (in TF32), or cuda:N for the GPU with that number")
+      ->check(names_a_device())
+      ->capture_default_str();
   app.add_option("--checkpoint", a.checkpoint,
                  "keep a result of each run in this folder, and checkpoints of the one under way")
       ->check(not_empty());
@@ -49,10 +53,12 @@ inline int parse(int argc, char** argv, Arguments& a) {
       ->check(positive);
   try {
     app.parse(argc, argv);
+    a.gpu = gpu_of(device);
     const auto only = [&](const char* option, bool fits, const char* with) { only_with(app, option, fits, with); };
     only("--checkpoint-every", !a.checkpoint.empty(), "runs with --checkpoint");
     only("--resume", !a.checkpoint.empty(), "runs with --checkpoint");
     only("--mirror", a.data.empty(), "runs without --data");
+    only("--threads", a.gpu < 0, "--device cpu");
     if (!a.list && !a.all && !a.further && !a.suspects && a.rows.empty())
       throw CLI::ValidationError("--row", "or --all, --further, --suspects or --list is needed");
     if (a.suspects && (a.all || a.further))

@@ -73,7 +73,7 @@ struct Job {
   const Sets<Cifar10>* cifar10 = nullptr;  // the one that the network is for
   const Sets<Cifar100<Fine>>* cifar100 = nullptr;
   std::uint64_t seed = 1;
-  int epochs = 0, threads = 0;
+  int epochs = 0, threads = 0, gpu = 0;
   std::int64_t max_steps = 0;
   MakeKeeper checkpoint{};  // empty: nothing is kept
   bool resume = false;
@@ -87,10 +87,12 @@ struct Outcome {
   std::optional<Evaluation> dropout_on;  // on the test images once more, with dropout left on
 };
 
-// Defined in train_run.hpp and compiled once for each combination, in networks_*.cpp: a combination that is missing there
-// does not link.
+// Defined in train_run.hpp and compiled once for each combination, in networks_*.cpp, and for a GPU in networks_*.cu: a
+// combination that is missing there does not link.
 template <class Net, class Optimizer_, class Loss>
-Outcome train_run(const Recipe& recipe, const Job& job);
+Outcome train_on_cpu(const Recipe& recipe, const Job& job);
+template <class Net, class Optimizer_, class Loss>
+Outcome train_on_gpu(const Recipe& recipe, const Job& job);
 
 // --- In the table -----------------------------------------------------------------------------------------------------
 
@@ -106,6 +108,7 @@ struct Experiment {
   std::optional<Figures> notes;
   std::string (*optimizer)(const Recipe&, std::int64_t updates);
   Outcome (*train)(const Recipe&, const Job&);
+  Outcome (*train_on_gpu)(const Recipe&, const Job&);  // null in a program that was built without CUDA
 };
 
 // Loss: SoftmaxCrossEntropy, unless a network is to be trained that it refuses.
@@ -117,11 +120,16 @@ Experiment experiment(std::string name, std::string what, Recipe recipe, std::op
           std::move(recipe),
           figures,
           [](const Recipe& r, std::int64_t updates) { return optimizer_of<Optimizer_>(r, updates).describe(); },
-          &train_run<Net, Optimizer_, Loss>};
+          &train_on_cpu<Net, Optimizer_, Loss>,
+#ifdef NOTES_CUDA
+          &train_on_gpu<Net, Optimizer_, Loss>};
+#else
+          nullptr};
+#endif
 }
 
 // All that a result depends on beside the network, the images, the seed and the number of epochs.
-inline std::string recipe_text(const Experiment& e, std::int64_t updates) {
+inline std::string recipe_text(const Experiment& e, std::int64_t updates, bool on_gpu = false) {
   const Recipe& r = e.recipe;
   std::string text = e.optimizer(r, updates) + ", batch " + std::to_string(r.batch);
   if (r.augment.width_shift > 0) text += ", shift " + strata::detail::number_text(r.augment.width_shift);
@@ -131,7 +139,7 @@ inline std::string recipe_text(const Experiment& e, std::int64_t updates) {
     text += ", images / " + strata::detail::number_text(static_cast<double>(r.normalize.deviation[0]));
   text += ", weights " + r.weights.describe();
   for (const TensorInitializer& t : r.tensors) text += ", " + t.tensor + " " + t.values.describe();
-  return text + ", biases " + r.biases.describe();
+  return text + ", biases " + r.biases.describe() + (on_gpu ? ", on a GPU in TF32" : "");
 }
 
 }  // namespace notes

@@ -107,6 +107,7 @@ std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const A
                     : a.suspects ? Budget::epochs
                                  : e.recipe.epochs,
           .threads = a.threads,
+          .gpu = std::max(a.gpu, 0),
           .max_steps = a.max_steps,
           .resume = a.resume,
           .stop = was_interrupted};
@@ -120,7 +121,7 @@ std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const A
                    .images = training,
                    .test_images = test,
                    .epochs = job.epochs,
-                   .recipe = recipe_text(e, updates)};
+                   .recipe = recipe_text(e, updates, a.gpu >= 0)};
   const fs::path folder = fs::path(a.checkpoint) / e.name, checkpoints = folder / ("seed-" + std::to_string(seed)),
                  file = folder / ("seed-" + std::to_string(seed) + ".csv");
   if (!a.checkpoint.empty()) {
@@ -139,7 +140,7 @@ std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const A
   }
   std::printf("\n%s, seed %llu: %s\n%s\n", e.name.c_str(), static_cast<unsigned long long>(seed), e.what.c_str(),
               key.recipe.c_str());
-  Result r{.key = key, .outcome = e.train(e.recipe, job)};
+  Result r{.key = key, .outcome = (a.gpu >= 0 ? e.train_on_gpu : e.train)(e.recipe, job)};
   check_interrupted();
   if (!r.outcome.diverged.empty()) std::printf("%s\n", r.outcome.diverged.c_str());
   if (!r.outcome.complete) {
@@ -159,6 +160,8 @@ std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const A
 void start(const Arguments& a) {
   if (a.list) return list();
   const std::vector<Experiment> experiments = chosen(a);
+  if (a.gpu >= 0 && !experiments.front().train_on_gpu)
+    throw std::runtime_error("this program was built without CUDA; see the preset cuda");
   Images images(a);
   std::vector<Result> results;
   // All of the first seed first: a table with a hole in each row tells less than one with fewer seeds.

@@ -6,20 +6,20 @@ namespace notes {
 
 using Twice = Unchecked<SoftmaxCrossEntropy>;
 
-template Outcome train_run<H, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome train_run<H, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome train_run<HThree, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome train_run<Keep15, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome train_run<Keep15, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome train_run<Rate15, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome train_run<Rate15, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome train_run<SoftmaxEnd, SGD, Twice>(const Recipe&, const Job&);
-template Outcome train_run<SoftmaxEnd, Adam, Twice>(const Recipe&, const Job&);
-template Outcome train_run<ReluEnd, SGD, Twice>(const Recipe&, const Job&);
-template Outcome train_run<LinearDense, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome train_run<Linear, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome train_run<SameOne, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome train_run<Slip, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome train_run<TwoGroups, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<H, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<H, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<HThree, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<Keep15, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<Keep15, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<Rate15, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<Rate15, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<SoftmaxEnd, SGD, Twice>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<SoftmaxEnd, Adam, Twice>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<ReluEnd, SGD, Twice>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<LinearDense, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<Linear, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<SameOne, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<Slip, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<TwoGroups, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
 
 }  // namespace notes

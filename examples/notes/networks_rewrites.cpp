@@ -6,13 +6,13 @@ namespace notes {
 
 using Twice = Unchecked<SoftmaxCrossEntropy>;
 
-template Outcome train_run<Layers, Adam, Twice>(const Recipe&, const Job&);
-template Outcome train_run<Layers, SGD, Twice>(const Recipe&, const Job&);
-template Outcome train_run<LayersRate15, Adam, Twice>(const Recipe&, const Job&);
-template Outcome train_run<NnSoftmax, Adam, Twice>(const Recipe&, const Job&);
-template Outcome train_run<NnRelu, Adam, Twice>(const Recipe&, const Job&);
-template Outcome train_run<NnMended, Adam, Twice>(const Recipe&, const Job&);
-template Outcome train_run<NnLinear, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome train_run<SameOne, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<Layers, Adam, Twice>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<Layers, SGD, Twice>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<LayersRate15, Adam, Twice>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<NnSoftmax, Adam, Twice>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<NnRelu, Adam, Twice>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<NnMended, Adam, Twice>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<NnLinear, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<SameOne, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
 
 }  // namespace notes

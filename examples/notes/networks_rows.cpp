@@ -4,12 +4,12 @@
 
 namespace notes {
 
-template Outcome train_run<A, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome train_run<APad4, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome train_run<B, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome train_run<B, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome train_run<D, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome train_run<E, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome train_run<F, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<A, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<APad4, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<B, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<B, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<D, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<E, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<F, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
 
 }  // namespace notes

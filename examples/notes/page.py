@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSL-1.0
-"""The tables and curves of docs/post-mortem.md, from the results of `notes --suspects`.
+"""The tables and curves of docs/post-mortem.md, from the results of `notes`.
 
 page.py [--check] [FOLDER...]
 
-Takes the seed-*.csv files below the folders into docs/post-mortem.csv, and makes from that file the tables between the
-page's markers and the curves in docs/images/. Without a folder from what is in the file. --check writes nothing and fails
-where a file would change.
+Takes the seed-*.csv files below the folders into docs/post-mortem.csv (runs on the post-mortem's 10,000 images) and
+docs/full-runs.csv (all others), and makes from those the tables between the page's markers and the curves in docs/images/.
+Without a folder from what is in the files. --check writes nothing and fails where a file would change.
 """
 import csv
 import io
@@ -17,6 +17,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CSV = ROOT / "docs/post-mortem.csv"
+FULL_CSV = ROOT / "docs/full-runs.csv"
 PAGE = ROOT / "docs/post-mortem.md"
 IMAGES = ROOT / "docs/images"
 COLORS = ["#1b6ca8", "#d1495b", "#2e933c", "#edae49", "#6c4f9e", "#00798c", "#8d5524", "#5c5c5c"]
@@ -31,6 +32,22 @@ TABLES = {
     "sgd": ("h-adam", [f"h-sgd-{rate}-{momentum}" for momentum in ("0.9", "0.45", "0.1")
                        for rate in ("0.1", "0.01", "0.001", "0.0001")]),
 }
+# Of runs on all images.
+FULL_TABLES = {
+    "full": ("h", ["layers", "layers-logits", "layers-dropout", "layers-both", "layers-rate", "layers-rate-logits", "nn-relu",
+                   "nn-softmax", "nn-mended", "nn-linear", "nn-both"]),
+}
+FULL_CURVES = {
+    "post-mortem-full": ["h", "layers", "layers-both", "layers-rate", "layers-rate-logits", "nn-relu", "nn-linear", "nn-both"],
+}
+# The rows, with the notes' test and train accuracy and test and train loss.
+ROWS = {
+    "a": (0.7490, 0.8158, 0.7617, 0.5243), "b": (0.7523, 0.8119, 0.7759, 0.5358), "c": (0.7571, 0.7954, 0.7238, 0.5828),
+    "d": (0.7490, 0.7893, 0.7514, 0.5997), "e": (0.7777, 0.8084, 0.6711, 0.5466), "f": (0.7931, 0.8234, 0.6227, 0.5036),
+    "g": (0.7769, 0.8322, 0.6830, 0.4786), "h": (0.4608, 0.5390, 2.1325, 1.6637),
+}
+FURTHER = ["a-pad4", "f-plain", "f-0.001", "f-0.01", "f-0.03", "f-0.1", "f-constant", "f-paper", "h-60", "h-three", "ours10",
+           "ours100"]
 CURVES = {
     "post-mortem-h": ["h", "h-plain", "h-adam", "h-softmax", "h-keep-0.15", "h-relu-logits", "h-linear-dense"],
     "post-mortem-rewrites": ["layers", "layers-logits", "layers-dropout", "layers-both", "layers-rate-logits", "nn-relu",
@@ -74,11 +91,15 @@ def write(runs):
     return out.getvalue()
 
 
-def gather(folders, runs):
+def is_small(lines):
+    return int(lines[0]["images"]) <= 10000
+
+
+def gather(folders, small, full):
     for folder in folders:
         for file in sorted(pathlib.Path(folder).glob("*/seed-*.csv")):
-            runs.update(read(file.read_text()))
-    return runs
+            for key, lines in read(file.read_text()).items():
+                (small if is_small(lines) else full)[key] = lines
 
 
 def of(runs, name):
@@ -131,7 +152,38 @@ def table(runs, first, others):
     return "\n".join(out)
 
 
-def curves(runs, names):
+def rows_table(runs):
+    """Rows and what was proposed after them, over their seeds, beside the notes' figures in brackets."""
+    out = ["| row | seeds | epochs | test accuracy | train accuracy | test loss | train loss |",
+           "|---|---:|---:|---:|---:|---:|---:|"]
+    missing = []
+    for run in [*ROWS, *FURTHER]:
+        lines = of(runs, run)
+        if not lines:
+            missing.append(run)
+            continue
+        notes = ROWS.get(run)
+        diverged = next((line[-1]["diverged"] for line in lines if line[-1]["diverged"]), "")
+        if diverged:
+            out.append(f"| `{run}` | {len(lines)} | NaN at update {diverged.split('update ')[1].split()[0]} | | | | |")
+            continue
+        cells = []
+        for i, (field, digits, scale) in enumerate((("test accuracy", 1, 100), ("accuracy", 1, 100), ("test loss", 3, 1),
+                                                    ("loss", 3, 1))):
+            percent = "%" if scale == 100 else ""
+            beside = f" ({cell(notes[i], digits, scale)}{percent})" if notes else ""
+            cells.append(f"{cell(last(lines, field), digits, scale)}{percent}{beside}")
+        values = [float(line[-1]["test accuracy"]) for line in lines]
+        if len(values) > 1:
+            cells[0] += f", {100 * min(values):.1f} to {100 * max(values):.1f}"
+        out.append(f"| `{run}` | {len(lines)} | {lines[0][-1]['epoch']} | " + " | ".join(cells) + " |")
+    if missing:
+        out.append("")
+        out.append("Not run yet: " + ", ".join(f"`{run}`" for run in missing) + ".")
+    return "\n".join(out)
+
+
+def curves(runs, names, axis):
     """Test accuracy by epoch, as one SVG that needs nothing from elsewhere."""
     width, height, left, top, right, bottom = 760, 360, 52, 16, 250, 40
     shown = [(name, of(runs, name)[0]) for name in names if of(runs, name) and not of(runs, name)[0][-1]["diverged"]]
@@ -153,9 +205,9 @@ def curves(runs, names):
         value = tick * step
         out.append(f'<path d="M{left} {y(value):.1f}H{width - right}" stroke="#ddd"/>')
         out.append(f'<text x="{left - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:g}%</text>')
-    for epoch in range(epochs + 1):
+    for epoch in range(0, epochs + 1, 1 if epochs <= 10 else 5):
         out.append(f'<text x="{x(epoch):.1f}" y="{height - bottom + 16}" text-anchor="middle">{epoch}</text>')
-    out.append(f'<text x="{x(epochs / 2):.1f}" y="{height - 6}" text-anchor="middle">passes over 10,000 images</text>')
+    out.append(f'<text x="{x(epochs / 2):.1f}" y="{height - 6}" text-anchor="middle">{axis}</text>')
     # Labels at the right, as near to the ends of their lines as they can be without touching.
     labels = sorted((y(line[-1][1]), name) for name, line in points.items())
     places, previous = {}, -math.inf
@@ -189,11 +241,16 @@ def main(arguments):
     for folder in folders:
         if not os.path.isdir(folder):
             raise SystemExit(f"page.py: {folder}: there is no such folder")
-    runs = gather(folders, read(CSV.read_text()) if CSV.exists() else {})
+    small, full = (read(file.read_text()) if file.exists() else {} for file in (CSV, FULL_CSV))
+    gather(folders, small, full)
     text = PAGE.read_text()
-    for marker, (first, others) in TABLES.items():
-        text = between(text, marker, table(runs, first, others))
-    made = {CSV: write(runs), PAGE: text, **{IMAGES / f"{name}.svg": curves(runs, of_) for name, of_ in CURVES.items()}}
+    for tables, runs in ((TABLES, small), (FULL_TABLES, full)):
+        for marker, (first, others) in tables.items():
+            text = between(text, marker, table(runs, first, others))
+    text = between(text, "rows", rows_table(full))
+    made = {CSV: write(small), FULL_CSV: write(full), PAGE: text}
+    for of_, runs, axis in ((CURVES, small, "passes over 10,000 images"), (FULL_CURVES, full, "epochs")):
+        made.update({IMAGES / f"{name}.svg": curves(runs, names, axis) for name, names in of_.items()})
     for file, content in made.items():
         if file.exists() and file.read_text() == content:
             continue

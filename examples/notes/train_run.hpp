@@ -1,14 +1,30 @@
 // SPDX-License-Identifier: BSL-1.0
-// Trains a network by a recipe. Included by the few files that compile networks.
+// Trains a network by a recipe. Included by the few files that compile networks; nvcc compiles them for a GPU.
 #pragma once
 #include <type_traits>
 
+#ifdef __CUDACC__
+#include <strata/cuda.hpp>
+#endif
+
 #include "experiment.hpp"
+
+#ifdef __CUDACC__
+#define NOTES_TRAIN train_on_gpu
+#else
+#define NOTES_TRAIN train_on_cpu
+#endif
 
 namespace notes {
 
+#ifdef __CUDACC__
+using Device = Cuda;
+#else
+using Device = Cpu;
+#endif
+
 template <class Net, class Optimizer_, class Loss>
-Outcome train_run(const Recipe& recipe, const Job& job) {
+Outcome NOTES_TRAIN(const Recipe& recipe, const Job& job) {
   constexpr bool ten = Net::output.channels == 10;
   using Data = std::conditional_t<ten, Cifar10, Cifar100<Fine>>;
   const Sets<Data>& sets = [&]() -> const auto& {
@@ -17,12 +33,13 @@ Outcome train_run(const Recipe& recipe, const Job& job) {
     else
       return *job.cifar100;
   }();
-  Model<Net> model{{.batch = recipe.batch,
-                    .threads = job.threads,
-                    .seed = job.seed,
-                    .weights = recipe.weights,
-                    .biases = recipe.biases,
-                    .tensors = recipe.tensors}};
+  Model<Net, Device> model{{.batch = recipe.batch,
+                            .threads = job.threads,
+                            .seed = job.seed,
+                            .weights = recipe.weights,
+                            .biases = recipe.biases,
+                            .tensors = recipe.tensors,
+                            .device = job.gpu}};
   const auto batch = static_cast<std::size_t>(recipe.batch), steps = (sets.training.size() + batch - 1) / batch;
   const auto updates = static_cast<std::int64_t>(steps) * job.epochs;
   TrainOptions<Data> options{.epochs = job.epochs,
