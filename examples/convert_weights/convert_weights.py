@@ -127,7 +127,7 @@ def maps_of(path, metadata):
         if (branch and layer == "Flatten") or (pending and (branch or layer in ("Residual", "Concat"))):
             raise ConversionError(f"{path}: Flatten and branches together; which number is which is not known")
         if layer == "Flatten":
-            pending = before
+            pending = before if len(before) == 3 else pending  # of what is flat already it changes nothing
         elif layer in ("Dense", "BatchNorm"):
             maps.append(pending)
             if layer == "Dense":
@@ -142,11 +142,14 @@ def orders_of(path, layers, metadata, flatten):
         maps = maps_of(path, metadata)
         if len(maps) != len(flat):
             raise ConversionError(f"{path}: {len(flat)} dense and normalising layers; the summary has {len(maps)}")
-    else:  # for the first Dense, and for a BatchNorm of as many numbers before it
+    else:  # for the first Dense, and for a BatchNorm of as many numbers between the last convolution and it
         first = next((i for i, (_, arrays) in enumerate(flat) if "kernel" in arrays), len(flat))
         size = int(numpy.prod(flatten))
-        maps = [flatten if i == first or (i < first and len(arrays["gamma"]) == size) else None
-                for i, (_, arrays) in enumerate(flat)]
+        names = [name for name, _, _ in layers]
+        last = max((i for i, (_, _, arrays) in enumerate(layers) if "kernel" in arrays and arrays["kernel"].ndim == 4),
+                   default=-1)
+        maps = [flatten if i == first or (i < first and len(arrays["gamma"]) == size and names.index(name) > last) else None
+                for i, (name, arrays) in enumerate(flat)]
     orders = {}
     for (name, arrays), shape in zip(flat, maps):
         if shape is None:

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <doctest/doctest.h>
 
+#include <sys/stat.h>
+
 #include <array>
 #include <cstring>
 #include <map>
@@ -119,6 +121,32 @@ TEST_CASE("a file is written whole or not at all") {
   CHECK_THROWS_WITH_AS(write_file_atomically(nowhere, {}), doctest::Contains(nowhere.c_str()), std::system_error);
   CHECK_THROWS_AS(write_file_atomically("", {}), FileError);
   CHECK(names_in(folder.path).size() == 2);
+}
+
+TEST_CASE("writing a file keeps its mode, spares what is no file, and passes over what a killed process left") {
+  const Folder folder;
+  const fs::path path = folder.path / "a";
+  const std::string_view text = "new";
+  const auto write = [&](const fs::path& to) { write_file_atomically(to, std::as_bytes(std::span(text))); };
+  put(path, "old");
+  fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
+  write(path);
+  CHECK(bytes_of(path) == "new");
+  CHECK(fs::status(path).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+
+  const fs::path pipe = folder.path / "pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  CHECK_THROWS_AS(write(pipe), FileError);
+  CHECK(fs::is_fifo(pipe));
+  CHECK_THROWS_AS(write("/dev/null"), FileError);
+  CHECK(fs::is_character_file("/dev/null"));
+
+  // Of this very process, as after a restart that gave it the same number.
+  put(folder.path / "b", "old");
+  for (int n = 0; n < 100; ++n)
+    put(folder.path / (".b." + std::to_string(::getpid()) + "." + std::to_string(n) + ".tmp"), "");
+  write(folder.path / "b");
+  CHECK(bytes_of(folder.path / "b") == "new");
 }
 
 TEST_CASE("a header that is wrong is refused, with the reason") {

@@ -111,6 +111,7 @@ class OpenFile {
   }
   [[nodiscard]] bool try_lock() {
     if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno == ENOSYS || errno == ENOTSUP || errno == ENOLCK) return true;  // a file system without locks does without
     if (errno != EWOULDBLOCK && errno != EINTR) fail();
     return false;
   }

@@ -2,6 +2,7 @@
 // Files that are written whole or not at all: a crash, a full disk or an exception leaves what was there before.
 #pragma once
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -55,12 +56,21 @@ class AtomicFileWriter {
     if (!path.has_filename()) throw FileError(path, "this is not the name of a file to write");
     // In the same directory, since a rename cannot cross file systems; by process and count, since two writers of one path
     // must not share it.
+    // What a killed process of the same number left is passed over.
     static std::atomic<std::uint64_t> count{0};
-    temporary_ = path;
-    temporary_.replace_filename("." + path.filename().string() + "." + std::to_string(::getpid()) + "." +
-                                std::to_string(count++) + ".tmp");
-    descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    struct stat there{};
+    const bool replaces = ::lstat(path.c_str(), &there) == 0;
+    if (replaces && !S_ISREG(there.st_mode) && !S_ISLNK(there.st_mode) && !S_ISDIR(there.st_mode))
+      throw FileError(path, "this is a device or a pipe; expected the name of a file");
+    do {
+      temporary_ = path;
+      temporary_.replace_filename("." + path.filename().string() + "." + std::to_string(::getpid()) + "." +
+                                  std::to_string(count++) + ".tmp");
+      descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    } while (descriptor_ < 0 && errno == EEXIST);
     if (descriptor_ < 0) fail("cannot create a file to write", errno);
+    // Who may read it stays; a file system that knows no such thing does without.
+    if (replaces && S_ISREG(there.st_mode)) static_cast<void>(::fchmod(descriptor_, there.st_mode & 07777));
   }
   ~AtomicFileWriter() {
     if (descriptor_ >= 0) ::close(descriptor_);
@@ -93,7 +103,7 @@ class AtomicFileWriter {
 
 // Writes what `fill(writer)` gives to a temporary file beside `path`, flushes it to the disk, and gives it its name, so
 // that a reader sees the old file or the new one and nothing between. Whatever is thrown, by `fill` too, passes on, and the
-// temporary file is removed. A symbolic link at `path` is replaced, not followed.
+// temporary file is removed. A symbolic link at `path` is replaced, not followed; the mode of a file there stays.
 // Throws std::system_error or FileError naming the path.
 template <std::invocable<AtomicFileWriter&> F>
 void write_file_atomically(const std::filesystem::path& path, F&& fill) {

@@ -21,12 +21,14 @@ void batch_norm_forward(Shape in, int batch, T epsilon, T momentum, const T* x, 
       [=](std::int64_t first, std::int64_t count) {
         const auto row = [=](auto* p, std::int64_t r) { return p + r * channels + first; };
         Array<T> m(mean + first, count), deviation(inverse_deviation + first, count);
-        m.setZero();
-        for (std::int64_t r = 0; r < rows; ++r) m += ConstArray<T>(row(x, r), count);
-        m /= static_cast<T>(rows);
-        deviation.setZero();
-        for (std::int64_t r = 0; r < rows; ++r) deviation += (ConstArray<T>(row(x, r), count) - m).square();
-        deviation /= static_cast<T>(rows);
+        const T n = static_cast<T>(rows);
+        m = sum_rows<T, norm_block>(rows, count,
+                                    [&](auto& sums, std::int64_t r) { sums += ConstArray<T>(row(x, r), count); }) /
+            n;
+        deviation =
+            sum_rows<T, norm_block>(
+                rows, count, [&](auto& sums, std::int64_t r) { sums += (ConstArray<T>(row(x, r), count) - m).square(); }) /
+            n;
         Array<T> mean_so_far(running_mean + first, count), variance_so_far(running_variance + first, count);
         const auto finite = (m + deviation).isFinite().eval();
         mean_so_far = finite.select(momentum * mean_so_far + (T{1} - momentum) * m, mean_so_far);
@@ -67,13 +69,11 @@ void batch_norm_backward(Shape in, int batch, const T* x, const T* gamma, const 
         const ConstArray<T> m(mean + first, count), deviation(inverse_deviation + first, count),
             scale(gamma + first, count);
         Array<T> scale_gradient(dgamma + first, count), shift_gradient(dbeta + first, count);
-        scale_gradient.setZero();
-        shift_gradient.setZero();
-        for (std::int64_t r = 0; r < rows; ++r) {
-          const ConstArray<T> g(row(dy, r), count);
-          shift_gradient += g;
-          scale_gradient += g * (ConstArray<T>(row(x, r), count) - m) * deviation;
-        }
+        shift_gradient = sum_rows<T, norm_block>(
+            rows, count, [&](auto& sums, std::int64_t r) { sums += ConstArray<T>(row(dy, r), count); });
+        scale_gradient = sum_rows<T, norm_block>(rows, count, [&](auto& sums, std::int64_t r) {
+          sums += ConstArray<T>(row(dy, r), count) * (ConstArray<T>(row(x, r), count) - m) * deviation;
+        });
         const T n = static_cast<T>(rows);
         for (std::int64_t r = 0; r < rows; ++r)
           Array<T>(row(dx, r), count) = scale * deviation *

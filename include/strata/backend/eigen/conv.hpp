@@ -69,14 +69,15 @@ void conv_backward_weights(const Geometry& g, int batch, const T* x, const T* dy
     detail::patches_backward_weights(g, batch, x, dy, dw, pool, scratch);
   if (!db) return;
   const std::int64_t rows = static_cast<std::int64_t>(batch) * g.out.height * g.out.width;
+  constexpr int most = 64;
   for_chunks(
       g.out.channels, pool,
       [=](std::int64_t first, std::int64_t count) {
-        std::fill_n(db + first, count, T{0});
-        for (std::int64_t r = 0; r < rows; ++r)
-          Array<T>(db + first, count) += ConstArray<T>(dy + r * g.out.channels + first, count);
+        Array<T>(db + first, count) = sum_rows<T, most>(rows, count, [&](auto& sums, std::int64_t r) {
+          sums += ConstArray<T>(dy + r * g.out.channels + first, count);
+        });
       },
-      64);
+      most);
 }
 
 }  // namespace strata::eigen

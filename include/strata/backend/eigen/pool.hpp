@@ -155,10 +155,16 @@ template <class T>
 void global_avg_pool_forward(Shape in, int batch, const T* x, T* y, ThreadPool& pool) {
   const std::int64_t area = static_cast<std::int64_t>(in.height) * in.width;
   pool.parallel_for(batch, [=](int sample, int) {
-    Array<T> sum(y + static_cast<std::int64_t>(sample) * in.channels, in.channels);
-    sum.setZero();
-    for (std::int64_t i = 0; i < area; ++i) sum += ConstArray<T>(x + (sample * area + i) * in.channels, in.channels);
-    sum /= static_cast<T>(area);
+    constexpr int most = 64;
+    for (int c = 0; c < in.channels; c += most) {
+      const std::int64_t count = std::min(most, in.channels - c);
+      Array<T>(y + static_cast<std::int64_t>(sample) * in.channels + c, count) =
+          sum_rows<T, most>(area, count,
+                            [&](auto& sums, std::int64_t i) {
+                              sums += ConstArray<T>(x + (sample * area + i) * in.channels + c, count);
+                            }) /
+          static_cast<T>(area);
+    }
   });
 }
 template <class T>
