@@ -37,9 +37,6 @@ FULL_TABLES = {
     "full": ("h", ["layers", "layers-logits", "layers-dropout", "layers-both", "layers-rate", "layers-rate-logits", "nn-relu",
                    "nn-softmax", "nn-mended", "nn-linear", "nn-both"]),
 }
-FULL_CURVES = {
-    "post-mortem-full": ["h", "layers", "layers-both", "layers-rate", "layers-rate-logits", "nn-relu", "nn-linear", "nn-both"],
-}
 # The rows, with the notes' test and train accuracy and test and train loss.
 ROWS = {
     "a": (0.7490, 0.8158, 0.7617, 0.5243), "b": (0.7523, 0.8119, 0.7759, 0.5358), "c": (0.7571, 0.7954, 0.7238, 0.5828),
@@ -183,7 +180,7 @@ def rows_table(runs):
     return "\n".join(out)
 
 
-def curves(runs, names, axis):
+def curves(runs, names):
     """Test accuracy by epoch, as one SVG that needs nothing from elsewhere."""
     width, height, left, top, right, bottom = 760, 360, 52, 16, 250, 40
     shown = [(name, of(runs, name)[0]) for name in names if of(runs, name) and not of(runs, name)[0][-1]["diverged"]]
@@ -205,9 +202,9 @@ def curves(runs, names, axis):
         value = tick * step
         out.append(f'<path d="M{left} {y(value):.1f}H{width - right}" stroke="#ddd"/>')
         out.append(f'<text x="{left - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:g}%</text>')
-    for epoch in range(0, epochs + 1, 1 if epochs <= 10 else 5):
+    for epoch in range(epochs + 1):
         out.append(f'<text x="{x(epoch):.1f}" y="{height - bottom + 16}" text-anchor="middle">{epoch}</text>')
-    out.append(f'<text x="{x(epochs / 2):.1f}" y="{height - 6}" text-anchor="middle">{axis}</text>')
+    out.append(f'<text x="{x(epochs / 2):.1f}" y="{height - 6}" text-anchor="middle">passes over 10,000 images</text>')
     # Labels at the right, as near to the ends of their lines as they can be without touching.
     labels = sorted((y(line[-1][1]), name) for name, line in points.items())
     places, previous = {}, -math.inf
@@ -249,8 +246,7 @@ def main(arguments):
             text = between(text, marker, table(runs, first, others))
     text = between(text, "rows", rows_table(full))
     made = {CSV: write(small), FULL_CSV: write(full), PAGE: text}
-    for of_, runs, axis in ((CURVES, small, "passes over 10,000 images"), (FULL_CURVES, full, "epochs")):
-        made.update({IMAGES / f"{name}.svg": curves(runs, names, axis) for name, names in of_.items()})
+    made.update({IMAGES / f"{name}.svg": curves(small, names) for name, names in CURVES.items()})
     for file, content in made.items():
         if file.exists() and file.read_text() == content:
             continue
