@@ -108,7 +108,7 @@ struct Experiment {
   std::optional<Figures> notes;
   std::string (*optimizer)(const Recipe&, std::int64_t updates);
   Outcome (*train)(const Recipe&, const Job&);
-  Outcome (*train_on_gpu)(const Recipe&, const Job&);  // null in a program that was built without CUDA
+  Outcome (*train_on_gpu)(const Recipe&, const Job&) = nullptr;  // null in a program that was built without CUDA
 };
 
 // Loss: SoftmaxCrossEntropy, unless a network is to be trained that it refuses.

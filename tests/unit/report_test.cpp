@@ -120,7 +120,7 @@ TEST_CASE("axes have round numbers around all there is") {
   for (const auto& [low, high] :
        {std::pair(0.13, 0.97), std::pair(2.302, 2.303), std::pair(-3.0, 5e6), std::pair(1e-9, 2e-9), std::pair(4.0, 4.0),
         std::pair(0.0, 0.0), std::pair(-1e99, 1e99)}) {
-    const detail::Axis a(low, high, 5);
+    const detail::ChartAxis a(low, high, 5);
     CAPTURE(low);
     CAPTURE(high);
     CHECK(a.tick(0) <= low + a.step * 1e-6);
@@ -130,11 +130,11 @@ TEST_CASE("axes have round numbers around all there is") {
     const std::string digits = detail::rounded(a.step, 3);
     CHECK((digits.find_first_of("125") == digits.find_first_not_of("0.")));
   }
-  const detail::Axis a(0.13, 0.97, 5);
+  const detail::ChartAxis a(0.13, 0.97, 5);
   CHECK(a.low == 0);
   CHECK(a.step == 0.2);
   CHECK(a.steps == 5);
-  CHECK(detail::Axis(1, 2, 8, 1).step == 1);
+  CHECK(detail::ChartAxis(1, 2, 8, 1).step == 1);
 }
 
 TEST_CASE("lines have gaps where there is no number") {
