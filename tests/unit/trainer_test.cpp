@@ -229,7 +229,7 @@ TEST_CASE("a batch that is not finite leaves BatchNorm's statistics finite") {
   // moving_mean of both channels, moving_variance of both; then of the four behind.
   CHECK(after[0] != state[0]);
   CHECK(after[2] != state[2]);
-  for (const std::size_t i : {1, 3, 4, 5, 6, 7, 8, 9, 10, 11}) CHECK(after[i] == state[i]);
+  for (const std::size_t i : {1U, 3U, 4U, 5U, 6U, 7U, 8U, 9U, 10U, 11U}) CHECK(after[i] == state[i]);
   images[1] = 1;
   CHECK(std::isfinite(trainer.step(images, labels).loss));
   for (const float y : model.predict(images)) CHECK(std::isfinite(y));
