@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 
+#include <strata/training/initializers.hpp>
 #include <strata/training/optimizers.hpp>
 #include <strata/training/schedules.hpp>
 
@@ -15,13 +16,15 @@
 inline constexpr std::array dropout_rates{0.0, 0.25, 0.5};
 
 struct Arguments {
-  std::string dataset, data, mirror, optimizer = "sgd", schedule = "inverse-time", save, load, checkpoint, report, metrics,
-                                     tensorboard, command, device = "cpu", precision = "tf32";
+  std::string dataset, data, mirror, optimizer = "sgd", schedule = "inverse-time", initializer = "glorot-uniform", save,
+                                     load, checkpoint, report, metrics, tensorboard, command, device = "cpu",
+                                     precision = "tf32";
   int epochs = 20, batch = 64, threads = 0, step_every = 10, pad_crop = 0;
   std::int64_t warm_up = 0, max_steps = 0, images = 0, checkpoint_every = 0;
   double learning_rate = 0.01, momentum = 0.9, decay = 0.0005, step_factor = 0.1, weight_decay = 0, dropout = 0.5;
   std::uint64_t seed = 1;
-  bool nesterov = false, augment = true, describe = false, profile = false, resume = false, autotune = false;
+  bool nesterov = false, augment = true, standardize = false, describe = false, profile = false, resume = false,
+       autotune = false;
   int gpu = 0;  // of --device cuda:N
 };
 
@@ -40,6 +43,13 @@ inline strata::Schedule schedule_of(const Arguments& a, std::int64_t steps) {
   if (a.schedule == "cosine") return warm(strata::Cosine{a.learning_rate, all - a.warm_up});
   if (a.schedule == "one-cycle") return strata::OneCycle{a.learning_rate, all};
   return warm(strata::InverseTimeDecay{a.learning_rate, a.decay});
+}
+
+inline strata::Initializer initializer_of(const Arguments& a) {
+  if (a.initializer == "glorot-normal") return strata::GlorotNormal{};
+  if (a.initializer == "he-uniform") return strata::HeUniform{};
+  if (a.initializer == "he-normal") return strata::HeNormal{};
+  return strata::GlorotUniform{};
 }
 
 // Calls f with the optimizer that was asked for.

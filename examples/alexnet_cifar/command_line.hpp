@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <strata/data/download.hpp>
 
@@ -23,11 +24,18 @@ inline void check_together(const CLI::App& app, const Arguments& a) {
   only("--warm-up", a.schedule != "one-cycle", "--schedule constant, inverse-time, step and cosine");
   only("--checkpoint-every", !a.checkpoint.empty(), "runs with --checkpoint");
   only("--resume", !a.checkpoint.empty(), "runs with --checkpoint");
+  only("--initializer", a.load.empty(), "runs without --load");
   only("--pad-crop", a.augment, "runs with --augment");
   only("--precision", a.device == "cuda", "--device cuda");
   only("--autotune", a.device == "cuda", "--device cuda");
   only("--threads", a.device == "cpu", "--device cpu");
   only("--mirror", a.data.empty(), "runs without --data");
+  const std::pair<const char*, const std::string&> files[] = {
+      {"--save", a.save}, {"--report", a.report}, {"--metrics", a.metrics}};
+  for (const auto& [option, file] : files)
+    for (const auto& [other, same] : files)
+      if (!file.empty() && file == same && option != other)
+        throw CLI::ValidationError(option, "would write over " + std::string(other));
   for (const char* option :
        {"--save", "--checkpoint", "--checkpoint-every", "--resume", "--report", "--metrics", "--tensorboard"})
     only(option, !a.profile && !a.describe, "runs that train");
@@ -87,6 +95,12 @@ inline int parse(int argc, char** argv, Arguments& a) {
   app.add_option("--dropout", a.dropout, "share of the two hidden dense layers that is dropped")
       ->check(CLI::IsMember(dropout_rates))
       ->capture_default_str();
+  app.add_option("--initializer", a.initializer, "of weights; biases begin at 0")
+      ->check(CLI::IsMember({"glorot-uniform", "glorot-normal", "he-uniform", "he-normal"}))
+      ->capture_default_str();
+  app.add_flag("--standardize", a.standardize,
+               "bring each channel to mean 0 and deviation 1 over the training images, instead of pixels to [0, 1]; "
+               "with --load as the weights were trained");
   app.add_flag("--augment,!--no-augment", a.augment, "shift by up to a tenth and flip (default), or not");
   app.add_option("--pad-crop", a.pad_crop,
                  "instead of the shift: zeros around, so many pixels wide, and a window of 32x32 anywhere in that")

@@ -3,9 +3,11 @@
 #pragma once
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -66,10 +68,13 @@ void print_confusion(const ConfusionTable& table, const Names& names) {
 
 // A few steps to warm up, then what each layer takes.
 template <class M, class Data, class Optimizer_>
-void profile(M& model, const Data& training, const Optimizer_& optimizer, const Augment& augment) {
+void profile(M& model, const Data& training, const Optimizer_& optimizer, const TrainOptions<Data>& options) {
   constexpr int warm_up = 3, steps = 20;
   Trainer trainer(model, SoftmaxCrossEntropy{}, optimizer);
-  Batches<Data> batches(training, {.batch = model.options().batch, .seed = model.options().seed, .augment = augment});
+  Batches<Data> batches(training, {.batch = model.options().batch,
+                                   .seed = model.options().seed,
+                                   .augment = options.augment,
+                                   .normalize = options.normalize});
   Profile profile;
   for (int step = 0, epoch = 0; step < warm_up + steps; ++epoch) {
     batches.start(static_cast<std::uint64_t>(epoch));
@@ -87,13 +92,19 @@ template <class Net, class Backend, class Data, class Names>
 void run_network(const Arguments& a, const std::string& dataset, const Data& training, const Data& test,
                  const Names& names) {
   using M = Model<Net, Backend>;
-  M model{{.batch = a.batch, .threads = a.threads, .seed = a.seed, .device = a.gpu, .autotune = a.autotune}};
+  M model{{.batch = a.batch,
+           .threads = a.threads,
+           .seed = a.seed,
+           .weights = initializer_of(a),
+           .device = a.gpu,
+           .autotune = a.autotune}};
   check_interrupted();
   if (!a.load.empty()) load_weights(model, a.load);
 
   Outputs outputs(a);
   TrainOptions<Data> options{.epochs = a.epochs,
                              .validation = test,
+                             .normalize = a.standardize ? normalize_for(training) : Normalize{},
                              .max_steps = a.max_steps,
                              .stop = was_interrupted,
                              .on_epoch = [&](std::span<const EpochRecord> history) { outputs.write(history); },
@@ -113,7 +124,7 @@ void run_network(const Arguments& a, const std::string& dataset, const Data& tra
                 static_cast<double>(M::plan(a.batch, model.engine().threads(), optimizer.slots).total()) / 1048576,
                 hardware(model).c_str(), optimizer.describe().c_str());
     recipe = optimizer.describe();
-    if (a.profile) return profile(model, training, optimizer, options.augment);
+    if (a.profile) return profile(model, training, optimizer, options);
     history = train(model, training, SoftmaxCrossEntropy{}, optimizer, options);
   });
   check_interrupted();
@@ -122,9 +133,13 @@ void run_network(const Arguments& a, const std::string& dataset, const Data& tra
 
   const auto begin = std::chrono::steady_clock::now();
   const Evaluation e =
-      evaluate(model, test, SoftmaxCrossEntropy{}, {.stop = was_interrupted, .mistakes = a.report.empty() ? 0U : 40U});
+      evaluate(model, test, SoftmaxCrossEntropy{},
+               {.normalize = options.normalize, .stop = was_interrupted, .mistakes = a.report.empty() ? 0U : 40U});
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   check_interrupted();
+  // Of a run that --max-steps ends there may have been no loss after the last update.
+  if (!std::isfinite(e.loss))
+    throw std::runtime_error("the test loss is NaN or infinite; neither weights nor a report are written");
   print_confusion(e.confusion, names);
   if (!history.empty() && history.back().seconds > 0)
     std::printf("\ntraining: %.0f images/s in the last epoch",

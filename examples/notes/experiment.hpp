@@ -41,6 +41,12 @@ inline const Augment shift_and_flip{.width_shift = 0.1, .height_shift = 0.1, .ho
 inline const Augment crop_and_flip{.horizontal_flip = true, .pad_crop = 4};
 inline const Augment no_augmentation{};
 
+enum class Inputs {
+  unit,         // pixels in [0, 1]
+  bytes,        // 0 to 255
+  standardized  // each channel with mean 0 and deviation 1 over the training images
+};
+
 struct Recipe {
   Rate rate;
   double momentum = 0.9;  // of SGD
@@ -49,7 +55,7 @@ struct Recipe {
   int batch = 64;
   int epochs = 20;
   Augment augment = shift_and_flip;
-  Normalize normalize{};  // of images in [0, 1]
+  Inputs inputs = Inputs::unit;
   Initializer weights = GlorotUniform{}, biases = Value{0};
   std::vector<TensorInitializer> tensors{};
 };
@@ -135,8 +141,8 @@ inline std::string recipe_text(const Experiment& e, std::int64_t updates, bool o
   if (r.augment.width_shift > 0) text += ", shift " + strata::detail::number_text(r.augment.width_shift);
   if (r.augment.pad_crop > 0) text += ", crop " + std::to_string(r.augment.pad_crop);
   if (r.augment.horizontal_flip) text += ", flip";
-  if (!r.normalize.deviation.empty())
-    text += ", images / " + strata::detail::number_text(static_cast<double>(r.normalize.deviation[0]));
+  if (r.inputs == Inputs::bytes) text += ", images from 0 to 255";
+  if (r.inputs == Inputs::standardized) text += ", images standardized";
   text += ", weights " + r.weights.describe();
   for (const TensorInitializer& t : r.tensors) text += ", " + t.tensor + " " + t.values.describe();
   return text + ", biases " + r.biases.describe() + (on_gpu ? ", on a GPU in TF32" : "");

@@ -126,7 +126,7 @@ std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const A
                  file = folder / ("seed-" + std::to_string(seed) + ".csv");
   if (!a.checkpoint.empty()) {
     fs::create_directories(folder);
-    job.checkpoint = strata::Checkpoints{.directory = checkpoints, .every = a.checkpoint_every, .keep = 1};
+    job.checkpoint = strata::Checkpoints{.directory = checkpoints, .every = a.checkpoint_every, .keep = 2};
     if (fs::exists(file)) {
       if (!a.resume) throw strata::FileError(file, "is the result of an earlier run; --resume reads it");
       Result found = read_result(file);
@@ -150,9 +150,9 @@ std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const A
   }
   if (!a.checkpoint.empty()) {
     write_result(file, r);
-    // The way to the result is of no more use, and large.
+    // The way to the result is large, and of use only where the run ended in NaN.
     for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints))
-      if (entry.path().filename().string().starts_with("step-")) fs::remove(entry.path());
+      if (r.outcome.diverged.empty() && entry.path().filename().string().starts_with("step-")) fs::remove(entry.path());
   }
   return r;
 }

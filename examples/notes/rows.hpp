@@ -37,6 +37,7 @@ inline std::vector<Experiment> further_rows() {
   const auto as_it_is = [](Recipe&) {};
   const auto paper = [](Recipe& r) { r.weight_decay = 0.0005, r.batch = 128; };
   const auto ours = [](Recipe& r) { r.nesterov = true, r.weight_decay = 0.0005, r.augment = crop_and_flip; };
+  const auto he = [ours](Recipe& r) { ours(r), r.inputs = Inputs::standardized, r.weights = HeNormal{}; };
   const auto plain = [](Recipe& r) { r.augment = no_augmentation; };
   // clang-format off
   return {
@@ -52,6 +53,8 @@ inline std::vector<Experiment> further_rows() {
       experiment<HThree, SGD> ("h-three",      "row h with three dropouts",                          with(inverse_time(0.03, 0.0005), as_it_is)),
       experiment<F, SGD>      ("ours10",       "CIFAR-10, one cycle to 0.03, weight decay, crops",   with(one_cycle(0.03), ours)),
       experiment<H, SGD>      ("ours100",      "CIFAR-100, one cycle to 0.03, weight decay, crops",  with(one_cycle(0.03), ours)),
+      experiment<F, SGD>      ("ours10-he",    "ours10, inputs standardized, HeNormal",              with(one_cycle(0.03), he)),
+      experiment<H, SGD>      ("ours100-he",   "ours100, inputs standardized, HeNormal",             with(one_cycle(0.03), he)),
   };
   // clang-format on
 }

@@ -34,7 +34,7 @@ inline std::vector<Experiment> suspects() {
     for (const char* name : {"conv2d", "conv2d_1", "conv2d_2", "conv2d_3", "conv2d_4"})
       r.tensors.push_back({std::string(name) + "/bias", Value{0.1}});
   };
-  const auto bytes = [](Recipe& r) { r.normalize = Normalize{.mean = {}, .deviation = {1 / 255.f, 1 / 255.f, 1 / 255.f}}; };
+  const auto bytes = [](Recipe& r) { r.inputs = Inputs::bytes; };
   const auto plain = [](Recipe& r) { r.augment = no_augmentation; };
   const auto augmented = [](Recipe& r) { r.augment = shift_and_flip; };
   const auto batch200 = [](Recipe& r) { r.batch = 200; };

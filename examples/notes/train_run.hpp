@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Trains a network by a recipe. Included by the few files that compile networks; nvcc compiles them for a GPU.
 #pragma once
+#include <span>
 #include <type_traits>
 
 #ifdef __CUDACC__
@@ -42,17 +43,22 @@ Outcome NOTES_TRAIN(const Recipe& recipe, const Job& job) {
                             .device = job.gpu}};
   const auto batch = static_cast<std::size_t>(recipe.batch), steps = (sets.training.size() + batch - 1) / batch;
   const auto updates = static_cast<std::int64_t>(steps) * job.epochs;
+  Normalize normalize;
+  if (recipe.inputs == Inputs::bytes) normalize.deviation.assign(3, 1 / 255.f);
+  if (recipe.inputs == Inputs::standardized) normalize = normalize_for(sets.training);
   TrainOptions<Data> options{.epochs = job.epochs,
                              .validation = sets.test,
                              .augment = recipe.augment,
-                             .normalize = recipe.normalize,
+                             .normalize = normalize,
                              .max_steps = job.max_steps,
                              .stop = job.stop,
                              .checkpoint = job.checkpoint,
                              .resume = job.resume};
+  // Also of a run that diverges later.
   Outcome outcome;
+  options.on_epoch = [&](std::span<const EpochRecord> history) { outcome.history.assign(history.begin(), history.end()); };
   try {
-    outcome.history = train(model, sets.training, Loss{}, optimizer_of<Optimizer_>(recipe, updates), options);
+    train(model, sets.training, Loss{}, optimizer_of<Optimizer_>(recipe, updates), options);
   } catch (const NotFiniteError& e) {
     outcome.complete = true;
     outcome.diverged = e.what();
@@ -61,8 +67,7 @@ Outcome NOTES_TRAIN(const Recipe& recipe, const Job& job) {
   outcome.complete = static_cast<int>(outcome.history.size()) == job.epochs && !outcome.history.empty() &&
                      outcome.history.back().validation_accuracy.has_value();
   if (outcome.complete)
-    outcome.dropout_on =
-        evaluate(model, sets.test, Loss{}, {.normalize = recipe.normalize, .dropout = true, .stop = job.stop});
+    outcome.dropout_on = evaluate(model, sets.test, Loss{}, {.normalize = normalize, .dropout = true, .stop = job.stop});
   if (job.stop && job.stop()) outcome.complete = false;
   return outcome;
 }

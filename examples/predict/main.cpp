@@ -59,7 +59,10 @@ int label(const Arguments& a, const DataInfo& info) {
   load_weights(model, a.weights);
   int failed = 0;
   for (const std::string& file : a.images) try {
-      const std::vector<double> p = softmax(model.predict(to_input(read_image_file(file), info)));
+      const std::span<const float> logits = model.predict(to_input(read_image_file(file), info));
+      if (!std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); }))
+        throw FileError(a.weights, "these weights give NaN or infinity for " + file);
+      const std::vector<double> p = softmax(logits);
       std::vector<std::size_t> order(p.size());
       std::iota(order.begin(), order.end(), std::size_t{0});
       std::sort(order.begin(), order.end(),

@@ -10,6 +10,7 @@
 // Models, training and data
 #include <strata/data/cifar.hpp>
 #include <strata/data/idx.hpp>
+#include <strata/data/normalize_for.hpp>
 #include <strata/io/checkpoint.hpp>
 #include <strata/io/data_info.hpp>
 #include <strata/io/weights.hpp>

@@ -15,6 +15,7 @@ import re
 import shlex
 import shutil
 import signal
+import statistics
 import struct
 import subprocess
 import sys
@@ -101,6 +102,7 @@ class Options(unittest.TestCase):
         self.fails(2, ["--warm-up"], "--warm-up", "5", "--schedule", "one-cycle")
         self.fails(2, ["--step-every"], "--step-every", "5")
         self.fails(2, ["--resume: is for runs with --checkpoint"], "--resume")
+        self.fails(2, ["--initializer: is for runs without --load"], "--initializer", "he-normal", "--load", PROGRAM)
         for output in ("--save", "--checkpoint", "--report", "--metrics", "--tensorboard"):
             for mode in ("--profile", "--describe"):
                 self.fails(2, [f"{output}: is for runs that train"], output, ROOT / "a.csv", mode)
@@ -240,6 +242,29 @@ class Training(unittest.TestCase):
                 self.assertEqual(result.returncode, 0, result.stderr)
                 self.assertIn(says, result.stdout)
 
+    def test_inputs_and_initializer(self):
+        file = ROOT / "standardized.safetensors"
+        result = run(*SHORT, "--data", CIFAR, "--epochs", "0", "--initializer", "he-normal", "--standardize", "--save", file)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        # predict takes these from the file. Of the first 24 images, on the scale of [0, 1].
+        kinds = dict(line.split(" ", 1) for line in header_of(file)["__metadata__"]["strata.input"].splitlines())
+        images = (CIFAR / "cifar-10-batches-bin/data_batch_1.bin").read_bytes()[:24 * 3073]
+        for channel, (mean, deviation) in enumerate(zip(kinds["mean"].split(), kinds["deviation"].split(), strict=True)):
+            first = 1 + 1024 * channel
+            pixels = [byte / 255 for at in range(0, len(images), 3073) for byte in images[at + first:at + first + 1024]]
+            self.assertAlmostEqual(float(mean), statistics.fmean(pixels), 5)
+            self.assertAlmostEqual(float(deviation), statistics.pstdev(pixels), 5)
+        # 2 / in is the variance of the weights of 4096 inputs.
+        header = header_of(file)["dense_1/kernel"]
+        with file.open("rb") as data:
+            data.seek(8 + struct.unpack("<Q", data.read(8))[0] + header["data_offsets"][0])
+            weights = struct.unpack("<40960f", data.read(4 * 40960))
+        self.assertAlmostEqual(statistics.pstdev(weights) * 2048 ** 0.5, 1, 1)
+        # The evaluation at the end sees the same images as that of the epoch.
+        result = run(*SHORT[:4], "--threads", "1", "--data", CIFAR, "--epochs", "1", "--standardize")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(re.search(r"val_loss: ([\d.]+)", result.stdout)[1], re.search(r"test loss ([\d.]+)", result.stdout)[1])
+
     def test_profile(self):
         result = run("--data", CIFAR, "--images", "24", "--batch", "8", "--threads", "1", "--profile", "--no-augment")
         self.assertEqual(result.returncode, 0, result.stderr)
@@ -257,6 +282,14 @@ class Training(unittest.TestCase):
         result = run("--data", CIFAR, "--images", "40", "--batch", "8", "--learning-rate", "1e20", "--save", file)
         self.assertEqual(result.returncode, 1)
         self.assertIn("is NaN or infinite", result.stderr)
+        self.assertFalse(file.exists())
+        # After the last step no loss of training follows.
+        result = run(*SHORT[:4], "--data", CIFAR, "--learning-rate", "1e12", "--max-steps", "1", "--save", file, "--report", file)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("--save: would write over --report", result.stderr)
+        result = run(*SHORT[:4], "--data", CIFAR, "--learning-rate", "1e12", "--max-steps", "1", "--save", file)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("the test loss is NaN or infinite", result.stderr)
         self.assertFalse(file.exists())
 
     def interrupted(self, number, when, *options):
@@ -531,6 +564,8 @@ class Reports(unittest.TestCase):
         self.assertRegex(settings["compiler"], r"^(g\+\+|clang\+\+) \d+")
         self.assertIn(settings["kernels"], self.result.stdout)
         self.assertIn(settings["optimizer"], self.result.stdout)
+        self.assertEqual(settings["initializer"], "glorot-uniform")
+        self.assertEqual(settings["inputs"], "pixels in [0, 1]")
         command = self.page.facts("run")["command"]
         self.assertEqual(shlex.split(command)[1:], [*map(str, self.OPTIONS), "--report", str(self.folder / "whole.html"),
                                                     "--metrics", str(self.folder / "whole.csv")])

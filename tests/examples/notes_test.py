@@ -157,7 +157,7 @@ class Runs(unittest.TestCase):
         result = run(*SHORT, "--suspects", "--epochs", "1", "--row", "h-bytes", "--row", "layers", "--row", "h-slip",
                      "--checkpoint", folder)
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn("images / 0.003921", result.stdout)
+        self.assertIn("images from 0 to 255", result.stdout)
         self.assertIn("Adam{rate Constant{rate 0.001}", result.stdout)
         self.assertEqual(sorted(found.name for found in folder.iterdir()), ["h-bytes", "h-slip", "layers"])
 
@@ -172,7 +172,7 @@ class Runs(unittest.TestCase):
         self.assertEqual(process.returncode, 130)
         self.assertIn("--resume goes on", error)
         self.assertEqual(list(folder.glob("*/*.csv")), [])
-        self.assertEqual(len(list(folder.glob("f/seed-1/step-*"))), 1)
+        self.assertEqual(len(list(folder.glob("f/seed-1/step-*"))), 2)
 
 
 class Page(unittest.TestCase):

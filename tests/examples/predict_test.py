@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSL-1.0
 """The example predict as its users meet it: predict_test.py PREDICT ALEXNET_CIFAR, the second of which makes the weights."""
 import json
+import math
 import pathlib
 import re
 import struct
@@ -136,6 +137,14 @@ class Predict(unittest.TestCase):
         self.fails("no metadata strata.architecture", change("strata.architecture", None), self.noise)
         self.fails("no metadata strata.classes", change("strata.classes", None), self.noise)
         self.fails("strata.input is damaged", change("strata.input", "image 32 32 3\n"), self.noise)
+        for mean, deviation in (("nan 0 0", "1 1 1"), ("0 0 0", "1 inf 1"), ("0 0 0", "1 0 1")):
+            self.fails("strata.input is damaged", change("strata.input", "image 32 32 3\nborder 0\ngrey 0\n"
+                                                         f"mean {mean}\ndeviation {deviation}\n"), self.noise)
+
+        def not_a_number(_, header, data):
+            begin = header["dense_2/bias"]["data_offsets"][0]
+            data[begin:begin + 4] = struct.pack("<f", math.nan)
+        self.fails(f"these weights give NaN or infinity for {self.noise}", changed(self.ten, "nan", not_a_number), self.noise)
         self.fails("is of other data than its network takes", change("strata.classes", "cat\ndog\n"), self.noise)
 
     def test_options(self):

@@ -15,6 +15,7 @@
 #include <strata/data/cifar.hpp>
 #include <strata/data/gzip.hpp>
 #include <strata/data/idx.hpp>
+#include <strata/data/normalize_for.hpp>
 
 #include "files.hpp"
 
@@ -457,6 +458,37 @@ TEST_CASE("bytes are scaled, then normalised") {
   REQUIRE(b);
   CHECK(b->images[3] == 2.f);
   CHECK(b->images[0] == -2.f);
+}
+
+TEST_CASE("what normalize_for finds brings every channel to mean 0 and deviation 1") {
+  std::vector<float> images;
+  for (int i = 0; i < 7 * 15; ++i)
+    for (const float pixel : {static_cast<float>(i % 11), 1e3f + static_cast<float>(i * i % 13) / 64, 0.1f})
+      images.push_back(pixel);
+  const ArrayDataset<Shape{5, 3, 3}, 2> data(images, std::vector<int>(7));
+  const Normalize found = normalize_for(data);
+  Batches batches(data, {.batch = 7, .normalize = found, .threads = 0});
+  batches.start(0);
+  const Batch* b = batches.next();
+  REQUIRE(b);
+  for (std::size_t c = 0; c < 3; ++c) {
+    double sum = 0, squares = 0;
+    for (std::size_t i = c; i < b->images.size(); i += 3) {
+      const double x = static_cast<double>(b->images[i]);
+      sum += x, squares += x * x;
+    }
+    CHECK(std::abs(sum / 105) < 1e-3);
+    CHECK(squares / 105 == doctest::Approx(c < 2 ? 1 : 0).epsilon(1e-3));
+  }
+  CHECK(found.mean[2] == 0.1f);
+  CHECK(found.deviation[2] == 1.f);
+
+  // Bytes on the scale of batches: (0 + 51 + 102 + 255 + 2 * 255) / 8 / 255, and the deviation of the eight.
+  const Normalize bytes = normalize_for(Stripes{});
+  CHECK(bytes.mean.at(0) == doctest::Approx(0.45));
+  CHECK(bytes.deviation.at(0) == doctest::Approx(std::sqrt((0.2 * 0.2 + 0.4 * 0.4 + 3) / 8 - 0.45 * 0.45)));
+  CHECK_THROWS_WITH_AS(normalize_for(ArrayDataset<Shape{5, 3, 3}, 2>{}),
+                       "strata: no images to take a mean and a deviation from", std::invalid_argument);
 }
 
 TEST_CASE("the same bits from any number of threads, and after a resume") {

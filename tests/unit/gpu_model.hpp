@@ -413,4 +413,15 @@ TEST_CASE("a loss that is not finite stops training on the GPU, with the weights
     CHECK(e.layer() == 5);
   }
   CHECK(tensors(model) == before);
+
+  // By the validation, after a last update that was too large.
+  Model<Bare, Gpu<cuda::Float32>> other{{.batch = batch, .threads = 1, .seed = 5}};
+  try {
+    train(other, Made(2 * batch), SoftmaxCrossEntropy{}, SGD{.rate = WarmUp{Constant{1e38}, 2}},
+          {.epochs = 1, .validation = Made(batch), .verbose = false});
+    FAIL("no exception");
+  } catch (const NotFiniteError& e) {
+    CHECK(e.update() == 2);
+    CHECK(e.layer() >= 1);
+  }
 }

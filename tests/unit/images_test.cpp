@@ -115,7 +115,7 @@ TEST_CASE("what is no picture is refused, with the reason") {
   put(file, "");
   refused(file, "a: an empty file; expected a whole PNG or JPEG file");
   put(file, "GIF89a");
-  refused(file, "a: neither of the two; expected a whole PNG or JPEG file");
+  refused(file, "a: neither PNG nor JPEG; expected a whole PNG or JPEG file");
   put(file, std::string("\xFF\xD8\xFF", 3));
   refused(file, "Premature end of JPEG file");
   put(file, "\x89PNG\r\n\x1a\n");

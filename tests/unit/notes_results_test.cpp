@@ -127,7 +127,7 @@ TEST_CASE("a recipe says all that a result depends on") {
   CHECK(changed([](Recipe& r) { r.batch = 128; }));
   CHECK(changed([](Recipe& r) { r.augment = no_augmentation; }));
   CHECK(changed([](Recipe& r) { r.augment = crop_and_flip; }));
-  CHECK(changed([](Recipe& r) { r.normalize.deviation = {0.5f, 0.5f, 0.5f}; }));
+  CHECK(changed([](Recipe& r) { r.inputs = Inputs::standardized; }));
   CHECK(changed([](Recipe& r) { r.weights = Normal{0.01}; }));
   CHECK(changed([](Recipe& r) { r.biases = Value{0.1}; }));
   CHECK(changed([](Recipe& r) { r.tensors.push_back({"conv2d/bias", Value{1}}); }));

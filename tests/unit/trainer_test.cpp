@@ -305,6 +305,29 @@ TEST_CASE("training that diverges says so") {
   }
 }
 
+TEST_CASE("a last update that was too large is found by the validation, and nothing of it is kept") {
+  auto model = model_of();
+  REQUIRE(model.options().batch == 4);
+  // Two steps: the first changes nothing, the second everything, and no loss comes after it.
+  TrainOptions<Data> options{.epochs = 1, .verbose = false};
+  const SGD optimizer{.rate = WarmUp{Constant{1e38}, 2}};
+  CHECK(train(model, data(8), SoftmaxCrossEntropy{}, optimizer, options).size() == 1);
+  options.validation = data(6);
+  int told = 0;
+  options.on_epoch = [&](std::span<const EpochRecord>) { ++told; };
+  auto other = model_of();
+  try {
+    train(other, data(8), SoftmaxCrossEntropy{}, optimizer, options);
+    FAIL("no error");
+  } catch (const NotFiniteError& e) {
+    CHECK(e.update() == 2);
+    CHECK(e.layer() >= 2);
+    CHECK(std::string(e.what()).find("the validation loss after update 2 is NaN or infinite") != std::string::npos);
+  }
+  CHECK(told == 0);
+  CHECK_FALSE(std::isfinite(evaluate(other, data(6)).loss));
+}
+
 TEST_CASE("outputs that are not numbers are never right") {
   using Plain = Sequential<Input<1, 1, 3>, Flatten>;
   Model<Plain> model{{.batch = 4, .threads = 1}};

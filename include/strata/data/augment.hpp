@@ -39,14 +39,17 @@ struct Augment {
 struct Normalize {
   std::vector<float> mean, deviation;
 
-  // Throws std::invalid_argument unless both are empty or fit the channels, and every deviation is above 0.
+  // Throws std::invalid_argument unless both are empty or fit the channels, all are finite, and every deviation is above 0.
   void validate(int channels) const {
     for (const auto* v : {&mean, &deviation})
       if (!v->empty() && v->size() != static_cast<std::size_t>(channels))
         throw std::invalid_argument("strata: normalisation has " + std::to_string(v->size()) + " numbers for " +
                                     std::to_string(channels) + " channels");
+    for (const float m : mean)
+      if (!std::isfinite(m)) throw std::invalid_argument("strata: a mean of " + std::to_string(m) + " is not finite");
     for (const float d : deviation)
-      if (!(d > 0)) throw std::invalid_argument("strata: a deviation of " + std::to_string(d) + " is not above 0");
+      if (!(d > 0 && std::isfinite(d)))
+        throw std::invalid_argument("strata: a deviation of " + std::to_string(d) + " is not above 0 and finite");
   }
 };
 

@@ -147,7 +147,7 @@ inline Image read_image_file(const std::filesystem::path& file) {
   };
   if (begins({0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'})) return detail::PngReader().read(file, bytes);
   if (begins({0xFF, 0xD8, 0xFF})) return detail::JpegReader().read(file, bytes);
-  detail::fail_image(file, bytes.empty() ? "an empty file" : "neither of the two");
+  detail::fail_image(file, bytes.empty() ? "an empty file" : "neither PNG nor JPEG");
 }
 
 }  // namespace strata

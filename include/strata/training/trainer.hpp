@@ -29,12 +29,14 @@
 
 namespace strata {
 
-// Training that cannot go on: a loss is NaN or infinite. The parameters are those from before the step.
+// Training that cannot go on: a loss is NaN or infinite. The parameters are those from before the step; where the loss is
+// that of a validation, those that gave it.
 class NotFiniteError : public std::runtime_error {
  public:
   // update: how many were done before. first: the first layer whose output is not finite; none where the loss alone is not.
-  NotFiniteError(std::int64_t update, LayerName first)
-      : std::runtime_error("strata: the loss of update " + std::to_string(update) + " is NaN or infinite; " + why(first)),
+  NotFiniteError(std::int64_t update, LayerName first, bool validation = false)
+      : std::runtime_error((validation ? "strata: the validation loss after update " : "strata: the loss of update ") +
+                           std::to_string(update) + " is NaN or infinite; " + why(first)),
         update_(update),
         layer_(first.number) {}
   [[nodiscard]] std::int64_t update() const noexcept { return update_; }
@@ -354,8 +356,10 @@ std::unique_ptr<RunKeeper> keeper_of(Trainer_& trainer, const Data& data, std::i
   return options.checkpoint(std::move(run), options.resume);
 }
 
-template <class Trainer_, class Data>
-Evaluation evaluate_with(Trainer_& trainer, const Data& data, int batch, const EvaluateOptions& options) {
+// heard(StepResult): after each batch.
+template <class Trainer_, class Data, class Heard>
+Evaluation evaluate_with(Trainer_& trainer, const Data& data, int batch, const EvaluateOptions& options,
+                         const Heard& heard) {
   Evaluation e;
   e.confusion = ConfusionTable(Data::classes);
   Batches<Data> batches(data, {.batch = batch, .normalize = options.normalize});
@@ -366,6 +370,7 @@ Evaluation evaluate_with(Trainer_& trainer, const Data& data, int batch, const E
   for (std::uint64_t draw = 0; const auto* b = batches.next(); ++draw) {
     const StepResult r = trainer.evaluate(b->images, b->labels, &e.confusion, &mistakes,
                                           options.dropout ? std::optional(draw) : std::nullopt);
+    heard(r);
     loss.add(r.loss / r.samples, r.samples);
     if (options.stop && options.stop()) break;
   }
@@ -391,7 +396,10 @@ class LearnerOf final : public Learner {
   [[nodiscard]] double rate(std::int64_t update) const override { return trainer_.optimizer().rate(update); }
   Evaluation validate(const std::function<bool()>& stop) override {
     return evaluate_with(trainer_, *options_.validation, trainer_.model().options().batch,
-                         {.normalize = options_.normalize, .stop = stop});
+                         {.normalize = options_.normalize, .stop = stop}, [&](const StepResult& r) {
+                           if (!std::isfinite(r.loss))
+                             throw NotFiniteError(updates(), trainer_.model().first_not_finite(false), true);
+                         });
   }
 
  private:
@@ -410,13 +418,13 @@ typename detail::checked<Evaluation, Net, Loss, Data>::result evaluate(Model<Net
                                                                        const EvaluateOptions& options = {}) {
   detail::takes_batches<typename Backend::scalar>();
   Trainer<Model<Net, Backend, Mode>, Unchecked<Loss>, detail::NoOptimizer> trainer(model, {loss}, {});  // is checked
-  return detail::evaluate_with(trainer, data, model.options().batch, options);
+  return detail::evaluate_with(trainer, data, model.options().batch, options, [](const StepResult&) {});
 }
 
 // Trains for some epochs and returns a record of each; the optimizer begins with empty memory. The order of the images and
 // their augmentation follow the model's seed. Throws std::invalid_argument for options that cannot be meant and an empty
-// data set, DataError for data that cannot be read, NotFiniteError where the loss stops being a number; and what
-// the keeper of its checkpoints throws.
+// data set, DataError for data that cannot be read, NotFiniteError where the loss, or that of a validation, stops being a
+// number; and what the keeper of its checkpoints throws.
 template <class Net, class Backend, Dataset Data, class Loss, Optimizer Optimizer_>
 typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result train(Model<Net, Backend>& model,
                                                                                   const Data& data, Loss loss,
