@@ -13,6 +13,7 @@ column, so that the rows of the first matrix behind it stand in another order. G
 """
 import argparse
 import json
+import os
 import re
 import struct
 import sys
@@ -75,6 +76,8 @@ def write(path, tensors, metadata=None):
             file.write(struct.pack("<Q", len(text)) + text)
             for array in tensors.values():
                 file.write(numpy.ascontiguousarray(array).astype(array.dtype.newbyteorder("<")).tobytes())
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -164,8 +167,9 @@ def orders_of(path, layers, metadata, flatten):
 
 # --- PyTorch ------------------------------------------------------------------------------------------------------------
 
-def to_pytorch(path, flatten=None, modules=None, epsilon=EPSILON):
-    """A state_dict of numpy arrays. modules: names of PyTorch's modules in the order of the layers; else ours."""
+def to_pytorch(path, flatten=None, modules=None, epsilon=None):
+    """A state_dict of numpy arrays. modules: names of PyTorch's modules in the order of the layers; else ours. epsilon: eps of
+    its BatchNorm, where there is one."""
     tensors, metadata = read_net(path)
     layers = layers_of(path, tensors)
     orders = orders_of(path, layers, metadata, flatten)
@@ -183,7 +187,7 @@ def to_pytorch(path, flatten=None, modules=None, epsilon=EPSILON):
             elif kinds is NORM and name in orders:
                 array = array[orders[name]]
             if kind == "moving_variance":
-                array = other_epsilon(array, EPSILON, epsilon)
+                array = other_epsilon(array, EPSILON, given(path, epsilon))
             state[f"{module}.{kinds[kind]}"] = array
         if kinds is NORM:
             state[f"{module}.num_batches_tracked"] = numpy.array(0)
@@ -215,10 +219,7 @@ def from_pytorch(state, path="state_dict", like=None, flatten=None, modules=None
         if "kernel" in arrays:
             arrays["kernel"] = arrays["kernel"].transpose(2, 3, 1, 0) if rank == 4 else arrays["kernel"].T
         if norm:
-            if epsilon is None:
-                raise ConversionError(f"{path}: it has BatchNorm, whose eps no state_dict tells; give --epsilon (1e-5 unless "
-                                      "you set another)")
-            arrays["moving_variance"] = other_epsilon(arrays["moving_variance"], epsilon, EPSILON)
+            arrays["moving_variance"] = other_epsilon(arrays["moving_variance"], given(path, epsilon), EPSILON)
         layers.append((base + (f"_{number}" if number else ""), NORM if norm else CONV, arrays))
     orders = orders_of(like or path, layers, read_net(like)[1] if like else {}, flatten)
     tensors = {}
@@ -230,6 +231,13 @@ def from_pytorch(state, path="state_dict", like=None, flatten=None, modules=None
     if like:
         check_like(path, tensors, like)
     return tensors
+
+
+def given(path, epsilon):
+    if epsilon is None:
+        raise ConversionError(f"{path}: it has BatchNorm, whose eps in PyTorch no state_dict tells; give --epsilon (1e-5 unless "
+                              "you set another)")
+    return epsilon
 
 
 def other_epsilon(variance, old, new):
@@ -250,14 +258,14 @@ def in_order(path, modules):
 def to_keras(path, model):
     """Gives a Keras model of the same layers the weights of a file."""
     from_file, _ = read_net(path)
-    arrays = [array for name, array in from_file.items() if not name.startswith("optimizer/")]
-    for layer in norms_of(model):
-        if layer.epsilon != EPSILON:
-            raise ConversionError(f"{path}: {layer.name} has the epsilon {layer.epsilon}; expected {EPSILON}")
-    shapes = [array.shape for array in model.get_weights()]
-    if shapes != [array.shape for array in arrays]:
-        raise ConversionError(f"{path}: tensors of the shapes {[array.shape for array in arrays]}; the model has {shapes}")
-    model.set_weights(arrays)
+    tensors = {name: array for name, array in from_file.items() if not name.startswith("optimizer/")}
+    found, shapes = [array.shape for array in tensors.values()], [array.shape for array in model.get_weights()]
+    if shapes != found:
+        raise ConversionError(f"{path}: tensors of the shapes {found}; the model has {shapes}")
+    variances = [name for name in tensors if name.endswith("/moving_variance")]
+    for name, layer in zip(variances, norms_of(model)):
+        tensors[name] = other_epsilon(tensors[name], EPSILON, layer.epsilon)
+    model.set_weights(list(tensors.values()))
 
 
 def from_keras(model, path="model", like=None):
@@ -324,7 +332,7 @@ def main():
             sub.add_argument("--flatten", type=sides, metavar="HxWxC", help="the map before Flatten; else from the summary")
             sub.add_argument("--modules", type=lambda text: text.split(","), metavar="A,B,...",
                              help="PyTorch's names of the layers with weights, in their order")
-            sub.add_argument("--epsilon", type=float, help="eps of PyTorch's BatchNorm; to PyTorch 1e-3 unless given")
+            sub.add_argument("--epsilon", type=float, help="eps of PyTorch's BatchNorm, where there is one")
         return sub
 
     command("to-pytorch", "a state_dict in safetensors", "net", "state")
@@ -334,7 +342,7 @@ def main():
     a = parser.parse_args()
     try:
         if a.command == "to-pytorch":
-            write(a.state, to_pytorch(a.net, a.flatten, a.modules, EPSILON if a.epsilon is None else a.epsilon))
+            write(a.state, to_pytorch(a.net, a.flatten, a.modules, a.epsilon))
         elif a.command == "from-pytorch":
             state = read_tensors(a.state)
             write_net(a.net, from_pytorch(state, a.state, a.like, a.flatten, a.modules, a.epsilon), a.like)

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSL-1.0
 """The example convert_weights on what make_vectors.py wrote: a state_dict of the real PyTorch, and the same converted, which
-tests/unit/exchange_test.cpp compares with PyTorch's outputs. Exits with 77 where a package is missing."""
+tests/unit/exchange_test.cpp compares with PyTorch's outputs; and on models of the real Keras. Exits with 77 where a package
+is missing."""
+import os
 import pathlib
 import subprocess
 import sys
@@ -29,7 +31,9 @@ BatchNorm                           (None, 16)                        64        
 Dense                               (None, 5)                         85              80             20      all
 """
 
+os.environ.setdefault("KERAS_BACKEND", "jax")
 try:
+    import keras
     import numpy
     from safetensors import safe_open
     from safetensors.numpy import load_file, save_file
@@ -106,7 +110,7 @@ class Convert(unittest.TestCase):
                 else:
                     self.assertEqual(state[name].dtype, array.dtype, name)
                     self.assertTrue((state[name] == array).all(), name)
-        self.convert("to-pytorch", self.like, self.out)
+        self.convert("to-pytorch", self.like, self.out, "--epsilon", "1e-3")
         self.assertIn("conv2d_1.weight", load_file(self.out))
 
     def test_refused(self):
@@ -116,6 +120,7 @@ class Convert(unittest.TestCase):
         self.fails("dense takes 54 numbers; expected 72, of the map 3x4x6", "from-pytorch", STATE, self.out, "--flatten",
                    "3x4x6", *epsilon)
         self.fails("--modules names 0, 1", "from-pytorch", STATE, self.out, "--modules", "0,1", *epsilon)
+        self.fails("give --epsilon", "to-pytorch", self.like, self.out, "--modules", MODULES)
         self.fails("2 modules were named; expected 8", "to-pytorch", self.like, self.out, "--modules", "0,1")
         self.fails("expected a safetensors file", "to-pytorch", SCRIPT, self.out)
         self.fails("No such file", "to-pytorch", self.folder / "none", self.out)
@@ -129,6 +134,52 @@ class Convert(unittest.TestCase):
                    *epsilon)
         self.fails("nothing becomes dense_1/bias", "from-pytorch", self.without("13.bias"), self.out, "--like", self.like,
                    *epsilon)
+
+    def keras_model(self, seed, epsilon=1e-3, units=5):
+        """With names that go on from model to model, and random numbers in every tensor."""
+        layers = keras.layers
+        model = keras.Sequential([keras.Input((7, 6, 4)), layers.Conv2D(8, 3, strides=2, padding="same", use_bias=False),
+                                  layers.BatchNormalization(epsilon=epsilon), layers.ReLU(), layers.Conv2D(6, 3, groups=2),
+                                  layers.Flatten(), layers.Dense(9, activation="relu"), layers.Dense(units)])
+        draw = numpy.random.default_rng(seed)
+        model.set_weights([draw.uniform(0.1, 1, weight.shape) for weight in model.weights])
+        file = self.folder / f"model{seed}.keras"
+        model.save(file)
+        return model, file
+
+    def test_keras(self):
+        self.keras_model(0)
+        model, file = self.keras_model(1)
+        self.convert("from-keras", file, self.out)
+        names = ["conv2d/kernel", *(f"batch_normalization/{kind}" for kind in ("gamma", "beta", "moving_mean", "moving_variance")),
+                 *(f"{layer}/{kind}" for layer in ("conv2d_1", "dense", "dense_1") for kind in ("kernel", "bias"))]
+        with safe_open(self.out, "numpy") as net:
+            self.assertEqual(set(net.keys()), set(names))
+            for name, array in zip(names, model.get_weights(), strict=True):
+                self.assertTrue((net.get_tensor(name) == array).all(), name)
+
+        other, other_file = self.keras_model(2)
+        images = numpy.random.default_rng(3).normal(size=(5, 7, 6, 4)).astype(numpy.float32)
+        expected = model.predict(images, verbose=0)
+        self.assertGreater(numpy.abs(other.predict(images, verbose=0) - expected).max(), 0.1)
+        self.convert("to-keras", self.out, other_file, self.folder / "new.keras")
+        self.assertTrue((keras.models.load_model(self.folder / "new.keras").predict(images, verbose=0) == expected).all())
+
+        # Another epsilon goes into the variances, both ways.
+        import convert_weights
+        wide, _ = self.keras_model(4, epsilon=0.1)
+        convert_weights.to_keras(self.out, wide)
+        self.assertLess(numpy.abs(wide.predict(images, verbose=0) - expected).max(), 1e-5 * numpy.abs(expected).max())
+        for name, array in convert_weights.from_keras(wide).items():
+            self.assertLess(numpy.abs(array - load_file(self.out)[name]).max(), 1e-6, name)
+
+        few, _ = self.keras_model(5, units=4)
+        with self.assertRaisesRegex(convert_weights.ConversionError, "the model has"):
+            convert_weights.to_keras(self.out, few)
+        with self.assertRaisesRegex(convert_weights.ConversionError, r"dense_1/kernel gets the shape \(9, 4\); expected \(9, 5\)"):
+            convert_weights.from_keras(few, like=self.out)
+        net, self.out = self.out, self.folder / "none.safetensors"
+        self.fails("expected a file of Keras 3", "from-keras", net, self.out)
 
     def without(self, name):
         state = load_file(STATE)
