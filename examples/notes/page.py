@@ -4,9 +4,10 @@
 
 page.py [--check] [FOLDER...]
 
-Takes the seed-*.csv files below the folders into docs/post-mortem.csv (runs on the post-mortem's 10,000 images) and
-docs/full-runs.csv (all others), and makes from those the tables between the page's markers and the curves in docs/images/.
-Without a folder from what is in the files. --check writes nothing and fails where a file would change.
+Takes the seed-*.csv files below the folders into docs/post-mortem.csv (runs of the post-mortem's budget) and docs/full-runs.csv
+(all others), and makes from those the tables between the page's markers and the curves in docs/images/. Seeds are averaged
+where all else is the same: images, epochs, recipe, device. Without a folder from what is in the files. --check writes nothing
+and fails where a file would change.
 """
 import csv
 import io
@@ -22,6 +23,9 @@ PAGE = ROOT / "docs/post-mortem.md"
 IMAGES = ROOT / "docs/images"
 COLORS = ["#1b6ca8", "#d1495b", "#2e933c", "#edae49", "#6c4f9e", "#00798c", "#8d5524", "#5c5c5c"]
 
+BUDGET = ("10000", "2000", "5")  # images, test images and epochs of the post-mortem
+GPU = ", on a GPU in TF32"  # ends the recipe of a run on one
+
 # Which runs stand in which table: the page's markers name them. A table begins with what the others are compared with.
 TABLES = {
     "from-h": ("h", ["h-plain", "h-softmax", "h-relu-logits", "h-keep-0.15", "h-rate-0.15", "h-batch-200", "h-adam",
@@ -32,7 +36,7 @@ TABLES = {
     "sgd": ("h-adam", [f"h-sgd-{rate}-{momentum}" for momentum in ("0.9", "0.45", "0.1")
                        for rate in ("0.1", "0.01", "0.001", "0.0001")]),
 }
-# Of runs on all images.
+# Of the others.
 FULL_TABLES = {
     "full": ("h", ["layers", "layers-logits", "layers-dropout", "layers-both", "layers-rate", "layers-rate-logits", "nn-relu",
                    "nn-softmax", "nn-mended", "nn-linear", "nn-both"]),
@@ -44,7 +48,15 @@ ROWS = {
     "g": (0.7769, 0.8322, 0.6830, 0.4786), "h": (0.4608, 0.5390, 2.1325, 1.6637),
 }
 FURTHER = ["a-pad4", "f-plain", "f-0.001", "f-0.01", "f-0.03", "f-0.1", "f-constant", "f-paper", "h-60", "h-three", "ours10",
-           "ours100"]
+           "ours100", "ours10-he", "ours100-he"]
+# Row f with other rates, over four epochs.
+RATES = {
+    "f": "0.01 / (1 + 0.0005 updates)", "f-constant": "0.01", "f-0.001": "0.001, along a cosine to 0",
+    "f-0.01": "0.01, along a cosine to 0", "f-0.03": "0.03, along a cosine to 0", "f-0.1": "0.1, along a cosine to 0",
+    "f-paper": "0.01, 0.001, 0.0001; weight decay 0.0005, batch 128",
+}
+# Curves of the post-mortem's runs, and of rows.
+ROW_CURVES = {"rows": ["f", "ours10", "ours10-he", "h-60"]}
 CURVES = {
     "post-mortem-h": ["h", "h-plain", "h-adam", "h-softmax", "h-keep-0.15", "h-relu-logits", "h-linear-dense"],
     "post-mortem-rewrites": ["layers", "layers-logits", "layers-dropout", "layers-both", "layers-rate-logits", "nn-relu",
@@ -62,15 +74,21 @@ WHAT = {
     "layers-batch-64": "batch 64", "layers-sgd": "the SGD of row h", "layers-bytes": "images from 0 to 255",
     "nn-relu": "the tf.nn rewrite, ReLU'd logits", "nn-softmax": "softmax twice instead",
     "nn-mended": "the slip mended", "nn-linear": "the slip mended, no ReLU in the dense layers",
-    "nn-both": "the slip mended, logits, dropout 0.5",
+    "nn-both": "the slip mended, logits, dropout 0.5", "f": "row f", "h-60": "row h, CIFAR-100", "ours10": "our recipe",
+    "ours10-he": "standardized, HeNormal",
 }
 
 
+def setup(line):
+    """What has to be the same for runs to be averaged."""
+    return line["images"], line["test images"], line["epochs"], line["recipe"]
+
+
 def read(text):
-    """The lines of a CSV by run and seed, in the order of their epochs."""
+    """The lines of a CSV by run, seed and setup, in the order of their epochs."""
     runs = {}
     for line in csv.DictReader(io.StringIO(text)):
-        runs.setdefault((line["run"], int(line["seed"])), []).append(line)
+        runs.setdefault((line["run"], int(line["seed"]), *setup(line)), []).append(line)
     return runs
 
 
@@ -88,20 +106,24 @@ def write(runs):
     return out.getvalue()
 
 
-def is_small(lines):
-    return int(lines[0]["images"]) <= 10000
-
-
 def gather(folders, small, full):
     for folder in folders:
         for file in sorted(pathlib.Path(folder).glob("*/seed-*.csv")):
             for key, lines in read(file.read_text()).items():
-                (small if is_small(lines) else full)[key] = lines
+                (small if key[2:5] == BUDGET else full)[key] = lines
 
 
 def of(runs, name):
-    """The runs of one name, over their seeds."""
-    return [lines for (run, _), lines in sorted(runs.items()) if run == name]
+    """The runs of one name, over their seeds, a list for each setup; those on a CPU first."""
+    setups = {}
+    for key, lines in sorted(runs.items()):
+        if key[0] == name:
+            setups.setdefault(key[2:], []).append(lines)
+    return [setups[key] for key in sorted(setups, key=lambda key: (key[3].endswith(GPU), int(key[2]), key))]
+
+
+def device_of(lines):
+    return "GPU" if lines[0][0]["recipe"].endswith(GPU) else "CPU"
 
 
 def last(lines, field):
@@ -116,75 +138,114 @@ def name_of(run):
     return WHAT[run]
 
 
+def curve_of(runs, name):
+    """(epoch, test accuracy) of the first seed; none where there is one point or NaN at the end."""
+    for lines in of(runs, name):
+        if len(lines[0]) > 1 and not lines[0][-1]["diverged"]:
+            return [(int(line["epoch"]), 100 * float(line["test accuracy"])) for line in lines[0]]
+    return []
+
+
 def cell(value, digits, scale=1):
     return "-" if value is None else f"{scale * value:.{digits}f}"
 
 
-def table(runs, first, others):
-    """A row a run: what differs, and what came of it. Those that have not run yet are named below."""
-    out = ["| | test accuracy | with dropout left on | train accuracy | test loss | train loss |",
-           "|---|---:|---:|---:|---:|---:|"]
+def diverged_at(lines):
+    for line in lines:
+        if line[-1]["diverged"]:
+            return f"NaN at update {line[-1]['diverged'].split('update ')[1].split()[0]}"
+    return None
+
+
+def highest(line):
+    """The best test accuracy on the way, where that is known."""
+    if len(line) < 2:
+        return "-"
+    best = max(line, key=lambda epoch: float(epoch["test accuracy"] or 0))
+    return f"{100 * float(best['test accuracy']):.1f}%, {best['epoch']}"
+
+
+def not_run(missing):
+    return ["", "Not run yet: " + ", ".join(f"`{run}`" for run in missing) + "."] if missing else []
+
+
+def table(runs, first, others, whole=False):
+    """A row a run: what differs, and what came of it. Those that have not run yet are named below. whole: runs may differ in
+    their images, epochs and device, which are told."""
+    out = [f"| |{' device | images | epochs | highest, after epoch |' if whole else ''} test accuracy | with dropout left on | train accuracy | test loss "
+           "| train loss |", f"|---|{'---|---:|---:|---:|' if whole else ''}---:|---:|---:|---:|---:|"]
     missing = []
     for run in [first, *others]:
-        lines = of(runs, run)
-        if not lines:
+        setups = of(runs, run)
+        if not setups:
             missing.append(run)
-            continue
-        diverged = next((line[-1]["diverged"] for line in lines if line[-1]["diverged"]), "")
-        text = f"**{name_of(run)}**" if run == first else name_of(run)
-        if diverged:
-            update = diverged.split("update ")[1].split()[0]
-            out.append(f"| {text} (`{run}`) | NaN at update {update} | | | | |")
-            continue
-        accuracy = last(lines, "test accuracy")
-        images = int(lines[0][-1]["test images"])
-        error = math.sqrt(accuracy * (1 - accuracy) / images)
-        out.append(f"| {text} (`{run}`) | {cell(accuracy, 1, 100)}% &plusmn; {100 * error:.1f} "
-                   f"| {cell(last(lines, 'test accuracy with dropout'), 1, 100)}% "
-                   f"| {cell(last(lines, 'accuracy'), 1, 100)}% | {cell(last(lines, 'test loss'), 3)} "
-                   f"| {cell(last(lines, 'loss'), 3)} |")
-    if missing:
-        out.append("")
-        out.append("Not run yet: " + ", ".join(f"`{run}`" for run in missing) + ".")
-    return "\n".join(out)
+        if len(setups) > 1 and not whole:
+            raise SystemExit(f"page.py: {CSV.name} has runs of {run} by more than one recipe")
+        for lines in setups:
+            text = f"| **{name_of(run)}**" if run == first else f"| {name_of(run)}"
+            text += f" (`{run}`) |"
+            if whole:
+                text += f" {device_of(lines)} | {int(lines[0][0]['images']):,} | {lines[0][-1]['epoch']} | {highest(lines[0])} |"
+            if diverged_at(lines):
+                out.append(f"{text} {diverged_at(lines)} | | | | |")
+                continue
+            accuracy = last(lines, "test accuracy")
+            images = int(lines[0][-1]["test images"])
+            error = math.sqrt(accuracy * (1 - accuracy) / images)
+            dropout = last(lines, "test accuracy with dropout")
+            out.append(f"{text} {cell(accuracy, 1, 100)}% &plusmn; {100 * error:.1f} "
+                       f"| {'-' if dropout is None else cell(dropout, 1, 100) + '%'} "
+                       f"| {cell(last(lines, 'accuracy'), 1, 100)}% | {cell(last(lines, 'test loss'), 3)} "
+                       f"| {cell(last(lines, 'loss'), 3)} |")
+    return "\n".join(out + not_run(missing))
 
 
 def rows_table(runs):
     """Rows and what was proposed after them, over their seeds, beside the notes' figures in brackets."""
-    out = ["| row | seeds | epochs | test accuracy | train accuracy | test loss | train loss |",
-           "|---|---:|---:|---:|---:|---:|---:|"]
+    out = ["| row | device | seeds | epochs | test accuracy | train accuracy | test loss | train loss |",
+           "|---|---|---:|---:|---:|---:|---:|---:|"]
     missing = []
     for run in [*ROWS, *FURTHER]:
-        lines = of(runs, run)
-        if not lines:
+        setups = [lines for lines in of(runs, run) if int(lines[0][0]["epochs"]) >= 20]
+        if not setups:
             missing.append(run)
-            continue
-        notes = ROWS.get(run)
-        diverged = next((line[-1]["diverged"] for line in lines if line[-1]["diverged"]), "")
-        if diverged:
-            out.append(f"| `{run}` | {len(lines)} | NaN at update {diverged.split('update ')[1].split()[0]} | | | | |")
-            continue
-        cells = []
-        for i, (field, digits, scale) in enumerate((("test accuracy", 1, 100), ("accuracy", 1, 100), ("test loss", 3, 1),
-                                                    ("loss", 3, 1))):
-            percent = "%" if scale == 100 else ""
-            beside = f" ({cell(notes[i], digits, scale)}{percent})" if notes else ""
-            cells.append(f"{cell(last(lines, field), digits, scale)}{percent}{beside}")
-        values = [float(line[-1]["test accuracy"]) for line in lines]
-        if len(values) > 1:
-            cells[0] += f", {100 * min(values):.1f} to {100 * max(values):.1f}"
-        out.append(f"| `{run}` | {len(lines)} | {lines[0][-1]['epoch']} | " + " | ".join(cells) + " |")
-    if missing:
-        out.append("")
-        out.append("Not run yet: " + ", ".join(f"`{run}`" for run in missing) + ".")
-    return "\n".join(out)
+        for lines in setups:
+            begin = f"| `{run}` | {device_of(lines)} | {len(lines)} | {lines[0][-1]['epoch']} |"
+            if diverged_at(lines):
+                out.append(f"{begin} {diverged_at(lines)} | | | |")
+                continue
+            notes = ROWS.get(run)
+            cells = []
+            for i, (field, digits, scale) in enumerate((("test accuracy", 1, 100), ("accuracy", 1, 100), ("test loss", 3, 1),
+                                                        ("loss", 3, 1))):
+                percent = "%" if scale == 100 else ""
+                beside = f" ({cell(notes[i], digits, scale)}{percent})" if notes else ""
+                cells.append(f"{cell(last(lines, field), digits, scale)}{percent}{beside}")
+            values = [float(line[-1]["test accuracy"]) for line in lines]
+            if len(values) > 1:
+                cells[0] += f", {100 * min(values):.1f} to {100 * max(values):.1f}"
+            out.append(f"{begin} " + " | ".join(cells) + " |")
+    return "\n".join(out + not_run(missing))
 
 
-def curves(runs, names):
-    """Test accuracy by epoch, as one SVG that needs nothing from elsewhere."""
-    width, height, left, top, right, bottom = 760, 360, 52, 16, 250, 40
-    shown = [(name, of(runs, name)[0]) for name in names if of(runs, name) and not of(runs, name)[0][-1]["diverged"]]
-    points = {name: [(int(line["epoch"]), 100 * float(line["test accuracy"])) for line in lines] for name, lines in shown}
+def rates_table(runs):
+    """Rows for four epochs: the test accuracy after each."""
+    out = ["| row | recipe | 1 | 2 | 3 | 4 | test loss | train accuracy |", "|---|---|---:|---:|---:|---:|---:|---:|"]
+    for run in RATES:
+        # Where the rate does not depend on how many epochs there are, the first four of a longer run are such a run.
+        found = [lines for lines in of(runs, run) if len(lines[0]) >= 4 and (lines[0][0]["epochs"] == "4" or
+                                                                            "InverseTimeDecay" in lines[0][0]["recipe"])]
+        for lines in found[:1]:
+            line = lines[0][:4]
+            out.append(f"| `{run}` | {RATES[run]} | " + " | ".join(f"{100 * float(epoch['test accuracy']):.1f}%" for epoch in line)
+                       + f" | {float(line[-1]['test loss']):.3f} | {100 * float(line[-1]['accuracy']):.1f}% |")
+    return "\n".join(out + not_run([run for run in RATES if f"| `{run}` |" not in "".join(out)]))
+
+
+def curves(runs, names, over):
+    """Test accuracy by epoch, as one SVG that needs nothing from elsewhere. over: what an epoch passes."""
+    width, height, left, top, right, bottom = 820, 360, 52, 16, 310, 40
+    points = {name: curve_of(runs, name) for name in names if curve_of(runs, name)}
     epochs = max((epoch for line in points.values() for epoch, _ in line), default=1)
     highest = max((value for line in points.values() for _, value in line), default=1)
     step = next(size for size in (0.5, 1, 2, 5, 10, 20) if highest / size <= 8)
@@ -202,23 +263,23 @@ def curves(runs, names):
         value = tick * step
         out.append(f'<path d="M{left} {y(value):.1f}H{width - right}" stroke="#ddd"/>')
         out.append(f'<text x="{left - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:g}%</text>')
-    for epoch in range(epochs + 1):
+    for epoch in range(0, epochs + 1, 1 + epochs // 12):
         out.append(f'<text x="{x(epoch):.1f}" y="{height - bottom + 16}" text-anchor="middle">{epoch}</text>')
-    out.append(f'<text x="{x(epochs / 2):.1f}" y="{height - 6}" text-anchor="middle">passes over 10,000 images</text>')
+    out.append(f'<text x="{x(epochs / 2):.1f}" y="{height - 6}" text-anchor="middle">passes over {over}</text>')
     # Labels at the right, as near to the ends of their lines as they can be without touching.
     labels = sorted((y(line[-1][1]), name) for name, line in points.items())
     places, previous = {}, -math.inf
     for place, name in labels:
         previous = max(place, previous + 16)
         places[name] = previous
-    over = previous - (height - bottom)
+    below = previous - (height - bottom)
     for name in places:
-        places[name] -= max(over, 0)
+        places[name] -= max(below, 0)
     for i, (name, line) in enumerate(points.items()):
         color = COLORS[i % len(COLORS)]
-        path = "L".join(f"{x(epoch):.1f} {y(value):.1f}" for epoch, value in [(0, 1.0), *line])
+        path = "L".join(f"{x(epoch):.1f} {y(value):.1f}" for epoch, value in line)
         out.append(f'<path d="M{path}" fill="none" stroke="{color}" stroke-width="2"/>')
-        out.append(f'<path d="M{x(epochs) + 3:.1f} {y(line[-1][1]):.1f}L{width - right + 16} {places[name]:.1f}" '
+        out.append(f'<path d="M{x(line[-1][0]) + 3:.1f} {y(line[-1][1]):.1f}L{width - right + 16} {places[name]:.1f}" '
                    f'stroke="{color}" stroke-width="1"/>')
         out.append(f'<text x="{width - right + 20}" y="{places[name] + 4:.1f}" fill="{color}">{name_of(name)}</text>')
     return "\n".join(out) + "\n</svg>\n"
@@ -243,10 +304,12 @@ def main(arguments):
     text = PAGE.read_text()
     for tables, runs in ((TABLES, small), (FULL_TABLES, full)):
         for marker, (first, others) in tables.items():
-            text = between(text, marker, table(runs, first, others))
+            text = between(text, marker, table(runs, first, others, runs is full))
     text = between(text, "rows", rows_table(full))
+    text = between(text, "rates", rates_table(full))
     made = {CSV: write(small), FULL_CSV: write(full), PAGE: text}
-    made.update({IMAGES / f"{name}.svg": curves(small, names) for name, names in CURVES.items()})
+    made.update({IMAGES / f"{name}.svg": curves(small, names, "10,000 images") for name, names in CURVES.items()})
+    made.update({IMAGES / f"{name}.svg": curves(full, names, "all images") for name, names in ROW_CURVES.items()})
     for file, content in made.items():
         if file.exists() and file.read_text() == content:
             continue

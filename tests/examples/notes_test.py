@@ -197,11 +197,27 @@ class Page(unittest.TestCase):
         folder.mkdir(parents=True)
         head = ("run,seed,images,test images,epochs,epoch,loss,accuracy,test loss,test accuracy,seconds,"
                 "test loss with dropout,test accuracy with dropout,diverged,recipe\n")
-        (folder / "seed-7.csv").write_text(head + "h-plain,7,10,10000,1,1,4,0.25,4,0.75,1,5,0.5,,\"a, b\"\n")
+
+        def add(name, line):
+            (ROOT / f"more/{name}").mkdir(exist_ok=True)
+            (ROOT / f"more/{name}/seed-7.csv").write_text(head + line + "\n")
+        recipe = next(line["recipe"] for line in lines_of(copy / "docs/post-mortem.csv") if line["run"] == "h-plain")
+        add("h-plain", f'h-plain,7,10000,2000,5,5,4,0.25,4,0.75,1,5,0.5,,"{recipe}"')
         self.assertEqual(page("--check", folder.parent).returncode, 1)
         self.assertEqual(page(folder.parent).returncode, 0)
         self.assertEqual(page("--check").returncode, 0)
-        self.assertIn('h-plain,7,10,10000,1,1,4,0.25,4,0.75,5,0.5,,"a, b"', (copy / "docs/post-mortem.csv").read_text())
+        self.assertIn('h-plain,7,10000,2000,5,5,4,0.25,4,0.75,5,0.5', (copy / "docs/post-mortem.csv").read_text())
+        # What is unlike the rest is never averaged with it: fewer images, or another recipe.
+        table = [line for line in (copy / "docs/post-mortem.md").read_text().splitlines() if "(`h`)" in line]
+        add("h", "h,7,128,2000,1,1,4,0.25,4,0.75,1,,,,\"a, b\"")
+        self.assertEqual(page(folder.parent).returncode, 0)
+        now = [line for line in (copy / "docs/post-mortem.md").read_text().splitlines() if "(`h`)" in line]
+        self.assertEqual([line for line in now if "| 128 | 1 |" not in line], table)
+        self.assertEqual(len(now), len(table) + 1)
+        add("h-plain", "h-plain,8,10000,2000,5,5,4,0.25,4,0.75,1,5,0.5,,\"a, b\"")
+        result = page(folder.parent)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("has runs of h-plain by more than one recipe", result.stderr)
         text = (copy / "docs/post-mortem.md").read_text()
         (copy / "docs/post-mortem.md").write_text(text.replace("| test accuracy |", "| accuracy |", 1))
         self.assertEqual(page("--check").returncode, 1)
