@@ -23,6 +23,7 @@
 #include <strata/data/idx.hpp>
 #include <strata/data/images.hpp>
 #include <strata/io/checkpoint.hpp>
+#include <strata/io/data_info.hpp>
 #include <strata/io/safetensors.hpp>
 
 #include "files.hpp"
@@ -113,6 +114,24 @@ TEST_CASE("safetensors") {
       numbers += t.size();
     }
     CHECK(4 * numbers <= static_cast<std::int64_t>(bytes.size()));
+  });
+}
+
+TEST_CASE("what weights say of their data") {
+  const Folder folder;
+  const fs::path file = folder.path / "a";
+  const DataInfo info{.name = "set",
+                      .classes = {"cat", "dog"},
+                      .image = Shape{32, 30, 3},
+                      .border = 2,
+                      .normalize = {{0.5F, 0.25F, 0}, {1, 0.125F, 2}}};
+  save_safetensors(file, std::vector<Tensor>{{"s", {}, number}}, metadata_of(info));
+  fuzz<FileError>(folder.path, bytes_of(file), 300, 9, [&](const std::string& bytes) {
+    put(file, bytes);
+    const DataInfo found = read_data_info(SafetensorsFile(file));
+    CHECK(found.image.size() > 0);
+    CHECK(2 * found.border < std::min(found.image.height, found.image.width));
+    CHECK_NOTHROW(found.normalize.validate(found.image.channels));
   });
 }
 

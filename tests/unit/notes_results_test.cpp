@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // What examples/notes writes of its runs, reads again, and puts into its table.
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -9,6 +8,8 @@
 #include <vector>
 
 #include "../../examples/notes/results.hpp"
+#include "files.hpp"
+#include "mutate.hpp"
 
 namespace {
 using namespace notes;
@@ -34,12 +35,6 @@ Result result(std::uint64_t seed, double accuracy) {
 Experiment row(std::string name, std::optional<Figures> figures = {}) {
   return {std::move(name), "what it is", 10, {}, figures, nullptr, nullptr};
 }
-
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("strata-notes-" + std::to_string(::getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-};
 
 }  // namespace
 
@@ -80,6 +75,27 @@ TEST_CASE("a run that diverged is a result, without epochs or with fewer") {
     CHECK_FALSE(read.outcome.dropout_on.has_value());
     CHECK(read.outcome.complete);
   }
+}
+
+TEST_CASE("a damaged result is read or refused, never more") {
+  const Folder folder;
+  const fs::path file = folder.path / "seed-1.csv";
+  const std::string good = to_csv(result(1, 0.5));
+  Mutator mutate(3);
+  int refused = 0;
+  for (int i = 0; i < 1000; ++i) {
+    CAPTURE(i);
+    put(file, mutate(good, good.size()));
+    try {
+      const Result read = read_result(file);
+      CHECK(read.outcome.complete);
+    } catch (const FileError& e) {
+      ++refused;
+      CHECK(std::string(e.what()).find(file.string()) != std::string::npos);
+    }
+  }
+  CHECK(refused > 300);
+  CHECK(refused < 1000);
 }
 
 TEST_CASE("mean, spread and sampling error") {

@@ -147,6 +147,9 @@ TEST_CASE("lines have gaps where there is no number") {
   CHECK(unclosed(chart).empty());
   CHECK_FALSE(has(chart, "nan"));
   CHECK_FALSE(has(chart, "inf"));
+  // A loss that hardly moves: the labels of its axis do.
+  const std::string still = detail::line_chart("t", "x", {{{"one", {{1, 2.30258}, {2, 2.30266}}}}});
+  for (const char* label : {">2.30258<", ">2.3026<", ">2.30262<", ">2.30264<", ">2.30266<"}) CHECK(has(still, label));
   CHECK(has(detail::line_chart("t", "x", {{{"one", {{1, 7}}}}}), "<path d=\"M269.0 "));  // a point by itself: the middle
   CHECK_THROWS_AS(detail::line_chart("t", "x", {{{"none", {{1, nan}}}}}), std::invalid_argument);
 }

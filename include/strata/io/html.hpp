@@ -117,6 +117,11 @@ struct ChartAxis {
     steps = std::max(1, static_cast<int>(std::ceil((to - low) / step - 1e-9)));
   }
   [[nodiscard]] double tick(int i) const { return low + i * step; }
+  // So many that no two ticks read the same.
+  [[nodiscard]] int digits() const {
+    const double largest = std::max(std::abs(tick(0)), std::abs(tick(steps)));
+    return std::clamp(static_cast<int>(std::ceil(std::log10(largest / step))) + 1, 4, 15);
+  }
   [[nodiscard]] double share(double x) const { return (x - low) / (step * steps); }
 };
 
@@ -150,8 +155,8 @@ inline std::string line_chart(std::string_view title, std::string_view x_name, s
     const std::string y = y_of(ys.tick(i));
     grid += "<path d=\"M" + fixed(left, 0) + " " + y + "H" + fixed(right, 0) + "\"/>";
     const double value = std::abs(ys.tick(i)) < ys.step / 2 ? 0 : ys.tick(i);
-    grid +=
-        text(fixed(left - 6, 0), fixed(bottom - (bottom - top) * ys.share(ys.tick(i)) + 5, 1), "end", rounded(value, 4));
+    grid += text(fixed(left - 6, 0), fixed(bottom - (bottom - top) * ys.share(ys.tick(i)) + 5, 1), "end",
+                 rounded(value, ys.digits()));
   }
   for (int i = 0; i <= ticks.steps; ++i)
     if (const double x = ticks.tick(i); x >= x0 && x <= x1)
