@@ -104,11 +104,11 @@ void run_network(const Arguments& a, const std::string& dataset, const Data& tra
   Outputs outputs(a);
   TrainOptions<Data> options{.epochs = a.epochs,
                              .validation = test,
-                             .normalize = a.standardize ? normalize_for(training) : Normalize{},
                              .max_steps = a.max_steps,
                              .stop = was_interrupted,
                              .on_epoch = [&](std::span<const EpochRecord> history) { outputs.write(history); },
                              .resume = a.resume};
+  if (a.standardize) options.normalize = normalize_for(training);  // chosen within the braces it crashes nvcc 13.0
   const auto metadata = metadata_of(data_info<Data>(options.normalize));
   if (!a.checkpoint.empty())
     options.checkpoint = Checkpoints{.directory = a.checkpoint, .every = a.checkpoint_every, .metadata = metadata};
