@@ -49,11 +49,11 @@ ROWS = {
 }
 FURTHER = ["a-pad4", "f-plain", "f-0.001", "f-0.01", "f-0.03", "f-0.1", "f-constant", "f-paper", "h-60", "h-three", "ours10",
            "ours100", "ours10-he", "ours100-he"]
-# Row f with other rates, over four epochs.
+# Over four epochs: row f with other rates, row h with another dropout.
 RATES = {
     "f": "0.01 / (1 + 0.0005 updates)", "f-constant": "0.01", "f-0.001": "0.001, along a cosine to 0",
     "f-0.01": "0.01, along a cosine to 0", "f-0.03": "0.03, along a cosine to 0", "f-0.1": "0.1, along a cosine to 0",
-    "f-paper": "0.01, 0.001, 0.0001; weight decay 0.0005, batch 128",
+    "f-paper": "0.01, 0.001, 0.0001; weight decay 0.0005, batch 128", "h": "CIFAR-100", "h-three": "CIFAR-100, three dropouts",
 }
 # Curves of the post-mortem's runs, and of rows.
 ROW_CURVES = {"rows": ["f", "ours10", "ours10-he", "h-60"]}
