@@ -172,8 +172,9 @@ def not_run(missing):
 def table(runs, first, others, whole=False):
     """A row a run: what differs, and what came of it. Those that have not run yet are named below. whole: runs may differ in
     their images, epochs and device, which are told."""
-    out = [f"| |{' device | images | epochs | highest, after epoch |' if whole else ''} test accuracy | with dropout left on | train accuracy | test loss "
-           "| train loss |", f"|---|{'---|---:|---:|---:|' if whole else ''}---:|---:|---:|---:|---:|"]
+    out = [f"| |{' device | images | epochs | highest, after epoch |' if whole else ''} test accuracy | with dropout left on "
+           "| train accuracy | test loss | train loss |",
+           f"|---|{'---|---:|---:|---:|' if whole else ''}---:|---:|---:|---:|---:|"]
     missing = []
     for run in [first, *others]:
         setups = of(runs, run)

@@ -54,11 +54,11 @@ Outcome NOTES_TRAIN(const Recipe& recipe, const Job& job) {
                              .stop = job.stop,
                              .checkpoint = job.checkpoint,
                              .resume = job.resume};
-  // Also of a run that diverges later.
   Outcome outcome;
+  // For a run that diverges later; one that is resumed after its last epoch has none to tell of.
   options.on_epoch = [&](std::span<const EpochRecord> history) { outcome.history.assign(history.begin(), history.end()); };
   try {
-    train(model, sets.training, Loss{}, optimizer_of<Optimizer_>(recipe, updates), options);
+    outcome.history = train(model, sets.training, Loss{}, optimizer_of<Optimizer_>(recipe, updates), options);
   } catch (const NotFiniteError& e) {
     outcome.complete = true;
     outcome.diverged = e.what();

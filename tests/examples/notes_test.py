@@ -161,6 +161,15 @@ class Runs(unittest.TestCase):
         self.assertIn("Adam{rate Constant{rate 0.001}", result.stdout)
         self.assertEqual(sorted(found.name for found in folder.iterdir()), ["h-bytes", "h-slip", "layers"])
 
+    def test_ended_without_a_result(self):
+        """Killed between its last checkpoint and its result: nothing is left to train."""
+        options = [*SHORT, "--row", "f", "--checkpoint", ROOT / "ended"]
+        result = run(*options, "--epochs", "2", "--max-steps", "1")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        result = run(*options, "--epochs", "1", "--resume")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual([line["epoch"] for line in lines_of(ROOT / "ended/f/seed-1.csv")], ["1"])
+
     def test_interrupted(self):
         folder = ROOT / "interrupted"
         with subprocess.Popen([PROGRAM, *map(str, SHORT), "--row", "f", "--epochs", "200", "--checkpoint", folder],
