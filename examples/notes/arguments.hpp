@@ -13,7 +13,7 @@
 struct Arguments {
   std::vector<std::string> rows;
   std::string data, mirror = strata::DownloadOptions{}.base, checkpoint;
-  int seeds = 1, epochs = 0, threads = 0, gpu = -1;  // gpu: its number; below 0: the CPU
+  int seeds = 1, first_seed = 1, epochs = 0, threads = 0, gpu = -1;  // gpu: its number; below 0: the CPU
   std::int64_t images = 0, max_steps = 0, checkpoint_every = 0;
   bool all = false, further = false, suspects = false, list = false, resume = false;
 };
@@ -29,7 +29,9 @@ inline int parse(int argc, char** argv, Arguments& a) {
   app.add_flag("--further", a.further, "the rows that the notes propose, and our own recipe");
   app.add_flag("--suspects", a.suspects, "the post-mortem: 10,000 images, 5 epochs each unless told otherwise");
   app.add_flag("--list", a.list, "name all that can be trained and end");
-  app.add_option("--seeds", a.seeds, "train with the seeds 1 to N")->check(CLI::Range(1, 1000))->capture_default_str();
+  const auto seed = CLI::Range(1, 1000);
+  app.add_option("--seeds", a.seeds, "train with so many seeds")->check(seed)->capture_default_str();
+  app.add_option("--first-seed", a.first_seed, "of which this is the first")->check(seed)->capture_default_str();
   app.add_option("--epochs", a.epochs, "passes over the training images; default: the row's own")
       ->check(CLI::Range(1, 100000));
   app.add_option("--images", a.images, "take the first so many images of each set alone")->check(positive);

@@ -165,7 +165,7 @@ void start(const Arguments& a) {
   Images images(a);
   std::vector<Result> results;
   // All of the first seed first: a table with a hole in each row tells less than one with fewer seeds.
-  for (int seed = 1; seed <= a.seeds; ++seed)
+  for (int seed = a.first_seed; seed < a.first_seed + a.seeds; ++seed)
     for (const Experiment& e : experiments)
       if (auto r = result_of(e, static_cast<std::uint64_t>(seed), a, images)) results.push_back(std::move(*r));
   std::printf("\n%s", table_of(experiments, results).c_str());

@@ -90,14 +90,21 @@ struct Nn_           : SameOne_    { using Drop = Dropout<Keep{0.15}>; using Sec
 struct NnSoftmax_    : Nn_         { using End = Softmax; };
 struct NnRelu_       : Nn_         { using End = ReLU; };
 struct NnMended_     : NnRelu_     { using Second = Conv<5, 256>; };         // the slip alone
-struct NnLinear_     : NnMended_   { using Hidden = Nothing; using End = Nothing; };  // what then stopped at 35%
+struct NnLogits_     : NnMended_   { using End = Nothing; };
+struct NnLinear_     : NnLogits_   { using Hidden = Nothing; };              // what then stopped at 35%
+// The same two steps where 0.15 is the share that is dropped.
+struct NnRateRelu_   : NnMended_   { using Drop = Dropout<0.15>; };
+struct NnRateLinear_ : NnLinear_   { using Drop = Dropout<0.15>; };
 
 using Layers       = AlexNet<Layers_>;
 using LayersRate15 = AlexNet<LayersRate15_>;
 using NnSoftmax    = AlexNet<NnSoftmax_>;
 using NnRelu       = AlexNet<NnRelu_>;
 using NnMended     = AlexNet<NnMended_>;
+using NnLogits     = AlexNet<NnLogits_>;
 using NnLinear     = AlexNet<NnLinear_>;
+using NnRateRelu   = AlexNet<NnRateRelu_>;
+using NnRateLinear = AlexNet<NnRateLinear_>;
 // clang-format on
 
 }  // namespace notes

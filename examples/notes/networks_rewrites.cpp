@@ -12,7 +12,10 @@ template Outcome NOTES_TRAIN<LayersRate15, Adam, Twice>(const Recipe&, const Job
 template Outcome NOTES_TRAIN<NnSoftmax, Adam, Twice>(const Recipe&, const Job&);
 template Outcome NOTES_TRAIN<NnRelu, Adam, Twice>(const Recipe&, const Job&);
 template Outcome NOTES_TRAIN<NnMended, Adam, Twice>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<NnRateRelu, Adam, Twice>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<NnLogits, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
 template Outcome NOTES_TRAIN<NnLinear, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<NnRateLinear, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
 template Outcome NOTES_TRAIN<SameOne, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
 
 }  // namespace notes

@@ -23,6 +23,7 @@ PAGE = ROOT / "docs/post-mortem.md"
 IMAGES = ROOT / "docs/images"
 COLORS = ["#1b6ca8", "#d1495b", "#2e933c", "#edae49", "#6c4f9e", "#00798c", "#8d5524", "#5c5c5c"]
 
+ALL = "50000"  # images
 BUDGET = ("10000", "2000", "5")  # images, test images and epochs of the post-mortem
 GPU = ", on a GPU in TF32"  # ends the recipe of a run on one
 
@@ -32,7 +33,8 @@ TABLES = {
                      "h-helpers", "h-linear-dense", "h-linear", "h-bytes", "h-slip", "h-two-groups", "h-same"]),
     "layers": ("layers", ["layers-logits", "layers-dropout", "layers-both", "layers-rate", "layers-rate-logits",
                           "layers-augmented", "layers-batch-64", "layers-sgd", "layers-bytes"]),
-    "nn": ("nn-relu", ["nn-softmax", "nn-mended", "nn-linear", "nn-both"]),
+    "nn": ("nn-relu", ["nn-softmax", "nn-mended", "nn-logits", "nn-linear", "nn-both", "nn-glorot", "nn-valid", "nn-rate-relu",
+                       "nn-rate-linear"]),
     "sgd": ("h-adam", [f"h-sgd-{rate}-{momentum}" for momentum in ("0.9", "0.45", "0.1")
                        for rate in ("0.1", "0.01", "0.001", "0.0001")]),
 }
@@ -55,6 +57,8 @@ RATES = {
     "f-0.01": "0.01, along a cosine to 0", "f-0.03": "0.03, along a cosine to 0", "f-0.1": "0.1, along a cosine to 0",
     "f-paper": "0.01, 0.001, 0.0001; weight decay 0.0005, batch 128", "h": "CIFAR-100", "h-three": "CIFAR-100, three dropouts",
 }
+# Over one epoch of all images by Adam.
+SEEDS = ["b", "layers", "layers-rate", "layers-rate-logits", "layers-both", "nn-valid"]
 # Curves of the post-mortem's runs, and of rows.
 ROW_CURVES = {"rows": ["f", "ours10", "ours10-he", "h-60"]}
 CURVES = {
@@ -73,9 +77,13 @@ WHAT = {
     "layers-rate-logits": "softmax once, dropout drops 0.15", "layers-augmented": "augmented",
     "layers-batch-64": "batch 64", "layers-sgd": "the SGD of row h", "layers-bytes": "images from 0 to 255",
     "nn-relu": "the tf.nn rewrite, ReLU'd logits", "nn-softmax": "softmax twice instead",
-    "nn-mended": "the slip mended", "nn-linear": "the slip mended, no ReLU in the dense layers",
-    "nn-both": "the slip mended, logits, dropout 0.5", "f": "row f", "h-60": "row h, CIFAR-100", "ours10": "our recipe",
-    "ours10-he": "standardized, HeNormal",
+    "nn-mended": "the slip mended", "nn-linear": "the slip mended, no ReLU in the dense layers", "b": "row b",
+    "nn-logits": "the slip mended, logits", "nn-both": "the slip mended, logits, dropout 0.5",
+    "nn-glorot": "the slip mended, logits, dropout 0.5, Glorot's values",
+    "nn-valid": "the slip mended, logits, dropout 0.5, row h's pools and strides",
+    "nn-rate-relu": "the slip mended, dropout drops 0.15",
+    "nn-rate-linear": "the slip mended, dropout drops 0.15, no ReLU in the dense layers", "f": "row f",
+    "h-60": "row h, CIFAR-100", "ours10": "our recipe", "ours10-he": "standardized, HeNormal",
 }
 
 
@@ -123,7 +131,8 @@ def of(runs, name):
 
 
 def device_of(lines):
-    return "GPU" if lines[0][0]["recipe"].endswith(GPU) else "CPU"
+    recipe = lines[0][0]["recipe"]
+    return "Keras" if recipe.startswith("Keras") else "GPU" if recipe.endswith(GPU) else "CPU"
 
 
 def last(lines, field):
@@ -170,14 +179,16 @@ def not_run(missing):
 
 
 def table(runs, first, others, whole=False):
-    """A row a run: what differs, and what came of it. Those that have not run yet are named below. whole: runs may differ in
-    their images, epochs and device, which are told."""
-    out = [f"| |{' device | images | epochs | highest, after epoch |' if whole else ''} test accuracy | with dropout left on "
+    """A row a run: what differs, and what came of it. Those that have not run yet are named below. whole: over all images;
+    runs may differ in their seeds, epochs and device, which are told."""
+    out = [f"| |{' device | seed | epochs | highest, after epoch |' if whole else ''} test accuracy | with dropout left on "
            "| train accuracy | test loss | train loss |",
            f"|---|{'---|---:|---:|---:|' if whole else ''}---:|---:|---:|---:|---:|"]
     missing = []
     for run in [first, *others]:
         setups = of(runs, run)
+        if whole:  # one by one: of the same recipe one seed learns and another does not
+            setups = [[line] for lines in setups for line in lines if line[0]["epochs"] != "1" and line[0]["images"] == ALL]
         if not setups:
             missing.append(run)
         if len(setups) > 1 and not whole:
@@ -186,7 +197,7 @@ def table(runs, first, others, whole=False):
             text = f"| **{name_of(run)}**" if run == first else f"| {name_of(run)}"
             text += f" (`{run}`) |"
             if whole:
-                text += f" {device_of(lines)} | {int(lines[0][0]['images']):,} | {lines[0][-1]['epoch']} | {highest(lines[0])} |"
+                text += f" {device_of(lines)} | {lines[0][0]['seed']} | {lines[0][-1]['epoch']} | {highest(lines[0])} |"
             if diverged_at(lines):
                 out.append(f"{text} {diverged_at(lines)} | | | | |")
                 continue
@@ -241,6 +252,19 @@ def rates_table(runs):
             out.append(f"| `{run}` | {RATES[run]} | " + " | ".join(f"{100 * float(epoch['test accuracy']):.1f}%" for epoch in line)
                        + f" | {float(line[-1]['test loss']):.3f} | {100 * float(line[-1]['accuracy']):.1f}% |")
     return "\n".join(out + not_run([run for run in RATES if f"| `{run}` |" not in "".join(out)]))
+
+
+def seeds_table(runs):
+    """Where one epoch of Adam comes to, seed by seed, here and in Keras."""
+    groups = [(run, lines) for run in SEEDS for lines in of(runs, run)
+              if lines[0][0]["epochs"] == "1" and lines[0][0]["images"] == ALL]
+    seeds = sorted({int(line[0]["seed"]) for _, lines in groups for line in lines})
+    out = ["| | |" + "".join(f" seed {seed} |" for seed in seeds), "|---|---|" + "---:|" * len(seeds)]
+    for run, lines in groups:
+        by_seed = {int(line[0]["seed"]): f"{100 * float(line[-1]['test accuracy']):.1f}%" for line in lines}
+        out.append(f"| {name_of(run)} (`{run}`) | {'Keras' if device_of(lines) == 'Keras' else 'strata'} |"
+                   + "".join(f" {by_seed.get(seed, '')} |" for seed in seeds))
+    return "\n".join(out)
 
 
 def curves(runs, names, over):
@@ -308,6 +332,7 @@ def main(arguments):
             text = between(text, marker, table(runs, first, others, runs is full))
     text = between(text, "rows", rows_table(full))
     text = between(text, "rates", rates_table(full))
+    text = between(text, "seeds", seeds_table(full))
     made = {CSV: write(small), FULL_CSV: write(full), PAGE: text}
     made.update({IMAGES / f"{name}.svg": curves(small, names, "10,000 images") for name, names in CURVES.items()})
     made.update({IMAGES / f"{name}.svg": curves(full, names, "all images") for name, names in ROW_CURVES.items()})

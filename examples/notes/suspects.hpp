@@ -73,7 +73,12 @@ inline std::vector<Experiment> suspects() {
       experiment<SameOne, SGD>          ("h-same",           "row h, Same pools and stride 1",           h(as_it_is)),
       experiment<NnSoftmax, Adam, Twice>("nn-softmax",       "tf.nn, softmax twice",                     layers(helpers)),
       experiment<NnMended, Adam, Twice> ("nn-mended",        "tf.nn, ReLU'd logits, slip mended",        layers(helpers)),
+      experiment<NnLogits, Adam>        ("nn-logits",        "tf.nn, slip mended, logits",               layers(helpers)),
       experiment<SameOne, Adam>         ("nn-both",          "tf.nn, slip mended, logits, dropout 0.5",  layers(helpers)),
+      experiment<SameOne, Adam>         ("nn-glorot",        "tf.nn, slip mended, logits, dropout 0.5, GlorotUniform", layers(as_it_is)),
+      experiment<H, Adam>               ("nn-valid",         "tf.nn, slip mended, logits, dropout 0.5, row h's pools and strides", layers(helpers)),
+      experiment<NnRateRelu, Adam, Twice>("nn-rate-relu",    "tf.nn, slip mended, dropout 0.15, ReLU'd logits", layers(helpers)),
+      experiment<NnRateLinear, Adam>    ("nn-rate-linear",   "tf.nn, slip mended, dropout 0.15, no ReLU in the dense layers", layers(helpers)),
   };
   // clang-format on
   for (const double momentum : {0.9, 0.45, 0.1})

@@ -5,6 +5,9 @@
 Data of CIFAR's format are made here.
 """
 import csv
+import importlib.util
+import math
+import os
 import pathlib
 import shutil
 import signal
@@ -42,8 +45,8 @@ class Options(unittest.TestCase):
     def test_help(self):
         result = run("--help")
         self.assertEqual(result.returncode, 0)
-        for option in ("row all further suspects list seeds epochs images data threads checkpoint checkpoint-every resume "
-                       "max-steps").split():
+        for option in ("row all further suspects list seeds first-seed epochs images data threads checkpoint checkpoint-every "
+                       "resume max-steps").split():
             self.assertIn("--" + option, result.stdout)
 
     def test_list(self):
@@ -62,6 +65,7 @@ class Options(unittest.TestCase):
     def test_wrong(self):
         self.fails(2, "is needed")
         self.fails(2, "--seeds", "--row", "a", "--seeds", "0")
+        self.fails(2, "--first-seed", "--row", "a", "--first-seed", "0")
         self.fails(2, "--data", "--row", "a", "--data", ROOT / "none")
         self.fails(2, "--resume: is for runs with --checkpoint", "--row", "a", "--resume")
         self.fails(2, "--checkpoint-every: is for runs with --checkpoint", "--row", "a", "--checkpoint-every", "5")
@@ -184,6 +188,28 @@ class Runs(unittest.TestCase):
         self.assertEqual(len(list(folder.glob("f/seed-1/step-*"))), 2)
 
 
+class Keras(unittest.TestCase):
+    @unittest.skipUnless(importlib.util.find_spec("keras") and importlib.util.find_spec("jax"), "needs keras and jax")
+    def test_keras_runs(self):
+        """Keras' runs leave what ours leave, and of networks of the same size."""
+        folder = ROOT / "keras"
+        result = subprocess.run([sys.executable, PAGE.with_name("keras_runs.py"), "--data", CIFAR, "--out", folder, "--images",
+                                 "24", "--epochs", "2", "layers-both"], env={**os.environ, "KERAS_BACKEND": "jax"},
+                                capture_output=True, text=True, timeout=600, check=False)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("layers-both, seed 1: 21,963,236 parameters", result.stdout)
+        theirs = lines_of(folder / "layers-both/seed-1.csv")
+        self.assertEqual([line["epoch"] for line in theirs], ["1", "2"])
+        self.assertTrue(theirs[0]["recipe"].startswith("Keras "))
+        result = run(*SHORT, "--suspects", "--epochs", "1", "--row", "layers-both", "--checkpoint", ROOT / "ours")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        ours = lines_of(ROOT / "ours/layers-both/seed-1.csv")
+        self.assertEqual(list(theirs[0]), list(ours[0]))
+        # Of 100 classes, before anything is learned.
+        for line in (theirs[0], ours[0]):
+            self.assertAlmostEqual(float(line["loss"]), math.log(100), delta=0.2)
+
+
 class Page(unittest.TestCase):
     """The page that stands in the documentation is made from the file that stands there."""
 
@@ -221,8 +247,19 @@ class Page(unittest.TestCase):
         add("h", "h,7,128,2000,1,1,4,0.25,4,0.75,1,,,,\"a, b\"")
         self.assertEqual(page(folder.parent).returncode, 0)
         now = [line for line in (copy / "docs/post-mortem.md").read_text().splitlines() if "(`h`)" in line]
-        self.assertEqual([line for line in now if "| 128 | 1 |" not in line], table)
+        self.assertEqual(now, table)
+        add("h", "h,7,50000,10000,2,2,4,0.25,4,0.75,1,,,,\"a, b\"")
+        self.assertEqual(page(folder.parent).returncode, 0)
+        now = [line for line in (copy / "docs/post-mortem.md").read_text().splitlines() if "(`h`)" in line]
+        self.assertEqual([line for line in now if "| CPU | 7 | 2 |" not in line], table)
         self.assertEqual(len(now), len(table) + 1)
+        # One epoch by Adam, in Keras: a table of its own.
+        for seed in (8, 7):
+            add("layers", f"layers,{seed},50000,10000,1,1,4,0.25,4,0.{seed},1,,,,\"Keras, b\"")
+            self.assertEqual(page(folder.parent).returncode, 0)
+        text = (copy / "docs/post-mortem.md").read_text()
+        self.assertRegex(text, r"seed 7 \| seed 8 \|")
+        self.assertRegex(text, r"\(`layers`\) \| Keras \|.* 70\.0% \| 80\.0% \|")
         add("h-plain", "h-plain,8,10000,2000,5,5,4,0.25,4,0.75,1,5,0.5,,\"a, b\"")
         result = page(folder.parent)
         self.assertNotEqual(result.returncode, 0)
