@@ -19,9 +19,10 @@ struct Arguments {
   std::string dataset, data, mirror, optimizer = "sgd", schedule = "inverse-time", initializer = "glorot-uniform", save,
                                      load, checkpoint, report, metrics, tensorboard, command, device = "cpu",
                                      precision = "tf32";
-  int epochs = 20, batch = 64, threads = 0, step_every = 10, pad_crop = 0;
+  int epochs = 20, batch = 64, threads = 0, step_every = 10, pad_crop = 0, patience = 0;
   std::int64_t warm_up = 0, max_steps = 0, images = 0, checkpoint_every = 0;
-  double learning_rate = 0.01, momentum = 0.9, decay = 0.0005, step_factor = 0.1, weight_decay = 0, dropout = 0.5;
+  double learning_rate = 0.01, momentum = 0.9, decay = 0.0005, step_factor = 0.1, weight_decay = 0, dropout = 0.5,
+         clip_norm = 0;
   std::uint64_t seed = 1;
   bool nesterov = false, augment = true, standardize = false, describe = false, profile = false, resume = false,
        autotune = false;

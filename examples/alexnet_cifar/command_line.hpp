@@ -4,7 +4,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include <strata/data/download.hpp>
@@ -41,21 +40,6 @@ inline void check_together(const CLI::App& app, const Arguments& a) {
     only(option, !a.profile && !a.describe, "runs that train");
 }
 
-// As a shell would take it again.
-inline std::string command_line(int argc, char** argv) {
-  constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./=:,+%@";
-  std::string line;
-  for (int i = 0; i < argc; ++i) {
-    std::string word = argv[i];
-    if (word.empty() || word.find_first_not_of(plain) != std::string::npos) {
-      for (std::size_t at = 0; (at = word.find('\'', at)) != std::string::npos; at += 4) word.replace(at, 1, "'\\''");
-      word = "'" + word + "'";
-    }
-    line += (i > 0 ? " " : "") + word;
-  }
-  return line;
-}
-
 }  // namespace detail
 
 // Returns -1, or the exit code where the program is to end: 0 after --help, 2 for options that are wrong.
@@ -84,6 +68,12 @@ inline int parse(int argc, char** argv, Arguments& a) {
   app.add_option("--momentum", a.momentum, "of sgd")->capture_default_str();
   app.add_flag("--nesterov", a.nesterov, "Nesterov's momentum, of sgd");
   app.add_option("--weight-decay", a.weight_decay, "of adamw decoupled, else L2 through the gradient")
+      ->capture_default_str();
+  app.add_option("--clip-norm", a.clip_norm, "scale gradients with a larger norm down to it; 0: none")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--patience", a.patience, "end after so many epochs without a better test accuracy; 0: do not")
+      ->check(whole)
       ->capture_default_str();
   app.add_option("--schedule", a.schedule, "of the learning rate")
       ->check(CLI::IsMember({"constant", "inverse-time", "step", "cosine", "one-cycle"}))
@@ -138,7 +128,7 @@ inline int parse(int argc, char** argv, Arguments& a) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }
-  a.command = detail::command_line(argc, argv);
+  a.command = command_line(argc, argv);
   if (rate->count() == 0 && a.optimizer != "sgd") a.learning_rate = 0.001;
   return -1;
 }

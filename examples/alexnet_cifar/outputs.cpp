@@ -13,6 +13,8 @@
 #include <strata/io/tensorboard.hpp>
 #endif
 
+#include "../common/run_facts.hpp"
+
 namespace {
 
 // Throws std::runtime_error where a file of this name cannot be written; nothing for no name.
@@ -23,12 +25,6 @@ void check_can_be_written(const std::string& file) {
   if (!fs::is_directory(folder)) throw std::runtime_error(file + ": there is no folder " + folder.string());
   if (fs::is_directory(file)) throw std::runtime_error(file + ": this is a folder; expected the name of a file");
   if (access(folder.c_str(), W_OK) != 0) throw std::runtime_error(file + ": its folder cannot be written to");
-}
-
-std::string number_text(const char* format, double x) {
-  char text[64];
-  std::snprintf(text, sizeof text, format, x);
-  return text;
 }
 
 }  // namespace
@@ -78,22 +74,15 @@ void Outputs::write(strata::Report report, const std::string& dataset, const std
   setting("data set", dataset + (a_.images > 0 ? ", the first " + std::to_string(a_.images) + " images of each part" : ""));
   setting("optimizer", optimizer);
   setting("loss", "SoftmaxCrossEntropy");
-  setting("dropout", number_text("%g", a_.dropout));
+  setting("dropout", strata::detail::number_text(a_.dropout));
   setting("initializer", a_.load.empty() ? a_.initializer : "weights that were loaded");
   setting("inputs", a_.standardize ? "each channel with mean 0 and deviation 1" : "pixels in [0, 1]");
   setting("augmentation", !a_.augment       ? "none"
                           : a_.pad_crop > 0 ? "pad by " + std::to_string(a_.pad_crop) + " and crop, horizontal flip"
                                             : "shift by up to a tenth, horizontal flip");
-  report.run = {{"command", a_.command}, {"hardware", hardware}};
-  double seconds = 0;
-  for (const strata::EpochRecord& r : report.history) seconds += r.seconds;
-  const auto rate = [](double x) { return number_text("%.0f images/s", x); };
-  if (!report.history.empty()) {
-    const strata::EpochRecord& last = report.history.back();
-    report.run.emplace_back("training", number_text("%.1f s, ", seconds) +
-                                            rate(static_cast<double>(last.samples) / last.seconds) + " in the last epoch");
-  }
-  report.run.emplace_back("evaluation", rate(evaluated_per_second));
+  if (a_.clip_norm > 0) setting("gradients clipped to", strata::detail::number_text(a_.clip_norm));
+  if (a_.patience > 0) setting("patience", std::to_string(a_.patience) + " epochs");
+  add_run_facts(report, a_.command, hardware, evaluated_per_second);
   strata::write_report(a_.report, report);
   std::printf("report written to %s\n", a_.report.c_str());
 }

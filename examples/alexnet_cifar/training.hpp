@@ -15,6 +15,7 @@
 #include <strata/data/gzip.hpp>
 #include <strata/strata.hpp>
 
+#include "../common/run_facts.hpp"
 #include "../common/signals.hpp"
 #include "arguments.hpp"
 #include "network.hpp"
@@ -32,15 +33,6 @@ void with_network(double rate, F f, std::index_sequence<I...>) {
 template <int Classes, class F>
 void with_network(double rate, F f) {
   with_network<Classes>(rate, f, std::make_index_sequence<dropout_rates.size()>{});
-}
-
-// What computes: "2 threads, kernels: avx2"; "NVIDIA H200, TF32".
-template <class Net, class Backend>
-std::string hardware(Model<Net, Backend>& model) {
-  if constexpr (Backend::on_host)
-    return std::to_string(model.pool().size()) + " threads, kernels: " + eigen::kernel_path();
-  else
-    return model.engine().device().name() + ", " + Backend::precision::name;
 }
 
 template <class Names>
@@ -107,7 +99,9 @@ void run_network(const Arguments& a, const std::string& dataset, const Data& tra
                              .max_steps = a.max_steps,
                              .stop = was_interrupted,
                              .on_epoch = [&](std::span<const EpochRecord> history) { outputs.write(history); },
-                             .resume = a.resume};
+                             .resume = a.resume,
+                             .clip_norm = a.clip_norm,
+                             .patience = a.patience};
   if (a.standardize) options.normalize = normalize_for(training);  // chosen within the braces it crashes nvcc 13.0
   const auto metadata = metadata_of(data_info<Data>(options.normalize));
   if (!a.checkpoint.empty())

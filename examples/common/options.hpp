@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the command lines of the examples refuse beside what CLI11 does: an option that would have no effect is a mistake.
+// What the command lines of the examples share: what they refuse beside what CLI11 does, since an option that would have no
+// effect is a mistake; and what they were.
 #pragma once
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 // Throws where the option was given and does not fit what it was given with.
@@ -41,4 +43,19 @@ inline CLI::Validator names_a_device() {
 inline int gpu_of(const std::string& device) {
   if (device == "cpu") return -1;
   return device.size() > 5 ? std::stoi(device.substr(5)) : 0;
+}
+
+// As a shell would take it again.
+inline std::string command_line(int argc, char** argv) {
+  constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./=:,+%@";
+  std::string line;
+  for (int i = 0; i < argc; ++i) {
+    std::string word = argv[i];
+    if (word.empty() || word.find_first_not_of(plain) != std::string::npos) {
+      for (std::size_t at = 0; (at = word.find('\'', at)) != std::string::npos; at += 4) word.replace(at, 1, "'\\''");
+      word = "'" + word + "'";
+    }
+    line += (i > 0 ? " " : "") + word;
+  }
+  return line;
 }

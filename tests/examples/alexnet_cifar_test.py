@@ -72,7 +72,7 @@ class Options(unittest.TestCase):
         self.assertEqual(result.returncode, 0)
         for option in ("dataset data epochs batch learning-rate momentum decay dropout optimizer schedule seed threads augment "
                        "save load describe profile warm-up nesterov max-steps checkpoint checkpoint-every resume "
-                       "report metrics tensorboard").split():
+                       "report metrics tensorboard clip-norm patience").split():
             self.assertIn("--" + option, result.stdout)
 
     def test_describe(self):
@@ -113,6 +113,7 @@ class Options(unittest.TestCase):
         self.fails(2, ["the learning rate is -1;"], "--learning-rate", "-1")
         self.fails(2, ["the momentum is 0;", "nesterov"], "--nesterov", "--momentum", "0")
         self.fails(2, ["the factor of a StepDecay is 2;"], "--schedule", "step", "--step-factor", "2")
+        self.fails(2, ["--clip-norm"], "--clip-norm", "-1")
 
     def test_paths(self):
         self.fails(1, ["there is no folder"], "--data", CIFAR, "--save", ROOT / "none/a")
@@ -264,6 +265,13 @@ class Training(unittest.TestCase):
         result = run(*SHORT[:4], "--threads", "1", "--data", CIFAR, "--epochs", "1", "--standardize")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(re.search(r"val_loss: ([\d.]+)", result.stdout)[1], re.search(r"test loss ([\d.]+)", result.stdout)[1])
+
+    def test_clipping_and_patience(self):
+        # Without a rate nothing becomes better than the first epoch, and gradients of no norm change nothing.
+        for options in (["--learning-rate", "0"], ["--clip-norm", "1e-30"]):
+            result = run(*SHORT[:4], "--epochs", "9", "--data", CIFAR, "--threads", "1", "--patience", "2", *options)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(result.stdout.count("val_loss"), 3, result.stdout)
 
     def test_profile(self):
         result = run("--data", CIFAR, "--images", "24", "--batch", "8", "--threads", "1", "--profile", "--no-augment")

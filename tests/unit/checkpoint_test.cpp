@@ -171,7 +171,7 @@ TEST_CASE("what is told of epochs includes those before a resume, and comes afte
   CHECK(sizes == std::vector<std::size_t>{1, 2});
   options.max_steps = 0, options.resume = true;
   (void)outcome<Net>(sgd, options);
-  CHECK(sizes == std::vector<std::size_t>{1, 2, 2, 3});
+  CHECK(sizes == std::vector<std::size_t>{1, 2, 1, 2, 3});
   CHECK(epochs == std::vector<int>{1, 2, 3});
 }
 
@@ -345,6 +345,31 @@ TEST_CASE("a damaged file is set aside for the one before, and none is left for 
     if (name.starts_with("step-") && !name.ends_with("damaged")) put(folder.path / name, "gone");
   CHECK_THROWS_WITH_AS(outcome<Net>(sgd, options), doctest::Contains("nor is any older one whole"), FileError);
   CHECK(names_in(folder.path) == names);
+}
+
+TEST_CASE("going on with other kernels is told") {
+  using eigen::KernelPath;
+  const struct Restore {
+    KernelPath before = eigen::detail::current_path();
+    ~Restore() { eigen::set_kernel_path(before); }
+  } restore;
+  const Folder folder;
+  auto options = options_for(folder.path, false);
+  options.max_steps = 3;
+  REQUIRE(eigen::set_kernel_path(KernelPath::eigen));
+  (void)outcome<Net>(sgd, options);
+  Strings told;
+  options.checkpoint =
+      Checkpoints{.directory = folder.path, .notice = [&](const std::string& text) { told.push_back(text); }};
+  options.resume = true;
+  options.max_steps = 4;
+  (void)outcome<Net>(sgd, options);
+  CHECK(told.empty());
+  REQUIRE(eigen::set_kernel_path(KernelPath::baseline));
+  options.max_steps = 5;
+  (void)outcome<Net>(sgd, options);
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].find("written by the kernels eigen, continued by baseline") != std::string::npos);
 }
 
 TEST_CASE("whatever happens to a file, it is refused and nothing changes, or it is the same") {

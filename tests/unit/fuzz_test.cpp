@@ -25,6 +25,7 @@
 #include <strata/io/checkpoint.hpp>
 #include <strata/io/data_info.hpp>
 #include <strata/io/safetensors.hpp>
+#include <strata/io/tfrecord.hpp>
 
 #include "files.hpp"
 #include "mutate.hpp"
@@ -139,8 +140,12 @@ TEST_CASE("checkpoints") {
   const Folder folder;
   const fs::path file = folder.path / "a";
   std::vector<float> weights(kernel.begin(), kernel.end());
-  TrainingRun run{
-      .tensors = {{"w", {2, 3}, weights}}, .weights = 1, .architecture = "0123", .summary = "a net", .steps = 8};
+  TrainingRun run{.tensors = {{"w", {2, 3}, weights}},
+                  .weights = 1,
+                  .architecture = "0123",
+                  .summary = "a net",
+                  .steps = 8,
+                  .kernels = "avx2"};
   TrainingState state{.epoch = 2, .step = 3, .updates = 11, .seconds = 0.5, .history = {{.epoch = 1, .loss = 0.25}}};
   detail::write_checkpoint(file, run, "seed: 1\n", state);
   fuzz<FileError>(folder.path, bytes_of(file), 600, 2, [&](const std::string& bytes) {
@@ -150,6 +155,19 @@ TEST_CASE("checkpoints") {
     // Checksums stand behind every number: what is taken is what was written.
     CHECK(c.tensors.at("w").second == weights);
     CHECK(detail::state_text(c.state) == detail::state_text(state));
+  });
+}
+
+TEST_CASE("TFRecord") {
+  const Folder folder;
+  const fs::path file = folder.path / "a";
+  const std::vector<std::string> records{"", "one", noise(40, 10)};
+  std::string good;
+  for (const std::string& r : records) good += tfrecord(r);
+  fuzz<FileError>(folder.path, good, 30, 11, [&](const std::string& bytes) {
+    const std::vector<std::string> found = read_tfrecords(file, bytes);
+    // Checksums stand behind every byte: what is taken is what was written, whole records of it.
+    for (const std::string& r : found) CHECK(std::find(records.begin(), records.end(), r) != records.end());
   });
 }
 

@@ -31,6 +31,7 @@ class Device {
   explicit Device(int) {}
   void use() const {}
   [[nodiscard]] Device* stream() { return this; }
+  [[nodiscard]] static std::string name() { return "an emulated GPU"; }
   template <class Element>
   void operator()(std::int64_t n, Element element) {
     static_assert(std::is_trivially_copyable_v<Element>);

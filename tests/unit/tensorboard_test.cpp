@@ -91,6 +91,11 @@ TEST_CASE("the epochs of a run, once each, and once more in the file of a run th
     run.writer().image("filters", {1, 2, 1, {7, 9}}, 30);
     CHECK_THROWS_AS(run.writer().image("filters", {1, 2, 1, {7}}, 30), std::invalid_argument);
   }
+  // A run that never tells of an epoch leaves no file, which would void the others.
+  {
+    TensorBoardRun run(folder);
+  }
+  CHECK(std::distance(fs::directory_iterator(folder), {}) == 2);
   CHECK(first.filename().string() < second.filename().string());
   CHECK(second.filename().string().find(".tfevents.") != std::string::npos);
   const auto events = events_of(second);

@@ -33,7 +33,6 @@
 #include <utility>
 #include <vector>
 
-#include <strata/backend/eigen/simd.hpp>
 #include <strata/core/checksum.hpp>
 #include <strata/io/checksum.hpp>
 #include <strata/io/weights.hpp>
@@ -194,7 +193,7 @@ inline void write_checkpoint(const std::filesystem::path& path, const TrainingRu
                              const TrainingState& state, std::map<std::string, std::string> metadata = {}) {
   metadata[state_key] = state_text(state);
   metadata[recipe_key] = recipe;
-  metadata["strata.kernels"] = eigen::kernel_path();
+  metadata["strata.kernels"] = run.kernels;
   write_weights(path, tensors_of(run, run.tensors.size()), run.architecture, std::string(run.summary), std::move(metadata));
 }
 
@@ -346,8 +345,8 @@ class CheckpointFiles final : public RunKeeper {
         std::filesystem::rename(path, path.string() + ".damaged");
         notice(why + "; it is now " + path.filename().string() + ".damaged, and an older one is taken");
       }
-      if (const std::string& kernels = content->metadata["strata.kernels"]; kernels != eigen::kernel_path())
-        notice(content->path.string() + ": written by the kernels " + kernels + ", continued by " + eigen::kernel_path() +
+      if (const std::string& kernels = content->metadata["strata.kernels"]; kernels != run_.kernels)
+        notice(content->path.string() + ": written by the kernels " + kernels + ", continued by " + run_.kernels +
                ": the last digits will differ from those of one run");
       remember(content->state);
       return std::move(content->state);

@@ -19,7 +19,6 @@
 #include <utility>
 #include <vector>
 
-#include <strata/backend/eigen/simd.hpp>
 #include <strata/core/summary.hpp>
 #include <strata/core/version.hpp>
 #include <strata/io/atomic_file.hpp>
@@ -392,7 +391,8 @@ Report make_report(M& model, const Data& data, std::vector<EpochRecord> history,
                 {"batch", std::to_string(model.options().batch)},
                 {"strata", std::string(version)},
                 {"compiler", compiler_name()},
-                {"kernels", eigen::kernel_path()}};
+                {"kernels", model.engine().kernels()},
+                {"libraries", model.engine().libraries()}};
   return r;
 }
 

@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <strata/io/tensorboard.pb.h>
@@ -99,15 +100,21 @@ class TensorBoardWriter {
 // The epochs of a run, at the step of their ends: loss, accuracy, val_loss, val_accuracy, learning_rate.
 class TensorBoardRun {
  public:
-  // A directory belongs to one run, however often it is stopped and goes on.
-  explicit TensorBoardRun(const std::filesystem::path& directory) : writer_(directory) {}
+  // A directory belongs to one run, however often it is stopped and goes on. Makes it, and throws as TensorBoardWriter does
+  // where no file can be made in it; the file is made when there is something to write: it voids what older ones say, and a
+  // run may yet be refused.
+  explicit TensorBoardRun(std::filesystem::path directory) : directory_(std::move(directory)) {
+    std::filesystem::create_directories(directory_);
+    if (::access(directory_.c_str(), W_OK) != 0)
+      throw std::system_error(errno, std::generic_category(), "cannot write to " + directory_.string());
+  }
 
   // Of all epochs so far; those that this has written are passed over. So a run that goes on writes its earlier epochs once
   // more, in the new file, where they replace what is in older ones.
   void write(std::span<const EpochRecord> history) {
     for (const EpochRecord& r : history.subspan(std::min(written_, history.size()))) {
       const auto scalar = [&](const char* tag, std::optional<double> x) {
-        if (x) writer_.scalar(tag, *x, r.step);
+        if (x) writer().scalar(tag, *x, r.step);
       };
       scalar("loss", r.loss);
       scalar("accuracy", r.accuracy);
@@ -117,10 +124,14 @@ class TensorBoardRun {
       ++written_;
     }
   }
-  [[nodiscard]] TensorBoardWriter& writer() { return writer_; }
+  [[nodiscard]] TensorBoardWriter& writer() {
+    if (!writer_) writer_.emplace(directory_);
+    return *writer_;
+  }
 
  private:
-  TensorBoardWriter writer_;
+  std::filesystem::path directory_;
+  std::optional<TensorBoardWriter> writer_;
   std::size_t written_ = 0;
 };
 

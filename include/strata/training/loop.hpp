@@ -105,6 +105,7 @@ inline std::vector<EpochRecord> run_epochs(Learner& learner, std::int64_t steps,
       std::printf("resumed from %s\n", keeper->where().c_str());
       for (const EpochRecord& record : state.history) print_epoch(record, options.epochs, steps);
     }
+    if (options.on_epoch && !state.history.empty()) options.on_epoch(state.history);
   }
   std::vector<EpochRecord> partial;  // the epoch that training ended in
   // An epoch that has begun is gone on with even if there is nothing left to do: its figures are to be told.

@@ -62,6 +62,7 @@ struct TrainingRun {
   double clip_norm = 0;
   std::string training_data{}, validation_data{};  // data_fingerprint; "none"
   std::int64_t steps = 0;                          // of an epoch
+  std::string kernels{};                           // what computes: with another the last digits differ
 };
 
 class RunKeeper {

@@ -99,7 +99,8 @@ TrainingRun training_run(M& model, const Optimizer_& optimizer, double clip_norm
                   .optimizer = optimizer.describe(),
                   .batch = model.options().batch,
                   .seed = model.options().seed,
-                  .clip_norm = clip_norm};
+                  .clip_norm = clip_norm,
+                  .kernels = model.engine().kernels()};
   std::vector<RunTensor> kept;
   std::size_t offset = 0;
   model.for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<float> values) {
@@ -306,7 +307,7 @@ struct TrainOptions {
   // throws passes on.
   std::function<bool()> stop{};
   // Called after each epoch, also one that training ends in, with the records of all so far, those from before a resume
-  // included; when its checkpoint is written. What it throws passes on.
+  // included; when its checkpoint is written. And at a resume, with those from before. What it throws passes on.
   std::function<void(std::span<const EpochRecord>)> on_epoch{};
   MakeKeeper checkpoint{};  // Checkpoints{.directory = ...} of io/checkpoint.hpp, or a keeper of your own
   // Goes on from the newest checkpoint, and begins where there is none. The run may become longer (epochs, max_steps); all

@@ -46,6 +46,15 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
   ~CudaEngine() { static_cast<void>(cudaStreamSynchronize(device().stream())); }
 
   [[nodiscard]] CudaEngine& runner() { return *this; }
+  // The versions of what is not ours: "cuDNN 9.19.0, CUDA 13.0".
+  [[nodiscard]] static std::string libraries() {
+    const auto dnn = cudnnGetVersion();
+    int runtime = 0;
+    cuda::check(cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion");
+    return "cuDNN " + std::to_string(dnn / 10000) + "." + std::to_string(dnn / 100 % 100) + "." +
+           std::to_string(dnn % 100) + ", CUDA " + std::to_string(runtime / 1000) + "." +
+           std::to_string(runtime % 1000 / 10);
+  }
 
   // Zeros, and behind them the workspace of the plans that there are, and the copies that they need. Throws CudaError,
   // which says how much was needed.

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -52,6 +53,8 @@ class GpuEngine {
 
   [[nodiscard]] Device& device() { return device_; }
   [[nodiscard]] static int threads() { return 1; }
+  // What the last digits of results depend on: "NVIDIA H200, TF32".
+  [[nodiscard]] std::string kernels() const { return device_.name() + ", " + Precision::name; }
 
   // Where things are within what `own_bytes` asked for.
   void settle_in(std::byte* arena, const ArenaRequest& request) {

@@ -9,9 +9,12 @@
 #include <memory>
 #include <new>
 #include <span>
+#include <string>
 
 #include <strata/backend/eigen/arena.hpp>
 #include <strata/backend/eigen/combine.hpp>
+#include <strata/backend/eigen/core.hpp>
+#include <strata/backend/eigen/simd.hpp>
 #include <strata/backend/eigen/thread_pool.hpp>
 #include <strata/backend/engine.hpp>
 #include <strata/core/alignment.hpp>
@@ -29,6 +32,12 @@ class CpuEngine {
 
   [[nodiscard]] ThreadPool& runner() { return pool_; }
   [[nodiscard]] int threads() const { return pool_.size(); }
+  // What the last digits of results depend on, and the versions of what is not ours.
+  [[nodiscard]] static std::string kernels() { return eigen::kernel_path(); }
+  [[nodiscard]] static std::string libraries() {
+    return "Eigen " + std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) + "." +
+           std::to_string(EIGEN_MINOR_VERSION);
+  }
 
   // Zeros. Throws std::bad_alloc.
   std::byte* allocate(const ArenaRequest& request) {
