@@ -12,7 +12,7 @@
 
 struct Arguments {
   std::vector<std::string> rows;
-  std::string data, mirror = strata::DownloadOptions{}.base, checkpoint;
+  std::string data, mirror = strata::DownloadOptions{}.base, checkpoint, save, report, command;
   int seeds = 1, first_seed = 1, epochs = 0, threads = 0, gpu = -1;  // gpu: its number; below 0: the CPU
   std::int64_t images = 0, max_steps = 0, checkpoint_every = 0;
   bool all = false, further = false, suspects = false, list = false, resume = false;
@@ -46,10 +46,14 @@ inline int parse(int argc, char** argv, Arguments& a) {
       ->check(names_a_device())
       ->capture_default_str();
   app.add_option("--checkpoint", a.checkpoint,
-                 "keep a result of each run in this folder, and checkpoints of the one under way")
+                 "keep a result of each run in this folder, its best weights, and checkpoints of the one under way; rows "
+                 "and suspects each need a folder of their own")
       ->check(not_empty());
   app.add_option("--checkpoint-every", a.checkpoint_every, "and one after so many steps each")->check(positive);
   app.add_flag("--resume", a.resume, "read what is finished in that folder, and go on with what is not");
+  app.add_option("--save", a.save, "write the weights of each run, at its end, to a safetensors file in this folder")
+      ->check(not_empty());
+  app.add_option("--report", a.report, "write a report of each run to an HTML file in this folder")->check(not_empty());
   app.add_option("--max-steps", a.max_steps,
                  "end each run after so many steps; one that ends before its last epoch is not in the table")
       ->check(positive);
@@ -68,5 +72,6 @@ inline int parse(int argc, char** argv, Arguments& a) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }
+  a.command = command_line(argc, argv);
   return -1;
 }

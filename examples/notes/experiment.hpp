@@ -2,6 +2,7 @@
 // One experiment: a network, which is a type, and a recipe, which is not; and what came of training it.
 #pragma once
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -51,6 +52,7 @@ struct Recipe {
   Rate rate;
   double momentum = 0.9;  // of SGD
   bool nesterov = false;
+  double epsilon = 1e-7;  // of Adam: Keras'
   double weight_decay = 0;
   int batch = 64;
   int epochs = 20;
@@ -65,7 +67,7 @@ Optimizer_ optimizer_of(const Recipe& r, std::int64_t updates) {
   if constexpr (std::is_same_v<Optimizer_, SGD>)
     return {.rate = r.rate(updates), .momentum = r.momentum, .nesterov = r.nesterov, .weight_decay = r.weight_decay};
   else
-    return {.rate = r.rate(updates), .weight_decay = r.weight_decay};
+    return {.rate = r.rate(updates), .epsilon = r.epsilon, .weight_decay = r.weight_decay};
 }
 
 // --- A run of it ------------------------------------------------------------------------------------------------------
@@ -81,8 +83,11 @@ struct Job {
   std::uint64_t seed = 1;
   int epochs = 0, threads = 0, gpu = 0;
   std::int64_t max_steps = 0;
-  MakeKeeper checkpoint{};  // empty: nothing is kept
+  std::filesystem::path checkpoints{};  // a folder; empty: nothing is kept
+  std::int64_t checkpoint_every = 0;
   bool resume = false;
+  std::filesystem::path save{}, report{};            // files for the end of the run; empty: none
+  std::string title{}, what{}, recipe{}, command{};  // for the report
   std::function<bool()> stop{};
 };
 

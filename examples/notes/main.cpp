@@ -100,6 +100,18 @@ void list() {
   print("--suspects", suspects());
 }
 
+// They are large. Of a row the last stays, for a --save or --report that is asked for later; of a run that ended in NaN
+// all.
+void remove_checkpoints(const fs::path& folder, const Result& result, const Arguments& a) {
+  if (!result.outcome.diverged.empty() || !fs::is_directory(folder)) return;
+  std::vector<fs::path> steps;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder))
+    if (entry.path().filename().string().starts_with("step-")) steps.push_back(entry.path());
+  std::sort(steps.begin(), steps.end());
+  if (!a.suspects && !steps.empty()) steps.pop_back();
+  for (const fs::path& step : steps) fs::remove(step);
+}
+
 // The result that is there, or that of a run that ends now; none for one that was ended before its last epoch.
 std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const Arguments& a, Images& images) {
   Job job{.seed = seed,
@@ -109,7 +121,11 @@ std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const A
           .threads = a.threads,
           .gpu = std::max(a.gpu, 0),
           .max_steps = a.max_steps,
+          .checkpoint_every = a.checkpoint_every,
           .resume = a.resume,
+          .title = e.name + ", seed " + std::to_string(seed),
+          .what = e.what,
+          .command = a.command,
           .stop = was_interrupted};
   images.give(e.classes, job);
   const auto sizes = [](const auto& sets) { return std::pair(sets.training.size(), sets.test.size()); };
@@ -122,11 +138,15 @@ std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const A
                    .test_images = test,
                    .epochs = job.epochs,
                    .recipe = recipe_text(e, updates, a.gpu >= 0)};
-  const fs::path folder = fs::path(a.checkpoint) / e.name, checkpoints = folder / ("seed-" + std::to_string(seed)),
-                 file = folder / ("seed-" + std::to_string(seed) + ".csv");
+  job.recipe = key.recipe;
+  // A GPU's sums are other ones: its runs are not gone on with on a CPU, nor the other way round.
+  const std::string which = "seed-" + std::to_string(seed) + (a.gpu >= 0 ? "-cuda" : "");
+  if (!a.save.empty()) job.save = fs::path(a.save) / (e.name + "-" + which + ".safetensors");
+  if (!a.report.empty()) job.report = fs::path(a.report) / (e.name + "-" + which + ".html");
+  const fs::path folder = fs::path(a.checkpoint) / e.name, file = folder / (which + ".csv");
   if (!a.checkpoint.empty()) {
     fs::create_directories(folder);
-    job.checkpoint = strata::Checkpoints{.directory = checkpoints, .every = a.checkpoint_every, .keep = 2};
+    job.checkpoints = folder / which;
     if (fs::exists(file)) {
       if (!a.resume) throw strata::FileError(file, "is the result of an earlier run; --resume reads it");
       Result found = read_result(file);
@@ -135,7 +155,11 @@ std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const A
                                           std::to_string(found.key.images) + " images, " + found.key.recipe +
                                           "; expected " + std::to_string(key.epochs) + " epochs of " +
                                           std::to_string(key.images) + " images, " + key.recipe);
-      return found;
+      const auto is_there = [](const fs::path& output) { return output.empty() || fs::exists(output); };
+      if (!found.outcome.diverged.empty() || (is_there(job.save) && is_there(job.report))) {
+        remove_checkpoints(job.checkpoints, found, a);
+        return found;
+      }
     }
   }
   std::printf("\n%s, seed %llu: %s\n%s\n", e.name.c_str(), static_cast<unsigned long long>(seed), e.what.c_str(),
@@ -150,9 +174,7 @@ std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const A
   }
   if (!a.checkpoint.empty()) {
     write_result(file, r);
-    // The way to the result is large, and of use only where the run ended in NaN.
-    for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints))
-      if (r.outcome.diverged.empty() && entry.path().filename().string().starts_with("step-")) fs::remove(entry.path());
+    remove_checkpoints(job.checkpoints, r, a);
   }
   return r;
 }
@@ -162,6 +184,8 @@ void start(const Arguments& a) {
   const std::vector<Experiment> experiments = chosen(a);
   if (a.gpu >= 0 && !experiments.front().train_on_gpu)
     throw std::runtime_error("this program was built without CUDA; see the preset cuda");
+  for (const std::string& folder : {a.save, a.report})
+    if (!folder.empty()) fs::create_directories(folder);
   Images images(a);
   std::vector<Result> results;
   // All of the first seed first: a table with a hole in each row tells less than one with fewer seeds.

@@ -36,14 +36,15 @@ using AlexNet = Sequential<Input<32, 32, 3>,                                    
                            Dense<P::classes>, typename P::End>;
 
 // --- The rows ---------------------------------------------------------------------------------------------------------
-// Rows a to d do not say how the first convolution was padded: Same, as Keras' later networks have it, and for a, where it
-// is told apart best, also by 4 as the list of layers above them says.
+// Rows a to d do not say how the first convolution was padded: Same, as Keras' later networks have it, and for a and c also
+// by 4, as the list of layers above them says.
 
 // clang-format off
 struct Ten      : Parts { static constexpr int classes = 10; };
 struct A_       : Ten   { using First = Conv<11, 96>;          using Drop = Nothing;       };
 struct APad4_   : Ten   { using First = Conv<11, 96, Pad<4>>;  using Drop = Nothing;       };
 struct B_       : Ten   { using First = Conv<11, 96>;          using Drop = Dropout<0.25>; };
+struct BPad4_   : B_    { using First = Conv<11, 96, Pad<4>>;  };
 struct D_       : Ten   { using First = Conv<11, 96>;          };
 struct E_       : Ten   { using First = Conv<7, 96>;           };
 // "The last three layers" have dropout, says row h, and its summary shows two: the third could only be here.
@@ -52,6 +53,7 @@ struct HThree_  : Parts { using Flat = Dropout<0.5>;           };
 using A      = AlexNet<A_>;
 using APad4  = AlexNet<APad4_>;
 using B      = AlexNet<B_>;
+using BPad4  = AlexNet<BPad4_>;
 using D      = AlexNet<D_>;
 using E      = AlexNet<E_>;
 using F      = AlexNet<Ten>;

@@ -8,6 +8,7 @@ template Outcome NOTES_TRAIN<A, Adam, SoftmaxCrossEntropy>(const Recipe&, const 
 template Outcome NOTES_TRAIN<APad4, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
 template Outcome NOTES_TRAIN<B, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
 template Outcome NOTES_TRAIN<B, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<BPad4, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
 template Outcome NOTES_TRAIN<D, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
 template Outcome NOTES_TRAIN<E, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
 template Outcome NOTES_TRAIN<F, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);

@@ -5,9 +5,9 @@
 page.py [--check] [FOLDER...]
 
 Takes the seed-*.csv files below the folders into docs/post-mortem.csv (runs of the post-mortem's budget) and docs/full-runs.csv
-(all others), and makes from those the tables between the page's markers and the curves in docs/images/. Seeds are averaged
-where all else is the same: images, epochs, recipe, device. Without a folder from what is in the files. --check writes nothing
-and fails where a file would change.
+(all others), and makes from those the tables between the page's markers and the curves in docs/images/. Rows and the runs of
+that budget are averaged over seeds where all else is the same: images, epochs, recipe, device. Without a folder from what is in
+the files. --check writes nothing and fails where a file would change.
 """
 import csv
 import io
@@ -32,7 +32,7 @@ TABLES = {
     "from-h": ("h", ["h-plain", "h-softmax", "h-relu-logits", "h-keep-0.15", "h-rate-0.15", "h-batch-200", "h-adam",
                      "h-helpers", "h-linear-dense", "h-linear", "h-bytes", "h-slip", "h-two-groups", "h-same"]),
     "layers": ("layers", ["layers-logits", "layers-dropout", "layers-both", "layers-rate", "layers-rate-logits",
-                          "layers-augmented", "layers-batch-64", "layers-sgd", "layers-bytes"]),
+                          "layers-epsilon", "layers-augmented", "layers-batch-64", "layers-sgd", "layers-bytes"]),
     "nn": ("nn-relu", ["nn-softmax", "nn-mended", "nn-logits", "nn-linear", "nn-both", "nn-glorot", "nn-valid", "nn-rate-relu",
                        "nn-rate-linear"]),
     "sgd": ("h-adam", [f"h-sgd-{rate}-{momentum}" for momentum in ("0.9", "0.45", "0.1")
@@ -40,8 +40,8 @@ TABLES = {
 }
 # Of the others.
 FULL_TABLES = {
-    "full": ("h", ["layers", "layers-logits", "layers-dropout", "layers-both", "layers-rate", "layers-rate-logits", "nn-relu",
-                   "nn-softmax", "nn-mended", "nn-linear", "nn-both"]),
+    "full": ("h", ["h-plain", "layers", "layers-logits", "layers-dropout", "layers-both", "layers-rate", "layers-rate-logits",
+                   "nn-relu", "nn-softmax", "nn-mended", "nn-linear", "nn-both"]),
 }
 # The rows, with the notes' test and train accuracy and test and train loss.
 ROWS = {
@@ -49,16 +49,18 @@ ROWS = {
     "d": (0.7490, 0.7893, 0.7514, 0.5997), "e": (0.7777, 0.8084, 0.6711, 0.5466), "f": (0.7931, 0.8234, 0.6227, 0.5036),
     "g": (0.7769, 0.8322, 0.6830, 0.4786), "h": (0.4608, 0.5390, 2.1325, 1.6637),
 }
-FURTHER = ["a-pad4", "f-plain", "f-0.001", "f-0.01", "f-0.03", "f-0.1", "f-constant", "f-paper", "h-60", "h-three", "ours10",
-           "ours100", "ours10-he", "ours100-he"]
-# Over four epochs: row f with other rates, row h with another dropout.
+FURTHER = ["a-pad4", "c-pad4", "f-plain", "f-crop", "f-0.001", "f-0.01", "f-0.03", "f-0.1", "f-constant", "f-paper", "h-60",
+           "h-three", "ours10", "ours100", "ours10-he", "ours100-he"]
+# Over four epochs: row f with other rates and another augmentation, row h with another dropout, row c with another padding.
 RATES = {
     "f": "0.01 / (1 + 0.0005 updates)", "f-constant": "0.01", "f-0.001": "0.001, along a cosine to 0",
     "f-0.01": "0.01, along a cosine to 0", "f-0.03": "0.03, along a cosine to 0", "f-0.1": "0.1, along a cosine to 0",
-    "f-paper": "0.01, 0.001, 0.0001; weight decay 0.0005, batch 128", "h": "CIFAR-100", "h-three": "CIFAR-100, three dropouts",
+    "f-paper": "0.01, 0.001, 0.0001; weight decay 0.0005, batch 128", "f-crop": "as f, padded by 4 and cropped, not shifted",
+    "c": "11x11, Same", "c-pad4": "11x11, padded by 4", "a-pad4": "11x11, padded by 4, Adam", "h": "CIFAR-100",
+    "h-three": "CIFAR-100, three dropouts",
 }
 # Over one epoch of all images by Adam.
-SEEDS = ["b", "layers", "layers-rate", "layers-rate-logits", "layers-both", "nn-valid"]
+SEEDS = ["layers", "layers-rate", "layers-rate-logits", "layers-epsilon", "layers-both"]
 # Curves of the post-mortem's runs, and of rows.
 ROW_CURVES = {"rows": ["f", "ours10", "ours10-he", "h-60"]}
 CURVES = {
@@ -74,7 +76,8 @@ WHAT = {
     "h-slip": "conv2 of [5,5,3,256]", "h-two-groups": "two groups in conv4 and conv5",
     "h-same": "Same pools, stride 1", "layers": "the tf.layers rewrite", "layers-logits": "softmax once",
     "layers-dropout": "dropout 0.5", "layers-both": "softmax once, dropout 0.5", "layers-rate": "dropout drops 0.15",
-    "layers-rate-logits": "softmax once, dropout drops 0.15", "layers-augmented": "augmented",
+    "layers-rate-logits": "softmax once, dropout drops 0.15",
+    "layers-epsilon": "softmax once, dropout drops 0.15, epsilon 1e-8", "layers-augmented": "augmented",
     "layers-batch-64": "batch 64", "layers-sgd": "the SGD of row h", "layers-bytes": "images from 0 to 255",
     "nn-relu": "the tf.nn rewrite, ReLU'd logits", "nn-softmax": "softmax twice instead",
     "nn-mended": "the slip mended", "nn-linear": "the slip mended, no ReLU in the dense layers", "b": "row b",
@@ -241,7 +244,7 @@ def rows_table(runs):
 
 
 def rates_table(runs):
-    """Rows for four epochs: the test accuracy after each."""
+    """Rows for four epochs: the test accuracy after each, of the first seed."""
     out = ["| row | recipe | 1 | 2 | 3 | 4 | test loss | train accuracy |", "|---|---|---:|---:|---:|---:|---:|---:|"]
     for run in RATES:
         # Where the rate does not depend on how many epochs there are, the first four of a longer run are such a run.

@@ -166,7 +166,7 @@ inline double sampling_error(double accuracy, std::size_t images) {
   return std::sqrt(accuracy * (1 - accuracy) / static_cast<double>(images));
 }
 
-// A row an experiment that has results, each figure over its seeds and below that the notes'.
+// A row an experiment that has results, each figure over the seeds that did not diverge, and below that the notes'.
 inline std::string table_of(std::span<const Experiment> experiments, std::span<const Result> results) {
   std::string text =
       "row           epochs  seeds     test accuracy          accuracy         test loss              loss\n";
@@ -175,15 +175,16 @@ inline std::string table_of(std::span<const Experiment> experiments, std::span<c
   char line[256];
   for (const Experiment& e : experiments) {
     std::vector<double> values[4];
-    std::size_t seeds = 0;
+    std::size_t seeds = 0, diverged = 0;
     int epochs = 0;
-    std::string diverged;
     for (const Result& r : results) {
       if (r.key.run != e.name) continue;
       ++seeds;
       epochs = r.key.epochs;
-      if (!r.outcome.diverged.empty()) diverged = r.outcome.diverged;
-      if (r.outcome.history.empty()) continue;
+      if (!r.outcome.diverged.empty()) {
+        ++diverged;
+        continue;
+      }
       const EpochRecord& last = r.outcome.history.back();
       values[0].push_back(last.validation_accuracy.value_or(std::nan("")));
       values[1].push_back(last.accuracy);
@@ -205,7 +206,7 @@ inline std::string table_of(std::span<const Experiment> experiments, std::span<c
         std::snprintf(line, sizeof line, "   %.4f +- %.4f", m.mean, m.spread);
       text += line;
     }
-    text += "  " + e.what + (diverged.empty() ? "" : " (diverged)") + "\n";
+    text += "  " + e.what + (diverged == 0 ? "" : " (" + std::to_string(diverged) + " diverged)") + "\n";
     if (!e.notes) continue;
     std::snprintf(line, sizeof line, "%27s   %.4f            %.4f            %.4f            %.4f\n", "the notes",
                   e.notes->test_accuracy, e.notes->accuracy, e.notes->test_loss, e.notes->loss);

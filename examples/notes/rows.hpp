@@ -39,9 +39,12 @@ inline std::vector<Experiment> further_rows() {
   const auto ours = [](Recipe& r) { r.nesterov = true, r.weight_decay = 0.0005, r.augment = crop_and_flip; };
   const auto he = [ours](Recipe& r) { ours(r), r.inputs = Inputs::standardized, r.weights = HeNormal{}; };
   const auto plain = [](Recipe& r) { r.augment = no_augmentation; };
+  const auto cropped = [](Recipe& r) { r.augment = crop_and_flip; };
   // clang-format off
   return {
       experiment<APad4, Adam> ("a-pad4",       "row a, first convolution padded by 4",               with(constant(0.001), as_it_is)),
+      experiment<BPad4, SGD>  ("c-pad4",       "row c, first convolution padded by 4",               with(inverse_time(0.01, 0.0005), as_it_is)),
+      experiment<F, SGD>      ("f-crop",       "row f, padded by 4 and cropped instead of shifted",  with(inverse_time(0.01, 0.0005), cropped)),
       experiment<F, SGD>      ("f-plain",      "row f without augmentation",                         with(inverse_time(0.01, 0.0005), plain)),
       experiment<F, SGD>      ("f-0.001",      "row f, rate 0.001 to 0 along a cosine",              with(cosine(0.001), as_it_is)),
       experiment<F, SGD>      ("f-0.01",       "row f, rate 0.01 to 0 along a cosine",               with(cosine(0.01), as_it_is)),

@@ -40,6 +40,7 @@ inline std::vector<Experiment> suspects() {
   const auto batch200 = [](Recipe& r) { r.batch = 200; };
   const auto batch64 = [](Recipe& r) { r.batch = 64; };
   const auto adam = [](Recipe& r) { r.rate = constant(0.001); };
+  const auto tensorflow = [](Recipe& r) { r.epsilon = 1e-8; };  // of its AdamOptimizer
   const auto sgd = [](Recipe& r) { r.rate = inverse_time(0.03, 0.0005); };
 
   // clang-format off
@@ -62,6 +63,7 @@ inline std::vector<Experiment> suspects() {
       experiment<NnLinear, Adam>        ("nn-linear",        "tf.nn, slip mended, no ReLU in the dense layers", layers(helpers)),
       experiment<LayersRate15, Adam, Twice>("layers-rate",   "tf.layers, dropout 0.15",                  layers(as_it_is)),
       experiment<Rate15, Adam>          ("layers-rate-logits", "tf.layers, dropout 0.15, softmax once",  layers(as_it_is)),
+      experiment<Rate15, Adam>          ("layers-epsilon",   "tf.layers, dropout 0.15, softmax once, Adam with epsilon 1e-8", layers(tensorflow)),
       experiment<Layers, Adam, Twice>   ("layers-augmented", "tf.layers, augmented",                     layers(augmented)),
       experiment<Layers, Adam, Twice>   ("layers-batch-64",  "tf.layers, batch 64",                      layers(batch64)),
       experiment<Layers, SGD, Twice>    ("layers-sgd",       "tf.layers, the SGD of row h",              layers(sgd)),

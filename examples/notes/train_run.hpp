@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: BSL-1.0
 // Trains a network by a recipe. Included by the few files that compile networks; nvcc compiles them for a GPU.
 #pragma once
+#include <chrono>
+#include <cmath>
+#include <map>
 #include <span>
+#include <stdexcept>
+#include <string>
 #include <type_traits>
+#include <vector>
 
 #ifdef __CUDACC__
 #include <strata/cuda.hpp>
 #endif
 
+#include "../common/run_facts.hpp"
 #include "experiment.hpp"
 
 #ifdef __CUDACC__
@@ -23,6 +30,29 @@ using Device = Cuda;
 #else
 using Device = Cpu;
 #endif
+
+// Weights and report, where they are asked for.
+template <class M, class Data, class Loss>
+void write_outputs(M& model, const Data& test, Loss loss, const Normalize& normalize,
+                   const std::map<std::string, std::string>& metadata, const std::vector<EpochRecord>& history,
+                   const Job& job) {
+  if (job.save.empty() && job.report.empty()) return;
+  const auto begin = std::chrono::steady_clock::now();
+  const Evaluation e = evaluate(model, test, loss, {.normalize = normalize, .stop = job.stop, .mistakes = 40});
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  if (job.stop && job.stop()) return;
+  // Of a run that --max-steps ends there may have been no loss after the last update.
+  if (!std::isfinite(e.loss))
+    throw std::runtime_error(job.title + ": the test loss is NaN or infinite; neither weights nor a report are written");
+  if (!job.save.empty()) save_weights(model, job.save, metadata);
+  if (job.report.empty()) return;
+  Report report = make_report(model, test, history, e, Data::class_names);
+  report.title = job.title;
+  report.settings.emplace_back("experiment", job.what);
+  report.settings.emplace_back("recipe", job.recipe);
+  add_run_facts(report, job.command, hardware(model), static_cast<double>(test.size()) / seconds);
+  write_report(job.report, report);
+}
 
 template <class Net, class Optimizer_, class Loss>
 Outcome NOTES_TRAIN(const Recipe& recipe, const Job& job) {
@@ -46,16 +76,19 @@ Outcome NOTES_TRAIN(const Recipe& recipe, const Job& job) {
   Normalize normalize;
   if (recipe.inputs == Inputs::bytes) normalize.deviation.assign(3, 1 / 255.f);
   if (recipe.inputs == Inputs::standardized) normalize = normalize_for(sets.training);
+  const auto metadata = metadata_of(data_info<Data>(normalize));
   TrainOptions<Data> options{.epochs = job.epochs,
                              .validation = sets.test,
                              .augment = recipe.augment,
                              .normalize = normalize,
                              .max_steps = job.max_steps,
                              .stop = job.stop,
-                             .checkpoint = job.checkpoint,
                              .resume = job.resume};
+  if (!job.checkpoints.empty())
+    options.checkpoint =
+        Checkpoints{.directory = job.checkpoints, .every = job.checkpoint_every, .keep = 2, .metadata = metadata};
   Outcome outcome;
-  // For a run that diverges later; one that is resumed after its last epoch has none to tell of.
+  // For a run that diverges.
   options.on_epoch = [&](std::span<const EpochRecord> history) { outcome.history.assign(history.begin(), history.end()); };
   try {
     outcome.history = train(model, sets.training, Loss{}, optimizer_of<Optimizer_>(recipe, updates), options);
@@ -66,9 +99,11 @@ Outcome NOTES_TRAIN(const Recipe& recipe, const Job& job) {
   }
   outcome.complete = static_cast<int>(outcome.history.size()) == job.epochs && !outcome.history.empty() &&
                      outcome.history.back().validation_accuracy.has_value();
-  if (outcome.complete)
+  const auto stopped = [&] { return job.stop && job.stop(); };
+  if (outcome.complete && !stopped())
     outcome.dropout_on = evaluate(model, sets.test, Loss{}, {.normalize = normalize, .dropout = true, .stop = job.stop});
-  if (job.stop && job.stop()) outcome.complete = false;
+  if (!stopped()) write_outputs(model, sets.test, Loss{}, normalize, metadata, outcome.history, job);
+  if (stopped()) outcome.complete = false;
   return outcome;
 }
 

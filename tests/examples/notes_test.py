@@ -6,11 +6,13 @@ Data of CIFAR's format are made here.
 """
 import csv
 import importlib.util
+import json
 import math
 import os
 import pathlib
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -46,7 +48,7 @@ class Options(unittest.TestCase):
         result = run("--help")
         self.assertEqual(result.returncode, 0)
         for option in ("row all further suspects list seeds first-seed epochs images data threads checkpoint checkpoint-every "
-                       "resume max-steps").split():
+                       "resume save report max-steps").split():
             self.assertIn("--" + option, result.stdout)
 
     def test_list(self):
@@ -111,7 +113,8 @@ class Runs(unittest.TestCase):
         self.assertEqual(lines[0]["test loss with dropout"], "")
         self.assertNotEqual(lines[1]["test loss with dropout"], lines[1]["test loss"])
         self.assertEqual(sorted(found.name for found in (whole / "f").iterdir()), ["seed-1", "seed-1.csv"])
-        self.assertEqual([found.name for found in (whole / "f/seed-1").glob("*.safetensors")], ["best.safetensors"])
+        self.assertEqual(sorted(found.name for found in (whole / "f/seed-1").glob("*.safetensors")),
+                         ["best.safetensors", "step-000000002.safetensors"])
 
         # Ended after the first of two epochs: no result. Then gone on with, to the same numbers.
         result = run(*options, "--checkpoint", parts, "--max-steps", "1")
@@ -164,6 +167,44 @@ class Runs(unittest.TestCase):
         self.assertIn("images from 0 to 255", result.stdout)
         self.assertIn("Adam{rate Constant{rate 0.001}", result.stdout)
         self.assertEqual(sorted(found.name for found in folder.iterdir()), ["h-bytes", "h-slip", "layers"])
+        self.assertEqual([file.name for file in folder.glob("*/seed-1/*")], ["best.safetensors"] * 3)
+
+    def test_outputs(self):
+        """--save and --report of each run, also where it was finished before; and of one that --max-steps ends."""
+        folder = ROOT / "outputs"
+        options = [*SHORT, "--row", "f", "--epochs", "2", "--checkpoint", folder / "state", "--resume"]
+        self.assertEqual(run(*options).returncode, 0)
+        files = [folder / "weights/f-seed-1.safetensors", folder / "reports/f-seed-1.html"]
+        outputs = ["--save", folder / "weights", "--report", folder / "reports"]
+        before, metadata = [], {}
+        for _ in range(2):
+            result = run(*options, *outputs)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn("resumed from", result.stdout)
+            before.append(files[0].read_bytes())
+            with files[0].open("rb") as data:
+                header = json.loads(data.read(struct.unpack("<Q", data.read(8))[0]))
+            metadata = header.pop("__metadata__")
+            self.assertEqual(sum(math.prod(tensor["shape"]) for tensor in header.values()), 21594506)
+            page = files[1].read_text()
+            for text in ("f, seed 1", "SGD{rate InverseTimeDecay{rate 0.01", "CIFAR-10, 5x5, SGD 0.01, dropout 0.5", "Eigen 3"):
+                self.assertIn(text, page)
+            for file in files:
+                file.unlink()
+        self.assertEqual(*before)
+        self.assertIn("strata.data", metadata)  # what predict asks for
+        with (folder / "state/f/seed-1/best.safetensors").open("rb") as data:
+            header = json.loads(data.read(struct.unpack("<Q", data.read(8))[0]))
+        self.assertEqual(header["__metadata__"]["strata.data"], metadata["strata.data"])
+        # Nothing is trained or written where all is there.
+        self.assertEqual(run(*options, *outputs).returncode, 0)
+        times = [file.stat().st_mtime_ns for file in files]
+        self.assertNotIn("resumed", run(*options, *outputs).stdout)
+        self.assertEqual([file.stat().st_mtime_ns for file in files], times)
+        result = run(*SHORT, "--suspects", "--row", "layers", "--max-steps", "1", *outputs)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertTrue((folder / "weights/layers-seed-1.safetensors").exists())
+        self.assertTrue((folder / "reports/layers-seed-1.html").exists())
 
     def test_ended_without_a_result(self):
         """Killed between its last checkpoint and its result: nothing is left to train."""

@@ -112,14 +112,17 @@ TEST_CASE("the table has a row an experiment, over seeds, and the notes' figures
   const std::vector<Experiment> rows{row("a"), row("f", Figures{0.5036, 0.8234, 0.6227, 0.7931}), row("g")};
   Result lost = result(1, 0.5);
   lost.key.run = "g", lost.outcome.history.clear(), lost.outcome.diverged = "NaN";
-  const std::string text = table_of(rows, std::vector{result(1, 0.5), result(2, 0.25), lost});
+  // Epochs before it diverged are no figures of the end.
+  Result late = result(3, 0.125);
+  late.outcome.diverged = "NaN";
+  const std::string text = table_of(rows, std::vector{result(1, 0.5), result(2, 0.25), lost, late});
   CHECK(text.find("\na ") == std::string::npos);  // it has not run
   CHECK(text.find(
-            "\nf                  2      2   0.3750 +- 0.1768   0.7000 +- 0.0000   0.0000 +- 0.0000   0.3333 +- 0.0000") !=
+            "\nf                  2      3   0.3750 +- 0.1768   0.7000 +- 0.0000   0.0000 +- 0.0000   0.3333 +- 0.0000") !=
         std::string::npos);
   CHECK(text.find("the notes   0.7931            0.8234            0.6227            0.5036\n") != std::string::npos);
   CHECK(text.find("\ng                  2      1                 -") != std::string::npos);
-  CHECK(text.find("what it is (diverged)\n") != std::string::npos);
+  CHECK(text.find("what it is (1 diverged)\n") != text.rfind("what it is (1 diverged)\n"));
   CHECK(text.find("of 10000 images, has a sampling error of up to 0.50 points") != std::string::npos);
 }
 
