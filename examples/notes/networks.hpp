@@ -87,6 +87,7 @@ using TwoGroups   = AlexNet<TwoGroups_>;
 // tf.layers: the shapes of h. Two readings of "dropout = 0.15", and two names for the last layer.
 struct Layers_       : SoftmaxEnd_ { using Drop = Dropout<Keep{0.15}>; };
 struct LayersRate15_ : SoftmaxEnd_ { using Drop = Dropout<0.15>; };
+struct LayersRelu_   : ReluEnd_    { using Drop = Dropout<0.15>; };          // the end that tf.nn's helper gives
 // tf.nn as its helpers print it: Same and stride 1 throughout, the last layer a softmax or a ReLU.
 struct Nn_           : SameOne_    { using Drop = Dropout<Keep{0.15}>; using Second = Conv<5, 256, Groups<32>>; };
 struct NnSoftmax_    : Nn_         { using End = Softmax; };
@@ -100,6 +101,7 @@ struct NnRateLinear_ : NnLinear_   { using Drop = Dropout<0.15>; };
 
 using Layers       = AlexNet<Layers_>;
 using LayersRate15 = AlexNet<LayersRate15_>;
+using LayersRelu   = AlexNet<LayersRelu_>;
 using NnSoftmax    = AlexNet<NnSoftmax_>;
 using NnRelu       = AlexNet<NnRelu_>;
 using NnMended     = AlexNet<NnMended_>;

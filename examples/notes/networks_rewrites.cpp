@@ -9,6 +9,7 @@ using Twice = Unchecked<SoftmaxCrossEntropy>;
 template Outcome NOTES_TRAIN<Layers, Adam, Twice>(const Recipe&, const Job&);
 template Outcome NOTES_TRAIN<Layers, SGD, Twice>(const Recipe&, const Job&);
 template Outcome NOTES_TRAIN<LayersRate15, Adam, Twice>(const Recipe&, const Job&);
+template Outcome NOTES_TRAIN<LayersRelu, Adam, Twice>(const Recipe&, const Job&);
 template Outcome NOTES_TRAIN<NnSoftmax, Adam, Twice>(const Recipe&, const Job&);
 template Outcome NOTES_TRAIN<NnRelu, Adam, Twice>(const Recipe&, const Job&);
 template Outcome NOTES_TRAIN<NnMended, Adam, Twice>(const Recipe&, const Job&);

@@ -31,8 +31,8 @@ GPU = ", on a GPU in TF32"  # ends the recipe of a run on one
 TABLES = {
     "from-h": ("h", ["h-plain", "h-softmax", "h-relu-logits", "h-keep-0.15", "h-rate-0.15", "h-batch-200", "h-adam",
                      "h-helpers", "h-linear-dense", "h-linear", "h-bytes", "h-slip", "h-two-groups", "h-same"]),
-    "layers": ("layers", ["layers-logits", "layers-dropout", "layers-both", "layers-rate", "layers-rate-logits",
-                          "layers-epsilon", "layers-augmented", "layers-batch-64", "layers-sgd", "layers-bytes"]),
+    "layers": ("layers", ["layers-logits", "layers-dropout", "layers-both", "layers-rate", "layers-rate-relu",
+                          "layers-rate-logits", "layers-epsilon", "layers-augmented", "layers-batch-64", "layers-sgd", "layers-bytes"]),
     "nn": ("nn-relu", ["nn-softmax", "nn-mended", "nn-logits", "nn-linear", "nn-both", "nn-glorot", "nn-valid", "nn-rate-relu",
                        "nn-rate-linear"]),
     "sgd": ("h-adam", [f"h-sgd-{rate}-{momentum}" for momentum in ("0.9", "0.45", "0.1")
@@ -40,8 +40,8 @@ TABLES = {
 }
 # Of the others.
 FULL_TABLES = {
-    "full": ("h", ["h-plain", "layers", "layers-logits", "layers-dropout", "layers-both", "layers-rate", "layers-rate-logits",
-                   "nn-relu", "nn-softmax", "nn-mended", "nn-linear", "nn-both"]),
+    "full": ("h", ["h-plain", "layers", "layers-logits", "layers-dropout", "layers-both", "layers-rate", "layers-rate-relu",
+                   "layers-rate-logits", "nn-relu", "nn-softmax", "nn-mended", "nn-linear", "nn-both"]),
 }
 # The rows, with the notes' test and train accuracy and test and train loss.
 ROWS = {
@@ -60,7 +60,7 @@ RATES = {
     "h-three": "CIFAR-100, three dropouts",
 }
 # Over one epoch of all images by Adam.
-SEEDS = ["layers", "layers-rate", "layers-rate-logits", "layers-epsilon", "layers-both"]
+SEEDS = ["layers", "layers-rate", "layers-rate-relu", "layers-rate-logits", "layers-epsilon", "layers-both"]
 # Curves of the post-mortem's runs, and of rows.
 ROW_CURVES = {"rows": ["f", "ours10", "ours10-he", "h-60"]}
 CURVES = {
@@ -76,6 +76,7 @@ WHAT = {
     "h-slip": "conv2 of [5,5,3,256]", "h-two-groups": "two groups in conv4 and conv5",
     "h-same": "Same pools, stride 1", "layers": "the tf.layers rewrite", "layers-logits": "softmax once",
     "layers-dropout": "dropout 0.5", "layers-both": "softmax once, dropout 0.5", "layers-rate": "dropout drops 0.15",
+    "layers-rate-relu": "ReLU'd logits, dropout drops 0.15",
     "layers-rate-logits": "softmax once, dropout drops 0.15",
     "layers-epsilon": "softmax once, dropout drops 0.15, epsilon 1e-8", "layers-augmented": "augmented",
     "layers-batch-64": "batch 64", "layers-sgd": "the SGD of row h", "layers-bytes": "images from 0 to 255",

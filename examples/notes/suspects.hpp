@@ -62,6 +62,7 @@ inline std::vector<Experiment> suspects() {
       experiment<NnRelu, Adam, Twice>   ("nn-relu",          "tf.nn: its helpers, the slip, ReLU'd logits; else as tf.layers", layers(helpers)),
       experiment<NnLinear, Adam>        ("nn-linear",        "tf.nn, slip mended, no ReLU in the dense layers", layers(helpers)),
       experiment<LayersRate15, Adam, Twice>("layers-rate",   "tf.layers, dropout 0.15",                  layers(as_it_is)),
+      experiment<LayersRelu, Adam, Twice>("layers-rate-relu", "tf.layers, dropout 0.15, ReLU'd logits",  layers(as_it_is)),
       experiment<Rate15, Adam>          ("layers-rate-logits", "tf.layers, dropout 0.15, softmax once",  layers(as_it_is)),
       experiment<Rate15, Adam>          ("layers-epsilon",   "tf.layers, dropout 0.15, softmax once, Adam with epsilon 1e-8", layers(tensorflow)),
       experiment<Layers, Adam, Twice>   ("layers-augmented", "tf.layers, augmented",                     layers(augmented)),

@@ -28,8 +28,8 @@ struct Arguments {
 
 // Returns -1, or the exit code where the program is to end.
 int parse(int argc, char** argv, Arguments& a) {
-  CLI::App app{"Labels pictures with a network that alexnet_cifar trained"};
-  app.add_option("weights", a.weights, "what alexnet_cifar saved: --save FILE, or a checkpoint")->required();
+  CLI::App app{"Labels pictures with a network that alexnet_cifar trained, or notes by the rows from f on"};
+  app.add_option("weights", a.weights, "what was saved: by --save, or a checkpoint")->required();
   app.add_option("images", a.images, "PNG or JPEG files")->required();
   app.add_option("--top", a.top, "so many classes for each")->check(CLI::Range(1, 1000))->capture_default_str();
   app.add_option("--threads", a.threads, "0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
