@@ -35,8 +35,8 @@ inline void check_together(const CLI::App& app, const Arguments& a) {
     for (const auto& [other, same] : files)
       if (!file.empty() && file == same && option != other)
         throw CLI::ValidationError(option, "would write over " + std::string(other));
-  for (const char* option :
-       {"--save", "--checkpoint", "--checkpoint-every", "--resume", "--report", "--metrics", "--tensorboard"})
+  for (const char* option : {"--save", "--checkpoint", "--checkpoint-every", "--resume", "--report", "--metrics",
+                             "--tensorboard", "--patience", "--clip-norm"})
     only(option, !a.profile && !a.describe, "runs that train");
 }
 

@@ -2,7 +2,6 @@
 // What alexnet_cifar does, on whichever backend.
 #pragma once
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -125,11 +124,9 @@ void run_network(const Arguments& a, const std::string& dataset, const Data& tra
   if (a.profile) return;
   outputs.write(history);
 
-  const auto begin = std::chrono::steady_clock::now();
-  const Evaluation e =
-      evaluate(model, test, SoftmaxCrossEntropy{},
-               {.normalize = options.normalize, .stop = was_interrupted, .mistakes = a.report.empty() ? 0U : 40U});
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const auto [e, evaluated_per_second] =
+      timed_evaluation(model, test, SoftmaxCrossEntropy{},
+                       {.normalize = options.normalize, .stop = was_interrupted, .mistakes = a.report.empty() ? 0U : 40U});
   check_interrupted();
   // Of a run that --max-steps ends there may have been no loss after the last update.
   if (!std::isfinite(e.loss))
@@ -138,16 +135,14 @@ void run_network(const Arguments& a, const std::string& dataset, const Data& tra
   if (!history.empty() && history.back().seconds > 0)
     std::printf("\ntraining: %.0f images/s in the last epoch",
                 static_cast<double>(history.back().samples) / history.back().seconds);
-  std::printf("\ntest loss %.4f, test accuracy %.4f, %.0f images/s\n", e.loss, e.accuracy,
-              static_cast<double>(test.size()) / seconds);
+  std::printf("\ntest loss %.4f, test accuracy %.4f, %.0f images/s\n", e.loss, e.accuracy, evaluated_per_second);
   if (!a.save.empty()) {
     save_weights(model, a.save, metadata);
     std::printf("weights saved to %s\n", a.save.c_str());
   }
   outputs.write_filters(filter_pictures(model), history.empty() ? 0 : history.back().step);
   if (!a.report.empty())
-    outputs.write(make_report(model, test, history, e, names), dataset, recipe, hardware(model),
-                  static_cast<double>(test.size()) / seconds);
+    outputs.write(make_report(model, test, history, e, names), dataset, recipe, hardware(model), evaluated_per_second);
 }
 
 template <class Data, class Backend, class Load, class Names>

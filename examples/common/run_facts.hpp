@@ -1,11 +1,23 @@
 // SPDX-License-Identifier: BSL-1.0
 // What a report cannot know of the run that it is about.
 #pragma once
+#include <chrono>
 #include <cstdio>
 #include <string>
 #include <utility>
 
 #include <strata/io/report.hpp>
+#include <strata/training/trainer.hpp>
+
+// An evaluation, and how many images a second it took.
+template <class M, class Data, class Loss>
+std::pair<strata::Evaluation, double> timed_evaluation(M& model, const Data& data, Loss loss,
+                                                       const strata::EvaluateOptions& options) {
+  const auto begin = std::chrono::steady_clock::now();
+  strata::Evaluation e = evaluate(model, data, loss, options);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return {std::move(e), static_cast<double>(data.size()) / seconds};
+}
 
 // What computes: "2 threads, kernels: avx2"; "NVIDIA H200, TF32".
 template <class M>
@@ -27,8 +39,9 @@ inline void add_run_facts(strata::Report& report, const std::string& command, co
   for (const strata::EpochRecord& r : report.history) seconds += r.seconds;
   if (!report.history.empty()) {
     const strata::EpochRecord& last = report.history.back();
-    report.run.emplace_back("training", text("%.1f s, ", seconds) + rate(static_cast<double>(last.samples) / last.seconds) +
-                                            " in the last epoch");
+    std::string training = text("%.1f s", seconds);
+    if (last.seconds > 0) training += ", " + rate(static_cast<double>(last.samples) / last.seconds) + " in the last epoch";
+    report.run.emplace_back("training", training);
   }
   report.run.emplace_back("evaluation", rate(evaluated_per_second));
 }

@@ -46,8 +46,8 @@ inline int parse(int argc, char** argv, Arguments& a) {
       ->check(names_a_device())
       ->capture_default_str();
   app.add_option("--checkpoint", a.checkpoint,
-                 "keep a result of each run in this folder, its best weights, and checkpoints of the one under way; rows "
-                 "and suspects each need a folder of their own")
+                 "keep a result of each run in this folder, its best weights, and checkpoints, of a finished row the last; "
+                 "rows and suspects each need a folder of their own")
       ->check(not_empty());
   app.add_option("--checkpoint-every", a.checkpoint_every, "and one after so many steps each")->check(positive);
   app.add_flag("--resume", a.resume, "read what is finished in that folder, and go on with what is not");

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // Runs the experiments of the notes, rows a to h and what was proposed after them, and the post-mortem of their rewrites.
 // --help lists the options, --list the experiments.
+#include <unistd.h>
 #include <CLI/CLI.hpp>
+
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -100,16 +102,20 @@ void list() {
   print("--suspects", suspects());
 }
 
-// They are large. Of a row the last stays, for a --save or --report that is asked for later; of a run that ended in NaN
-// all.
-void remove_checkpoints(const fs::path& folder, const Result& result, const Arguments& a) {
-  if (!result.outcome.diverged.empty() || !fs::is_directory(folder)) return;
+// Checkpoints of a run that is done, which are large. Of a row the last stays, for a --save or --report that is asked for
+// later; of a run that ended in NaN all. Returns whether one is left.
+bool remove_checkpoints(const fs::path& folder, const Result& result, const Arguments& a) {
+  if (!fs::is_directory(folder)) return false;
   std::vector<fs::path> steps;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder))
-    if (entry.path().filename().string().starts_with("step-")) steps.push_back(entry.path());
+    if (entry.path().filename().string().starts_with("step-") && entry.path().extension() == ".safetensors")
+      steps.push_back(entry.path());
+  if (!result.outcome.diverged.empty()) return !steps.empty();
   std::sort(steps.begin(), steps.end());
-  if (!a.suspects && !steps.empty()) steps.pop_back();
+  const bool left = !a.suspects && !steps.empty();
+  if (left) steps.pop_back();
   for (const fs::path& step : steps) fs::remove(step);
+  return left;
 }
 
 // The result that is there, or that of a run that ends now; none for one that was ended before its last epoch.
@@ -141,31 +147,35 @@ std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const A
   job.recipe = key.recipe;
   // A GPU's sums are other ones: its runs are not gone on with on a CPU, nor the other way round.
   const std::string which = "seed-" + std::to_string(seed) + (a.gpu >= 0 ? "-cuda" : "");
-  if (!a.save.empty()) job.save = fs::path(a.save) / (e.name + "-" + which + ".safetensors");
-  if (!a.report.empty()) job.report = fs::path(a.report) / (e.name + "-" + which + ".html");
+  const std::string output = (a.suspects ? "suspect-" : "") + e.name + "-" + which;
+  if (!a.save.empty()) job.save = fs::path(a.save) / (output + ".safetensors");
+  if (!a.report.empty()) job.report = fs::path(a.report) / (output + ".html");
+  std::optional<Result> found;
   const fs::path folder = fs::path(a.checkpoint) / e.name, file = folder / (which + ".csv");
   if (!a.checkpoint.empty()) {
     fs::create_directories(folder);
     job.checkpoints = folder / which;
     if (fs::exists(file)) {
       if (!a.resume) throw strata::FileError(file, "is the result of an earlier run; --resume reads it");
-      Result found = read_result(file);
-      if (found.key != key)
-        throw strata::FileError(file, "is of another run, " + std::to_string(found.key.epochs) + " epochs of " +
-                                          std::to_string(found.key.images) + " images, " + found.key.recipe +
+      found = read_result(file);
+      if (found->key != key)
+        throw strata::FileError(file, "is of another run, " + std::to_string(found->key.epochs) + " epochs of " +
+                                          std::to_string(found->key.images) + " images, " + found->key.recipe +
                                           "; expected " + std::to_string(key.epochs) + " epochs of " +
                                           std::to_string(key.images) + " images, " + key.recipe);
-      const auto is_there = [](const fs::path& output) { return output.empty() || fs::exists(output); };
-      if (!found.outcome.diverged.empty() || (is_there(job.save) && is_there(job.report))) {
-        remove_checkpoints(job.checkpoints, found, a);
-        return found;
-      }
+      const bool left = remove_checkpoints(job.checkpoints, *found, a);
+      if ((job.save.empty() && job.report.empty()) || !found->outcome.diverged.empty()) return found;
+      if (!left)
+        throw strata::FileError(job.checkpoints,
+                                "has no checkpoint of this finished run, to write weights or a report from");
+      job.max_steps = 0;  // it is where it ended, and only evaluated
     }
   }
   std::printf("\n%s, seed %llu: %s\n%s\n", e.name.c_str(), static_cast<unsigned long long>(seed), e.what.c_str(),
               key.recipe.c_str());
   Result r{.key = key, .outcome = (a.gpu >= 0 ? e.train_on_gpu : e.train)(e.recipe, job)};
   check_interrupted();
+  if (found) return found;
   if (!r.outcome.diverged.empty()) std::printf("%s\n", r.outcome.diverged.c_str());
   if (!r.outcome.complete) {
     std::printf("%s, seed %llu: ended before its last epoch; not in the table\n", e.name.c_str(),
@@ -184,8 +194,11 @@ void start(const Arguments& a) {
   const std::vector<Experiment> experiments = chosen(a);
   if (a.gpu >= 0 && !experiments.front().train_on_gpu)
     throw std::runtime_error("this program was built without CUDA; see the preset cuda");
-  for (const std::string& folder : {a.save, a.report})
-    if (!folder.empty()) fs::create_directories(folder);
+  for (const std::string& folder : {a.save, a.report}) {
+    if (folder.empty()) continue;
+    fs::create_directories(folder);
+    if (access(folder.c_str(), W_OK) != 0) throw std::runtime_error(folder + ": this folder cannot be written to");
+  }
   Images images(a);
   std::vector<Result> results;
   // All of the first seed first: a table with a hole in each row tells less than one with fewer seeds.

@@ -62,7 +62,8 @@ RATES = {
 # Over one epoch of all images by Adam.
 SEEDS = ["layers", "layers-rate", "layers-rate-relu", "layers-rate-logits", "layers-epsilon", "layers-both"]
 # Curves of the post-mortem's runs, and of rows.
-ROW_CURVES = {"rows": ["f", "ours10", "ours10-he", "h-60"]}
+ROW_CURVES = {"rows": ["f", "ours10", "ours10-he", "h-60"],
+              "post-mortem-long": ["h", "h-plain", "layers-rate-logits", "layers-rate-relu"]}
 CURVES = {
     "post-mortem-h": ["h", "h-plain", "h-adam", "h-softmax", "h-keep-0.15", "h-relu-logits", "h-linear-dense"],
     "post-mortem-rewrites": ["layers", "layers-logits", "layers-dropout", "layers-both", "layers-rate-logits", "nn-relu",
@@ -81,7 +82,7 @@ WHAT = {
     "layers-epsilon": "softmax once, dropout drops 0.15, epsilon 1e-8", "layers-augmented": "augmented",
     "layers-batch-64": "batch 64", "layers-sgd": "the SGD of row h", "layers-bytes": "images from 0 to 255",
     "nn-relu": "the tf.nn rewrite, ReLU'd logits", "nn-softmax": "softmax twice instead",
-    "nn-mended": "the slip mended", "nn-linear": "the slip mended, no ReLU in the dense layers", "b": "row b",
+    "nn-mended": "the slip mended", "nn-linear": "the slip mended, no ReLU in the dense layers",
     "nn-logits": "the slip mended, logits", "nn-both": "the slip mended, logits, dropout 0.5",
     "nn-glorot": "the slip mended, logits, dropout 0.5, Glorot's values",
     "nn-valid": "the slip mended, logits, dropout 0.5, row h's pools and strides",
@@ -126,7 +127,7 @@ def gather(folders, small, full):
 
 
 def of(runs, name):
-    """The runs of one name, over their seeds, a list for each setup; those on a CPU first."""
+    """The runs of one name, over their seeds, a list for each setup; those on a GPU last."""
     setups = {}
     for key, lines in sorted(runs.items()):
         if key[0] == name:
@@ -222,7 +223,7 @@ def rows_table(runs):
            "|---|---|---:|---:|---:|---:|---:|---:|"]
     missing = []
     for run in [*ROWS, *FURTHER]:
-        setups = [lines for lines in of(runs, run) if int(lines[0][0]["epochs"]) >= 20]
+        setups = [lines for lines in of(runs, run) if int(lines[0][0]["epochs"]) >= 20 and lines[0][0]["images"] == ALL]
         if not setups:
             missing.append(run)
         for lines in setups:
@@ -249,10 +250,9 @@ def rates_table(runs):
     out = ["| row | recipe | 1 | 2 | 3 | 4 | test loss | train accuracy |", "|---|---|---:|---:|---:|---:|---:|---:|"]
     for run in RATES:
         # Where the rate does not depend on how many epochs there are, the first four of a longer run are such a run.
-        found = [lines for lines in of(runs, run) if len(lines[0]) >= 4 and (lines[0][0]["epochs"] == "4" or
-                                                                            "InverseTimeDecay" in lines[0][0]["recipe"])]
-        for lines in found[:1]:
-            line = lines[0][:4]
+        found = [line[:4] for lines in of(runs, run) for line in lines
+                 if len(line) >= 4 and (line[0]["epochs"] == "4" or "InverseTimeDecay" in line[0]["recipe"])]
+        for line in found[:1]:
             out.append(f"| `{run}` | {RATES[run]} | " + " | ".join(f"{100 * float(epoch['test accuracy']):.1f}%" for epoch in line)
                        + f" | {float(line[-1]['test loss']):.3f} | {100 * float(line[-1]['accuracy']):.1f}% |")
     return "\n".join(out + not_run([run for run in RATES if f"| `{run}` |" not in "".join(out)]))
@@ -264,11 +264,13 @@ def seeds_table(runs):
               if lines[0][0]["epochs"] == "1" and lines[0][0]["images"] == ALL]
     seeds = sorted({int(line[0]["seed"]) for _, lines in groups for line in lines})
     out = ["| | |" + "".join(f" seed {seed} |" for seed in seeds), "|---|---|" + "---:|" * len(seeds)]
+    by = {"CPU": "strata", "GPU": "strata, on a GPU", "Keras": "Keras"}
     for run, lines in groups:
-        by_seed = {int(line[0]["seed"]): f"{100 * float(line[-1]['test accuracy']):.1f}%" for line in lines}
-        out.append(f"| {name_of(run)} (`{run}`) | {'Keras' if device_of(lines) == 'Keras' else 'strata'} |"
+        by_seed = {int(line[0]["seed"]): "NaN" if line[-1]["diverged"] else f"{100 * float(line[-1]['test accuracy']):.1f}%"
+                   for line in lines}
+        out.append(f"| {name_of(run)} (`{run}`) | {by[device_of(lines)]} |"
                    + "".join(f" {by_seed.get(seed, '')} |" for seed in seeds))
-    return "\n".join(out)
+    return "\n".join(out + not_run([run for run in SEEDS if run not in dict(groups)]))
 
 
 def curves(runs, names, over):

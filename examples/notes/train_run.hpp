@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // Trains a network by a recipe. Included by the few files that compile networks; nvcc compiles them for a GPU.
 #pragma once
-#include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <map>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -13,6 +12,8 @@
 #ifdef __CUDACC__
 #include <strata/cuda.hpp>
 #endif
+
+#include <strata/io/report.hpp>
 
 #include "../common/run_facts.hpp"
 #include "experiment.hpp"
@@ -37,20 +38,21 @@ void write_outputs(M& model, const Data& test, Loss loss, const Normalize& norma
                    const std::map<std::string, std::string>& metadata, const std::vector<EpochRecord>& history,
                    const Job& job) {
   if (job.save.empty() && job.report.empty()) return;
-  const auto begin = std::chrono::steady_clock::now();
-  const Evaluation e = evaluate(model, test, loss, {.normalize = normalize, .stop = job.stop, .mistakes = 40});
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const auto [e, per_second] =
+      timed_evaluation(model, test, loss, {.normalize = normalize, .stop = job.stop, .mistakes = 40});
   if (job.stop && job.stop()) return;
   // Of a run that --max-steps ends there may have been no loss after the last update.
-  if (!std::isfinite(e.loss))
-    throw std::runtime_error(job.title + ": the test loss is NaN or infinite; neither weights nor a report are written");
+  if (!std::isfinite(e.loss)) {
+    std::printf("%s: the test loss is NaN or infinite; neither weights nor a report are written\n", job.title.c_str());
+    return;
+  }
   if (!job.save.empty()) save_weights(model, job.save, metadata);
   if (job.report.empty()) return;
   Report report = make_report(model, test, history, e, Data::class_names);
   report.title = job.title;
   report.settings.emplace_back("experiment", job.what);
   report.settings.emplace_back("recipe", job.recipe);
-  add_run_facts(report, job.command, hardware(model), static_cast<double>(test.size()) / seconds);
+  add_run_facts(report, job.command, hardware(model), per_second);
   write_report(job.report, report);
 }
 

@@ -103,6 +103,8 @@ class Options(unittest.TestCase):
         self.fails(2, ["--step-every"], "--step-every", "5")
         self.fails(2, ["--resume: is for runs with --checkpoint"], "--resume")
         self.fails(2, ["--initializer: is for runs without --load"], "--initializer", "he-normal", "--load", PROGRAM)
+        self.fails(2, ["--patience: is for runs that train"], "--patience", "2", "--profile")
+        self.fails(2, ["--clip-norm: is for runs that train"], "--clip-norm", "2", "--describe")
         for output in ("--save", "--checkpoint", "--report", "--metrics", "--tensorboard"):
             for mode in ("--profile", "--describe"):
                 self.fails(2, [f"{output}: is for runs that train"], output, ROOT / "a.csv", mode)

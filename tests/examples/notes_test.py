@@ -170,17 +170,22 @@ class Runs(unittest.TestCase):
         self.assertEqual([file.name for file in folder.glob("*/seed-1/*")], ["best.safetensors"] * 3)
 
     def test_outputs(self):
-        """--save and --report of each run, also where it was finished before; and of one that --max-steps ends."""
+        """--save and --report, also of a run that was finished before, which is not trained or written again."""
         folder = ROOT / "outputs"
         options = [*SHORT, "--row", "f", "--epochs", "2", "--checkpoint", folder / "state", "--resume"]
         self.assertEqual(run(*options).returncode, 0)
         files = [folder / "weights/f-seed-1.safetensors", folder / "reports/f-seed-1.html"]
         outputs = ["--save", folder / "weights", "--report", folder / "reports"]
+        state = folder / "state/f/seed-1"
+        last = state / "step-000000002.safetensors"
+        (state / "step-000000002.safetensors.damaged").write_bytes(b"set aside")
+        table = (folder / "state/f/seed-1.csv").read_bytes()
         before, metadata = [], {}
-        for _ in range(2):
-            result = run(*options, *outputs)
+        for more in ([], ["--max-steps", "1"]):
+            result = run(*options, *outputs, *more)
             self.assertEqual(result.returncode, 0, result.stderr)
-            self.assertIn("resumed from", result.stdout)
+            self.assertIn(f"resumed from {last}", result.stdout)
+            self.assertIn("the notes   0.7931", result.stdout)
             before.append(files[0].read_bytes())
             with files[0].open("rb") as data:
                 header = json.loads(data.read(struct.unpack("<Q", data.read(8))[0]))
@@ -193,18 +198,27 @@ class Runs(unittest.TestCase):
                 file.unlink()
         self.assertEqual(*before)
         self.assertIn("strata.data", metadata)  # what predict asks for
-        with (folder / "state/f/seed-1/best.safetensors").open("rb") as data:
+        self.assertEqual((folder / "state/f/seed-1.csv").read_bytes(), table)
+        with (state / "best.safetensors").open("rb") as data:
             header = json.loads(data.read(struct.unpack("<Q", data.read(8))[0]))
         self.assertEqual(header["__metadata__"]["strata.data"], metadata["strata.data"])
-        # Nothing is trained or written where all is there.
-        self.assertEqual(run(*options, *outputs).returncode, 0)
-        times = [file.stat().st_mtime_ns for file in files]
-        self.assertNotIn("resumed", run(*options, *outputs).stdout)
-        self.assertEqual([file.stat().st_mtime_ns for file in files], times)
+        last.unlink()
+        result = run(*options, *outputs)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(f"{state}: has no checkpoint of this finished run", result.stderr)
+        self.assertEqual(run(*options).returncode, 0)
+        self.assertFalse(files[0].exists())
+        # Of one that --max-steps ends.
         result = run(*SHORT, "--suspects", "--row", "layers", "--max-steps", "1", *outputs)
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertTrue((folder / "weights/layers-seed-1.safetensors").exists())
-        self.assertTrue((folder / "reports/layers-seed-1.html").exists())
+        self.assertTrue((folder / "weights/suspect-layers-seed-1.safetensors").exists())
+        self.assertTrue((folder / "reports/suspect-layers-seed-1.html").exists())
+
+    def test_first_seed(self):
+        result = run(*SHORT, "--row", "f", "--epochs", "1", "--first-seed", "3", "--seeds", "2")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual([line.split(":")[0] for line in result.stdout.splitlines() if line.startswith("f, seed")],
+                         ["f, seed 3", "f, seed 4"])
 
     def test_ended_without_a_result(self):
         """Killed between its last checkpoint and its result: nothing is left to train."""

@@ -100,9 +100,9 @@ class TensorBoardWriter {
 // The epochs of a run, at the step of their ends: loss, accuracy, val_loss, val_accuracy, learning_rate.
 class TensorBoardRun {
  public:
-  // A directory belongs to one run, however often it is stopped and goes on. Makes it, and throws as TensorBoardWriter does
-  // where no file can be made in it; the file is made when there is something to write: it voids what older ones say, and a
-  // run may yet be refused.
+  // A directory belongs to one run, however often it is stopped and goes on. Makes it; throws
+  // std::filesystem::filesystem_error where that fails and std::system_error where it cannot be written to. The file is
+  // made when there is something to write: it voids what older ones say, and a run may yet be refused.
   explicit TensorBoardRun(std::filesystem::path directory) : directory_(std::move(directory)) {
     std::filesystem::create_directories(directory_);
     if (::access(directory_.c_str(), W_OK) != 0)

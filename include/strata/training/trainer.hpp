@@ -307,7 +307,8 @@ struct TrainOptions {
   // throws passes on.
   std::function<bool()> stop{};
   // Called after each epoch, also one that training ends in, with the records of all so far, those from before a resume
-  // included; when its checkpoint is written. And at a resume, with those from before. What it throws passes on.
+  // included; when its checkpoint is written. A run that is resumed begins with a call for the whole epochs that it has
+  // behind it, if any. What it throws passes on.
   std::function<void(std::span<const EpochRecord>)> on_epoch{};
   MakeKeeper checkpoint{};  // Checkpoints{.directory = ...} of io/checkpoint.hpp, or a keeper of your own
   // Goes on from the newest checkpoint, and begins where there is none. The run may become longer (epochs, max_steps); all

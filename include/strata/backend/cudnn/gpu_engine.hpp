@@ -53,7 +53,7 @@ class GpuEngine {
 
   [[nodiscard]] Device& device() { return device_; }
   [[nodiscard]] static int threads() { return 1; }
-  // What the last digits of results depend on: "NVIDIA H200, TF32".
+  // What computes: "NVIDIA H200, TF32". With another the last digits differ.
   [[nodiscard]] std::string kernels() const { return device_.name() + ", " + Precision::name; }
 
   // Where things are within what `own_bytes` asked for.

@@ -32,7 +32,7 @@ class CpuEngine {
 
   [[nodiscard]] ThreadPool& runner() { return pool_; }
   [[nodiscard]] int threads() const { return pool_.size(); }
-  // What the last digits of results depend on, and the versions of what is not ours.
+  // What computes, since with another the last digits differ; and the versions of what is not ours.
   [[nodiscard]] static std::string kernels() { return eigen::kernel_path(); }
   [[nodiscard]] static std::string libraries() {
     return "Eigen " + std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) + "." +
