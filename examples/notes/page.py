@@ -32,7 +32,8 @@ TABLES = {
     "from-h": ("h", ["h-plain", "h-softmax", "h-relu-logits", "h-keep-0.15", "h-rate-0.15", "h-batch-200", "h-adam",
                      "h-helpers", "h-linear-dense", "h-linear", "h-bytes", "h-slip", "h-two-groups", "h-same"]),
     "layers": ("layers", ["layers-logits", "layers-dropout", "layers-both", "layers-rate", "layers-rate-relu",
-                          "layers-rate-logits", "layers-epsilon", "layers-augmented", "layers-batch-64", "layers-sgd", "layers-bytes"]),
+                          "layers-rate-logits", "layers-epsilon", "layers-augmented", "layers-batch-64", "layers-sgd",
+                          "layers-bytes"]),
     "nn": ("nn-relu", ["nn-softmax", "nn-mended", "nn-logits", "nn-linear", "nn-both", "nn-glorot", "nn-valid", "nn-rate-relu",
                        "nn-rate-linear"]),
     "sgd": ("h-adam", [f"h-sgd-{rate}-{momentum}" for momentum in ("0.9", "0.45", "0.1")
@@ -40,8 +41,8 @@ TABLES = {
 }
 # Of the others.
 FULL_TABLES = {
-    "full": ("h", ["h-plain", "layers", "layers-logits", "layers-dropout", "layers-both", "layers-rate", "layers-rate-relu",
-                   "layers-rate-logits", "nn-relu", "nn-softmax", "nn-mended", "nn-linear", "nn-both"]),
+    "full": ("h", ["h-plain", "h-keep-0.15", "layers", "layers-logits", "layers-dropout", "layers-both", "layers-rate",
+                   "layers-rate-relu", "layers-rate-logits", "nn-relu", "nn-softmax", "nn-mended", "nn-linear", "nn-both"]),
 }
 # The rows, with the notes' test and train accuracy and test and train loss.
 ROWS = {
@@ -153,11 +154,9 @@ def name_of(run):
 
 
 def curve_of(runs, name):
-    """(epoch, test accuracy) of the first seed; none where there is one point or NaN at the end."""
-    for lines in of(runs, name):
-        if len(lines[0]) > 1 and not lines[0][-1]["diverged"]:
-            return [(int(line["epoch"]), 100 * float(line["test accuracy"])) for line in lines[0]]
-    return []
+    """(epoch, test accuracy) of the longest run; none where there is one point or NaN at the end."""
+    found = [line for lines in of(runs, name) for line in lines if len(line) > 1 and not line[-1]["diverged"]]
+    return [(int(line["epoch"]), 100 * float(line["test accuracy"])) for line in max(found, key=len, default=[])]
 
 
 def cell(value, digits, scale=1):
@@ -253,8 +252,9 @@ def rates_table(runs):
         found = [line[:4] for lines in of(runs, run) for line in lines
                  if len(line) >= 4 and (line[0]["epochs"] == "4" or "InverseTimeDecay" in line[0]["recipe"])]
         for line in found[:1]:
-            out.append(f"| `{run}` | {RATES[run]} | " + " | ".join(f"{100 * float(epoch['test accuracy']):.1f}%" for epoch in line)
-                       + f" | {float(line[-1]['test loss']):.3f} | {100 * float(line[-1]['accuracy']):.1f}% |")
+            accuracies = " | ".join(f"{100 * float(epoch['test accuracy']):.1f}%" for epoch in line)
+            out.append(f"| `{run}` | {RATES[run]} | {accuracies} | {float(line[-1]['test loss']):.3f} "
+                       f"| {100 * float(line[-1]['accuracy']):.1f}% |")
     return "\n".join(out + not_run([run for run in RATES if f"| `{run}` |" not in "".join(out)]))
 
 

@@ -267,12 +267,15 @@ TEST_CASE("what one backend keeps, the other goes on with") {
   const Made data(37);
   const Folder folder;
   const SGD sgd{.rate = 0.05, .momentum = 0.9};
+  std::vector<std::string> told;
+  Checkpoints checkpoints{.directory = folder.path / "run", .every = 2};
+  checkpoints.notice = [&](const std::string& text) { told.push_back(text); };
   const auto recipe = [&](int epochs, std::int64_t steps) {
     return TrainOptions<Made>{.epochs = epochs,
                               .augment = {.horizontal_flip = true},
                               .verbose = false,
                               .max_steps = steps,
-                              .checkpoint = Checkpoints{.directory = folder.path / "run", .every = 2},
+                              .checkpoint = checkpoints,
                               .resume = true};
   };
   // Steps within an epoch on the GPU, then the CPU, then the GPU again: as the CPU by itself.
@@ -285,6 +288,10 @@ TEST_CASE("what one backend keeps, the other goes on with") {
   TrainOptions<Made> plain = recipe(2, 0);
   plain.checkpoint = {}, plain.resume = false;
   const auto expected = train(alone, data, SoftmaxCrossEntropy{}, sgd, plain);
+  REQUIRE(told.size() == 2);
+  const std::string on_gpu = first.engine().kernels(), on_cpu = second.engine().kernels();
+  CHECK(told[0].find("written by the kernels " + on_gpu + ", continued by " + on_cpu) != std::string::npos);
+  CHECK(told[1].find("written by the kernels " + on_cpu + ", continued by " + on_gpu) != std::string::npos);
   REQUIRE(history.size() == 2);
   CHECK(history[0].loss == doctest::Approx(expected[0].loss).epsilon(1e-5 * gpu_rounding));
   CHECK(history[1].loss == doctest::Approx(expected[1].loss).epsilon(1e-5 * gpu_rounding));
