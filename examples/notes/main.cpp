@@ -118,6 +118,18 @@ bool remove_checkpoints(const fs::path& folder, const Result& result, const Argu
   return left;
 }
 
+// None where there is no file. Throws FileError for one that is not to be read, or is of another run.
+std::optional<Result> earlier_result(const fs::path& file, const RunKey& key, bool resume) {
+  if (!fs::exists(file)) return {};
+  if (!resume) throw strata::FileError(file, "is the result of an earlier run; --resume reads it");
+  Result found = read_result(file);
+  const auto text = [](const RunKey& k) {
+    return std::to_string(k.epochs) + " epochs of " + std::to_string(k.images) + " images, " + k.recipe;
+  };
+  if (found.key != key) throw strata::FileError(file, "is of another run, " + text(found.key) + "; expected " + text(key));
+  return found;
+}
+
 // The result that is there, or that of a run that ends now; none for one that was ended before its last epoch.
 std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const Arguments& a, Images& images) {
   Job job{.seed = seed,
@@ -155,14 +167,7 @@ std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const A
   if (!a.checkpoint.empty()) {
     fs::create_directories(folder);
     job.checkpoints = folder / which;
-    if (fs::exists(file)) {
-      if (!a.resume) throw strata::FileError(file, "is the result of an earlier run; --resume reads it");
-      found = read_result(file);
-      if (found->key != key)
-        throw strata::FileError(file, "is of another run, " + std::to_string(found->key.epochs) + " epochs of " +
-                                          std::to_string(found->key.images) + " images, " + found->key.recipe +
-                                          "; expected " + std::to_string(key.epochs) + " epochs of " +
-                                          std::to_string(key.images) + " images, " + key.recipe);
+    if ((found = earlier_result(file, key, a.resume))) {
       const bool left = remove_checkpoints(job.checkpoints, *found, a);
       if ((job.save.empty() && job.report.empty()) || !found->outcome.diverged.empty()) return found;
       if (!left)
