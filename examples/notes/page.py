@@ -61,7 +61,7 @@ RATES = {
     "h-three": "CIFAR-100, three dropouts",
 }
 # Over one epoch of all images by Adam.
-SEEDS = ["layers", "layers-rate", "layers-rate-relu", "layers-rate-logits", "layers-epsilon", "layers-both"]
+SEEDS = ["layers-rate", "layers-rate-relu", "layers-rate-logits"]
 # Curves of the post-mortem's runs, and of rows.
 ROW_CURVES = {"rows": ["f", "ours10", "ours10-he", "h-60"],
               "post-mortem-long": ["h", "h-plain", "layers-rate-logits", "layers-rate-relu"]}
