@@ -310,11 +310,11 @@ class Page(unittest.TestCase):
         self.assertEqual(len(now), len(table) + 1)
         # One epoch by Adam, in Keras: a table of its own.
         for seed in (8, 7):
-            add("layers", f"layers,{seed},50000,10000,1,1,4,0.25,4,0.{seed},1,,,,\"Keras, b\"")
+            add("layers-rate", f"layers-rate,{seed},50000,10000,1,1,4,0.25,4,0.{seed},1,,,,\"Keras, b\"")
             self.assertEqual(page(folder.parent).returncode, 0)
         text = (copy / "docs/post-mortem.md").read_text()
         self.assertRegex(text, r"seed 7 \| seed 8 \|")
-        self.assertRegex(text, r"\(`layers`\) \| Keras \|.* 70\.0% \| 80\.0% \|")
+        self.assertRegex(text, r"\(`layers-rate`\) \| Keras \|.* 70\.0% \| 80\.0% \|")
         add("h-plain", "h-plain,8,10000,2000,5,5,4,0.25,4,0.75,1,5,0.5,,\"a, b\"")
         result = page(folder.parent)
         self.assertNotEqual(result.returncode, 0)
