@@ -178,8 +178,8 @@ def highest(line):
     return f"{100 * float(best['test accuracy']):.1f}%, {best['epoch']}"
 
 
-def not_run(missing):
-    return ["", "Not run yet: " + ", ".join(f"`{run}`" for run in missing) + "."] if missing else []
+def not_run(missing, what="Not run yet"):
+    return ["", f"{what}: " + ", ".join(f"`{run}`" for run in missing) + "."] if missing else []
 
 
 def table(runs, first, others, whole=False):
@@ -241,7 +241,7 @@ def rows_table(runs):
             if len(values) > 1:
                 cells[0] += f", {100 * min(values):.1f} to {100 * max(values):.1f}"
             out.append(f"{begin} " + " | ".join(cells) + " |")
-    return "\n".join(out + not_run(missing))
+    return "\n".join(out + not_run(missing, "Not run for twenty epochs"))
 
 
 def rates_table(runs):
