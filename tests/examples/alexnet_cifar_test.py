@@ -396,11 +396,12 @@ class Checkpoints(unittest.TestCase):
         return process.returncode
 
     def test_killed(self):
-        """Whenever a checkpoint is being written, and some time after it was."""
+        """Whenever a checkpoint is being written, and some time after it was. How far a run gets in that time is the machine's
+        affair: one that has come to its end is compared, and the next one begins anew."""
         draw = random.Random(1)
         folder = self.folder / "killed"
-        codes = []
-        for _ in range(8):
+        killed = 0
+        for _ in range(40):
             pattern = draw.choice((".*.tmp", "step-*.safetensors"))
             before = set(folder.glob(pattern))
             wait = draw.random() * 0.3
@@ -411,9 +412,14 @@ class Checkpoints(unittest.TestCase):
                     deadline.append(time.monotonic() + wait)
                 return deadline and time.monotonic() >= deadline[0]
 
-            codes.append(self.killed("killed", signal.SIGKILL, ready))
-        self.assertLessEqual(set(codes), {0, -signal.SIGKILL})
-        self.assertGreater(codes.count(-signal.SIGKILL), 2)
+            code = self.killed("killed", signal.SIGKILL, ready)
+            self.assertIn(code, (0, -signal.SIGKILL))
+            killed += code != 0
+            if killed == 5:
+                break
+            if code == 0:
+                self.check_end("killed")
+        self.assertEqual(killed, 5)
         self.check_end("killed")
 
     def test_interrupted(self):
