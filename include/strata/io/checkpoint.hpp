@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <limits>
 #include <map>
@@ -324,8 +325,8 @@ class CheckpointFiles final : public RunKeeper {
   }
 
   // From the newest file that is whole. Damaged ones that are newer get ".damaged" to their names, and a notice; where all
-  // are damaged, and where the newest whole one is of something else or beyond these ends of the run, FileError is thrown
-  // and nothing is changed. Null where there is none.
+  // are damaged, where one cannot be opened, and where the newest whole one is of something else or beyond these ends of
+  // the run, FileError is thrown and nothing is changed. Null where there is none.
   std::optional<TrainingState> resume(int epochs, std::int64_t max_steps) override {
     std::vector<std::pair<std::filesystem::path, std::string>> damaged;
     std::optional<FileError> first;
@@ -334,6 +335,7 @@ class CheckpointFiles final : public RunKeeper {
       try {
         content = read_checkpoint(file(step));
       } catch (const FileError& e) {
+        if (!std::ifstream(e.path())) throw;  // permissions, a disk that is gone: what is in it may well be whole
         if (!first) first = e;
         damaged.emplace_back(e.path(), e.what());
         continue;
