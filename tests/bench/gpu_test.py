@@ -159,7 +159,7 @@ class Processes(unittest.TestCase):
         p.tell("round")
         with self.assertRaisesRegex(RuntimeError, "exit code 3"):
             p.until("done", 30)
-        p = self.process("import time; time.sleep(0.7)")
+        p = self.process("sys.stdin.readline()")  # waits until there is no more to read
         p.until("ready", 30)
         p.tell("round")
         with self.assertRaisesRegex(RuntimeError, "not done within 0 s"):

@@ -10,6 +10,7 @@ Serves the files of FOLDER on a free port of 127.0.0.1, prints the port, and app
 """
 import http.server
 import pathlib
+import socketserver
 import sys
 
 FOLDER, LOG = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
@@ -51,6 +52,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+class Server(http.server.ThreadingHTTPServer):
+    def server_bind(self):
+        """Without the base's question for a name, which a machine that has no resolver waits for."""
+        socketserver.TCPServer.server_bind(self)
+
+
+with Server(("127.0.0.1", 0), Handler) as server:
     print(server.server_address[1], flush=True)
     server.serve_forever()

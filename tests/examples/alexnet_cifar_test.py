@@ -332,6 +332,7 @@ class Checkpoints(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(dir=ROOT))
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
         cls.whole = cls.folder / "whole.safetensors"
         cls.result = cls.run_in("whole", "--save", cls.whole)
         assert cls.result.returncode == 0, cls.result.stderr
@@ -494,6 +495,7 @@ class Reports(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(dir=ROOT))
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
         cls.result = cls.run_as("whole")
         assert cls.result.returncode == 0, cls.result.stderr
         cls.page = Page(cls.folder / "whole.html")
@@ -520,9 +522,10 @@ class Reports(unittest.TestCase):
             self.assertEqual(float(row["learning_rate"]), 0.01 / (1 + 0.0005 * (step - 1)))
             self.assertAlmostEqual(float(row["images_per_second"]), 24 / float(row["seconds"]))
         # What was printed, to its last digit.
-        printed = re.findall(r"- loss: ([\d.]+) - accuracy: ([\d.]+) - val_loss: ([\d.]+) - val_accuracy: ([\d.]+)",
+        printed = re.findall(r"- loss: (\S+) - accuracy: (\S+) - val_loss: (\S+) - val_accuracy: (\S+)",
                              self.result.stdout)
-        self.assertEqual(printed, [tuple(f"{float(row[key]):.4f}" for key in ("loss", "accuracy", "val_loss", "val_accuracy"))
+        keras = lambda x: f"{x:.4f}" if x > 1e-3 else f"{x:.4e}"
+        self.assertEqual(printed, [tuple(keras(float(row[key])) for key in ("loss", "accuracy", "val_loss", "val_accuracy"))
                                    for row in rows])
 
     def test_stands_alone(self):

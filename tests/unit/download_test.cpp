@@ -23,6 +23,8 @@
 #include <strata/data/cifar.hpp>
 #include <strata/data/download.hpp>
 
+#include "files.hpp"
+
 using namespace strata;
 namespace fs = std::filesystem;
 
@@ -51,14 +53,13 @@ std::string noise(std::size_t n, unsigned seed) {
 
 // A server for the archive set.tar.gz, and a cache; both go away with the test.
 struct Served {
-  fs::path root, served, cache, log;
+  Folder temporary;
+  fs::path root = temporary.path, served, cache, log;
   Archive archive{"set.tar.gz", "", "set-bin", {"one.bin", "two.bin"}};
   std::string one = noise(100'000, 1), two = noise(1234, 2), base;
   pid_t server = -1;
 
   Served() {
-    static int count = 0;
-    root = fs::temp_directory_path() / ("strata-download-" + std::to_string(getpid()) + "-" + std::to_string(count++));
     served = root / "served", cache = root / "deep/cache", log = root / "log";
     fs::create_directories(served);
     pack(entry("set-bin/", "", '5') + entry("set-bin/readme.html", "hello") + entry("../../escaped", "no") +
@@ -67,10 +68,7 @@ struct Served {
   }
   Served(const Served&) = delete;
   Served& operator=(const Served&) = delete;
-  ~Served() {
-    stop();
-    fs::remove_all(root);
-  }
+  ~Served() { stop(); }
 
   void pack(const std::string& tar) {
     gzFile out = gzopen((served / archive.file).c_str(), "wb");

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // What keeps training from going too far: gradients that are clipped, epochs that no longer help.
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,6 +11,8 @@
 #include <vector>
 
 #include <strata/strata.hpp>
+
+#include "files.hpp"
 
 namespace {
 using namespace strata;
@@ -66,12 +67,11 @@ TEST_CASE("gradients are scaled down to a norm, and never up") {
 }
 
 TEST_CASE("training ends once epochs no longer help, resumed or not") {
-  const std::string folder =
-      (std::filesystem::temp_directory_path() / ("strata-ends-" + std::to_string(::getpid()))).string();
+  const Folder folder;
   const auto run = [&](int epochs, int patience, bool files) {
     auto model = model_of();
     TrainOptions<Data> options{.epochs = epochs, .validation = data(12, 2), .verbose = false, .patience = patience};
-    if (files) options.checkpoint = Checkpoints{.directory = folder}, options.resume = true;
+    if (files) options.checkpoint = Checkpoints{.directory = folder.path}, options.resume = true;
     return train(model, data(40, 1), SoftmaxCrossEntropy{}, SGD{.rate = 0.5, .momentum = 0.9}, options);
   };
   const auto all = run(40, 0, false);
@@ -88,7 +88,7 @@ TEST_CASE("training ends once epochs no longer help, resumed or not") {
     for (int epochs = 1; epochs < static_cast<int>(expected) + 3; epochs += 2)
       CHECK(run(epochs, patience, true).size() == std::min<std::size_t>(expected, static_cast<std::size_t>(epochs)));
     CHECK(run(40, patience, true).size() == expected);
-    std::filesystem::remove_all(folder);
+    std::filesystem::remove_all(folder.path);
   }
   auto model = model_of();
   CHECK_THROWS_AS(train(model, data(8, 1), SoftmaxCrossEntropy{}, SGD{}, {.patience = 1}), std::invalid_argument);

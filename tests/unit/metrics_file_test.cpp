@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The epochs of a run as CSV and JSON lines.
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <charconv>
 #include <filesystem>
@@ -13,6 +12,8 @@
 #include <vector>
 
 #include <strata/io/metrics_file.hpp>
+
+#include "files.hpp"
 
 namespace {
 using namespace strata;
@@ -58,8 +59,8 @@ TEST_CASE("numbers read back as they were") {
 }
 
 TEST_CASE("the name says which, and the file is replaced as a whole") {
-  const fs::path folder = fs::temp_directory_path() / ("strata-metrics-" + std::to_string(::getpid()));
-  fs::create_directory(folder);
+  const Folder temporary;
+  const fs::path& folder = temporary.path;
   const auto read = [](const fs::path& file) {
     std::ifstream in(file);
     return std::string{std::istreambuf_iterator<char>(in), {}};
@@ -75,7 +76,6 @@ TEST_CASE("the name says which, and the file is replaced as a whole") {
                          std::invalid_argument);
   CHECK(std::distance(fs::directory_iterator(folder), {}) == 2);
   CHECK_THROWS_WITH_AS(write_metrics(folder / "none" / "m.csv", all), doctest::Contains("none/m.csv"), std::system_error);
-  fs::remove_all(folder);
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Reports: what they show of a run, and that nothing in them can be mistaken for the page itself.
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +15,8 @@
 #include <vector>
 
 #include <strata/io/report.hpp>
+
+#include "files.hpp"
 
 namespace {
 using namespace strata;
@@ -266,15 +267,13 @@ TEST_CASE("what is not there is left out") {
 }
 
 TEST_CASE("the file is written whole") {
-  const std::filesystem::path folder =
-      std::filesystem::temp_directory_path() / ("strata-report-" + std::to_string(::getpid()));
-  std::filesystem::create_directory(folder);
+  const Folder temporary;
+  const std::filesystem::path& folder = temporary.path;
   write_report(folder / "r.html", report());
   std::ifstream in(folder / "r.html", std::ios::binary);
   CHECK(std::string{std::istreambuf_iterator<char>(in), {}} == report_html(report()));
   CHECK_THROWS_WITH_AS(write_report(folder / "none" / "r.html", report()), doctest::Contains("none/r.html"),
                        std::system_error);
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 // TensorBoard's event files: the framing, and what is in it. tests/examples/alexnet_cifar_test.py has TensorBoard read
 // some.
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -16,6 +15,8 @@
 #include <vector>
 
 #include <strata/io/tensorboard.hpp>
+
+#include "files.hpp"
 
 namespace {
 using namespace strata;
@@ -65,9 +66,8 @@ TEST_CASE("records read back, and any byte that turned is noticed") {
 }
 
 TEST_CASE("the epochs of a run, once each, and once more in the file of a run that goes on") {
-  std::string name = (fs::temp_directory_path() / "strata-events-XXXXXX").string();
-  REQUIRE(::mkdtemp(name.data()) != nullptr);
-  const fs::path folder = fs::path(name) / "deep" / "er";
+  const Folder temporary;
+  const fs::path folder = temporary.path / "deep" / "er";
   const auto scalars = [](const std::vector<tensorboard::Event>& events, const std::string& tag) {
     std::vector<std::pair<std::int64_t, float>> found;
     for (const auto& e : events)
@@ -114,7 +114,6 @@ TEST_CASE("the epochs of a run, once each, and once more in the file of a run th
   CHECK(image.width() == 2);
   CHECK(image.colorspace() == 1);
   CHECK(image.encoded_image_string().substr(0, 2) == "BM");
-  fs::remove_all(name);
   CHECK_THROWS_AS(TensorBoardRun("/dev/null/x"), fs::filesystem_error);
 }
 

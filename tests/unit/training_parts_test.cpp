@@ -366,12 +366,13 @@ std::string printed(bool terminal, bool validated) {
 
 TEST_CASE("progress is redrawn on a terminal and one line elsewhere") {
   const std::string plain = printed(false, true);
-  CHECK(plain.starts_with("3/3 [==============================] - 0s "));
+  CHECK(plain.starts_with("3/3 [==============================] - "));
   CHECK(plain.ends_with("/step - loss: 0.2500 - accuracy: 0.7500 - val_loss: 0.5000 - val_accuracy: 0.6250\n"));
   CHECK(plain.find('\r') == std::string::npos);
   CHECK(std::count(plain.begin(), plain.end(), '\n') == 1);
   const std::string drawn = printed(true, false);
-  CHECK(drawn.starts_with("\r1/3 [=========>....................] - ETA: 0s - loss: 1.0000 - accuracy: 0.5000"));
+  CHECK(drawn.starts_with("\r1/3 [=========>....................] - ETA: "));
+  CHECK(drawn.find("s - loss: 1.0000 - accuracy: 0.5000") != std::string::npos);
   CHECK(std::count(drawn.begin(), drawn.end(), '\n') == 1);
   CHECK(std::count(drawn.begin(), drawn.end(), '\r') >= 3);
   CHECK(drawn.back() == '\n');
@@ -384,7 +385,9 @@ TEST_CASE("progress is redrawn on a terminal and one line elsewhere") {
   std::rewind(file);
   char first[200] = {}, second[2] = {};
   CHECK(std::fgets(first, sizeof first, file) != nullptr);
-  CHECK(std::string(first).starts_with("5/9 [===============>..............] - ETA: 24s - loss: 1.0000"));
+  // 31 s / 5 x 4 = 24 s, and what this took.
+  CHECK(std::string(first).starts_with("5/9 [===============>..............] - ETA: 2"));
+  CHECK(std::string(first).find("s - loss: 1.0000") != std::string::npos);
   CHECK(std::fgets(second, sizeof second, file) == nullptr);
   std::fclose(file);
   Progress silent(nullptr, 3);
