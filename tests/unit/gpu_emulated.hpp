@@ -134,10 +134,10 @@ class Engine : public strata::cuda::GpuEngine<Precision, System> {
     return memory_.get();
   }
 
-  void prepare_conv_forward(const Geometry&, int, bool, bool, std::int64_t) { ++prepared; }
+  void prepare_conv_forward(const Geometry&, int, bool, std::int64_t) { ++prepared; }
   void prepare_conv_backward_input(const Geometry&, int, std::int64_t) { ++prepared; }
   void prepare_conv_backward_weights(const Geometry&, int, std::int64_t) { ++prepared; }
-  void prepare_dense_forward(int, int, int, bool, bool, std::int64_t) { ++prepared; }
+  void prepare_dense_forward(int, int, int, bool, std::int64_t) { ++prepared; }
   void prepare_dense_backward_input(int, int, int, std::int64_t) { ++prepared; }
   void prepare_dense_backward_weights(int, int, int, std::int64_t) { ++prepared; }
   int prepared = 0;

@@ -72,7 +72,7 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
   [[nodiscard]] std::int64_t workspace_bytes() const { return workspace_bytes_; }
 
   // `at`: so many parameters of other layers lie before those of this one.
-  void prepare_conv_forward(const Geometry& g, int batch, bool bias, bool /*relu*/, std::int64_t at) {
+  void prepare_conv_forward(const Geometry& g, int batch, bool bias, std::int64_t at) {
     convs_.get(forward(g, batch, bias));
     expect_copies(at, g.taps() * g.out.channels, bias ? g.out.channels : 0);
   }
@@ -109,7 +109,7 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
       cuda::copy(device(), n, static_cast<const float*>(scratch), dw);
   }
 
-  void prepare_dense_forward(int inputs, int units, int batch, bool bias, bool /*relu*/, std::int64_t at) {
+  void prepare_dense_forward(int inputs, int units, int batch, bool bias, std::int64_t at) {
     denses_.get(forward(inputs, units, batch, bias));
     expect_copies(at, std::int64_t{inputs} * units, bias ? units : 0);
   }

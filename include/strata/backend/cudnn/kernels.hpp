@@ -110,12 +110,8 @@ struct CudaKernel<Conv<Kernel, Filters, Options...>> : KernelTraits {
   }
   template <bool Training, class Engine>
   static void prepare(Engine& engine, Shape in, int batch, bool learns_before, std::int64_t at) {
-    prepare_product<Training>(engine, in, batch, learns_before, at, false);
-  }
-  template <bool Training, class Engine>
-  static void prepare_product(Engine& engine, Shape in, int batch, bool learns_before, std::int64_t at, bool relu) {
     const Geometry g = layer::geometry(in);
-    engine.prepare_conv_forward(g, batch, layer::has_bias, relu, at);
+    engine.prepare_conv_forward(g, batch, layer::has_bias, at);
     if constexpr (Training) {
       engine.prepare_conv_backward_weights(g, batch, at);
       if (learns_before) engine.prepare_conv_backward_input(g, batch, at);
@@ -161,11 +157,7 @@ struct CudaKernel<Dense<Units, Options...>> : KernelTraits {
   }
   template <bool Training, class Engine>
   static void prepare(Engine& engine, Shape in, int batch, bool learns_before, std::int64_t at) {
-    prepare_product<Training>(engine, in, batch, learns_before, at, false);
-  }
-  template <bool Training, class Engine>
-  static void prepare_product(Engine& engine, Shape in, int batch, bool learns_before, std::int64_t at, bool relu) {
-    engine.prepare_dense_forward(in.channels, Units, batch, layer::has_bias, relu, at);
+    engine.prepare_dense_forward(in.channels, Units, batch, layer::has_bias, at);
     if constexpr (Training) {
       engine.prepare_dense_backward_weights(in.channels, Units, batch, at);
       if (learns_before) engine.prepare_dense_backward_input(in.channels, Units, batch, at);
@@ -400,7 +392,7 @@ struct ReluBlock {
   }
   template <bool Training, class Engine>
   static void prepare(Engine& engine, Shape in, int batch, bool learns_before, std::int64_t at) {
-    kernel::template prepare_product<Training>(engine, in, batch, learns_before, at, true);
+    kernel::template prepare<Training>(engine, in, batch, learns_before, at);
   }
   template <class P>
   static void forward(const P* p) {
