@@ -33,7 +33,8 @@ TABLES = {
                      "h-helpers", "h-linear-dense", "h-linear", "h-bytes", "h-slip", "h-two-groups", "h-same"]),
     "layers": ("layers", ["layers-logits", "layers-dropout", "layers-both", "layers-rate", "layers-rate-relu",
                           "layers-rate-logits", "layers-epsilon", "layers-augmented", "layers-batch-64", "layers-sgd",
-                          "layers-bytes"]),
+                          "layers-bytes", "layers-0.0001", "layers-both-0.0001", "layers-rate-0.0001",
+                          "layers-rate-relu-0.0001", "layers-rate-logits-0.0001"]),
     "nn": ("nn-relu", ["nn-softmax", "nn-mended", "nn-logits", "nn-linear", "nn-both", "nn-glorot", "nn-valid", "nn-rate-relu",
                        "nn-rate-linear"]),
     "sgd": ("h-adam", [f"h-sgd-{rate}-{momentum}" for momentum in ("0.9", "0.45", "0.1")
@@ -51,7 +52,8 @@ ROWS = {
     "g": (0.7769, 0.8322, 0.6830, 0.4786), "h": (0.4608, 0.5390, 2.1325, 1.6637),
 }
 FURTHER = ["a-pad4", "c-pad4", "f-plain", "f-crop", "f-0.001", "f-0.01", "f-0.03", "f-0.1", "f-constant", "f-paper", "h-60",
-           "h-three", "ours10", "ours100", "ours10-he", "ours100-he"]
+           "h-three", "ours10", "ours100", "ours10-he", "ours100-he", "ours10-he-0.015", "ours100-he-0.015",
+           "ours100-he-0.01"]
 # Over four epochs: row f with other rates and another augmentation, row h with another dropout, row c with another padding.
 RATES = {
     "f": "0.01 / (1 + 0.0005 updates)", "f-constant": "0.01", "f-0.001": "0.001, along a cosine to 0",
@@ -61,9 +63,9 @@ RATES = {
     "h-three": "CIFAR-100, three dropouts",
 }
 # Over one epoch of all images by Adam.
-SEEDS = ["layers-rate", "layers-rate-relu", "layers-rate-logits"]
+SEEDS = ["layers-rate", "layers-rate-relu", "layers-rate-logits", "nn-rate-linear", "nn-both"]
 # Curves of the post-mortem's runs, and of rows.
-ROW_CURVES = {"rows": ["f", "ours10", "ours10-he", "h-60"],
+ROW_CURVES = {"rows": ["f", "ours10", "ours10-he-0.015", "h-60", "ours100-he-0.015"],
               "post-mortem-long": ["h", "h-plain", "layers-rate-logits", "layers-rate-relu"]}
 CURVES = {
     "post-mortem-h": ["h", "h-plain", "h-adam", "h-softmax", "h-keep-0.15", "h-relu-logits", "h-linear-dense"],
@@ -80,6 +82,10 @@ WHAT = {
     "layers-dropout": "dropout 0.5", "layers-both": "softmax once, dropout 0.5", "layers-rate": "dropout drops 0.15",
     "layers-rate-relu": "ReLU'd logits, dropout drops 0.15",
     "layers-rate-logits": "softmax once, dropout drops 0.15",
+    "layers-0.0001": "Adam with rate 0.0001", "layers-both-0.0001": "softmax once, dropout 0.5, Adam with rate 0.0001",
+    "layers-rate-0.0001": "dropout drops 0.15, Adam with rate 0.0001",
+    "layers-rate-relu-0.0001": "ReLU'd logits, dropout drops 0.15, Adam with rate 0.0001",
+    "layers-rate-logits-0.0001": "softmax once, dropout drops 0.15, Adam with rate 0.0001",
     "layers-epsilon": "softmax once, dropout drops 0.15, epsilon 1e-8", "layers-augmented": "augmented",
     "layers-batch-64": "batch 64", "layers-sgd": "the SGD of row h", "layers-bytes": "images from 0 to 255",
     "nn-relu": "the tf.nn rewrite, ReLU'd logits", "nn-softmax": "softmax twice instead",
@@ -89,7 +95,8 @@ WHAT = {
     "nn-valid": "the slip mended, logits, dropout 0.5, row h's pools and strides",
     "nn-rate-relu": "the slip mended, dropout drops 0.15",
     "nn-rate-linear": "the slip mended, dropout drops 0.15, no ReLU in the dense layers", "f": "row f",
-    "h-60": "row h, CIFAR-100", "ours10": "our recipe", "ours10-he": "standardized, HeNormal",
+    "h-60": "row h, CIFAR-100", "ours10": "our recipe", "ours10-he-0.015": "standardized, HeNormal",
+    "ours100-he-0.015": "the same, CIFAR-100",
 }
 
 

@@ -58,6 +58,9 @@ inline std::vector<Experiment> further_rows() {
       experiment<H, SGD>      ("ours100",      "CIFAR-100, one cycle to 0.03, weight decay, crops",  with(one_cycle(0.03), ours)),
       experiment<F, SGD>      ("ours10-he",    "ours10, inputs standardized, HeNormal",              with(one_cycle(0.03), he)),
       experiment<H, SGD>      ("ours100-he",   "ours100, inputs standardized, HeNormal",             with(one_cycle(0.03), he)),
+      experiment<F, SGD>      ("ours10-he-0.015",  "ours10-he, one cycle to 0.015",                  with(one_cycle(0.015), he)),
+      experiment<H, SGD>      ("ours100-he-0.015", "ours100-he, one cycle to 0.015",                 with(one_cycle(0.015), he)),
+      experiment<H, SGD>      ("ours100-he-0.01",  "ours100-he, one cycle to 0.01",                  with(one_cycle(0.01), he)),
   };
   // clang-format on
 }

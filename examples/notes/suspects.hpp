@@ -42,6 +42,7 @@ inline std::vector<Experiment> suspects() {
   const auto adam = [](Recipe& r) { r.rate = constant(0.001); };
   const auto tensorflow = [](Recipe& r) { r.epsilon = 1e-8; };  // of its AdamOptimizer
   const auto sgd = [](Recipe& r) { r.rate = inverse_time(0.03, 0.0005); };
+  const auto slow = [](Recipe& r) { r.rate = constant(0.0001); };  // the notes name no rate for the rewrites' Adam
 
   // clang-format off
   std::vector<Experiment> all{
@@ -82,6 +83,11 @@ inline std::vector<Experiment> suspects() {
       experiment<H, Adam>               ("nn-valid",         "tf.nn, slip mended, logits, dropout 0.5, row h's pools and strides", layers(helpers)),
       experiment<NnRateRelu, Adam, Twice>("nn-rate-relu",    "tf.nn, slip mended, dropout 0.15, ReLU'd logits", layers(helpers)),
       experiment<NnRateLinear, Adam>    ("nn-rate-linear",   "tf.nn, slip mended, dropout 0.15, no ReLU in the dense layers", layers(helpers)),
+      experiment<Layers, Adam, Twice>   ("layers-0.0001",             "tf.layers, Adam with rate 0.0001",                               layers(slow)),
+      experiment<LayersRate15, Adam, Twice>("layers-rate-0.0001",     "tf.layers, dropout 0.15, Adam with rate 0.0001",                 layers(slow)),
+      experiment<LayersRelu, Adam, Twice>("layers-rate-relu-0.0001",  "tf.layers, dropout 0.15, ReLU'd logits, Adam with rate 0.0001",  layers(slow)),
+      experiment<Rate15, Adam>          ("layers-rate-logits-0.0001", "tf.layers, dropout 0.15, softmax once, Adam with rate 0.0001",   layers(slow)),
+      experiment<H, Adam>               ("layers-both-0.0001",        "tf.layers, softmax once, dropout 0.5, Adam with rate 0.0001",    layers(slow)),
   };
   // clang-format on
   for (const double momentum : {0.9, 0.45, 0.1})
