@@ -102,9 +102,9 @@ void list() {
   print("--suspects", suspects());
 }
 
-// Checkpoints of a run that is done, which are large. Of a row the last stays, for a --save or --report that is asked for
-// later; of a run that ended in NaN all. Returns whether one is left.
-bool remove_checkpoints(const fs::path& folder, const Result& result, const Arguments& a) {
+// Checkpoints of a run that is done, which are large. The last stays, for a --save or --report that is asked for later, or
+// more epochs; of a run that ended in NaN all. Returns whether one is left.
+bool remove_checkpoints(const fs::path& folder, const Result& result) {
   if (!fs::is_directory(folder)) return false;
   std::vector<fs::path> steps;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder))
@@ -112,17 +112,21 @@ bool remove_checkpoints(const fs::path& folder, const Result& result, const Argu
       steps.push_back(entry.path());
   if (!result.outcome.diverged.empty()) return !steps.empty();
   std::sort(steps.begin(), steps.end());
-  const bool left = !a.suspects && !steps.empty();
+  const bool left = !steps.empty();
   if (left) steps.pop_back();
   for (const fs::path& step : steps) fs::remove(step);
   return left;
 }
 
-// None where there is no file. Throws FileError for one that is not to be read, or is of another run.
+// None where there is no file, and where it is of the same run with fewer epochs, which goes on from its last checkpoint.
+// Throws FileError for one that is not to be read, or is of another run.
 std::optional<Result> earlier_result(const fs::path& file, const RunKey& key, bool resume) {
   if (!fs::exists(file)) return {};
   if (!resume) throw strata::FileError(file, "is the result of an earlier run; --resume reads it");
   Result found = read_result(file);
+  RunKey longer = found.key;
+  longer.epochs = std::max(longer.epochs, key.epochs);
+  if (longer == key && longer.epochs > found.key.epochs && found.outcome.diverged.empty()) return {};
   const auto text = [](const RunKey& k) {
     return std::to_string(k.epochs) + " epochs of " + std::to_string(k.images) + " images, " + k.recipe;
   };
@@ -168,7 +172,7 @@ std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const A
     fs::create_directories(folder);
     job.checkpoints = folder / which;
     if ((found = earlier_result(file, key, a.resume))) {
-      const bool left = remove_checkpoints(job.checkpoints, *found, a);
+      const bool left = remove_checkpoints(job.checkpoints, *found);
       if ((job.save.empty() && job.report.empty()) || !found->outcome.diverged.empty()) return found;
       if (!left)
         throw strata::FileError(job.checkpoints,
@@ -189,7 +193,7 @@ std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const A
   }
   if (!a.checkpoint.empty()) {
     write_result(file, r);
-    remove_checkpoints(job.checkpoints, r, a);
+    remove_checkpoints(job.checkpoints, r);
   }
   return r;
 }
