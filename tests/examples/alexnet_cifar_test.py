@@ -293,6 +293,17 @@ class Training(unittest.TestCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn("is NaN or infinite", result.stderr)
         self.assertFalse(file.exists())
+        # The newest checkpoint is one whose loss was a number.
+        state = ROOT / "diverged-state"
+        result = run("--data", CIFAR, "--images", "40", "--batch", "8", "--learning-rate", "1e4", "--checkpoint", state,
+                     "--checkpoint-every", "1")
+        self.assertEqual(result.returncode, 1)
+        found = re.search(r"the loss of update (\d+) is NaN or infinite; layer", result.stderr)
+        self.assertIsNotNone(found, result.stderr)
+        name = f"step-{int(found[1]):09}.safetensors"
+        self.assertIn(f"{state}/{name}: the loss behind it is NaN or infinite; it is now {name}.not-finite", result.stderr)
+        kept = {int(file.stem[5:]) for file in state.glob("step-*.safetensors")}
+        self.assertEqual(max(kept, default=0), int(found[1]) - 1)
         # After the last step no loss of training follows.
         result = run(*SHORT[:4], "--data", CIFAR, "--learning-rate", "1e12", "--max-steps", "1", "--save", file, "--report", file)
         self.assertEqual(result.returncode, 2)

@@ -271,6 +271,29 @@ TEST_CASE("numbers that are none are no state to go back to") {
   CHECK_FALSE(names_in(other.path).empty());
 }
 
+TEST_CASE("numbers that lead to a loss that is none are no state to go back to") {
+  const Folder folder;
+  Strings told;
+  auto options = options_for(folder.path, false);
+  const auto keep = [&](bool resume) {
+    options.checkpoint =
+        Checkpoints{.directory = folder.path, .every = 1, .notice = [&](const std::string& text) { told.push_back(text); }};
+    options.resume = resume;
+  };
+  keep(false);
+  // The first update changes nothing, the second leaves numbers that are finite, and too large to multiply.
+  const SGD optimizer{.rate = WarmUp{Constant{1e30}, 2}};
+  for (const bool resume : {false, true}) {
+    CAPTURE(resume);
+    keep(resume), told.clear();
+    CHECK_THROWS_WITH_AS(outcome<Plain>(optimizer, options), doctest::Contains("the loss of update 2 is NaN or infinite"),
+                         NotFiniteError);
+    CHECK(names_in(folder.path) == Strings{"step-000000001.safetensors", "step-000000002.safetensors.not-finite"});
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].find("step-000000002.safetensors: the loss behind it is NaN or infinite") != std::string::npos);
+  }
+}
+
 // --- Files that are not what they should be -----------------------------------------------------------------------------
 
 TEST_CASE("another run is refused, with the first thing that differs") {

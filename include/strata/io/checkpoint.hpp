@@ -5,7 +5,8 @@
 //
 // A directory belongs to one run. It holds step-<updates>.safetensors, the newest few, and, where there is validation,
 // best.safetensors: weights alone, as save_weights writes them, of the epoch with the best validation accuracy (of equals
-// the one with the lower loss, then the earlier).
+// the one with the lower loss, then the earlier). What is no state to go back to gets ".damaged" or ".not-finite" to its
+// name.
 #pragma once
 #include <fcntl.h>
 #include <sys/file.h>
@@ -375,6 +376,16 @@ class CheckpointFiles final : public RunKeeper {
   // The weights alone.
   void save_best() override {
     write_weights(best(), tensors_of(run_, run_.weights), run_.architecture, std::string(run_.summary), options_.metadata);
+  }
+
+  // Not removed, since it may be the images that are at fault. Does not throw: there is an error to be told already.
+  void set_aside(std::int64_t updates) override {
+    const std::filesystem::path path = file(updates);
+    std::error_code failed;
+    std::filesystem::rename(path, path.string() + ".not-finite", failed);
+    if (!failed)
+      notice(path.string() + ": the loss behind it is NaN or infinite; it is now " + path.filename().string() +
+             ".not-finite");
   }
 
  private:

@@ -82,6 +82,8 @@ class RunKeeper {
   virtual void save(const TrainingState& state) = 0;
   // The weights are the best so far (best_epoch()).
   virtual void save_best() = 0;
+  // What may have been saved after so many updates led to a loss that is no number: it is no state to go back to.
+  virtual void set_aside(std::int64_t updates) = 0;
 };
 
 // Makes the keeper of a run, which is to go on from what is kept, or to begin.

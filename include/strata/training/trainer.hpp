@@ -456,7 +456,12 @@ typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result trai
     throw std::invalid_argument("strata: nothing to validate on: the data set is empty");
   const auto keeper = detail::keeper_of(trainer, data, steps, detail::loss_name<Loss>(), options);
   detail::LearnerOf<Training_, Data> learner(trainer, batches, options);
-  return detail::run_epochs(learner, steps, keeper.get(), loop);
+  try {
+    return detail::run_epochs(learner, steps, keeper.get(), loop);
+  } catch (const NotFiniteError& e) {
+    if (keeper) keeper->set_aside(e.update());
+    throw;
+  }
 }
 
 }  // namespace strata
