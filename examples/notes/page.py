@@ -34,16 +34,17 @@ TABLES = {
     "layers": ("layers", ["layers-logits", "layers-dropout", "layers-both", "layers-rate", "layers-rate-relu",
                           "layers-rate-logits", "layers-epsilon", "layers-augmented", "layers-batch-64", "layers-sgd",
                           "layers-bytes", "layers-0.0001", "layers-both-0.0001", "layers-rate-0.0001",
-                          "layers-rate-relu-0.0001", "layers-rate-logits-0.0001"]),
+                          "layers-rate-relu-0.0001", "layers-rate-logits-0.0001", "layers-rate-logits-augmented"]),
     "nn": ("nn-relu", ["nn-softmax", "nn-mended", "nn-logits", "nn-linear", "nn-both", "nn-glorot", "nn-valid", "nn-rate-relu",
-                       "nn-rate-linear"]),
+                       "nn-rate-linear", "nn-rate-relu-0.0001", "nn-rate-linear-0.0001"]),
     "sgd": ("h-adam", [f"h-sgd-{rate}-{momentum}" for momentum in ("0.9", "0.45", "0.1")
                        for rate in ("0.1", "0.01", "0.001", "0.0001")]),
 }
 # Of the others.
 FULL_TABLES = {
     "full": ("h", ["h-plain", "h-keep-0.15", "layers", "layers-logits", "layers-dropout", "layers-both", "layers-rate",
-                   "layers-rate-relu", "layers-rate-logits", "nn-relu", "nn-softmax", "nn-mended", "nn-linear", "nn-both"]),
+                   "layers-rate-relu", "layers-rate-logits", "layers-rate-logits-augmented", "layers-0.0001",
+                   "layers-rate-0.0001", "layers-rate-relu-0.0001", "layers-rate-logits-0.0001", "nn-relu", "nn-softmax", "nn-mended", "nn-linear", "nn-both"]),
 }
 # The rows, with the notes' test and train accuracy and test and train loss.
 ROWS = {
@@ -86,6 +87,9 @@ WHAT = {
     "layers-rate-0.0001": "dropout drops 0.15, Adam with rate 0.0001",
     "layers-rate-relu-0.0001": "ReLU'd logits, dropout drops 0.15, Adam with rate 0.0001",
     "layers-rate-logits-0.0001": "softmax once, dropout drops 0.15, Adam with rate 0.0001",
+    "layers-rate-logits-augmented": "softmax once, dropout drops 0.15, augmented",
+    "nn-rate-relu-0.0001": "the slip mended, dropout drops 0.15, Adam with rate 0.0001",
+    "nn-rate-linear-0.0001": "the slip mended, dropout drops 0.15, no ReLU in the dense layers, Adam with rate 0.0001",
     "layers-epsilon": "softmax once, dropout drops 0.15, epsilon 1e-8", "layers-augmented": "augmented",
     "layers-batch-64": "batch 64", "layers-sgd": "the SGD of row h", "layers-bytes": "images from 0 to 255",
     "nn-relu": "the tf.nn rewrite, ReLU'd logits", "nn-softmax": "softmax twice instead",

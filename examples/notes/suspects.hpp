@@ -43,6 +43,7 @@ inline std::vector<Experiment> suspects() {
   const auto tensorflow = [](Recipe& r) { r.epsilon = 1e-8; };  // of its AdamOptimizer
   const auto sgd = [](Recipe& r) { r.rate = inverse_time(0.03, 0.0005); };
   const auto slow = [](Recipe& r) { r.rate = constant(0.0001); };  // the notes name no rate for the rewrites' Adam
+  const auto slow_helpers = [&](Recipe& r) { helpers(r), slow(r); };
 
   // clang-format off
   std::vector<Experiment> all{
@@ -87,6 +88,9 @@ inline std::vector<Experiment> suspects() {
       experiment<LayersRate15, Adam, Twice>("layers-rate-0.0001",     "tf.layers, dropout 0.15, Adam with rate 0.0001",                 layers(slow)),
       experiment<LayersRelu, Adam, Twice>("layers-rate-relu-0.0001",  "tf.layers, dropout 0.15, ReLU'd logits, Adam with rate 0.0001",  layers(slow)),
       experiment<Rate15, Adam>          ("layers-rate-logits-0.0001", "tf.layers, dropout 0.15, softmax once, Adam with rate 0.0001",   layers(slow)),
+      experiment<Rate15, Adam>          ("layers-rate-logits-augmented", "tf.layers, dropout 0.15, softmax once, augmented",            layers(augmented)),
+      experiment<NnRateRelu, Adam, Twice>("nn-rate-relu-0.0001",      "tf.nn, slip mended, dropout 0.15, ReLU'd logits, Adam with rate 0.0001", layers(slow_helpers)),
+      experiment<NnRateLinear, Adam>    ("nn-rate-linear-0.0001",     "tf.nn, slip mended, dropout 0.15, no ReLU in the dense layers, Adam with rate 0.0001", layers(slow_helpers)),
       experiment<H, Adam>               ("layers-both-0.0001",        "tf.layers, softmax once, dropout 0.5, Adam with rate 0.0001",    layers(slow)),
   };
   // clang-format on
