@@ -44,7 +44,8 @@ TABLES = {
 FULL_TABLES = {
     "full": ("h", ["h-plain", "h-keep-0.15", "layers", "layers-logits", "layers-dropout", "layers-both", "layers-rate",
                    "layers-rate-relu", "layers-rate-logits", "layers-rate-logits-augmented", "layers-0.0001",
-                   "layers-rate-0.0001", "layers-rate-relu-0.0001", "layers-rate-logits-0.0001", "nn-relu", "nn-softmax", "nn-mended", "nn-linear", "nn-both"]),
+                   "layers-rate-0.0001", "layers-rate-relu-0.0001", "layers-rate-logits-0.0001", "nn-relu",
+                   "nn-softmax", "nn-mended", "nn-linear", "nn-both"]),
 }
 # The rows, with the notes' test and train accuracy and test and train loss.
 ROWS = {
@@ -54,7 +55,7 @@ ROWS = {
 }
 FURTHER = ["a-pad4", "c-pad4", "f-plain", "f-crop", "f-0.001", "f-0.01", "f-0.03", "f-0.1", "f-constant", "f-paper", "h-60",
            "h-three", "ours10", "ours100", "ours10-he", "ours100-he", "ours10-he-0.015", "ours100-he-0.015",
-           "ours100-he-0.01"]
+           "ours100-he-0.01", "ours10-decay", "ours100-decay"]
 # Over four epochs: row f with other rates and another augmentation, row h with another dropout, row c with another padding.
 RATES = {
     "f": "0.01 / (1 + 0.0005 updates)", "f-constant": "0.01", "f-0.001": "0.001, along a cosine to 0",
