@@ -68,7 +68,8 @@ RATES = {
 SEEDS = ["layers-rate", "layers-rate-relu", "layers-rate-logits", "nn-rate-linear", "nn-both"]
 # Curves of the post-mortem's runs, and of rows.
 ROW_CURVES = {"rows": ["f", "ours10", "ours10-he-0.015", "h-60", "ours100-he-0.015"],
-              "post-mortem-long": ["h", "h-plain", "layers-rate-logits", "layers-rate-relu"]}
+              "post-mortem-long": ["h", "h-plain", "layers-rate-logits", "layers-rate-logits-0.0001",
+                                   "layers-rate-relu-0.0001", "layers-rate-0.0001"]}
 CURVES = {
     "post-mortem-h": ["h", "h-plain", "h-adam", "h-softmax", "h-keep-0.15", "h-relu-logits", "h-linear-dense"],
     "post-mortem-rewrites": ["layers", "layers-logits", "layers-dropout", "layers-both", "layers-rate-logits", "nn-relu",
@@ -84,13 +85,13 @@ WHAT = {
     "layers-dropout": "dropout 0.5", "layers-both": "softmax once, dropout 0.5", "layers-rate": "dropout drops 0.15",
     "layers-rate-relu": "ReLU'd logits, dropout drops 0.15",
     "layers-rate-logits": "softmax once, dropout drops 0.15",
-    "layers-0.0001": "Adam with rate 0.0001", "layers-both-0.0001": "softmax once, dropout 0.5, Adam with rate 0.0001",
-    "layers-rate-0.0001": "dropout drops 0.15, Adam with rate 0.0001",
-    "layers-rate-relu-0.0001": "ReLU'd logits, dropout drops 0.15, Adam with rate 0.0001",
-    "layers-rate-logits-0.0001": "softmax once, dropout drops 0.15, Adam with rate 0.0001",
+    "layers-0.0001": "Adam with rate 0.0001", "layers-both-0.0001": "softmax once, dropout 0.5, Adam 0.0001",
+    "layers-rate-0.0001": "dropout drops 0.15, Adam 0.0001",
+    "layers-rate-relu-0.0001": "ReLU'd logits, dropout drops 0.15, Adam 0.0001",
+    "layers-rate-logits-0.0001": "softmax once, dropout drops 0.15, Adam 0.0001",
     "layers-rate-logits-augmented": "softmax once, dropout drops 0.15, augmented",
-    "nn-rate-relu-0.0001": "the slip mended, dropout drops 0.15, Adam with rate 0.0001",
-    "nn-rate-linear-0.0001": "the slip mended, dropout drops 0.15, no ReLU in the dense layers, Adam with rate 0.0001",
+    "nn-rate-relu-0.0001": "the slip mended, dropout drops 0.15, Adam 0.0001",
+    "nn-rate-linear-0.0001": "the slip mended, dropout drops 0.15, no ReLU in the dense layers, Adam 0.0001",
     "layers-epsilon": "softmax once, dropout drops 0.15, epsilon 1e-8", "layers-augmented": "augmented",
     "layers-batch-64": "batch 64", "layers-sgd": "the SGD of row h", "layers-bytes": "images from 0 to 255",
     "nn-relu": "the tf.nn rewrite, ReLU'd logits", "nn-softmax": "softmax twice instead",
