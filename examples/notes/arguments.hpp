@@ -46,7 +46,7 @@ inline int parse(int argc, char** argv, Arguments& a) {
       ->check(names_a_device())
       ->capture_default_str();
   app.add_option("--checkpoint", a.checkpoint,
-                 "keep a result of each run in this folder, its best weights, and checkpoints, when it is done the last; "
+                 "keep a result of each run in this folder, its best weights, and checkpoints, of a finished one the last; "
                  "rows and suspects each need a folder of their own")
       ->check(not_empty());
   app.add_option("--checkpoint-every", a.checkpoint_every, "and one after so many steps each")->check(positive);

@@ -102,8 +102,8 @@ void list() {
   print("--suspects", suspects());
 }
 
-// Checkpoints of a run that is done, which are large. The last stays, for a --save or --report that is asked for later, or
-// more epochs; of a run that ended in NaN all. Returns whether one is left.
+// Removes the checkpoints of a run that is done, which are large, but for the last: a --save or --report may be asked for
+// later. A run that ended in NaN keeps all. Returns whether one is left.
 bool remove_checkpoints(const fs::path& folder, const Result& result) {
   if (!fs::is_directory(folder)) return false;
   std::vector<fs::path> steps;
@@ -118,15 +118,11 @@ bool remove_checkpoints(const fs::path& folder, const Result& result) {
   return left;
 }
 
-// None where there is no file, and where it is of the same run with fewer epochs, which goes on from its last checkpoint.
-// Throws FileError for one that is not to be read, or is of another run.
+// None where there is no file. Throws FileError for one that is not to be read, or is of another run.
 std::optional<Result> earlier_result(const fs::path& file, const RunKey& key, bool resume) {
   if (!fs::exists(file)) return {};
   if (!resume) throw strata::FileError(file, "is the result of an earlier run; --resume reads it");
   Result found = read_result(file);
-  RunKey longer = found.key;
-  longer.epochs = std::max(longer.epochs, key.epochs);
-  if (longer == key && longer.epochs > found.key.epochs && found.outcome.diverged.empty()) return {};
   const auto text = [](const RunKey& k) {
     return std::to_string(k.epochs) + " epochs of " + std::to_string(k.images) + " images, " + k.recipe;
   };

@@ -300,8 +300,6 @@ class Training(unittest.TestCase):
         self.assertEqual(result.returncode, 1)
         found = re.search(r"the loss of update (\d+) is NaN or infinite; layer", result.stderr)
         self.assertIsNotNone(found, result.stderr)
-        name = f"step-{int(found[1]):09}.safetensors"
-        self.assertIn(f"{state}/{name}: the loss behind it is NaN or infinite; it is now {name}.not-finite", result.stderr)
         kept = {int(file.stem[5:]) for file in state.glob("step-*.safetensors")}
         self.assertEqual(max(kept, default=0), int(found[1]) - 1)
         # After the last step no loss of training follows.

@@ -290,8 +290,11 @@ TEST_CASE("numbers that lead to a loss that is none are no state to go back to")
                          NotFiniteError);
     CHECK(names_in(folder.path) == Strings{"step-000000001.safetensors", "step-000000002.safetensors.not-finite"});
     REQUIRE(told.size() == 1);
-    CHECK(told[0].find("step-000000002.safetensors: the loss behind it is NaN or infinite") != std::string::npos);
+    CHECK(told[0].find("step-000000002.safetensors: the next loss is NaN or infinite") != std::string::npos);
   }
+  // Without an older one there is nothing to go on from, and no run begins anew unasked.
+  fs::remove(folder.path / "step-000000001.safetensors");
+  CHECK_THROWS_WITH_AS(outcome<Plain>(optimizer, options), doctest::Contains("there is no older checkpoint"), FileError);
 }
 
 // --- Files that are not what they should be -----------------------------------------------------------------------------

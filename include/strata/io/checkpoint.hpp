@@ -5,8 +5,8 @@
 //
 // A directory belongs to one run. It holds step-<updates>.safetensors, the newest few, and, where there is validation,
 // best.safetensors: weights alone, as save_weights writes them, of the epoch with the best validation accuracy (of equals
-// the one with the lower loss, then the earlier). What is no state to go back to gets ".damaged" or ".not-finite" to its
-// name.
+// the one with the lower loss, then the earlier). A file that is damaged, or whose next loss is NaN or infinite, gets
+// ".damaged" or ".not-finite" to its name.
 #pragma once
 #include <fcntl.h>
 #include <sys/file.h>
@@ -326,8 +326,8 @@ class CheckpointFiles final : public RunKeeper {
   }
 
   // From the newest file that is whole. Damaged ones that are newer get ".damaged" to their names, and a notice; where all
-  // are damaged, where one cannot be opened, and where the newest whole one is of something else or beyond these ends of
-  // the run, FileError is thrown and nothing is changed. Null where there is none.
+  // are damaged or set aside, where one cannot be opened, and where the newest whole one is of something else or beyond
+  // these ends of the run, FileError is thrown and nothing is changed. Null where there is none.
   std::optional<TrainingState> resume(int epochs, std::int64_t max_steps) override {
     std::vector<std::pair<std::filesystem::path, std::string>> damaged;
     std::optional<FileError> first;
@@ -357,6 +357,9 @@ class CheckpointFiles final : public RunKeeper {
     if (first)
       throw FileError(first->path(), std::string(first->what()).substr(first->path().string().size() + 2) +
                                          (damaged.size() > 1 ? "; nor is any older one whole" : "; there is no other"));
+    for (const auto& entry : std::filesystem::directory_iterator(options_.directory))
+      if (entry.path().extension() == not_finite)
+        throw FileError(entry.path(), "the loss after it is NaN or infinite, and there is no older checkpoint");
     return {};
   }
 
@@ -378,14 +381,14 @@ class CheckpointFiles final : public RunKeeper {
     write_weights(best(), tensors_of(run_, run_.weights), run_.architecture, std::string(run_.summary), options_.metadata);
   }
 
-  // Not removed, since it may be the images that are at fault. Does not throw: there is an error to be told already.
+  // Not removed, since it may be the images that are at fault. Where it cannot be renamed it stays: there is an error to be
+  // told already.
   void set_aside(std::int64_t updates) override {
     const std::filesystem::path path = file(updates);
     std::error_code failed;
-    std::filesystem::rename(path, path.string() + ".not-finite", failed);
+    std::filesystem::rename(path, path.string() + not_finite, failed);
     if (!failed)
-      notice(path.string() + ": the loss behind it is NaN or infinite; it is now " + path.filename().string() +
-             ".not-finite");
+      notice(path.string() + ": the next loss is NaN or infinite; it is now " + path.filename().string() + not_finite);
   }
 
  private:
@@ -426,6 +429,7 @@ class CheckpointFiles final : public RunKeeper {
     return found;
   }
 
+  static constexpr const char* not_finite = ".not-finite";
   Checkpoints options_;
   TrainingRun run_;
   std::string recipe_;

@@ -82,7 +82,7 @@ class RunKeeper {
   virtual void save(const TrainingState& state) = 0;
   // The weights are the best so far (best_epoch()).
   virtual void save_best() = 0;
-  // What may have been saved after so many updates led to a loss that is no number: it is no state to go back to.
+  // The loss after so many updates is NaN or infinite: what was saved there, if anything, is no state to go back to.
   virtual void set_aside(std::int64_t updates) = 0;
 };
 
