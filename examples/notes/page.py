@@ -67,7 +67,7 @@ RATES = {
 # Over one epoch of all images by Adam.
 SEEDS = ["layers-rate", "layers-rate-relu", "layers-rate-logits", "nn-rate-linear", "nn-both"]
 # Curves of the post-mortem's runs, and of rows.
-ROW_CURVES = {"rows": ["f", "ours10", "ours10-he-0.015", "h-60", "ours100-he-0.015"],
+ROW_CURVES = {"rows": ["f", "ours10", "ours10-he-0.015", "h-60", "ours100-he-0.015", "ours100-decay"],
               "post-mortem-long": ["h", "h-plain", "layers-rate-logits", "layers-rate-logits-0.0001",
                                    "layers-rate-relu-0.0001", "layers-rate-0.0001"]}
 CURVES = {
@@ -103,6 +103,7 @@ WHAT = {
     "nn-rate-linear": "the slip mended, dropout drops 0.15, no ReLU in the dense layers", "f": "row f",
     "h-60": "row h, CIFAR-100", "ours10": "our recipe", "ours10-he-0.015": "standardized, HeNormal",
     "ours100-he-0.015": "the same, CIFAR-100",
+    "ours10-decay": "and weight decay 0.002", "ours100-decay": "and weight decay 0.002, CIFAR-100",
 }
 
 
