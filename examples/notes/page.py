@@ -289,7 +289,7 @@ def seeds_table(runs):
 
 def curves(runs, names, over):
     """Test accuracy by epoch, as one SVG that needs nothing from elsewhere. over: what an epoch passes."""
-    width, height, left, top, right, bottom = 820, 360, 52, 16, 310, 40
+    width, height, left, top, right, bottom = 860, 360, 52, 16, 350, 40
     points = {name: curve_of(runs, name) for name in names if curve_of(runs, name)}
     epochs = max((epoch for line in points.values() for epoch, _ in line), default=1)
     highest = max((value for line in points.values() for _, value in line), default=1)
