@@ -5,11 +5,11 @@
 #include <vector>
 
 #include <benchmark/benchmark.h>
-#include <strata/backend/eigen/gemm.hpp>
+#include <strata/backend/cpu/gemm.hpp>
 
 namespace {
 
-using strata::eigen::KernelPath;
+using strata::cpu::KernelPath;
 
 struct Shape {
   const char* name;
@@ -25,7 +25,7 @@ constexpr Shape shapes[] = {
 };
 
 void run(benchmark::State& state, KernelPath path, const Shape& s) {
-  if (!strata::eigen::set_kernel_path(path)) {
+  if (!strata::cpu::set_kernel_path(path)) {
     state.SkipWithError("this processor lacks it");
     return;
   }
@@ -42,14 +42,14 @@ void run(benchmark::State& state, KernelPath path, const Shape& s) {
   };
   const std::int64_t m = s.m, n = s.n, k = s.k;
   std::vector<Line> keep_a = lines(m * k), keep_b = lines(k * n), keep_c = lines(m * n);
-  std::vector<Line> keep_scratch = lines(strata::eigen::gemm_scratch<float>(s.m, s.n, s.k));
+  std::vector<Line> keep_scratch = lines(strata::cpu::gemm_scratch<float>(s.m, s.n, s.k));
   const float* a = keep_a.data()->numbers;
   const float* b = keep_b.data()->numbers;
   float* c = keep_c.data()->numbers;
   float* scratch = keep_scratch.data()->numbers;
   for (auto _ : state) {
-    strata::eigen::gemm(s.transpose_a, s.transpose_b, s.m, s.n, s.k, a, s.transpose_a ? s.m : s.k, b,
-                        s.transpose_b ? s.k : s.n, c, s.n, false, scratch);
+    strata::cpu::gemm(s.transpose_a, s.transpose_b, s.m, s.n, s.k, a, s.transpose_a ? s.m : s.k, b,
+                      s.transpose_b ? s.k : s.n, c, s.n, false, scratch);
     benchmark::DoNotOptimize(c);
     benchmark::ClobberMemory();
   }

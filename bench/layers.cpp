@@ -48,7 +48,7 @@ template <class Layer>
 void run(benchmark::State& state, Shape in, Direction direction, Place place) {
   const auto batch = static_cast<int>(state.range(0)), threads = static_cast<int>(state.range(1));
   using Kernel = strata::CpuKernel<Layer>;
-  const strata::Step l = Layer::infer(in);
+  const strata::LayerInfo l = Layer::infer(in);
   const std::int64_t inputs = batch * in.size(), outputs = batch * l.out.size();
   strata::ThreadPool pool(threads);
   Buffer x(inputs), dx(inputs), y(outputs), dy(outputs), parameters(l.parameters), gradients(l.parameters);

@@ -36,7 +36,7 @@ template <class Next>
 void steps(benchmark::State& state, Next next) {
   const auto batch = static_cast<int>(state.range(0)), threads = static_cast<int>(state.range(1));
   strata::Model<AlexNet> model({.batch = batch, .threads = threads, .seed = 1, .weights = strata::HeUniform{}});
-  strata::Trainer trainer(model, strata::SoftmaxCrossEntropy{}, strata::SGD{.rate = 0.0001, .momentum = 0.9});
+  strata::Trainer trainer(model, strata::SoftmaxCrossEntropy{}, strata::SGD{.learning_rate = 0.0001, .momentum = 0.9});
   for (auto _ : state) {
     const auto [x, labels] = next();
     benchmark::DoNotOptimize(trainer.step(x, labels).loss);

@@ -6,12 +6,12 @@
 #include <cstdio>
 #include <exception>
 
-#include <strata/backend/eigen/simd.hpp>
+#include <strata/backend/cpu/simd.hpp>
 
 int main(int argc, char** argv) {
   constexpr int skipped = 77;  // tests/CMakeLists.txt knows it
   try {
-    strata::eigen::kernel_path();
+    strata::cpu::kernel_path();
   } catch (const std::exception& e) {
     std::fprintf(stderr, "SKIPPED: %s\n", e.what());
     return skipped;

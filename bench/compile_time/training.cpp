@@ -5,5 +5,6 @@
 int main() {
   strata::Model<AlexNet> model({.batch = 128});
   const auto data = strata::Cifar10::train("cifar-10-batches-bin");
-  return strata::train(model, data, strata::SoftmaxCrossEntropy{}, strata::SGD{.rate = 0.01, .momentum = 0.9}).empty();
+  return strata::train(model, data, strata::SoftmaxCrossEntropy{}, strata::SGD{.learning_rate = 0.01, .momentum = 0.9})
+      .empty();
 }

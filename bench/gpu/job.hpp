@@ -45,7 +45,7 @@ struct CheckResult {
   std::vector<double> logits, losses;
 };
 
-// Precision: of strata/backend/cudnn/precision.hpp.
+// Precision: of strata/backend/cuda/precision.hpp.
 template <class Precision>
 std::unique_ptr<Job> make_job(const Data& data, const JobSetup& setup);
 // Logits of the first and the last image of the second batch of 64, and the losses of four steps without dropout.
@@ -55,7 +55,7 @@ CheckResult check(const Data& data, const JobSetup& setup);
 // --- Training as pytorch.py does it, number by number -------------------------------------------------------------------
 
 inline const strata::Augment augmentation{.width_shift = 0.1, .height_shift = 0.1, .horizontal_flip = true};
-inline const strata::Normalize normalisation{.mean = {0.5F, 0.5F, 0.5F}, .deviation = {0.25F, 0.25F, 0.25F}};
+inline const strata::Normalize normalisation{.mean = {0.5F, 0.5F, 0.5F}, .stddev = {0.25F, 0.25F, 0.25F}};
 
 // A number that is drawn from `at` (SplitMix64's mixing).
 constexpr std::uint64_t drawn(std::uint64_t at) {

@@ -36,7 +36,7 @@ class Steps {
       : data_(data),
         batch_(static_cast<std::size_t>(setup.batch)),
         model_({.batch = setup.batch, .seed = 1, .device = setup.device, .autotune = setup.autotune}),
-        trainer_(model_, strata::SoftmaxCrossEntropy{}, strata::SGD{.rate = learning_rate, .momentum = momentum}),
+        trainer_(model_, strata::SoftmaxCrossEntropy{}, strata::SGD{.learning_rate = learning_rate, .momentum = momentum}),
         labels_(data.labels.begin(), data.labels.end()),
         indices_(batch_) {
     if (data.labels.size() < batch_)
@@ -87,7 +87,7 @@ class Steps {
   std::vector<strata::EpochRecord> epochs(const Images_& images, int count) {
     restart();
     return strata::train(model_, images, strata::SoftmaxCrossEntropy{},
-                         strata::SGD{.rate = learning_rate, .momentum = momentum},
+                         strata::SGD{.learning_rate = learning_rate, .momentum = momentum},
                          {.epochs = count, .augment = augmentation, .normalize = normalisation, .verbose = false});
   }
   Model& model() { return model_; }

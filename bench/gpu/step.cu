@@ -22,10 +22,10 @@
 #include <utility>
 #include <vector>
 
-#include <strata/backend/cudnn/error.hpp>
-#include <strata/backend/cudnn/precision.hpp>
-#include <strata/core/version.hpp>
+#include <strata/backend/cuda/error.hpp>
+#include <strata/backend/cuda/precision.hpp>
 #include <strata/data/cifar.hpp>
+#include <strata/util/version.hpp>
 
 #include "job.hpp"
 

@@ -45,7 +45,7 @@ class Strata : public bench::Peer {
       : batches_(data, setup.batch),
         model_({.batch = setup.batch, .threads = setup.threads, .seed = 1}),
         trainer_(model_, strata::SoftmaxCrossEntropy{},
-                 strata::SGD{.rate = bench::learning_rate, .momentum = bench::momentum}) {
+                 strata::SGD{.learning_rate = bench::learning_rate, .momentum = bench::momentum}) {
     std::copy(data.weights.begin(), data.weights.end(), model_.parameters().begin());
   }
   double step(int number) override {
@@ -74,5 +74,5 @@ int main(int argc, char** argv) {
     if (!setup.dropout) return std::make_unique<Strata<Plain, strata::Training>>(setup, data);
     return std::make_unique<Strata<AlexNet, strata::Training>>(setup, data);
   };
-  return bench::run(argc, argv, "strata", strata::eigen::kernel_path(), make);
+  return bench::run(argc, argv, "strata", strata::cpu::kernel_path(), make);
 }

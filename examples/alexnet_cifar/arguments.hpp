@@ -7,9 +7,9 @@
 #include <stdexcept>
 #include <string>
 
-#include <strata/training/initializers.hpp>
-#include <strata/training/optimizers.hpp>
-#include <strata/training/schedules.hpp>
+#include <strata/model/initializers.hpp>
+#include <strata/optimizers/optimizers.hpp>
+#include <strata/optimizers/schedules.hpp>
 
 // A rate of dropout is part of the network's type. These are compiled; another is one number here and some seconds of the
 // compiler's time.
@@ -39,7 +39,7 @@ inline strata::Schedule schedule_of(const Arguments& a, std::int64_t steps) {
     if (a.warm_up == 0) return schedule;
     return strata::WarmUp{schedule, a.warm_up};
   };
-  if (a.schedule == "constant") return warm(strata::Constant{a.learning_rate});
+  if (a.schedule == "constant") return warm(strata::ConstantRate{a.learning_rate});
   if (a.schedule == "step") return warm(strata::StepDecay{a.learning_rate, a.step_factor, a.step_every * steps});
   if (a.schedule == "cosine") return warm(strata::Cosine{a.learning_rate, all - a.warm_up});
   if (a.schedule == "one-cycle") return strata::OneCycle{a.learning_rate, all};
@@ -57,9 +57,9 @@ inline strata::Initializer initializer_of(const Arguments& a) {
 template <class F>
 void with_optimizer(const Arguments& a, const strata::Schedule& rate, F f) {
   if (a.optimizer == "adam")
-    f(strata::Adam{.rate = rate, .weight_decay = a.weight_decay});
+    f(strata::Adam{.learning_rate = rate, .weight_decay = a.weight_decay});
   else if (a.optimizer == "adamw")
-    f(strata::AdamW{.rate = rate, .weight_decay = a.weight_decay});
+    f(strata::AdamW{.learning_rate = rate, .weight_decay = a.weight_decay});
   else
-    f(strata::SGD{.rate = rate, .momentum = a.momentum, .nesterov = a.nesterov, .weight_decay = a.weight_decay});
+    f(strata::SGD{.learning_rate = rate, .momentum = a.momentum, .nesterov = a.nesterov, .weight_decay = a.weight_decay});
 }

@@ -89,7 +89,7 @@ inline int parse(int argc, char** argv, Arguments& a) {
       ->check(CLI::IsMember({"glorot-uniform", "glorot-normal", "he-uniform", "he-normal"}))
       ->capture_default_str();
   app.add_flag("--standardize", a.standardize,
-               "bring each channel to mean 0 and deviation 1 over the training images, instead of pixels to [0, 1]; "
+               "bring each channel to mean 0 and stddev 1 over the training images, instead of pixels to [0, 1]; "
                "with --load as the weights were trained");
   app.add_flag("--augment,!--no-augment", a.augment, "shift by up to a tenth and flip (default), or not");
   app.add_option("--pad-crop", a.pad_crop,

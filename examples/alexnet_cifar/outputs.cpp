@@ -76,7 +76,7 @@ void Outputs::write(strata::Report report, const std::string& dataset, const std
   setting("loss", "SoftmaxCrossEntropy");
   setting("dropout", strata::detail::number_text(a_.dropout));
   setting("initializer", a_.load.empty() ? a_.initializer : "weights that were loaded");
-  setting("inputs", a_.standardize ? "each channel with mean 0 and deviation 1" : "pixels in [0, 1]");
+  setting("inputs", a_.standardize ? "each channel with mean 0 and stddev 1" : "pixels in [0, 1]");
   setting("augmentation", !a_.augment       ? "none"
                           : a_.pad_crop > 0 ? "pad by " + std::to_string(a_.pad_crop) + " and crop, horizontal flip"
                                             : "shift by up to a tenth, horizontal flip");

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include <strata/io/report.hpp>
+#include <strata/report/report.hpp>
 
 #include "arguments.hpp"
 

@@ -37,7 +37,7 @@ static_assert(verdict.expected_shape == Shape{55, 55, 96} && verdict.got_shape =
 
 int main() {
   Model<AlexNet> model{{.batch = 2, .seed = 1, .weights = alexnet_paper::weights, .tensors = alexnet_paper::biases()}};
-  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = 0.01, .momentum = 0.9, .weight_decay = 0.0005});
+  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.01, .momentum = 0.9, .weight_decay = 0.0005});
   std::vector<float> images(static_cast<std::size_t>(2 * AlexNet::input.size()));
   const Random random(1, Purpose::user);
   for (std::size_t i = 0; i < images.size(); ++i) images[i] = random.uniform(i);

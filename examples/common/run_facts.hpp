@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include <strata/io/report.hpp>
+#include <strata/report/report.hpp>
 #include <strata/training/trainer.hpp>
 
 // An evaluation, and how many images a second it took.

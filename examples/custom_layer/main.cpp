@@ -13,8 +13,8 @@ using namespace strata;
 template <int Pieces>
 struct Maxout {
   static constexpr const char* name = "Maxout";
-  static constexpr Step infer(Shape in) {
-    Step s;
+  static constexpr LayerInfo infer(Shape in) {
+    LayerInfo s;
     s.out = in;
     s.out.channels = in.channels / Pieces;
     s.values = Values::any;
@@ -60,6 +60,6 @@ int main() {
   }
   const ArrayDataset<Shape{6, 6, 1}, 2> data(images, labels);
   Model<Net> model{{.batch = 32, .seed = 1}};
-  const auto history = train(model, data, SoftmaxCrossEntropy{}, Adam{.rate = 0.005}, {.epochs = 10});
+  const auto history = train(model, data, SoftmaxCrossEntropy{}, Adam{.learning_rate = 0.005}, {.epochs = 10});
   return history.back().loss < history.front().loss ? 0 : 1;
 }

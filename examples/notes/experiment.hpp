@@ -20,7 +20,7 @@ namespace notes {
 // The rate as a function of how many updates the whole run has.
 using Rate = std::function<Schedule(std::int64_t)>;
 inline Rate constant(double rate) {
-  return [=](std::int64_t) { return Constant{rate}; };
+  return [=](std::int64_t) { return ConstantRate{rate}; };
 }
 inline Rate inverse_time(double rate, double decay) {
   return [=](std::int64_t) { return InverseTimeDecay{rate, decay}; };
@@ -45,7 +45,7 @@ inline const Augment no_augmentation{};
 enum class Inputs {
   unit,         // pixels in [0, 1]
   bytes,        // 0 to 255
-  standardized  // each channel with mean 0 and deviation 1 over the training images
+  standardized  // each channel with mean 0 and stddev 1 over the training images
 };
 
 struct Recipe {
@@ -58,16 +58,17 @@ struct Recipe {
   int epochs = 20;
   Augment augment = shift_and_flip;
   Inputs inputs = Inputs::unit;
-  Initializer weights = GlorotUniform{}, biases = Value{0};
+  Initializer weights = GlorotUniform{}, biases = Constant{0};
   std::vector<TensorInitializer> tensors{};
 };
 
 template <class Optimizer_>
 Optimizer_ optimizer_of(const Recipe& r, std::int64_t updates) {
   if constexpr (std::is_same_v<Optimizer_, SGD>)
-    return {.rate = r.rate(updates), .momentum = r.momentum, .nesterov = r.nesterov, .weight_decay = r.weight_decay};
+    return {
+        .learning_rate = r.rate(updates), .momentum = r.momentum, .nesterov = r.nesterov, .weight_decay = r.weight_decay};
   else
-    return {.rate = r.rate(updates), .epsilon = r.epsilon, .weight_decay = r.weight_decay};
+    return {.learning_rate = r.rate(updates), .epsilon = r.epsilon, .weight_decay = r.weight_decay};
 }
 
 // --- A run of it ------------------------------------------------------------------------------------------------------

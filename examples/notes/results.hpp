@@ -14,8 +14,8 @@
 #include <string_view>
 #include <vector>
 
-#include <strata/io/atomic_file.hpp>
 #include <strata/training/metrics.hpp>
+#include <strata/util/atomic_file.hpp>
 
 #include "experiment.hpp"
 
@@ -148,7 +148,7 @@ inline Result read_result(const std::filesystem::path& file) {
 
 // --- Tables -----------------------------------------------------------------------------------------------------------
 
-// Over seeds. The spread is the deviation of the sample; one value has none.
+// Over seeds. The spread is the stddev of the sample; one value has none.
 struct Mean {
   double mean = 0, spread = 0;
   std::size_t count = 0;
@@ -161,7 +161,7 @@ inline Mean mean_of(std::span<const double> x) {
   return m;
 }
 
-// The deviation of an accuracy that was measured on so many images.
+// The stddev of an accuracy that was measured on so many images.
 inline double sampling_error(double accuracy, std::size_t images) {
   return std::sqrt(accuracy * (1 - accuracy) / static_cast<double>(images));
 }

@@ -23,16 +23,16 @@ inline std::vector<Experiment> suspects() {
     return r;
   };
   const auto as_it_is = [](Recipe&) {};
-  // tf.layers: Keras' initialization; tf.nn: what its helpers print, the deviation of the dense layers being a guess.
+  // tf.layers: Keras' initialization; tf.nn: what its helpers print, the stddev of the dense layers being a guess.
   const auto layers = [](auto change) {
     Recipe r{.rate = constant(0.001), .batch = 200, .augment = no_augmentation};
     change(r);
     return r;
   };
   const auto helpers = [](Recipe& r) {
-    r.weights = TruncatedNormal{0.01}, r.biases = Value{0.01};
+    r.weights = TruncatedNormal{0.01}, r.biases = Constant{0.01};
     for (const char* name : {"conv2d", "conv2d_1", "conv2d_2", "conv2d_3", "conv2d_4"})
-      r.tensors.push_back({std::string(name) + "/bias", Value{0.1}});
+      r.tensors.push_back({std::string(name) + "/bias", Constant{0.1}});
   };
   const auto bytes = [](Recipe& r) { r.inputs = Inputs::bytes; };
   const auto plain = [](Recipe& r) { r.augment = no_augmentation; };

@@ -13,7 +13,7 @@
 #include <strata/cuda.hpp>
 #endif
 
-#include <strata/io/report.hpp>
+#include <strata/report/report.hpp>
 
 #include "../common/run_facts.hpp"
 #include "experiment.hpp"
@@ -76,7 +76,7 @@ Outcome NOTES_TRAIN(const Recipe& recipe, const Job& job) {
   const auto batch = static_cast<std::size_t>(recipe.batch), steps = (sets.training.size() + batch - 1) / batch;
   const auto updates = static_cast<std::int64_t>(steps) * job.epochs;
   Normalize normalize;
-  if (recipe.inputs == Inputs::bytes) normalize.deviation.assign(3, 1 / 255.f);
+  if (recipe.inputs == Inputs::bytes) normalize.stddev.assign(3, 1 / 255.f);
   if (recipe.inputs == Inputs::standardized) normalize = normalize_for(sets.training);
   const auto metadata = metadata_of(data_info<Data>(normalize));
   TrainOptions<Data> options{.epochs = job.epochs,

@@ -26,7 +26,7 @@ int main() {
   const ArrayDataset<Shape{8, 8, 1}, 2> data(images, labels);
 
   Model<Net> model{{.batch = 32, .seed = 1}};
-  train(model, data, SoftmaxCrossEntropy{}, SGD{.rate = 0.05, .momentum = 0.9}, {.epochs = 5, .validation = data});
+  train(model, data, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.05, .momentum = 0.9}, {.epochs = 5, .validation = data});
   const double accuracy = evaluate(model, data).accuracy;
   std::printf("accuracy %.3f\n", accuracy);
   return accuracy > 0.95 ? 0 : 1;

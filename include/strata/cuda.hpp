@@ -4,7 +4,7 @@
 
 #include <strata/strata.hpp>
 
-#include <strata/backend/cudnn/engine.hpp>
+#include <strata/backend/cuda/engine.hpp>
 #include <strata/training/gpu_trainer.hpp>
 
 namespace strata {

@@ -8,8 +8,8 @@
 #include <strata/core/sequential.hpp>
 
 #include <strata/core/diagnose.hpp>
-#include <strata/core/keras_summary.hpp>
 #include <strata/core/summary.hpp>
+#include <strata/interop/keras_summary.hpp>
 
 // Layers
 #include <strata/layers/activations.hpp>

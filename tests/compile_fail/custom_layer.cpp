@@ -5,8 +5,8 @@ using namespace strata;
 
 template <int Pieces>
 struct Maxout {
-  static constexpr Step infer(Shape in) {
-    Step s;
+  static constexpr LayerInfo infer(Shape in) {
+    LayerInfo s;
     s.out = in;
     s.out.channels = in.channels / Pieces;
     if (in.channels % Pieces != 0) s.fault = Fault::custom, s.expected = Pieces, s.got = in.channels;

@@ -70,9 +70,9 @@ constexpr std::string_view table = summary<Net>();
 int main() {
   const Cifar10 data = Cifar10::train("data");
   Model<Net> model{{.batch = 128, .threads = 2, .seed = 1}};
-  train(model, data, SoftmaxCrossEntropy{}, SGD{.rate = InverseTimeDecay{0.01, 0.0005}, .momentum = 0.9},
+  train(model, data, SoftmaxCrossEntropy{}, SGD{.learning_rate = InverseTimeDecay{0.01, 0.0005}, .momentum = 0.9},
         {.epochs = 20, .validation = data});
-  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = 0.01});
+  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.01});
   trainer.step({}, {});
   evaluate(model, data, SoftmaxCrossEntropy{});
   model.predict({});

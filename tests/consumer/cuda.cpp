@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Compiled by a C++ compiler: what asks nothing of nvcc. It describes a convolution to cuDNN, which needs no GPU.
-#include <strata/backend/cudnn/conv.hpp>
+#include <strata/backend/cuda/conv.hpp>
 
 int main() {
   using namespace strata;

@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <vector>
 
-#include <strata/backend/cudnn/conv.hpp>
+#include <strata/backend/cuda/conv.hpp>
 #include <strata/network.hpp>
 
 namespace strata::test {

@@ -5,7 +5,7 @@
 #include <random>
 #include <vector>
 
-#include <strata/backend/cudnn/dense.hpp>
+#include <strata/backend/cuda/dense.hpp>
 #include <strata/backend/reference/dense.hpp>
 
 using namespace strata;

@@ -5,7 +5,7 @@
 
 #include <cstdio>
 
-#include <strata/backend/cudnn/error.hpp>
+#include <strata/backend/cuda/error.hpp>
 
 #include "managed_memory.hpp"
 

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include <strata/backend/cudnn/device.hpp>
+#include <strata/backend/cuda/device.hpp>
 
 #include "managed_memory.hpp"
 

@@ -2,17 +2,17 @@
 // Compiling is the test: nvcc makes a kernel of every element, in every type of numbers.
 #include <cstdint>
 
-#include <strata/backend/cudnn/activations.hpp>
-#include <strata/backend/cudnn/augment.hpp>
-#include <strata/backend/cudnn/batch_norm.hpp>
-#include <strata/backend/cudnn/bias.hpp>
-#include <strata/backend/cudnn/combine.hpp>
-#include <strata/backend/cudnn/dropout.hpp>
-#include <strata/backend/cudnn/losses.hpp>
-#include <strata/backend/cudnn/lrn.hpp>
-#include <strata/backend/cudnn/optimizers.hpp>
-#include <strata/backend/cudnn/pool.hpp>
-#include <strata/backend/cudnn/softmax.hpp>
+#include <strata/backend/cuda/activations.hpp>
+#include <strata/backend/cuda/augment.hpp>
+#include <strata/backend/cuda/batch_norm.hpp>
+#include <strata/backend/cuda/bias.hpp>
+#include <strata/backend/cuda/combine.hpp>
+#include <strata/backend/cuda/dropout.hpp>
+#include <strata/backend/cuda/losses.hpp>
+#include <strata/backend/cuda/lrn.hpp>
+#include <strata/backend/cuda/optimizers.hpp>
+#include <strata/backend/cuda/pool.hpp>
+#include <strata/backend/cuda/softmax.hpp>
 
 namespace elements {
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <doctest/doctest.h>
 
-#include <strata/backend/cudnn/cublas.hpp>
-#include <strata/backend/cudnn/cudnn.hpp>
-#include <strata/backend/cudnn/error.hpp>
+#include <strata/backend/cuda/cublas.hpp>
+#include <strata/backend/cuda/cudnn.hpp>
+#include <strata/backend/cuda/error.hpp>
 
 using namespace strata;
 using namespace strata::cuda;

@@ -7,8 +7,8 @@
 #include <random>
 #include <vector>
 
-#include <strata/backend/cudnn/conv.hpp>
-#include <strata/backend/cudnn/dense.hpp>
+#include <strata/backend/cuda/conv.hpp>
+#include <strata/backend/cuda/dense.hpp>
 #include <strata/backend/reference/conv.hpp>
 #include <strata/backend/reference/dense.hpp>
 

@@ -9,7 +9,7 @@
 #include <random>
 #include <vector>
 
-#include <strata/backend/cudnn/conv.hpp>
+#include <strata/backend/cuda/conv.hpp>
 #include <strata/layers/conv.hpp>
 
 using namespace strata;
@@ -25,9 +25,9 @@ struct Layer {
   int batch = 1;
 
   // What Conv::infer says.
-  [[nodiscard]] Step infer() const { return strata::detail::slide_over(in, settings, &filters); }
+  [[nodiscard]] LayerInfo infer() const { return strata::detail::slide_over(in, settings, &filters); }
   // The very numbers that were asked for, wrong ones too.
-  [[nodiscard]] Geometry asked(Step step) const {
+  [[nodiscard]] Geometry asked(LayerInfo step) const {
     const WindowSpec& w = settings.window;
     Geometry g{in, {step.out.height, step.out.width, filters}, step.window, settings.groups};
     g.window.kernel_h = w.kernel_h, g.window.kernel_w = w.kernel_w;
@@ -108,7 +108,7 @@ TEST_CASE("cuDNN takes the layers that fit, with this size of output and no othe
   int fit = 0, do_not_fit = 0;
   for (int i = 0; i < 6000; ++i) {
     const Layer l = draw.layer();
-    const Step step = l.infer();
+    const LayerInfo step = l.infer();
     const Geometry g = l.asked(step);
     CAPTURE(describe(l, g));
     if (step.fault == Fault::none) {
@@ -133,7 +133,7 @@ TEST_CASE("cuDNN refuses sizes, strides, dilations, filters and groups that are 
     WindowSpec& w = l.settings.window;
     draw.one_of({&w.kernel_h, &w.kernel_w, &w.stride_h, &w.stride_w, &w.dilation_h, &w.dilation_w, &l.filters,
                  &l.settings.groups}) = draw.number(-3, 0);
-    const Step step = l.infer();
+    const LayerInfo step = l.infer();
     const Geometry g = l.asked(step);
     CAPTURE(describe(l, g));
     CHECK(step.fault == Fault::not_positive);
@@ -150,7 +150,7 @@ TEST_CASE("cuDNN refuses groups that do not divide, unless the weights' channels
       l.in.channels += draw.number(1, 4);
     else
       l.filters += draw.number(1, 4);
-    const Step step = l.infer();
+    const LayerInfo step = l.infer();
     if (step.fault != Fault::groups_do_not_divide_channels) continue;
     const Geometry g = l.asked(step);
     CAPTURE(describe(l, g));
@@ -174,7 +174,7 @@ TEST_CASE("cuDNN refuses paddings below zero") {
     WindowSpec& w = l.settings.window;
     w.padding = Padding::explicit_;
     draw.one_of({&w.top, &w.bottom, &w.left, &w.right}) = draw.number(-3, -1);
-    const Step step = l.infer();
+    const LayerInfo step = l.infer();
     Geometry g = l.asked(step);
     CAPTURE(describe(l, g));
     CHECK(step.fault == Fault::negative_padding);

@@ -234,8 +234,8 @@ static_assert(is(at_map<Conv<0, 0, Same, Valid>>, Fault::options_contradict, 4))
 
 // --- a layer of one's own, with its own fault ---------------------------------------------------------------------------
 struct Even {
-  static constexpr Step infer(Shape in) {
-    Step s;
+  static constexpr LayerInfo infer(Shape in) {
+    LayerInfo s;
     s.out = in;
     if (in.height % 2 != 0) s.fault = Fault::custom, s.expected = in.height + 1, s.got = in.height;
     return s;

@@ -122,7 +122,7 @@ static_assert(Both::parameters == Published<1>::parameters);
 
 // --- Windows ------------------------------------------------------------------------------------------------------------
 template <class L>
-constexpr Step after(Shape in) {
+constexpr LayerInfo after(Shape in) {
   return L::infer(in);
 }
 template <class L>

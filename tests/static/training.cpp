@@ -4,7 +4,7 @@
 #include <vector>
 
 #include <strata/io/metrics_file.hpp>
-#include <strata/io/report.hpp>
+#include <strata/report/report.hpp>
 #include <strata/strata.hpp>
 
 namespace {
@@ -16,9 +16,10 @@ using Net = Sequential<Input<32, 32, 3>, GlobalAvgPool, Dense<Classes>>;
 template <class Data>
 [[maybe_unused]] double learn(const std::filesystem::path& dir, const std::vector<float>& images) {
   Model<Net<Data::classes>> model{{.batch = 128, .threads = 2, .seed = 1}};
-  train(model, Data::train(dir), SoftmaxCrossEntropy{}, SGD{.rate = InverseTimeDecay{0.01, 0.0005}, .momentum = 0.9},
+  train(model, Data::train(dir), SoftmaxCrossEntropy{},
+        SGD{.learning_rate = InverseTimeDecay{0.01, 0.0005}, .momentum = 0.9},
         {.epochs = 20, .validation = Data::test(dir)});
-  train(model, Data::train(dir), SoftmaxCrossEntropy{}, AdamW{.rate = WarmUp{Cosine{0.001, 1000}, 100}});
+  train(model, Data::train(dir), SoftmaxCrossEntropy{}, AdamW{.learning_rate = WarmUp{Cosine{0.001, 1000}, 100}});
   const Evaluation e = evaluate(model, Data::test(dir));
   evaluate(model, Data::test(dir), MeanSquaredError{}, {.normalize = {{0.5f, 0.5f, 0.5f}, {}}});
   const auto history = train(model, Data::train(dir), SoftmaxCrossEntropy{}, SGD{},

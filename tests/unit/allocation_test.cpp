@@ -60,7 +60,7 @@ TEST_CASE("what is allocated is counted") {
 
 TEST_CASE("a training step and a prediction allocate nothing after the first") {
   Model<Small> model{{.batch = 20, .threads = 2, .seed = 7}};
-  Trainer trainer(model, SoftmaxCrossEntropy{}, Adam{.rate = 0.001});
+  Trainer trainer(model, SoftmaxCrossEntropy{}, Adam{.learning_rate = 0.001});
   const auto images = numbers(20 * 12 * 12 * 3);
   const std::vector<int> labels(20, 3);
   trainer.step(images, labels);

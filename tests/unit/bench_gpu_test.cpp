@@ -61,7 +61,7 @@ struct ByHand {
   const bench::Data& data;
   Model_ model{{.batch = batch, .seed = 1}};
   Trainer<Model_, SoftmaxCrossEntropy, SGD> trainer{
-      model, {}, SGD{.rate = bench::learning_rate, .momentum = bench::momentum}};
+      model, {}, SGD{.learning_rate = bench::learning_rate, .momentum = bench::momentum}};
 };
 
 bench::StepOptions parse(std::vector<const char*> arguments) { return bench::parse_step_options(arguments); }

@@ -86,7 +86,7 @@ Outcome outcome(const O& optimizer, const TrainOptions<Data>& options, std::uint
   out.numbers = numbers_of(model);
   return out;
 }
-const SGD sgd{.rate = InverseTimeDecay{0.05, 0.01}, .momentum = 0.9, .weight_decay = 0.001};
+const SGD sgd{.learning_rate = InverseTimeDecay{0.05, 0.01}, .momentum = 0.9, .weight_decay = 0.001};
 
 // --- In one process -----------------------------------------------------------------------------------------------------
 
@@ -115,9 +115,9 @@ void stop_everywhere(const O& optimizer) {
 
 TEST_CASE("a run that is stopped anywhere goes on as if it had not been") {
   stop_everywhere<Net>(sgd);
-  stop_everywhere<Net>(Adam{.rate = 0.01});
-  stop_everywhere<Plain>(AdamW{.rate = 0.01});
-  stop_everywhere<Plain>(SGD{.rate = Cosine{0.1, 24}, .momentum = 0.8, .nesterov = true});
+  stop_everywhere<Net>(Adam{.learning_rate = 0.01});
+  stop_everywhere<Plain>(AdamW{.learning_rate = 0.01});
+  stop_everywhere<Plain>(SGD{.learning_rate = Cosine{0.1, 24}, .momentum = 0.8, .nesterov = true});
 }
 
 TEST_CASE("one that is asked to stop writes where it is, in a validation too") {
@@ -267,7 +267,7 @@ TEST_CASE("numbers that are none are no state to go back to") {
 
   const Folder other;
   options = options_for(other.path, false, {.every = 1});
-  CHECK_THROWS_AS(outcome<Plain>(SGD{.rate = WarmUp{Constant{1e38}, 4}}, options), NotFiniteError);
+  CHECK_THROWS_AS(outcome<Plain>(SGD{.learning_rate = WarmUp{ConstantRate{1e38}, 4}}, options), NotFiniteError);
   CHECK_FALSE(names_in(other.path).empty());
 }
 
@@ -281,7 +281,7 @@ TEST_CASE("numbers that lead to a loss that is none are no state to go back to")
     options.resume = resume;
   };
   // The first update changes nothing, the second leaves numbers that are finite, and too large to multiply.
-  const SGD optimizer{.rate = WarmUp{Constant{1e30}, 2}};
+  const SGD optimizer{.learning_rate = WarmUp{ConstantRate{1e30}, 2}};
   for (const bool resume : {false, true}) {
     CAPTURE(resume);
     keep(resume), told.clear();
@@ -383,15 +383,15 @@ TEST_CASE("a damaged file is set aside for the one before, and none is left for 
 }
 
 TEST_CASE("going on with other kernels is told") {
-  using eigen::KernelPath;
+  using cpu::KernelPath;
   const struct Restore {
-    KernelPath before = eigen::detail::current_path();
-    ~Restore() { eigen::set_kernel_path(before); }
+    KernelPath before = cpu::detail::current_path();
+    ~Restore() { cpu::set_kernel_path(before); }
   } restore;
   const Folder folder;
   auto options = options_for(folder.path, false);
   options.max_steps = 3;
-  REQUIRE(eigen::set_kernel_path(KernelPath::eigen));
+  REQUIRE(cpu::set_kernel_path(KernelPath::eigen));
   (void)outcome<Net>(sgd, options);
   Strings told;
   options.checkpoint =
@@ -400,7 +400,7 @@ TEST_CASE("going on with other kernels is told") {
   options.max_steps = 4;
   (void)outcome<Net>(sgd, options);
   CHECK(told.empty());
-  REQUIRE(eigen::set_kernel_path(KernelPath::baseline));
+  REQUIRE(cpu::set_kernel_path(KernelPath::baseline));
   options.max_steps = 5;
   (void)outcome<Net>(sgd, options);
   REQUIRE(told.size() == 1);

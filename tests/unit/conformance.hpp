@@ -15,10 +15,10 @@
 
 #include <doctest/doctest.h>
 
-#include <strata/backend/cudnn/element.hpp>
+#include <strata/backend/cuda/element.hpp>
 #include <strata/backend/reference/losses.hpp>
-#include <strata/core/random.hpp>
 #include <strata/core/window.hpp>
+#include <strata/util/random.hpp>
 
 namespace conformance {
 

@@ -14,18 +14,18 @@
 #include <string>
 #include <vector>
 
-#include <strata/backend/eigen/activations.hpp>
-#include <strata/backend/eigen/batch_norm.hpp>
-#include <strata/backend/eigen/combine.hpp>
-#include <strata/backend/eigen/conv.hpp>
-#include <strata/backend/eigen/conv_pool.hpp>
-#include <strata/backend/eigen/dense.hpp>
-#include <strata/backend/eigen/dropout.hpp>
-#include <strata/backend/eigen/losses.hpp>
-#include <strata/backend/eigen/lrn.hpp>
-#include <strata/backend/eigen/optimizers.hpp>
-#include <strata/backend/eigen/pool.hpp>
-#include <strata/backend/eigen/softmax.hpp>
+#include <strata/backend/cpu/activations.hpp>
+#include <strata/backend/cpu/batch_norm.hpp>
+#include <strata/backend/cpu/combine.hpp>
+#include <strata/backend/cpu/conv.hpp>
+#include <strata/backend/cpu/conv_pool.hpp>
+#include <strata/backend/cpu/dense.hpp>
+#include <strata/backend/cpu/dropout.hpp>
+#include <strata/backend/cpu/losses.hpp>
+#include <strata/backend/cpu/lrn.hpp>
+#include <strata/backend/cpu/optimizers.hpp>
+#include <strata/backend/cpu/pool.hpp>
+#include <strata/backend/cpu/softmax.hpp>
 #include <strata/backend/reference/activations.hpp>
 #include <strata/backend/reference/batch_norm.hpp>
 #include <strata/backend/reference/combine.hpp>
@@ -43,7 +43,7 @@
 namespace {
 
 using namespace conformance;
-namespace eigen = strata::eigen;
+namespace cpu = strata::cpu;
 using strata::ThreadPool;
 
 // ---- Running a kernel --------------------------------------------------------------------------------------------------
@@ -96,20 +96,20 @@ void check_conv(const Geometry& g, int batch, Draw& draw) {
   const auto x_ = as<T>(x), w_ = as<T>(w), bias_ = as<T>(bias), dy_ = as<T>(dy);
   const Numbers ax = absolute(x), aw = absolute(w), ab = absolute(bias), ady = absolute(dy);
   const std::int64_t map = static_cast<std::int64_t>(batch) * g.out.height * g.out.width;
-  const auto scratch = [&](int threads) { return eigen::conv_scratch<T>(g, batch, threads); };
+  const auto scratch = [&](int threads) { return cpu::conv_scratch<T>(g, batch, threads); };
 
   Numbers want = zeros(batch * g.out.size()), size = want;
   reference::conv_forward(g, batch, x.data(), w.data(), with_bias ? bias.data() : nullptr, want.data());
   reference::conv_forward(g, batch, ax.data(), aw.data(), with_bias ? ab.data() : nullptr, size.data());
   auto got = run<T>({batch * g.out.size()}, scratch, [&](auto& out, ThreadPool& pool, T* work) {
-    eigen::conv_forward(g, batch, x_.data(), w_.data(), with_bias ? bias_.data() : nullptr, out[0], pool, work, false,
-                        skip_zeros);
+    cpu::conv_forward(g, batch, x_.data(), w_.data(), with_bias ? bias_.data() : nullptr, out[0], pool, work, false,
+                      skip_zeros);
   });
   check_close("conv_forward", got[0], want, size, static_cast<double>(g.taps() + 1));
   for (std::size_t i = 0; i < want.size(); ++i) want[i] = std::max(want[i], 0.0);
   got = run<T>({batch * g.out.size()}, scratch, [&](auto& out, ThreadPool& pool, T* work) {
-    eigen::conv_forward(g, batch, x_.data(), w_.data(), with_bias ? bias_.data() : nullptr, out[0], pool, work, true,
-                        skip_zeros);
+    cpu::conv_forward(g, batch, x_.data(), w_.data(), with_bias ? bias_.data() : nullptr, out[0], pool, work, true,
+                      skip_zeros);
   });
   check_close("conv_forward with a ReLU", got[0], want, size, static_cast<double>(g.taps() + 1));
 
@@ -117,7 +117,7 @@ void check_conv(const Geometry& g, int batch, Draw& draw) {
   reference::conv_backward_input(g, batch, dy.data(), w.data(), want.data());
   reference::conv_backward_input(g, batch, ady.data(), aw.data(), size.data());
   got = run<T>({batch * g.in.size()}, scratch, [&](auto& out, ThreadPool& pool, T* work) {
-    eigen::conv_backward_input(g, batch, dy_.data(), w_.data(), out[0], pool, work);
+    cpu::conv_backward_input(g, batch, dy_.data(), w_.data(), out[0], pool, work);
   });
   check_close("conv_backward_input", got[0], want, size,
               static_cast<double>(g.out.channels / g.groups * g.window.kernel_h * g.window.kernel_w));
@@ -127,7 +127,7 @@ void check_conv(const Geometry& g, int batch, Draw& draw) {
   reference::conv_backward_weights(g, batch, x.data(), dy.data(), want.data(), want_bias.data());
   reference::conv_backward_weights(g, batch, ax.data(), ady.data(), size.data(), size_bias.data());
   got = run<T>({g.taps() * g.out.channels, g.out.channels}, scratch, [&](auto& out, ThreadPool& pool, T* work) {
-    eigen::conv_backward_weights(g, batch, x_.data(), dy_.data(), out[0], with_bias ? out[1] : nullptr, pool, work);
+    cpu::conv_backward_weights(g, batch, x_.data(), dy_.data(), out[0], with_bias ? out[1] : nullptr, pool, work);
   });
   check_close("conv_backward_weights", got[0], want, size, static_cast<double>(map));
   if (with_bias) check_close("bias of conv_backward_weights", got[1], want_bias, size_bias, static_cast<double>(map));
@@ -176,8 +176,8 @@ TEST_CASE_TEMPLATE("convolutions that cross every block", T, float, double) {
   check({.kernel_h = 3, .kernel_w = 3, .dilation_w = 2, .padding = Padding::same}, Shape{7, 7, 16}, 34, 2, 9);
   // In fewer multiplications, forward and back.
   const WindowSpec three{.kernel_h = 3, .kernel_w = 3, .padding = Padding::same};
-  REQUIRE(eigen::detail::winograd_pays(place(three, Shape{8, 8, 64}, 72), 12));
-  REQUIRE(eigen::detail::winograd_input_pays(place(three, Shape{8, 8, 64}, 72), 12));
+  REQUIRE(cpu::detail::winograd_pays(place(three, Shape{8, 8, 64}, 72), 12));
+  REQUIRE(cpu::detail::winograd_input_pays(place(three, Shape{8, 8, 64}, 72), 12));
   check(three, Shape{8, 8, 64}, 72, 1, 12);
 }
 
@@ -211,10 +211,10 @@ void check_conv_pool(const Geometry& g, const Geometry& pooled, int batch, Draw&
 
   const std::vector<Output> outputs{g.taps() * g.out.channels, g.out.channels, batch * g.in.size(), batch * g.out.size()};
   std::vector<std::vector<T>> got = run<T>(
-      outputs, [&](int threads) { return eigen::conv_pool_scratch<T>(g, batch, threads); },
+      outputs, [&](int threads) { return cpu::conv_pool_scratch<T>(g, batch, threads); },
       [&](auto& out, ThreadPool& pool, T* work) {
-        eigen::conv_pool_backward(g, pooled, batch, relu, x_.data(), w_.data(), y_.data(), dy_.data(), argmax.data(),
-                                  out[0], with_bias ? out[1] : nullptr, with_input ? out[2] : nullptr, out[3], pool, work);
+        cpu::conv_pool_backward(g, pooled, batch, relu, x_.data(), w_.data(), y_.data(), dy_.data(), argmax.data(), out[0],
+                                with_bias ? out[1] : nullptr, with_input ? out[2] : nullptr, out[3], pool, work);
         std::fill_n(out[3], batch * g.out.size(), T{0});  // only what it wrote beyond counts
       });
   const auto map = static_cast<double>(batch) * g.out.height * g.out.width;
@@ -237,7 +237,7 @@ TEST_CASE_TEMPLATE("backward of a convolution behind a max pool", T, float, doub
     if (slide_rows(pool, g.out.height).output == 0 || slide_columns(pool, g.out.width).output == 0) continue;
     const Geometry pooled = place(pool, g.out);
     const int batch = draw.chance(50) ? draw.between(1, 4) : draw.between(5, 40);
-    if (!eigen::conv_pool_applies(g, pooled) || batch * g.out.size() * g.taps() > 400'000) continue;
+    if (!cpu::conv_pool_applies(g, pooled) || batch * g.out.size() * g.taps() > 400'000) continue;
     ++done;
     INFO("seed ", seed, ": ", describe(g, batch), "; pool ", window, "/", stride);
     check_conv_pool<T>(g, pooled, batch, draw);
@@ -300,14 +300,14 @@ void check_winograd(const Geometry& g, int batch, Draw& draw) {
   if (relu)
     for (double& v : want) v = std::max(v, 0.0);
   const auto got = run<T>(
-      {batch * g.out.size()}, [&](int threads) { return eigen::detail::winograd_scratch<T>(g, threads); },
+      {batch * g.out.size()}, [&](int threads) { return cpu::detail::winograd_scratch<T>(g, threads); },
       [&](auto& out, ThreadPool& pool, T* work) {
-        eigen::detail::winograd_forward(g, batch, x_.data(), w_.data(), with_bias ? bias_.data() : nullptr, relu, out[0],
-                                        pool, work);
+        cpu::detail::winograd_forward(g, batch, x_.data(), w_.data(), with_bias ? bias_.data() : nullptr, relu, out[0],
+                                      pool, work);
       });
   check_close("winograd_forward", got[0], want, size, static_cast<double>(g.taps() + 1));
 
-  if (!eigen::detail::turns(g)) return;
+  if (!cpu::detail::turns(g)) return;
   const Numbers dy = draw.numbers(batch * g.out.size());
   const auto dy_ = as<T>(dy);
   want = zeros(batch * g.in.size());
@@ -319,12 +319,12 @@ void check_winograd(const Geometry& g, int batch, Draw& draw) {
       for (std::int64_t c = 0; c < channels; ++c)
         filters_first.push_back(w[static_cast<std::size_t>((tap * channels + c) * filters + f)]);
   const auto gradient = run<T>(
-      {batch * g.in.size()}, [&](int threads) { return eigen::detail::winograd_input_scratch<T>(g, threads); },
+      {batch * g.in.size()}, [&](int threads) { return cpu::detail::winograd_input_scratch<T>(g, threads); },
       [&](auto& out, ThreadPool& pool, T* work) {
-        eigen::detail::winograd_backward_input(g, batch, dy_.data(), w_.data(), out[0], pool, work);
+        cpu::detail::winograd_backward_input(g, batch, dy_.data(), w_.data(), out[0], pool, work);
       });
   check_close("winograd_backward_input", gradient[0], want,
-              winograd_magnitude(eigen::detail::turned(g), batch, dy, filters_first),
+              winograd_magnitude(cpu::detail::turned(g), batch, dy, filters_first),
               static_cast<double>(g.out.channels) * g.window.kernel_h * g.window.kernel_w);
 }
 
@@ -335,7 +335,7 @@ TEST_CASE_TEMPLATE("convolutions in fewer multiplications", T, float, double) {
     const Shape in{draw.between(1, 11), draw.between(1, 11), draw.chance(75) ? draw.between(1, 9) : draw.between(10, 40)};
     const Geometry g = place(draw_window(draw, in, 7), in, draw.chance(75) ? draw.between(1, 9) : draw.between(10, 40));
     const int batch = draw.chance(50) ? draw.between(1, 4) : draw.between(5, 30);
-    if (!eigen::detail::winograd_applies(g) || batch * g.out.size() * g.taps() > 200'000) continue;
+    if (!cpu::detail::winograd_applies(g) || batch * g.out.size() * g.taps() > 200'000) continue;
     ++done;
     INFO("seed ", seed, ": ", describe(g, batch));
     check_winograd<T>(g, batch, draw);
@@ -356,7 +356,7 @@ TEST_CASE("which convolutions take fewer multiplications") {
   const auto pays = [](int kernel, int stride, Shape in, int filters, int batch) {
     const WindowSpec s{
         .kernel_h = kernel, .kernel_w = kernel, .stride_h = stride, .stride_w = stride, .padding = Padding::same};
-    return eigen::detail::winograd_pays(place(s, in, filters), batch);
+    return cpu::detail::winograd_pays(place(s, in, filters), batch);
   };
   CHECK(pays(5, 2, Shape{15, 15, 96}, 256, 8));  // AlexNet's second
   CHECK(pays(3, 1, Shape{16, 16, 128}, 128, 8));
@@ -366,7 +366,7 @@ TEST_CASE("which convolutions take fewer multiplications") {
   CHECK_FALSE(pays(3, 2, Shape{16, 16, 128}, 128, 128));  // too little is saved
   CHECK_FALSE(pays(5, 1, Shape{16, 16, 128}, 128, 128));  // five taps
   const Geometry grouped = place({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{16, 16, 256}, 256, 2);
-  CHECK_FALSE(eigen::detail::winograd_pays(grouped, 128));
+  CHECK_FALSE(cpu::detail::winograd_pays(grouped, 128));
 }
 
 // The points are chosen for this: with 0, 1, -1, 2, -2 it would be twice as much.
@@ -380,8 +380,8 @@ TEST_CASE("fewer multiplications lose little") {
     Numbers want = zeros(batch * g.out.size());
     reference::conv_forward<double>(g, batch, x.data(), w.data(), nullptr, want.data());
     ThreadPool pool(1);
-    std::vector<float> got(want.size()), work(static_cast<std::size_t>(eigen::detail::winograd_scratch<float>(g, 1)));
-    eigen::detail::winograd_forward<float>(g, batch, x_.data(), w_.data(), nullptr, false, got.data(), pool, work.data());
+    std::vector<float> got(want.size()), work(static_cast<std::size_t>(cpu::detail::winograd_scratch<float>(g, 1)));
+    cpu::detail::winograd_forward<float>(g, batch, x_.data(), w_.data(), nullptr, false, got.data(), pool, work.data());
     double squares = 0, largest = 0;
     for (std::size_t i = 0; i < want.size(); ++i) {
       squares += (got[i] - want[i]) * (got[i] - want[i]);
@@ -400,7 +400,7 @@ TEST_CASE("fewer multiplications lose little") {
 }
 
 TEST_CASE("tiles of outputs are as large as saves most") {
-  const auto outputs = [](int size) { return eigen::detail::WinogradAxis(size, 3, 1).outputs; };
+  const auto outputs = [](int size) { return cpu::detail::WinogradAxis(size, 3, 1).outputs; };
   CHECK(outputs(2) == 2);
   CHECK(outputs(3) == 3);
   CHECK(outputs(4) == 4);
@@ -418,9 +418,9 @@ std::vector<double> conv_by_hand(WindowSpec s, Shape in, int filters, const Numb
   std::vector<T> y(static_cast<std::size_t>(g.out.size()));
   reference::conv_forward<T>(g, 1, x_.data(), w_.data(), nullptr, y.data());
   const auto fast = run<T>(
-      {g.out.size()}, [&](int threads) { return eigen::conv_scratch<T>(g, 1, threads); },
+      {g.out.size()}, [&](int threads) { return cpu::conv_scratch<T>(g, 1, threads); },
       [&](auto& out, ThreadPool& pool, T* work) {
-        eigen::conv_forward<T>(g, 1, x_.data(), w_.data(), nullptr, out[0], pool, work);
+        cpu::conv_forward<T>(g, 1, x_.data(), w_.data(), nullptr, out[0], pool, work);
       });
   check_same("both", fast[0], y);
   return as_numbers(y);
@@ -458,14 +458,14 @@ void check_dense(int in, int units, int batch, Draw& draw) {
                 dy = draw.numbers(std::int64_t{batch} * units);
   const auto x_ = as<T>(x), w_ = as<T>(w), bias_ = as<T>(bias), dy_ = as<T>(dy);
   const Numbers ax = absolute(x), aw = absolute(w), ab = absolute(bias), ady = absolute(dy);
-  const auto scratch = [&](int threads) { return eigen::dense_scratch<T>(in, units, batch, threads); };
+  const auto scratch = [&](int threads) { return cpu::dense_scratch<T>(in, units, batch, threads); };
 
   Numbers want(dy.size()), size(dy.size());
   reference::dense_forward(in, units, batch, x.data(), w.data(), with_bias ? bias.data() : nullptr, want.data());
   reference::dense_forward(in, units, batch, ax.data(), aw.data(), with_bias ? ab.data() : nullptr, size.data());
   auto got = run<T>({std::int64_t{batch} * units}, scratch, [&](auto& out, ThreadPool& pool, T* work) {
-    eigen::dense_forward(in, units, batch, x_.data(), w_.data(), with_bias ? bias_.data() : nullptr, out[0], pool, work,
-                         skip_zeros);
+    cpu::dense_forward(in, units, batch, x_.data(), w_.data(), with_bias ? bias_.data() : nullptr, out[0], pool, work,
+                       skip_zeros);
   });
   check_close("dense_forward", got[0], want, size, in + 1);
 
@@ -473,7 +473,7 @@ void check_dense(int in, int units, int batch, Draw& draw) {
   reference::dense_backward_input(in, units, batch, dy.data(), w.data(), want.data());
   reference::dense_backward_input(in, units, batch, ady.data(), aw.data(), size.data());
   got = run<T>({std::int64_t{batch} * in}, scratch, [&](auto& out, ThreadPool& pool, T* work) {
-    eigen::dense_backward_input(in, units, batch, dy_.data(), w_.data(), out[0], pool, work);
+    cpu::dense_backward_input(in, units, batch, dy_.data(), w_.data(), out[0], pool, work);
   });
   check_close("dense_backward_input", got[0], want, size, units);
 
@@ -482,8 +482,7 @@ void check_dense(int in, int units, int batch, Draw& draw) {
   reference::dense_backward_weights(in, units, batch, x.data(), dy.data(), want.data(), want_bias.data());
   reference::dense_backward_weights(in, units, batch, ax.data(), ady.data(), size.data(), size_bias.data());
   got = run<T>({std::int64_t{in} * units, units}, scratch, [&](auto& out, ThreadPool& pool, T* work) {
-    eigen::dense_backward_weights(in, units, batch, x_.data(), dy_.data(), out[0], with_bias ? out[1] : nullptr, pool,
-                                  work);
+    cpu::dense_backward_weights(in, units, batch, x_.data(), dy_.data(), out[0], with_bias ? out[1] : nullptr, pool, work);
   });
   check_close("dense_backward_weights", got[0], want, size, batch);
   if (with_bias) check_close("bias of dense_backward_weights", got[1], want_bias, size_bias, batch);
@@ -529,14 +528,14 @@ TEST_CASE_TEMPLATE("pools of drawn geometries", T, float, double) {
     reference::avg_pool_forward(g, batch, x.data(), want.data());
     reference::avg_pool_forward(g, batch, ax.data(), size.data());
     auto got = run<T>({batch * g.out.size()}, {},
-                      [&](auto& out, ThreadPool& pool, T*) { eigen::avg_pool_forward(g, batch, x_.data(), out[0], pool); });
+                      [&](auto& out, ThreadPool& pool, T*) { cpu::avg_pool_forward(g, batch, x_.data(), out[0], pool); });
     check_close("avg_pool_forward", got[0], want, size, taps);
 
     want = size = Numbers(x.size());
     reference::avg_pool_backward(g, batch, dy.data(), want.data());
     reference::avg_pool_backward(g, batch, ady.data(), size.data());
     got = run<T>({batch * in.size()}, {},
-                 [&](auto& out, ThreadPool& pool, T*) { eigen::avg_pool_backward(g, batch, dy_.data(), out[0], pool); });
+                 [&](auto& out, ThreadPool& pool, T*) { cpu::avg_pool_backward(g, batch, dy_.data(), out[0], pool); });
     check_close("avg_pool_backward", got[0], want, size, taps);
 
     // Ties in half of the cases, not-a-numbers in some.
@@ -551,7 +550,7 @@ TEST_CASE_TEMPLATE("pools of drawn geometries", T, float, double) {
     std::vector<std::int32_t> found;
     got = run<T>({batch * g.out.size()}, {}, [&](auto& out, ThreadPool& pool, T*) {
       Guarded<std::int32_t> argmax(batch * g.out.size());
-      eigen::max_pool_forward(g, batch, x_.data(), out[0], argmax.data(), pool);
+      cpu::max_pool_forward(g, batch, x_.data(), out[0], argmax.data(), pool);
       CHECK(argmax.intact());
       found = argmax.inside();
       CHECK(found == place_of);
@@ -561,7 +560,7 @@ TEST_CASE_TEMPLATE("pools of drawn geometries", T, float, double) {
     reference::max_pool_backward(g, batch, dy.data(), place_of.data(), want.data());
     reference::max_pool_backward(g, batch, ady.data(), place_of.data(), size.data());
     got = run<T>({batch * in.size()}, {}, [&](auto& out, ThreadPool& pool, T*) {
-      eigen::max_pool_backward(g, batch, dy_.data(), place_of.data(), out[0], pool);
+      cpu::max_pool_backward(g, batch, dy_.data(), place_of.data(), out[0], pool);
     });
     check_close("max_pool_backward", got[0], want, size, taps);
 
@@ -572,13 +571,13 @@ TEST_CASE_TEMPLATE("pools of drawn geometries", T, float, double) {
     reference::global_avg_pool_forward(in, batch, x.data(), want.data());
     reference::global_avg_pool_forward(in, batch, ax.data(), size.data());
     got = run<T>({batch * in.channels}, {}, [&](auto& out, ThreadPool& pool, T*) {
-      eigen::global_avg_pool_forward(in, batch, x_.data(), out[0], pool);
+      cpu::global_avg_pool_forward(in, batch, x_.data(), out[0], pool);
     });
     check_close("global_avg_pool_forward", got[0], want, size, in.height * in.width);
     want = Numbers(x.size());
     reference::global_avg_pool_backward(in, batch, global.data(), want.data());
     got = run<T>({batch * in.size()}, {}, [&](auto& out, ThreadPool& pool, T*) {
-      eigen::global_avg_pool_backward(in, batch, global_.data(), out[0], pool);
+      cpu::global_avg_pool_backward(in, batch, global_.data(), out[0], pool);
     });
     check_close("global_avg_pool_backward", got[0], want, absolute(want), 1);
   }
@@ -653,21 +652,21 @@ void check_activation(const char* name, ReferenceForward slow, ReferenceBackward
 TEST_CASE_TEMPLATE("activations", T, float, double) {
   const double slope = 0.25;
   const auto plain = [](double, double dy) { return std::abs(dy); };
-  check_activation<T>("relu", reference::relu_forward<double>, reference::relu_backward<double>, eigen::relu_forward<T>,
-                      eigen::relu_backward<T>, plain);
+  check_activation<T>("relu", reference::relu_forward<double>, reference::relu_backward<double>, cpu::relu_forward<T>,
+                      cpu::relu_backward<T>, plain);
   check_activation<T>(
       "leaky_relu", [=](auto n, auto x, auto y) { reference::leaky_relu_forward(n, slope, x, y); },
       [=](auto n, auto y, auto dy, auto dx) { reference::leaky_relu_backward(n, slope, y, dy, dx); },
-      [=](auto n, auto x, auto y, auto& pool) { eigen::leaky_relu_forward<T>(n, static_cast<T>(slope), x, y, pool); },
+      [=](auto n, auto x, auto y, auto& pool) { cpu::leaky_relu_forward<T>(n, static_cast<T>(slope), x, y, pool); },
       [=](auto n, auto y, auto dy, auto dx, auto& pool) {
-        eigen::leaky_relu_backward<T>(n, static_cast<T>(slope), y, dy, dx, pool);
+        cpu::leaky_relu_backward<T>(n, static_cast<T>(slope), y, dy, dx, pool);
       },
       plain);
   check_activation<T>("sigmoid", reference::sigmoid_forward<double>, reference::sigmoid_backward<double>,
-                      eigen::sigmoid_forward<T>, eigen::sigmoid_backward<T>,
+                      cpu::sigmoid_forward<T>, cpu::sigmoid_backward<T>,
                       [](double y, double dy) { return std::abs(dy * y * (1 + y)); });
-  check_activation<T>("tanh", reference::tanh_forward<double>, reference::tanh_backward<double>, eigen::tanh_forward<T>,
-                      eigen::tanh_backward<T>, [](double y, double dy) { return std::abs(dy) * (1 + y * y); });
+  check_activation<T>("tanh", reference::tanh_forward<double>, reference::tanh_backward<double>, cpu::tanh_forward<T>,
+                      cpu::tanh_backward<T>, [](double y, double dy) { return std::abs(dy) * (1 + y * y); });
 }
 
 TEST_CASE_TEMPLATE("sums and copies of channels", T, float, double) {
@@ -678,11 +677,11 @@ TEST_CASE_TEMPLATE("sums and copies of channels", T, float, double) {
     const auto a_ = as<T>(a), b_ = as<T>(b);
     std::vector<T> want(a_.size());
     reference::add_forward(n, a_.data(), b_.data(), want.data());
-    auto got = run<T>(
-        {n}, {}, [&](auto& out, ThreadPool& pool, T*) { eigen::add_forward<T>(n, a_.data(), b_.data(), out[0], pool); });
+    auto got = run<T>({n}, {},
+                      [&](auto& out, ThreadPool& pool, T*) { cpu::add_forward<T>(n, a_.data(), b_.data(), out[0], pool); });
     check_same("add", got[0], want);
-    got = run<T>({a}, {},
-                 [&](auto& out, ThreadPool& pool, T*) { eigen::add_forward<T>(n, out[0], b_.data(), out[0], pool); });
+    got =
+        run<T>({a}, {}, [&](auto& out, ThreadPool& pool, T*) { cpu::add_forward<T>(n, out[0], b_.data(), out[0], pool); });
     check_same("add in place", got[0], want);
   }
   for (std::uint64_t seed = 1; seed <= 100; ++seed) {
@@ -695,13 +694,13 @@ TEST_CASE_TEMPLATE("sums and copies of channels", T, float, double) {
     auto want = whole_;
     reference::concat_copy(rows, channels, branch_.data(), total, offset, want.data());
     auto got = run<T>({whole}, {}, [&](auto& out, ThreadPool& pool, T*) {
-      eigen::concat_copy<T>(rows, channels, branch_.data(), total, offset, out[0], pool);
+      cpu::concat_copy<T>(rows, channels, branch_.data(), total, offset, out[0], pool);
     });
     check_same("concat_copy", got[0], want);
     want.resize(branch_.size());
     reference::concat_take(rows, channels, want.data(), total, offset, whole_.data());
     got = run<T>({rows * channels}, {}, [&](auto& out, ThreadPool& pool, T*) {
-      eigen::concat_take<T>(rows, channels, out[0], total, offset, whole_.data(), pool);
+      cpu::concat_take<T>(rows, channels, out[0], total, offset, whole_.data(), pool);
     });
     check_same("concat_take", got[0], want);
   }
@@ -719,11 +718,11 @@ TEST_CASE_TEMPLATE("dropout", T, float, double) {
       Numbers want(x.size());
       reference::dropout_forward(n / batch, batch, rate, random, x.data(), want.data());
       auto got = run<T>({n}, {}, [&](auto& out, ThreadPool& pool, T*) {
-        eigen::dropout_forward<T>(n / batch, batch, rate, random, x_.data(), out[0], pool);
+        cpu::dropout_forward<T>(n / batch, batch, rate, random, x_.data(), out[0], pool);
       });
       check_close("dropout_forward", got[0], want, absolute(want), 4);
       got = run<T>({x}, {}, [&](auto& out, ThreadPool& pool, T*) {
-        eigen::dropout_backward<T>(n / batch, batch, rate, random, out[0], out[0], pool);
+        cpu::dropout_backward<T>(n / batch, batch, rate, random, out[0], out[0], pool);
       });
       check_close("dropout_backward in place", got[0], want, absolute(want), 4);
       if (n > 10000) {
@@ -737,7 +736,7 @@ TEST_CASE_TEMPLATE("dropout", T, float, double) {
     const double drawn = static_cast<double>(random.uniform(i)), rate = std::nextafter(drawn, 1.0);
     const std::vector<T> ones(50, T(1));
     const auto got = run<T>({50}, {}, [&](auto& out, ThreadPool& pool, T*) {
-      eigen::dropout_forward<T>(50, 1, rate, random, ones.data(), out[0], pool);
+      cpu::dropout_forward<T>(50, 1, rate, random, ones.data(), out[0], pool);
     });
     CHECK(got[0][i] == T(0));
   }
@@ -758,7 +757,7 @@ TEST_CASE_TEMPLATE("softmax and its logarithm", T, float, double) {
     // exp(x - top) is as good as the difference, whose size `range` bounds.
     reference::softmax_forward(batch, classes, x.data(), y.data());
     auto got = run<T>({n}, {}, [&](auto& out, ThreadPool& pool, T*) {
-      eigen::softmax_forward<T>(batch, classes, x_.data(), out[0], pool);
+      cpu::softmax_forward<T>(batch, classes, x_.data(), out[0], pool);
     });
     check_close("softmax_forward", got[0], y, map(y, [=](double v) { return v * (2 + 2 * range); }), classes);
     auto y_ = got[0];
@@ -767,13 +766,13 @@ TEST_CASE_TEMPLATE("softmax and its logarithm", T, float, double) {
     const Numbers dots = by_row(batch, classes, [&](std::size_t i) { return std::abs(y[i] * dy[i]); });
     for (std::size_t i = 0; i < size.size(); ++i) size[i] = y[i] * (std::abs(dy[i]) + dots[i]);
     got = run<T>({n}, {}, [&](auto& out, ThreadPool& pool, T*) {
-      eigen::softmax_backward<T>(batch, classes, y_.data(), dy_.data(), out[0], pool);
+      cpu::softmax_backward<T>(batch, classes, y_.data(), dy_.data(), out[0], pool);
     });
     check_close("softmax_backward", got[0], want, size, classes);
 
     reference::log_softmax_forward(batch, classes, x.data(), y.data());
     got = run<T>({n}, {}, [&](auto& out, ThreadPool& pool, T*) {
-      eigen::log_softmax_forward<T>(batch, classes, x_.data(), out[0], pool);
+      cpu::log_softmax_forward<T>(batch, classes, x_.data(), out[0], pool);
     });
     check_close("log_softmax_forward", got[0], y, Numbers(y.size(), 2 + 2 * range), classes);
     y_ = got[0];
@@ -783,15 +782,15 @@ TEST_CASE_TEMPLATE("softmax and its logarithm", T, float, double) {
     for (std::size_t i = 0; i < size.size(); ++i)
       size[i] = std::abs(dy[i]) + std::exp(y[i]) * (1 + std::abs(y[i])) * sums[i];
     got = run<T>({n}, {}, [&](auto& out, ThreadPool& pool, T*) {
-      eigen::log_softmax_backward<T>(batch, classes, y_.data(), dy_.data(), out[0], pool);
+      cpu::log_softmax_backward<T>(batch, classes, y_.data(), dy_.data(), out[0], pool);
     });
     check_close("log_softmax_backward", got[0], want, size, classes);
   }
   // What overflows where the largest is not taken away first.
   const std::vector<T> large{T(1000), T(0), T(-1000)};
   const auto one = run<T>({3, 3}, {}, [&](auto& out, ThreadPool& pool, T*) {
-    eigen::softmax_forward<T>(1, 3, large.data(), out[0], pool);
-    eigen::log_softmax_forward<T>(1, 3, large.data(), out[1], pool);
+    cpu::softmax_forward<T>(1, 3, large.data(), out[0], pool);
+    cpu::log_softmax_forward<T>(1, 3, large.data(), out[1], pool);
   });
   check_close("softmax of 1000", one[0], {1, 0, 0}, {1, 0, 0}, 1);
   check_close("log_softmax of 1000", one[1], {0, -1000, -2000}, {1, 1000, 2000}, 1);
@@ -814,8 +813,8 @@ TEST_CASE_TEMPLATE("local response normalisation", T, float, double) {
     const auto x_ = as<T>(x), dy_ = as<T>(dy);
     Numbers y(x.size()), dx(x.size()), size(x.size());
     reference::lrn_forward(in, batch, p, x.data(), y.data());
-    auto got = run<T>(
-        {n}, {}, [&](auto& out, ThreadPool& pool, T*) { eigen::lrn_forward<T>(in, batch, p, x_.data(), out[0], pool); });
+    auto got = run<T>({n}, {},
+                      [&](auto& out, ThreadPool& pool, T*) { cpu::lrn_forward<T>(in, batch, p, x_.data(), out[0], pool); });
     check_close("lrn_forward", got[0], y, map(y, [](double v) { return 3 * std::abs(v); }), p.n);
     const auto y_ = got[0];
     reference::lrn_backward(in, batch, p, x.data(), y.data(), dy.data(), dx.data());
@@ -826,7 +825,7 @@ TEST_CASE_TEMPLATE("local response normalisation", T, float, double) {
       size[i] = 3 * (2 * a - size[i]);
     }
     got = run<T>({n}, {}, [&](auto& out, ThreadPool& pool, T*) {
-      eigen::lrn_backward<T>(in, batch, p, x_.data(), y_.data(), dy_.data(), out[0], pool);
+      cpu::lrn_backward<T>(in, batch, p, x_.data(), y_.data(), dy_.data(), out[0], pool);
     });
     check_close("lrn_backward", got[0], dx, size, p.n * p.n);
   }
@@ -854,8 +853,8 @@ TEST_CASE_TEMPLATE("batch normalisation", T, float, double) {
     reference::batch_norm_forward(in, batch, epsilon, momentum, x.data(), gamma.data(), beta.data(), new_mean.data(),
                                   new_variance.data(), mean.data(), inverse.data(), y.data());
     auto got = run<T>({n, channels, channels, old_mean, old_variance}, {}, [&](auto& out, ThreadPool& pool, T*) {
-      eigen::batch_norm_forward<T>(in, batch, epsilon_, momentum_, x_.data(), gamma_.data(), beta_.data(), out[3], out[4],
-                                   out[1], out[2], out[0], pool);
+      cpu::batch_norm_forward<T>(in, batch, epsilon_, momentum_, x_.data(), gamma_.data(), beta_.data(), out[3], out[4],
+                                 out[1], out[2], out[0], pool);
     });
     // An error of the mean moves every difference from it, and the variance by that times the mean difference.
     Numbers level(c_end), spread(c_end), y_size(x.size()), inverse_size(c_end), mean_size(c_end), variance_size(c_end);
@@ -876,15 +875,15 @@ TEST_CASE_TEMPLATE("batch normalisation", T, float, double) {
     }
     check_close("batch_norm_forward", got[0], y, y_size, terms);
     check_close("mean", got[1], mean, level, terms);
-    check_close("inverse deviation", got[2], inverse, inverse_size, terms);
+    check_close("inverse stddev", got[2], inverse, inverse_size, terms);
     check_close("running mean", got[3], new_mean, mean_size, terms);
     check_close("running variance", got[4], new_variance, variance_size, terms);
 
     reference::batch_norm_inference(in, batch, epsilon, x.data(), gamma.data(), beta.data(), old_mean.data(),
                                     old_variance.data(), y.data());
     got = run<T>({n}, {}, [&](auto& out, ThreadPool& pool, T*) {
-      eigen::batch_norm_inference<T>(in, batch, epsilon_, x_.data(), gamma_.data(), beta_.data(), old_mean_.data(),
-                                     old_variance_.data(), out[0], pool);
+      cpu::batch_norm_inference<T>(in, batch, epsilon_, x_.data(), gamma_.data(), beta_.data(), old_mean_.data(),
+                                   old_variance_.data(), out[0], pool);
     });
     for (std::size_t i = 0; i < x.size(); ++i) {
       const std::size_t c = i % c_end;
@@ -910,8 +909,8 @@ TEST_CASE_TEMPLATE("batch normalisation", T, float, double) {
           std::abs(gamma[c]) * inverse[c] * (std::abs(dy[i]) + dbeta_size[c] / terms + far(i) * dgamma_size[c] / terms);
     }
     const auto backward = [&](const T* from, T* to, T* scale, T* shift, ThreadPool& pool) {
-      eigen::batch_norm_backward<T>(in, batch, x_.data(), gamma_.data(), mean_.data(), inverse_.data(), from, to, scale,
-                                    shift, pool);
+      cpu::batch_norm_backward<T>(in, batch, x_.data(), gamma_.data(), mean_.data(), inverse_.data(), from, to, scale,
+                                  shift, pool);
     };
     got = run<T>({n, channels, channels}, {},
                  [&](auto& out, ThreadPool& pool, T*) { backward(dy_.data(), out[0], out[1], out[2], pool); });
@@ -929,18 +928,18 @@ TEST_CASE("means of more numbers than a float can count") {
   const std::vector<float> x(static_cast<std::size_t>(side) * side, 1.f);
   ThreadPool pool(1);
   float y = 0;
-  eigen::global_avg_pool_forward<float>(Shape{side, side, 1}, 1, x.data(), &y, pool);
+  cpu::global_avg_pool_forward<float>(Shape{side, side, 1}, 1, x.data(), &y, pool);
   CHECK(y == doctest::Approx(1).epsilon(1e-6));
   const float one = 1, zero = 0;
   float running_mean = 0, running_variance = 1, mean = 0, inverse = 0;
   std::vector<float> z(x.size());
-  eigen::batch_norm_forward<float>(Shape{side, side, 1}, 1, 1e-3f, 0.f, x.data(), &one, &zero, &running_mean,
-                                   &running_variance, &mean, &inverse, z.data(), pool);
+  cpu::batch_norm_forward<float>(Shape{side, side, 1}, 1, 1e-3f, 0.f, x.data(), &one, &zero, &running_mean,
+                                 &running_variance, &mean, &inverse, z.data(), pool);
   CHECK(mean == doctest::Approx(1).epsilon(1e-6));
   CHECK(running_variance < 1e-6f);
   float dgamma = 0, dbeta = 0;
-  eigen::batch_norm_backward<float>(Shape{side, side, 1}, 1, z.data(), &one, &zero, &one, x.data(), z.data(), &dgamma,
-                                    &dbeta, pool);
+  cpu::batch_norm_backward<float>(Shape{side, side, 1}, 1, z.data(), &one, &zero, &one, x.data(), z.data(), &dgamma, &dbeta,
+                                  pool);
   CHECK(dbeta == doctest::Approx(static_cast<double>(side) * side).epsilon(1e-6));
 }
 
@@ -966,15 +965,15 @@ template <class T>
 void fast_loss(Loss which, int batch, int classes, const T* x, const int* labels, T* loss, T* gradient, ThreadPool& pool) {
   switch (which) {
     case Loss::softmax_cross_entropy:
-      return eigen::softmax_cross_entropy(batch, classes, x, labels, loss, gradient, pool);
+      return cpu::softmax_cross_entropy(batch, classes, x, labels, loss, gradient, pool);
     case Loss::negative_log_likelihood:
-      return eigen::negative_log_likelihood(batch, classes, x, labels, loss, gradient, pool);
+      return cpu::negative_log_likelihood(batch, classes, x, labels, loss, gradient, pool);
     case Loss::cross_entropy:
-      return eigen::cross_entropy(batch, classes, x, labels, loss, gradient, pool);
+      return cpu::cross_entropy(batch, classes, x, labels, loss, gradient, pool);
     case Loss::mean_squared_error:
-      return eigen::mean_squared_error(batch, classes, x, labels, loss, gradient, pool);
+      return cpu::mean_squared_error(batch, classes, x, labels, loss, gradient, pool);
     case Loss::sigmoid_cross_entropy:
-      return eigen::sigmoid_cross_entropy(batch, classes, x, labels, loss, gradient, pool);
+      return cpu::sigmoid_cross_entropy(batch, classes, x, labels, loss, gradient, pool);
   }
 }
 
@@ -1071,7 +1070,7 @@ TEST_CASE_TEMPLATE("optimizers", T, float, double) {
         w_size[i] = std::abs(w[i]) + 2 * m_size[i];
       }
       auto got = run<T>({w, m}, {}, [&](auto& out, ThreadPool& pool, T*) {
-        eigen::sgd_update<T>(n, t(rate), t(first), flag, t(decay), out[0], g_.data(), plain ? nullptr : out[1], pool);
+        cpu::sgd_update<T>(n, t(rate), t(first), flag, t(decay), out[0], g_.data(), plain ? nullptr : out[1], pool);
       });
       check_close("w of sgd", got[0], new_w, w_size, 4);
       check_close("velocity of sgd", got[1], new_m, m_size, 4);
@@ -1088,8 +1087,8 @@ TEST_CASE_TEMPLATE("optimizers", T, float, double) {
         w_size[i] = 2 * std::abs(w[i]) + corrected * m_size[i] / std::sqrt(new_v[i]) * (1 + v_size[i] / new_v[i]);
       }
       got = run<T>({w, m, v}, {}, [&](auto& out, ThreadPool& pool, T*) {
-        eigen::adam_update<T>(n, t(rate), t(first), t(second), t(epsilon), t(decay), flag, step, out[0], g_.data(), out[1],
-                              out[2], pool);
+        cpu::adam_update<T>(n, t(rate), t(first), t(second), t(epsilon), t(decay), flag, step, out[0], g_.data(), out[1],
+                            out[2], pool);
       });
       check_close("w of adam", got[0], new_w, w_size, 4);
       check_close("m of adam", got[1], new_m, m_size, 4);

@@ -15,7 +15,7 @@
 
 #include <doctest/doctest.h>
 
-#include <strata/backend/cudnn/element.hpp>
+#include <strata/backend/cuda/element.hpp>
 
 #include "conformance.hpp"
 

@@ -12,16 +12,16 @@
 #include <memory>
 #include <vector>
 
-#include <strata/backend/cudnn/activations.hpp>
-#include <strata/backend/cudnn/batch_norm.hpp>
-#include <strata/backend/cudnn/bias.hpp>
-#include <strata/backend/cudnn/combine.hpp>
-#include <strata/backend/cudnn/dropout.hpp>
-#include <strata/backend/cudnn/lrn.hpp>
-#include <strata/backend/cudnn/pool.hpp>
-#include <strata/backend/cudnn/softmax.hpp>
-#include <strata/backend/eigen/dropout.hpp>
-#include <strata/backend/eigen/pool.hpp>
+#include <strata/backend/cpu/dropout.hpp>
+#include <strata/backend/cpu/pool.hpp>
+#include <strata/backend/cuda/activations.hpp>
+#include <strata/backend/cuda/batch_norm.hpp>
+#include <strata/backend/cuda/bias.hpp>
+#include <strata/backend/cuda/combine.hpp>
+#include <strata/backend/cuda/dropout.hpp>
+#include <strata/backend/cuda/lrn.hpp>
+#include <strata/backend/cuda/pool.hpp>
+#include <strata/backend/cuda/softmax.hpp>
 #include <strata/backend/reference/activations.hpp>
 #include <strata/backend/reference/batch_norm.hpp>
 #include <strata/backend/reference/combine.hpp>
@@ -35,7 +35,7 @@
 namespace {
 
 using namespace conformance;
-namespace eigen = strata::eigen;
+namespace cpu = strata::cpu;
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 // ---- Bf16 ------------------------------------------------------------------------------------------------------------
@@ -229,12 +229,12 @@ TEST_CASE_TEMPLATE("dropout", T, float, double, Bf16) {
       CHECK(same_bits(over, got));
       if constexpr (!std::is_same_v<T, Bf16>) {
         std::vector<T> cpu(x.size());
-        eigen::dropout_forward(n, 1, rate, random, x_.data(), cpu.data(), pool);
+        cpu::dropout_forward(n, 1, rate, random, x_.data(), cpu.data(), pool);
         CHECK(same_bits(got, cpu));
       } else {
         std::vector<float> cpu(x.size());
         const auto floats = as<float>(x);
-        eigen::dropout_forward(n, 1, rate, random, floats.data(), cpu.data(), pool);
+        cpu::dropout_forward(n, 1, rate, random, floats.data(), cpu.data(), pool);
         check_equal("what the CPU has, rounded", got, seen<T>(as_numbers(cpu)));
       }
 
@@ -311,7 +311,7 @@ TEST_CASE_TEMPLATE("pools of drawn geometries", T, float, double, Bf16) {
     check_equal("max_pool_forward", y_, best);
     CHECK(argmax == places);
     std::vector<double> cpu(dy.size());
-    eigen::max_pool_forward(g, batch, x.data(), cpu.data(), places.data(), pool);
+    cpu::max_pool_forward(g, batch, x.data(), cpu.data(), places.data(), pool);
     CHECK(argmax == places);
     const auto [alone] = launch(
         [&](Runner& run, T* out) { cuda::max_pool_forward(run, g, batch, x_.data(), out, nullptr); }, Out<T>(count_out));
@@ -490,7 +490,7 @@ TEST_CASE_TEMPLATE("batch normalisation", T, float, double, Bf16) {
     }
     check_close("batch_norm_forward", got, y, y_size, terms);
     check_close("mean", got_mean, mean, level, terms);
-    check_close("inverse deviation", got_inverse, inverse, inverse_size, terms);
+    check_close("inverse stddev", got_inverse, inverse, inverse_size, terms);
     check_close("running mean", running_mean, new_mean, mean_size, terms);
     check_close("running variance", running_variance, new_variance, variance_size, terms);
 

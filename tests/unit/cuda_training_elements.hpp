@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include <strata/backend/cudnn/augment.hpp>
-#include <strata/backend/cudnn/losses.hpp>
-#include <strata/backend/cudnn/optimizers.hpp>
+#include <strata/backend/cuda/augment.hpp>
+#include <strata/backend/cuda/losses.hpp>
+#include <strata/backend/cuda/optimizers.hpp>
 #include <strata/backend/reference/optimizers.hpp>
 #include <strata/data/batches.hpp>
 #include <strata/training/metrics.hpp>
@@ -268,7 +268,7 @@ void check_images(const Data& data, const strata::BatchOptions& options, std::ui
   using Pixel = std::remove_cvref_t<decltype(data.pixels(0)[0])>;
   strata::Batches<Data> batches(data, options);
   const auto size = static_cast<std::size_t>(Data::image.size());
-  const auto& [mean, deviation] = options.normalize;
+  const auto& [mean, stddev] = options.normalize;
   const auto epoch_ = std::make_unique<std::uint64_t>(epoch);
   std::size_t images = 0;
   batches.start(epoch);
@@ -282,8 +282,7 @@ void check_images(const Data& data, const strata::BatchOptions& options, std::ui
     }
     const auto fill = [&](Runner& run, auto* out) {
       cuda::fill_images(run, Data::image, b->size, options.augment, options.seed, epoch_.get(), indices.data(),
-                        mean.empty() ? nullptr : mean.data(), deviation.empty() ? nullptr : deviation.data(), staged.data(),
-                        out);
+                        mean.empty() ? nullptr : mean.data(), stddev.empty() ? nullptr : stddev.data(), staged.data(), out);
     };
     const auto n = static_cast<std::int64_t>(b->images.size());
     const auto [floats, rounded] =
@@ -308,13 +307,13 @@ TEST_CASE_TEMPLATE("images as the CPU fills batches with them", Pixel, std::uint
                                                     : number<Pixel>(draw.between(0, 255)));
   }
   const Data data(pixels, labels);
-  const strata::Normalize scale{.mean = {0.25f, -0.5f, 0.1f}, .deviation = {0.3f, 2.f, 0.7f}};
+  const strata::Normalize scale{.mean = {0.25f, -0.5f, 0.1f}, .stddev = {0.3f, 2.f, 0.7f}};
   const strata::Augment all{.width_shift = 0.4, .height_shift = 0.3, .horizontal_flip = true, .pad_crop = 2};
   for (const strata::Augment& augment :
        {strata::Augment{}, strata::Augment{.width_shift = 0.1, .height_shift = 0.1}, strata::Augment{.width_shift = 1},
         strata::Augment{.horizontal_flip = true}, strata::Augment{.pad_crop = 1}, all})
     for (const strata::Normalize& normalize :
-         {strata::Normalize{}, scale, strata::Normalize{scale.mean, {}}, strata::Normalize{{}, scale.deviation}})
+         {strata::Normalize{}, scale, strata::Normalize{scale.mean, {}}, strata::Normalize{{}, scale.stddev}})
       for (const std::uint64_t epoch : {std::uint64_t{0}, std::uint64_t{3}, std::uint64_t{1} << 34})
         check_images(
             data,

@@ -21,7 +21,7 @@ namespace {
 using namespace strata;
 namespace fs = std::filesystem;
 
-const Normalize normalize{.mean = {0.1f, 0.2f, 0.3f}, .deviation = {0.5f, 1e-7f, 3}};
+const Normalize normalize{.mean = {0.1f, 0.2f, 0.3f}, .stddev = {0.5f, 1e-7f, 3}};
 
 DataInfo read_back(const std::map<std::string, std::string>& metadata) {
   const Folder folder;
@@ -37,7 +37,7 @@ TEST_CASE("what is known of data comes back") {
   const DataInfo info = read_back(metadata);
   CHECK(metadata_of(info) == metadata);
   CHECK(info.classes.size() == 20);
-  CHECK(info.normalize.deviation == normalize.deviation);
+  CHECK(info.normalize.stddev == normalize.stddev);
   const auto padded = metadata_of(data_info<PaddedRgb<FashionMnist>>());
   CHECK(padded.at("strata.input") == "image 32 32 3\nborder 2\ngrey 1\nmean\ndeviation\n");
   CHECK(metadata_of(read_back(padded)) == padded);

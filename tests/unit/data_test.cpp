@@ -460,7 +460,7 @@ TEST_CASE("bytes are scaled, then normalised") {
   CHECK(b->images[0] == -2.f);
 }
 
-TEST_CASE("what normalize_for finds brings every channel to mean 0 and deviation 1") {
+TEST_CASE("what normalize_for finds brings every channel to mean 0 and stddev 1") {
   std::vector<float> images;
   for (int i = 0; i < 7 * 15; ++i)
     for (const float pixel : {static_cast<float>(i % 11), 1e3f + static_cast<float>(i * i % 13) / 64, 0.1f})
@@ -481,14 +481,14 @@ TEST_CASE("what normalize_for finds brings every channel to mean 0 and deviation
     CHECK(squares / 105 == doctest::Approx(c < 2 ? 1 : 0).epsilon(1e-3));
   }
   CHECK(found.mean[2] == 0.1f);
-  CHECK(found.deviation[2] == 1.f);
+  CHECK(found.stddev[2] == 1.f);
 
-  // Bytes on the scale of batches: (0 + 51 + 102 + 255 + 2 * 255) / 8 / 255, and the deviation of the eight.
+  // Bytes on the scale of batches: (0 + 51 + 102 + 255 + 2 * 255) / 8 / 255, and the stddev of the eight.
   const Normalize bytes = normalize_for(Stripes{});
   CHECK(bytes.mean.at(0) == doctest::Approx(0.45));
-  CHECK(bytes.deviation.at(0) == doctest::Approx(std::sqrt((0.2 * 0.2 + 0.4 * 0.4 + 3) / 8 - 0.45 * 0.45)));
+  CHECK(bytes.stddev.at(0) == doctest::Approx(std::sqrt((0.2 * 0.2 + 0.4 * 0.4 + 3) / 8 - 0.45 * 0.45)));
   CHECK_THROWS_WITH_AS((void)normalize_for(ArrayDataset<Shape{5, 3, 3}, 2>{}),
-                       "strata: no images to take a mean and a deviation from", std::invalid_argument);
+                       "strata: no images to take a mean and a stddev from", std::invalid_argument);
 }
 
 TEST_CASE("the same bits from any number of threads, and after a resume") {

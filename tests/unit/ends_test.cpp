@@ -35,7 +35,7 @@ Model<Net> model_of() { return Model<Net>{{.batch = 4, .threads = 1, .seed = 1}}
 // How far one step of rate 1 goes: the norm of what it took for the gradient.
 double step_of(double clip, std::vector<float>* moved = nullptr) {
   auto model = model_of();
-  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = 1});
+  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = 1});
   trainer.clip_gradients(clip);
   const std::vector<float> before(model.parameters().begin(), model.parameters().end());
   std::vector<float> images;
@@ -61,8 +61,8 @@ TEST_CASE("gradients are scaled down to a norm, and never up") {
   CHECK_THROWS_AS(step_of(-1), std::invalid_argument);
   CHECK_THROWS_AS(step_of(std::numeric_limits<double>::infinity()), std::invalid_argument);
   auto one = model_of(), two = model_of();
-  train(one, data(20, 1), SoftmaxCrossEntropy{}, SGD{.rate = 1}, {.verbose = false});
-  train(two, data(20, 1), SoftmaxCrossEntropy{}, SGD{.rate = 1}, {.verbose = false, .clip_norm = 0.01});
+  train(one, data(20, 1), SoftmaxCrossEntropy{}, SGD{.learning_rate = 1}, {.verbose = false});
+  train(two, data(20, 1), SoftmaxCrossEntropy{}, SGD{.learning_rate = 1}, {.verbose = false, .clip_norm = 0.01});
   CHECK(one.parameters()[0] != two.parameters()[0]);
 }
 
@@ -72,7 +72,7 @@ TEST_CASE("training ends once epochs no longer help, resumed or not") {
     auto model = model_of();
     TrainOptions<Data> options{.epochs = epochs, .validation = data(12, 2), .verbose = false, .patience = patience};
     if (files) options.checkpoint = Checkpoints{.directory = folder.path}, options.resume = true;
-    return train(model, data(40, 1), SoftmaxCrossEntropy{}, SGD{.rate = 0.5, .momentum = 0.9}, options);
+    return train(model, data(40, 1), SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.5, .momentum = 0.9}, options);
   };
   const auto all = run(40, 0, false);
   REQUIRE(all.size() == 40);

@@ -17,8 +17,8 @@
 // Eigen takes its buffers with malloc, which operator new does not see: let it assert that it takes none.
 #define EIGEN_RUNTIME_NO_MALLOC
 #define eigen_assert(condition) static_cast<void>((condition) || (std::abort(), false))
-#include <strata/backend/eigen/gemm.hpp>
-#include <strata/backend/eigen/thread_pool.hpp>
+#include <strata/backend/cpu/gemm.hpp>
+#include <strata/util/thread_pool.hpp>
 
 namespace {
 std::atomic<long> allocations{0};
@@ -42,22 +42,22 @@ std::atomic<long> allocations{0};
 namespace {
 
 using strata::ThreadPool;
-using strata::eigen::gemm;
-using strata::eigen::gemm_scratch;
-using strata::eigen::KernelPath;
+using strata::cpu::gemm;
+using strata::cpu::gemm_scratch;
+using strata::cpu::KernelPath;
 
 struct Paths {
   KernelPath before;
-  Paths() : before(strata::eigen::detail::current_path()) {}
+  Paths() : before(strata::cpu::detail::current_path()) {}
   Paths(const Paths&) = delete;
   Paths& operator=(const Paths&) = delete;
-  ~Paths() { strata::eigen::set_kernel_path(before); }
+  ~Paths() { strata::cpu::set_kernel_path(before); }
   template <class F>
   static void each(F&& f) {
     const Paths restore;
     for (const KernelPath path : {KernelPath::baseline, KernelPath::avx2, KernelPath::avx512, KernelPath::eigen}) {
-      if (!strata::eigen::set_kernel_path(path)) continue;
-      INFO("path ", std::string(strata::eigen::kernel_path()));
+      if (!strata::cpu::set_kernel_path(path)) continue;
+      INFO("path ", std::string(strata::cpu::kernel_path()));
       f();
     }
   }
@@ -201,7 +201,7 @@ TEST_CASE("gemm gives the same bits wherever its scratch lies and however m is c
   Paths::each([&] {
     const std::vector<float> whole = problem.run();
     CHECK(whole == problem.run(3));
-    if (std::string(strata::eigen::kernel_path()) == "eigen") return;  // Eigen promises no such thing
+    if (std::string(strata::cpu::kernel_path()) == "eigen") return;  // Eigen promises no such thing
     std::vector<float> parts = problem.before;
     std::vector<float> scratch(static_cast<std::size_t>(gemm_scratch<float>(m, n, k)));
     for (int first = 0; first < m; first += 37) {
@@ -220,7 +220,7 @@ TEST_CASE("gemm gives the same bits however n is cut, for a B too large for the 
     const int n = 8301, k = 260, part = 4100;
     const Problem<float> problem(false, false, m, n, k, false, 1, random);
     Paths::each([&] {
-      if (std::string(strata::eigen::kernel_path()) == "eigen") return;
+      if (std::string(strata::cpu::kernel_path()) == "eigen") return;
       const std::vector<float> whole = problem.run();
       std::vector<float> parts = problem.before;
       std::vector<float> scratch(static_cast<std::size_t>(gemm_scratch<float>(m, part, k)));
@@ -250,9 +250,9 @@ TEST_CASE("STRATA_KERNELS names a path or is refused") {
   const char* before = std::getenv("STRATA_KERNELS");
   const std::string kept = before ? before : "";
   setenv("STRATA_KERNELS", "baseline", 1);
-  CHECK(strata::eigen::detail::choose_path() == KernelPath::baseline);
+  CHECK(strata::cpu::detail::choose_path() == KernelPath::baseline);
   setenv("STRATA_KERNELS", "fastest", 1);
-  CHECK_THROWS_WITH_AS(strata::eigen::detail::choose_path(),
+  CHECK_THROWS_WITH_AS(strata::cpu::detail::choose_path(),
                        "strata: STRATA_KERNELS=fastest is none of avx512, avx2, baseline and eigen", std::runtime_error);
   if (before)
     setenv("STRATA_KERNELS", kept.c_str(), 1);

@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include <strata/backend/cudnn/gpu_engine.hpp>
-#include <strata/backend/cudnn/precision.hpp>
+#include <strata/backend/cuda/gpu_engine.hpp>
+#include <strata/backend/cuda/precision.hpp>
 #include <strata/backend/reference/conv.hpp>
 #include <strata/backend/reference/dense.hpp>
 

@@ -130,7 +130,7 @@ TEST_CASE("a model for inference has no gradients on the GPU either") {
 }
 
 TEST_CASE_TEMPLATE("steps on the GPU are the CPU's", Optimizer_, SGD, Adam, AdamW) {
-  Optimizer_ optimizer{.rate = InverseTimeDecay{0.02, 0.1}, .weight_decay = 0.01};
+  Optimizer_ optimizer{.learning_rate = InverseTimeDecay{0.02, 0.1}, .weight_decay = 0.01};
   if constexpr (std::is_same_v<Optimizer_, SGD>)
     optimizer.momentum = 0.9, optimizer.nesterov = true;
   else
@@ -174,8 +174,8 @@ TEST_CASE_TEMPLATE("layers begin wherever those before end", Precision, cuda::Fl
   Model<Odd, Gpu<Precision>> gpu{options};
   const auto images = numbers(batch * Odd::input.size(), 1);
   const std::vector<int> labels{0, 1, 2, 3, 4, 0, 1, 2};
-  Trainer on_cpu(cpu, SoftmaxCrossEntropy{}, SGD{.rate = 0.05});
-  Trainer on_gpu(gpu, SoftmaxCrossEntropy{}, SGD{.rate = 0.05});
+  Trainer on_cpu(cpu, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.05});
+  Trainer on_gpu(gpu, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.05});
   CHECK(distance(copy(gpu.predict(images)), copy(cpu.predict(images))) < rounding);
   for (int i = 0; i < 4; ++i)
     CHECK(on_gpu.step(images, labels).loss == doctest::Approx(on_cpu.step(images, labels).loss).epsilon(rounding));
@@ -190,8 +190,8 @@ TEST_CASE("bfloat16 follows float32 as far as its numbers go") {
   const double d = distance(copy(gpu.predict(images)), copy(cpu.predict(images)));
   CHECK(d > 1e-5);
   CHECK(d < 5e-2);
-  Trainer on_cpu(cpu, SoftmaxCrossEntropy{}, SGD{.rate = 0.005, .momentum = 0.9});
-  Trainer on_gpu(gpu, SoftmaxCrossEntropy{}, SGD{.rate = 0.005, .momentum = 0.9});
+  Trainer on_cpu(cpu, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.005, .momentum = 0.9});
+  Trainer on_gpu(gpu, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.005, .momentum = 0.9});
   const std::vector<int> labels{0, 1, 2, 3, 4, 0, 1, 2};
   const std::vector<float> before = tensors(cpu);
   for (int step = 0; step < 12; ++step)
@@ -206,12 +206,12 @@ TEST_CASE("train() on the GPU: the same batches, order, augmentation and results
       .epochs = 3,
       .validation = test,
       .augment = {.width_shift = 0.2, .height_shift = 0.1, .horizontal_flip = true},
-      .normalize = {.mean = {0.4f, 0.5f, 0.6f}, .deviation = {0.2f, 0.3f, 0.4f}},
+      .normalize = {.mean = {0.4f, 0.5f, 0.6f}, .stddev = {0.2f, 0.3f, 0.4f}},
       .verbose = false,
   };
   Model<Net> cpu{options};
   Model<Net, Gpu<cuda::Float32>> gpu{options};
-  const SGD sgd{.rate = 0.05, .momentum = 0.9};
+  const SGD sgd{.learning_rate = 0.05, .momentum = 0.9};
   const auto a = train(cpu, data, SoftmaxCrossEntropy{}, sgd, recipe),
              b = train(gpu, data, SoftmaxCrossEntropy{}, sgd, recipe);
   REQUIRE(a.size() == 3);
@@ -232,11 +232,11 @@ TEST_CASE("the images of each feed are normalized by its own numbers") {
   const Made data(batch);
   Model<Net> cpu{options};
   Model<Net, Gpu<cuda::Float32>> gpu{options};
-  Trainer on_cpu(cpu, SoftmaxCrossEntropy{}, SGD{.rate = 0.01});
-  Trainer on_gpu(gpu, SoftmaxCrossEntropy{}, SGD{.rate = 0.01});
+  Trainer on_cpu(cpu, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.01});
+  Trainer on_gpu(gpu, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.01});
   std::optional<decltype(on_gpu)::Feed<Made>> feed;  // each where the one before it was
   for (const float mean : {0.1F, 0.6F}) {
-    const BatchOptions how{.batch = batch, .normalize = {.mean = {mean, mean, mean}, .deviation = {0.3F, 0.3F, 0.3F}}};
+    const BatchOptions how{.batch = batch, .normalize = {.mean = {mean, mean, mean}, .stddev = {0.3F, 0.3F, 0.3F}}};
     feed.emplace(data, how);
     Batches<Made> same(data, how);
     feed->start(0), same.start(0);
@@ -252,9 +252,9 @@ TEST_CASE("a label that is none does not reach the GPU") {
   Made data(37);
   data.wrong = 20;
   Model<Net, Gpu<cuda::Float32>> gpu{options};
-  CHECK_THROWS_WITH_AS(train(gpu, data, SoftmaxCrossEntropy{}, SGD{.rate = 0.05}, {.verbose = false}),
+  CHECK_THROWS_WITH_AS(train(gpu, data, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.05}, {.verbose = false}),
                        doctest::Contains("strata: label 5 of image"), std::invalid_argument);
-  Trainer trainer(gpu, SoftmaxCrossEntropy{}, SGD{.rate = 0.05});
+  Trainer trainer(gpu, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.05});
   const auto images = numbers(2 * Net::input.size(), 1);
   CHECK_THROWS_AS(trainer.step(images, std::vector<int>{0, 5}), std::invalid_argument);
   CHECK_THROWS_AS(trainer.step(images, std::vector<int>{0}), std::invalid_argument);
@@ -266,7 +266,7 @@ TEST_CASE("a label that is none does not reach the GPU") {
 TEST_CASE("what one backend keeps, the other goes on with") {
   const Made data(37);
   const Folder folder;
-  const SGD sgd{.rate = 0.05, .momentum = 0.9};
+  const SGD sgd{.learning_rate = 0.05, .momentum = 0.9};
   std::vector<std::string> told;
   Checkpoints checkpoints{.directory = folder.path / "run", .every = 2};
   checkpoints.notice = [&](const std::string& text) { told.push_back(text); };
@@ -309,7 +309,7 @@ TEST_CASE("a checkpoint of one's own loop holds what the GPU has, and the GPU ge
   const Folder folder;
   const auto images = numbers(batch * Net::input.size(), 1);
   const std::vector<int> labels{0, 1, 2, 3, 4, 0, 1, 2};
-  const Adam adam{.rate = 0.01};
+  const Adam adam{.learning_rate = 0.01};
   Model<Net, Gpu<cuda::Float32>> first{options}, second{options};
   Trainer writer(first, SoftmaxCrossEntropy{}, adam), reader(second, SoftmaxCrossEntropy{}, adam);
   for (int i = 0; i < 3; ++i) writer.step(images, labels);
@@ -323,7 +323,7 @@ TEST_CASE("a checkpoint of one's own loop holds what the GPU has, and the GPU ge
 
 TEST_CASE("a batch that is not finite leaves BatchNorm's statistics finite, and its layer is found whatever ran before") {
   Model<Net, Gpu<cuda::Float32>> model{options};
-  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = 0.05});
+  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.05});
   auto images = numbers(batch * Net::input.size(), 1);
   const std::vector<int> labels{0, 1, 2, 3, 4, 0, 1, 2};
   for (int i = 0; i < 3; ++i) trainer.step(images, labels);  // from the third on a graph runs
@@ -348,7 +348,7 @@ using Fused = Sequential<First, Second, ReLU, MaxPool<2>, Conv<3, 32>, ReLU, Fla
 template <class Wide, class Precision>
 void notices_what_is_not_finite() {
   Model<Wide, Gpu<Precision>> model{{.batch = batch, .threads = 1, .seed = 5}};
-  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = 0.05});
+  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.05});
   auto images = numbers(batch * Wide::input.size(), 1);
   const std::vector<int> labels{0, 1, 2, 3, 4, 0, 1, 2};
   trainer.step(images, labels);
@@ -388,7 +388,7 @@ TEST_CASE_TEMPLATE("what is not finite in an image is noticed, whatever products
 TEST_CASE("a loss that is not finite stops training on the GPU, with the weights from before") {
   using Bare = Sequential<Input<12, 10, 3>, Conv<3, 4>, ReLU, MaxPool<3, 2>, Flatten, Dense<5>>;
   Model<Bare, Gpu<cuda::Float32>> model{{.batch = batch, .threads = 1, .seed = 5}};
-  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = 0.05, .momentum = 0.9});
+  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.05, .momentum = 0.9});
   auto images = numbers(batch * Bare::input.size(), 1);
   const std::vector<int> labels{0, 1, 2, 3, 4, 0, 1, 2};
   trainer.step(images, labels);
@@ -413,7 +413,7 @@ TEST_CASE("a loss that is not finite stops training on the GPU, with the weights
   });
   before = tensors(model);
   try {
-    train(model, Made(37), SoftmaxCrossEntropy{}, SGD{.rate = 0.05}, {.epochs = 2, .verbose = false});
+    train(model, Made(37), SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.05}, {.epochs = 2, .verbose = false});
     FAIL("no exception");
   } catch (const NotFiniteError& e) {
     CHECK(e.update() == 0);
@@ -424,7 +424,7 @@ TEST_CASE("a loss that is not finite stops training on the GPU, with the weights
   // By the validation, after a last update that was too large.
   Model<Bare, Gpu<cuda::Float32>> other{{.batch = batch, .threads = 1, .seed = 5}};
   try {
-    train(other, Made(2 * batch), SoftmaxCrossEntropy{}, SGD{.rate = WarmUp{Constant{1e38}, 2}},
+    train(other, Made(2 * batch), SoftmaxCrossEntropy{}, SGD{.learning_rate = WarmUp{ConstantRate{1e38}, 2}},
           {.epochs = 1, .validation = Made(batch), .verbose = false});
     FAIL("no exception");
   } catch (const NotFiniteError& e) {

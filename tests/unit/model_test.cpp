@@ -121,10 +121,10 @@ std::vector<float> trained(int threads, int steps, Optimizer_ optimizer) {
 }  // namespace
 
 TEST_CASE("the same seed gives the same bits with 1, 2 and 4 threads") {
-  const auto one = trained(1, 4, SGD{.rate = 0.05, .momentum = 0.9});
-  CHECK(one == trained(2, 4, SGD{.rate = 0.05, .momentum = 0.9}));
-  CHECK(one == trained(4, 4, SGD{.rate = 0.05, .momentum = 0.9}));
-  CHECK(one != trained(1, 4, SGD{.rate = 0.04, .momentum = 0.9}));
+  const auto one = trained(1, 4, SGD{.learning_rate = 0.05, .momentum = 0.9});
+  CHECK(one == trained(2, 4, SGD{.learning_rate = 0.05, .momentum = 0.9}));
+  CHECK(one == trained(4, 4, SGD{.learning_rate = 0.05, .momentum = 0.9}));
+  CHECK(one != trained(1, 4, SGD{.learning_rate = 0.04, .momentum = 0.9}));
 }
 
 TEST_CASE("training and inference models predict the same") {
@@ -144,8 +144,8 @@ TEST_CASE("a network learns, and smaller last batches work") {
   }
   const ArrayDataset<Shape{12, 12, 3}, 10> data(images, labels);
   Model<Small> model{{.batch = 16, .threads = 2, .seed = 1}};
-  const auto history =
-      train(model, data, SoftmaxCrossEntropy{}, SGD{.rate = 0.02, .momentum = 0.9}, {.epochs = 30, .verbose = false});
+  const auto history = train(model, data, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.02, .momentum = 0.9},
+                             {.epochs = 30, .verbose = false});
   CHECK(history.front().loss > 2);
   CHECK(history.back().loss < 0.5);
   const Evaluation e = evaluate(model, data);
@@ -170,5 +170,5 @@ TEST_CASE("wrong calls are refused") {
   Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{});
   const std::vector<int> labels{0, 10};
   CHECK_THROWS_AS(trainer.step({images.data(), 864}, labels), std::invalid_argument);
-  CHECK_THROWS_AS(Trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = -1.0}), std::invalid_argument);
+  CHECK_THROWS_AS(Trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = -1.0}), std::invalid_argument);
 }

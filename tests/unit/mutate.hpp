@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include <strata/core/random.hpp>
+#include <strata/util/random.hpp>
 
 class Mutator {
  public:

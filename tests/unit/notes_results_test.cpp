@@ -134,7 +134,7 @@ TEST_CASE("a recipe says all that a result depends on") {
   CHECK(
       plain ==
       "SGD{rate Cosine{rate 0.5, total 10, final 0}, momentum 0.9, weight_decay 0.25}, batch 64, shift 0.1, flip, weights "
-      "GlorotUniform{}, biases Value{0}");
+      "GlorotUniform{}, biases Constant{0}");
   const auto changed = [&](auto change) {
     Experiment other = e;
     change(other.recipe);
@@ -148,11 +148,11 @@ TEST_CASE("a recipe says all that a result depends on") {
   CHECK(changed([](Recipe& r) { r.augment = crop_and_flip; }));
   CHECK(changed([](Recipe& r) { r.inputs = Inputs::standardized; }));
   CHECK(changed([](Recipe& r) { r.weights = Normal{0.01}; }));
-  CHECK(changed([](Recipe& r) { r.biases = Value{0.1}; }));
-  CHECK(changed([](Recipe& r) { r.tensors.push_back({"conv2d/bias", Value{1}}); }));
+  CHECK(changed([](Recipe& r) { r.biases = Constant{0.1}; }));
+  CHECK(changed([](Recipe& r) { r.tensors.push_back({"conv2d/bias", Constant{1}}); }));
   // The paper's three rates.
   const SGD steps = optimizer_of<SGD>({.rate = two_steps(1)}, 9);
-  CHECK(steps.rate(2) == 1);
-  CHECK(steps.rate(3) == doctest::Approx(0.1));
-  CHECK(steps.rate(8) == doctest::Approx(0.01));
+  CHECK(steps.learning_rate(2) == 1);
+  CHECK(steps.learning_rate(3) == doctest::Approx(0.1));
+  CHECK(steps.learning_rate(8) == doctest::Approx(0.01));
 }

@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include <strata/io/report.hpp>
+#include <strata/report/report.hpp>
 
 #include "files.hpp"
 

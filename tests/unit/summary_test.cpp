@@ -24,8 +24,8 @@ static_assert(summary<AlexNet>().back() == '\n');
 static_assert(summary<Sequential<Input<1, 1, 1>>>().find("(None, 1, 1, 1)") != std::string_view::npos);
 
 struct Nameless {
-  static constexpr Step infer(Shape in) {
-    Step s;
+  static constexpr LayerInfo infer(Shape in) {
+    LayerInfo s;
     s.out = in;
     return s;
   }

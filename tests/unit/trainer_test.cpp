@@ -56,7 +56,7 @@ std::vector<float> tensor(M& model, const std::string& wanted) {
 TEST_CASE("training takes every sample once an epoch and learns") {
   auto model = model_of();
   const Data d = data(30);
-  const auto history = train(model, d, SoftmaxCrossEntropy{}, SGD{.rate = 0.1, .momentum = 0.9},
+  const auto history = train(model, d, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.1, .momentum = 0.9},
                              {.epochs = 30, .validation = d, .verbose = false});
   REQUIRE(history.size() == 30);
   CHECK(history[0].epoch == 1);
@@ -73,7 +73,7 @@ TEST_CASE("each epoch is told of, with its step and learning rate") {
   auto model = model_of();
   std::vector<std::vector<EpochRecord>> told;
   const StepDecay rate{0.1, 0.5, 3};
-  const auto history = train(model, data(30), SoftmaxCrossEntropy{}, SGD{.rate = rate},
+  const auto history = train(model, data(30), SoftmaxCrossEntropy{}, SGD{.learning_rate = rate},
                              {.epochs = 9, .verbose = false, .max_steps = 20, .on_epoch = [&](auto all) {
                                 told.emplace_back(all.begin(), all.end());
                               }});
@@ -90,15 +90,16 @@ TEST_CASE("each epoch is told of, with its step and learning rate") {
   CHECK(history[2].learning_rate == rate(19));
   CHECK(told[2].back().samples == 16);
   const auto quit = [](auto) -> void { throw std::domain_error("quit"); };
-  CHECK_THROWS_AS(train(model, data(30), SoftmaxCrossEntropy{}, SGD{.rate = rate}, {.verbose = false, .on_epoch = quit}),
-                  std::domain_error);
+  CHECK_THROWS_AS(
+      train(model, data(30), SoftmaxCrossEntropy{}, SGD{.learning_rate = rate}, {.verbose = false, .on_epoch = quit}),
+      std::domain_error);
 }
 
 TEST_CASE("max_steps ends training within an epoch, and not earlier") {
   const Data d = data(30);  // 8 steps an epoch
   const auto run = [&](std::int64_t max_steps, int epochs) {
     auto model = model_of();
-    const auto history = train(model, d, SoftmaxCrossEntropy{}, SGD{.rate = 0.1},
+    const auto history = train(model, d, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.1},
                                {.epochs = epochs, .validation = d, .verbose = false, .max_steps = max_steps});
     return std::pair(history, parameters(model));
   };
@@ -127,7 +128,7 @@ TEST_CASE("a profile names what runs together, counts all of it, and changes not
   Profile profile;
   for (const bool watched : {false, true}) {
     Model<Deep> model{{.batch = batch, .threads = 1, .seed = 2}};
-    Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = 0.1});
+    Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.1});
     trainer.step(images, labels);
     if (watched) trainer.watch(&profile);
     trainer.step(images, labels);
@@ -159,7 +160,7 @@ TEST_CASE("stop is asked after each step and each batch of a validation") {
     auto model = model_of();
     int asked = 0;
     const auto history =
-        train(model, d, SoftmaxCrossEntropy{}, SGD{.rate = 0.1},
+        train(model, d, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.1},
               {.epochs = 2, .validation = d, .verbose = false, .stop = [&] { return ++asked >= stop_at; }});
     return std::pair(history, asked);
   };
@@ -197,7 +198,7 @@ TEST_CASE("what cannot be meant is refused before anything is trained") {
 TEST_CASE("a step without images does nothing, and one with wrong labels changes nothing") {
   using Normed = Sequential<Input<6, 6, 1>, Conv<3, 4>, ReLU, MaxPool<2>, BatchNorm, Flatten, Dense<3>>;
   Model<Normed> model{{.batch = 4, .threads = 2, .seed = 1}};
-  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = 0.1});
+  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.1});
   const std::vector<float> images(4 * 36, 1.f);
   trainer.step(images, std::vector{0, 1, 2, 0});
   const auto before = parameters(model);
@@ -217,7 +218,7 @@ TEST_CASE("a step without images does nothing, and one with wrong labels changes
 TEST_CASE("a batch that is not finite leaves BatchNorm's statistics finite") {
   using Normed = Sequential<Input<4, 4, 2>, BatchNorm, Conv<3, 4>, BatchNorm, Flatten, Dense<3>>;
   Model<Normed> model{{.batch = 2, .threads = 1, .seed = 1}};
-  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = 0.1});
+  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.1});
   std::vector<float> images(64, 1.f);
   for (std::size_t i = 0; i < images.size(); i += 3) images[i] = 0.5f;
   const std::vector<int> labels{0, 1};
@@ -237,7 +238,7 @@ TEST_CASE("a batch that is not finite leaves BatchNorm's statistics finite") {
 
 TEST_CASE("a loss that is not finite ends the step with its layer, and changes nothing") {
   auto model = model_of();
-  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = 0.1});
+  Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.1});
   std::vector<float> images(16, 1.f);
   const std::vector<int> labels{0, 1, 2, 0};
   trainer.step(images, labels);
@@ -296,7 +297,7 @@ TEST_CASE("the layer is found within what runs as one block") {
 TEST_CASE("training that diverges says so") {
   auto model = model_of();
   try {
-    train(model, data(30), SoftmaxCrossEntropy{}, SGD{.rate = 1e30}, {.epochs = 5, .verbose = false});
+    train(model, data(30), SoftmaxCrossEntropy{}, SGD{.learning_rate = 1e30}, {.epochs = 5, .verbose = false});
     FAIL("no error");
   } catch (const NotFiniteError& e) {
     CHECK(e.update() >= 1);
@@ -310,7 +311,7 @@ TEST_CASE("a last update that was too large is found by the validation, and noth
   REQUIRE(model.options().batch == 4);
   // Two steps: the first changes nothing, the second everything, and no loss comes after it.
   TrainOptions<Data> options{.epochs = 1, .verbose = false};
-  const SGD optimizer{.rate = WarmUp{Constant{1e38}, 2}};
+  const SGD optimizer{.learning_rate = WarmUp{ConstantRate{1e38}, 2}};
   CHECK(train(model, data(8), SoftmaxCrossEntropy{}, optimizer, options).size() == 1);
   options.validation = data(6);
   int told = 0;
@@ -442,8 +443,9 @@ TEST_CASE("initializers, for all and for single tensors") {
       {.threads = 1,
        .seed = 3,
        .weights = HeNormal{},
-       .biases = Value{0.5},
-       .tensors = {{"conv2d_1/bias", Value{1}}, {"dense/kernel", Value{2}}, {"batch_normalization/gamma", Value{3}}}}};
+       .biases = Constant{0.5},
+       .tensors = {
+           {"conv2d_1/bias", Constant{1}}, {"dense/kernel", Constant{2}}, {"batch_normalization/gamma", Constant{3}}}}};
   CHECK(tensor(own, "conv2d/bias") == std::vector<float>(4, 0.5f));
   CHECK(tensor(own, "conv2d_1/bias") == std::vector<float>(2, 1));
   CHECK(tensor(own, "dense/bias") == std::vector<float>(3, 0.5f));
@@ -462,14 +464,14 @@ TEST_CASE("initializers that cannot be meant are refused") {
     options.threads = 1;
     CHECK_THROWS_WITH_AS(Model<Names>{options}, why, std::invalid_argument);
   };
-  refused({.weights = Normal{-1}}, "strata: the deviation of a Normal is -1; expected zero or more");
-  refused({.biases = Value{std::nan("")}}, "strata: an initial value is nan; expected a finite number");
+  refused({.weights = Normal{-1}}, "strata: the stddev of a Normal is -1; expected zero or more");
+  refused({.biases = Constant{std::nan("")}}, "strata: an initial value is nan; expected a finite number");
   refused({.tensors = {{"dense/bias", Uniform{-2}}}}, "strata: the limit of a Uniform is -2; expected zero or more");
-  refused({.tensors = {{"dense_1/bias", Value{1}}}},
+  refused({.tensors = {{"dense_1/bias", Constant{1}}}},
           "strata: an initializer for the tensor dense_1/bias; this network's are conv2d/kernel, conv2d/bias, "
           "batch_normalization/gamma, batch_normalization/beta, batch_normalization/moving_mean, "
           "batch_normalization/moving_variance, conv2d_1/kernel, conv2d_1/bias, dense/kernel, dense/bias");
-  refused({.tensors = {{"dense/bias", Value{1}}, {"dense/bias", Value{2}}}},
+  refused({.tensors = {{"dense/bias", Constant{1}}, {"dense/bias", Constant{2}}}},
           "strata: two initializers for the tensor dense/bias; expected one");
 }
 

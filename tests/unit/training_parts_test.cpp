@@ -10,11 +10,11 @@
 #include <string_view>
 #include <vector>
 
-#include <strata/training/initializers.hpp>
+#include <strata/model/initializers.hpp>
+#include <strata/optimizers/optimizers.hpp>
+#include <strata/optimizers/schedules.hpp>
 #include <strata/training/metrics.hpp>
-#include <strata/training/optimizers.hpp>
 #include <strata/training/progress.hpp>
-#include <strata/training/schedules.hpp>
 
 namespace {
 using namespace strata;
@@ -49,10 +49,11 @@ TEST_CASE("random words differ by seed, purpose, layer, step and element") {
 
 // --- Schedules ----------------------------------------------------------------------------------------------------------
 
-static_assert(Constant{0.5}(7) == 0.5);
+static_assert(ConstantRate{0.5}(7) == 0.5);
 static_assert(InverseTimeDecay{0.5, 0.25}(4) == 0.25);
 static_assert(StepDecay{8, 0.5, 10}(9) == 8 && StepDecay{8, 0.5, 10}(10) == 4 && StepDecay{8, 0.5, 10}(39) == 1);
-static_assert(WarmUp{Constant{1}, 4}(0) == 0 && WarmUp{Constant{1}, 4}(3) == 0.75 && WarmUp{Constant{1}, 4}(4) == 1);
+static_assert(WarmUp{ConstantRate{1}, 4}(0) == 0 && WarmUp{ConstantRate{1}, 4}(3) == 0.75 &&
+              WarmUp{ConstantRate{1}, 4}(4) == 1);
 
 TEST_CASE("schedules give the rates of Keras and PyTorch") {
   // Keras 2.10: lr = lr / (1 + decay * iterations).
@@ -100,13 +101,13 @@ TEST_CASE("OneCycle is PyTorch's OneCycleLR") {
 }
 
 TEST_CASE("a Schedule is any of them") {
-  CHECK(SGD{.rate = 0.5}.rate(3) == 0.5);
-  CHECK(SGD{.rate = 1}.rate(3) == 1);
-  CHECK(SGD{.rate = InverseTimeDecay{0.5, 0.25}}.rate(4) == 0.25);
-  CHECK(Adam{.rate = WarmUp{Cosine{1, 4}, 2}}.rate(1) == near(0.5));
-  CHECK(AdamW{.rate = OneCycle{1, 10}}.rate(2) == near(1));
-  static_assert(!std::is_convertible_v<std::string, Schedule> && !std::is_convertible_v<Value, Schedule>);
-  CHECK(Schedule(0.01).describe() == "Constant{rate 0.01}");
+  CHECK(SGD{.learning_rate = 0.5}.learning_rate(3) == 0.5);
+  CHECK(SGD{.learning_rate = 1}.learning_rate(3) == 1);
+  CHECK(SGD{.learning_rate = InverseTimeDecay{0.5, 0.25}}.learning_rate(4) == 0.25);
+  CHECK(Adam{.learning_rate = WarmUp{Cosine{1, 4}, 2}}.learning_rate(1) == near(0.5));
+  CHECK(AdamW{.learning_rate = OneCycle{1, 10}}.learning_rate(2) == near(1));
+  static_assert(!std::is_convertible_v<std::string, Schedule> && !std::is_convertible_v<Constant, Schedule>);
+  CHECK(Schedule(0.01).describe() == "ConstantRate{rate 0.01}");
   CHECK(Schedule(WarmUp{Cosine{0.1, 100}, 10}).describe() == "WarmUp{Cosine{rate 0.1, total 100, final 0}, updates 10}");
   CHECK(Schedule(OneCycle{1, 10}).describe() ==
         "OneCycle{max 1, total 10, fraction 0.3, start_divisor 25, final_divisor 10000}");
@@ -129,7 +130,7 @@ TEST_CASE("schedules that cannot be meant are refused") {
   refused(OneCycle{0.1, 5, 1.5}, "strata: the fraction of a OneCycle is 1.5; expected between 0 and 1");
   refused(OneCycle{0.1, 5, 0.3, 0}, "strata: the start divisor of a OneCycle is 0; expected more than zero");
   refused(WarmUp{Cosine{nan, 1}, 1}, "strata: the learning rate is nan; expected zero or more");
-  refused(WarmUp{Constant{1}, 0}, "strata: the length of a WarmUp is 0 updates; expected at least 1");
+  refused(WarmUp{ConstantRate{1}, 0}, "strata: the length of a WarmUp is 0 updates; expected at least 1");
   CHECK_NOTHROW(Schedule(0.0).validate());
 }
 
@@ -139,19 +140,19 @@ static_assert(Optimizer<SGD> && Optimizer<Adam> && Optimizer<AdamW> && !Optimize
 static_assert(SGD::slots == 1 && Adam::slots == 2 && AdamW::slots == 2);
 
 TEST_CASE("optimizers begin with Keras' numbers, say what they are and refuse nonsense") {
-  CHECK(SGD{}.describe() == "SGD{rate Constant{rate 0.01}, momentum 0, weight_decay 0}");
+  CHECK(SGD{}.describe() == "SGD{rate ConstantRate{rate 0.01}, momentum 0, weight_decay 0}");
   CHECK(SGD{.momentum = 0.9, .nesterov = true, .weight_decay = 0.0005}.describe() ==
-        "SGD{rate Constant{rate 0.01}, momentum 0.9, nesterov, weight_decay 0.0005}");
-  CHECK(Adam{}.describe() == "Adam{rate Constant{rate 0.001}, beta1 0.9, beta2 0.999, epsilon 1e-07, weight_decay 0}");
+        "SGD{rate ConstantRate{rate 0.01}, momentum 0.9, nesterov, weight_decay 0.0005}");
+  CHECK(Adam{}.describe() == "Adam{rate ConstantRate{rate 0.001}, beta1 0.9, beta2 0.999, epsilon 1e-07, weight_decay 0}");
   CHECK(AdamW{}.describe() ==
-        "AdamW{rate Constant{rate 0.001}, beta1 0.9, beta2 0.999, epsilon 1e-07, weight_decay 0.004}");
+        "AdamW{rate ConstantRate{rate 0.001}, beta1 0.9, beta2 0.999, epsilon 1e-07, weight_decay 0.004}");
   CHECK_NOTHROW(SGD{}.validate());
   CHECK_NOTHROW(Adam{}.validate());
   CHECK_NOTHROW(AdamW{}.validate());
   const auto refused = [](const auto& optimizer, const char* why) {
     CHECK_THROWS_WITH_AS(optimizer.validate(), why, std::invalid_argument);
   };
-  refused(SGD{.rate = -1}, "strata: the learning rate is -1; expected zero or more");
+  refused(SGD{.learning_rate = -1}, "strata: the learning rate is -1; expected zero or more");
   refused(SGD{.momentum = 1}, "strata: the momentum is 1; expected at least 0, less than 1 in float32");
   refused(SGD{.momentum = nan}, "strata: the momentum is nan; expected at least 0, less than 1 in float32");
   refused(SGD{.nesterov = true}, "strata: the momentum is 0; expected more than 0 with nesterov");
@@ -167,7 +168,7 @@ TEST_CASE("optimizers begin with Keras' numbers, say what they are and refuse no
 // --- Initializers -------------------------------------------------------------------------------------------------------
 
 template <Normal N>
-constexpr double deviation_of = N.deviation;
+constexpr double deviation_of = N.stddev;
 static_assert(deviation_of<Normal{0.02}> == 0.02);
 
 TEST_CASE("the normal quantile is AS 241") {
@@ -185,20 +186,20 @@ TEST_CASE("the normal quantile is AS 241") {
   CHECK(detail::below_two_deviations == near(std::erfc(std::sqrt(2)) / 2));
 }
 
-// Mean, variance and extremes of n draws. A sample mean is off by deviation / sqrt(n), a sample variance by
+// Mean, variance and extremes of n draws. A sample mean is off by stddev / sqrt(n), a sample variance by
 // variance * sqrt((kurtosis - 1) / n), kurtosis being at most 3 here: five of each is a chance of about 1e-6.
-void check_moments(const Initializer& initializer, Fan fan, double deviation, double limit) {
+void check_moments(const Initializer& initializer, Fan fan, double stddev, double limit) {
   CAPTURE(initializer.describe());
   const std::size_t n = 200'000;
   std::vector<double> w(n, nan);
   initializer(std::span<double>(w), fan, Random(7, Purpose::initialize, 3));
   double sum = 0, squares = 0, largest = 0;
   for (const double x : w) sum += x, squares += x * x, largest = std::max(largest, std::abs(x));
-  const double count = static_cast<double>(n), variance = deviation * deviation;
-  CHECK(std::abs(sum / count) < 5 * deviation / std::sqrt(count));
+  const double count = static_cast<double>(n), variance = stddev * stddev;
+  CHECK(std::abs(sum / count) < 5 * stddev / std::sqrt(count));
   CHECK(std::abs(squares / count - variance) < 5 * variance * std::sqrt(2 / count));
   CHECK(largest <= limit);
-  CHECK(largest > 0.99 * std::min(limit, 4 * deviation));
+  CHECK(largest > 0.99 * std::min(limit, 4 * stddev));
 }
 
 TEST_CASE("initializers have the moments that they say") {
@@ -240,15 +241,15 @@ TEST_CASE("an element depends on its index alone") {
 
 TEST_CASE("values, fans of nothing, nonsense") {
   std::array<float, 5> w{};
-  Initializer{Value{0.5}}(std::span<float>(w), Fan{}, Random(0, Purpose::initialize));
+  Initializer{Constant{0.5}}(std::span<float>(w), Fan{}, Random(0, Purpose::initialize));
   CHECK(w == std::array<float, 5>{0.5F, 0.5F, 0.5F, 0.5F, 0.5F});
   GlorotUniform{}(std::span<float>(w), Fan{0, 0}, Random(0, Purpose::initialize));
   for (const float x : w) CHECK(std::abs(x) <= std::sqrt(3.0F));
-  CHECK_THROWS_WITH_AS(Initializer(Normal{-1}).validate(), "strata: the deviation of a Normal is -1; expected zero or more",
+  CHECK_THROWS_WITH_AS(Initializer(Normal{-1}).validate(), "strata: the stddev of a Normal is -1; expected zero or more",
                        std::invalid_argument);
   CHECK_THROWS_AS(Initializer(TruncatedNormal{nan}).validate(), std::invalid_argument);
   CHECK_THROWS_AS(Initializer(Uniform{infinity}).validate(), std::invalid_argument);
-  CHECK_THROWS_AS(Initializer(Value{nan}).validate(), std::invalid_argument);
+  CHECK_THROWS_AS(Initializer(Constant{nan}).validate(), std::invalid_argument);
 }
 
 // --- Metrics ------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 // same verdict as an error, for the functions that train.
 #pragma once
 #include <strata/core/sequential.hpp>
-#include <strata/losses/losses.hpp>
+#include <strata/core/target.hpp>
 
 namespace strata {
 namespace detail {

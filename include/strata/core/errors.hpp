@@ -105,7 +105,8 @@ struct shortcut_misplaced {
 };
 template <class At, class Layer>
 struct not_a_layer {
-  static_assert(never<At, Layer>, "strata: this type is not a layer; a layer has `static constexpr Step infer(Shape)`");
+  static_assert(never<At, Layer>,
+                "strata: this type is not a layer; a layer has `static constexpr LayerInfo infer(Shape)`");
 };
 template <class Net>
 struct no_input {

@@ -4,7 +4,7 @@
 #pragma once
 #include <concepts>
 
-#include <strata/core/step.hpp>
+#include <strata/core/layer_info.hpp>
 #include <strata/layers/combine.hpp>
 
 namespace strata {
@@ -14,7 +14,7 @@ struct Sequential;
 
 template <class L>
 concept Layer = requires(Shape s) {
-  { L::infer(s) } -> std::same_as<Step>;
+  { L::infer(s) } -> std::same_as<LayerInfo>;
 };
 
 namespace detail {
@@ -59,25 +59,25 @@ template <class N>
 struct node {  // a layer
   static constexpr Kind kind = Kind::layer;
   using layer = N;
-  static constexpr Step infer(Shape in) {
+  static constexpr LayerInfo infer(Shape in) {
     if constexpr (Layer<N>) {
       return N::infer(in);
     } else {
-      Step s;
+      LayerInfo s;
       s.out = in, s.fault = Fault::not_a_layer;
       return s;
     }
   }
-  static constexpr Step join(Shape, Shape) { return {}; }
+  static constexpr LayerInfo join(Shape, Shape) { return {}; }
 };
 struct bracket {
   using layer = void;
-  static constexpr Step infer(Shape in) {
-    Step s;
+  static constexpr LayerInfo infer(Shape in) {
+    LayerInfo s;
     s.out = in;
     return s;
   }
-  static constexpr Step join(Shape, Shape) { return {}; }
+  static constexpr LayerInfo join(Shape, Shape) { return {}; }
 };
 template <>
 struct node<Fork> : bracket {
@@ -91,7 +91,7 @@ template <class Parent>
 struct node<Join<Parent>> : bracket {
   static constexpr Kind kind = Kind::join;
   using layer = Parent;
-  static constexpr Step join(Shape sum, Shape next) { return Parent::join(sum, next); }
+  static constexpr LayerInfo join(Shape sum, Shape next) { return Parent::join(sum, next); }
 };
 
 template <class L>

@@ -5,7 +5,7 @@
 #include <initializer_list>
 #include <type_traits>
 
-#include <strata/core/step.hpp>
+#include <strata/core/layer_info.hpp>
 
 namespace strata {
 
@@ -131,9 +131,9 @@ constexpr Settings read_options(Settings given) {
   return given;
 }
 
-constexpr Step fault(Shape recovered, Fault f, std::int64_t expected = 0, std::int64_t got = 0,
-                     Parameter which = Parameter::none) {
-  Step s;
+constexpr LayerInfo fault(Shape recovered, Fault f, std::int64_t expected = 0, std::int64_t got = 0,
+                          Parameter which = Parameter::none) {
+  LayerInfo s;
   s.out = recovered, s.fault = f, s.expected = expected, s.got = got, s.parameter = which;
   return s;
 }
@@ -148,12 +148,12 @@ constexpr WindowSpec mended(WindowSpec w) {
 
 // What convolutions and pools share: from settings and an input to a step, with the first fault. `filters` is null for a
 // pool, which keeps its channels.
-constexpr Step slide_over(Shape in, const Settings& s, const int* filters) {
+constexpr LayerInfo slide_over(Shape in, const Settings& s, const int* filters) {
   const WindowSpec& asked = s.window;
   const WindowSpec w = mended(asked);
   const Axis rows = slide_rows(w, in.height), columns = slide_columns(w, in.width);
   const int channels = filters ? at_least_one(*filters) : in.channels;
-  Step step;
+  LayerInfo step;
   step.out = Shape{at_least_one(narrow(rows.output)), at_least_one(narrow(columns.output)), channels};
   step.window = {w.kernel_h,           w.kernel_w,         w.stride_h,
                  w.stride_w,           w.dilation_h,       w.dilation_w,

@@ -4,8 +4,8 @@
 #include <array>
 #include <cstddef>
 
+#include <strata/core/layer_info.hpp>
 #include <strata/core/nodes.hpp>
-#include <strata/core/step.hpp>
 
 namespace strata {
 
@@ -26,7 +26,7 @@ struct Row {
   Kind kind = Kind::layer;
   int layer = -1;  // number of the layer; brackets have none
   Shape in{}, out{};
-  Step step{};
+  LayerInfo step{};
   Values values = Values::any;  // of the output
   int source = -1;              // the row whose output this one reads
   int fork = -1;                // next, join: the row of their fork
@@ -37,8 +37,8 @@ struct Row {
 struct Rule {
   Kind kind;
   bool input;
-  Step (*infer)(Shape);
-  Step (*join)(Shape, Shape);
+  LayerInfo (*infer)(Shape);
+  LayerInfo (*join)(Shape, Shape);
 };
 
 template <std::size_t Count>
@@ -105,7 +105,7 @@ constexpr Table<Count> fold(const std::array<Rule, Count == 0 ? 1 : Count>& rule
         Shape sum =
             branches > 0 ? t.rows[static_cast<std::size_t>(ends[static_cast<std::size_t>(branches - 1)])].in : row.in;
         const auto add = [&](Shape next) {
-          const Step s = rule.join(sum, next);
+          const LayerInfo s = rule.join(sum, next);
           if (s.fault != Fault::none && row.step.fault == Fault::none)
             expected_shape = sum, got_shape = next, row.step.fault = s.fault;
           row.step.values = s.values;

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include <strata/core/random.hpp>
 #include <strata/core/shape.hpp>
+#include <strata/util/random.hpp>
 
 namespace strata {
 
@@ -34,22 +34,22 @@ struct Augment {
   }
 };
 
-// (x - mean) / deviation, channel by channel, x on the scale that batches have: bytes in [0, 1], floats their own. Empty: 0
+// (x - mean) / stddev, channel by channel, x on the scale that batches have: bytes in [0, 1], floats their own. Empty: 0
 // and 1.
 struct Normalize {
-  std::vector<float> mean, deviation;
+  std::vector<float> mean, stddev;
 
-  // Throws std::invalid_argument unless both are empty or fit the channels, all are finite, and every deviation is above 0.
+  // Throws std::invalid_argument unless both are empty or fit the channels, all are finite, and every stddev is above 0.
   void validate(int channels) const {
-    for (const auto* v : {&mean, &deviation})
+    for (const auto* v : {&mean, &stddev})
       if (!v->empty() && v->size() != static_cast<std::size_t>(channels))
         throw std::invalid_argument("strata: normalisation has " + std::to_string(v->size()) + " numbers for " +
                                     std::to_string(channels) + " channels");
     for (const float m : mean)
       if (!std::isfinite(m)) throw std::invalid_argument("strata: a mean of " + std::to_string(m) + " is not finite");
-    for (const float d : deviation)
+    for (const float d : stddev)
       if (!(d > 0 && std::isfinite(d)))
-        throw std::invalid_argument("strata: a deviation of " + std::to_string(d) + " is not above 0 and finite");
+        throw std::invalid_argument("strata: a stddev of " + std::to_string(d) + " is not above 0 and finite");
   }
 };
 
@@ -96,7 +96,7 @@ struct AxisMovement {
 };
 constexpr float between(float near, float far, float part) { return near + part * (far - near); }
 
-// from, to: (H,W,C), not the same. The device does the same, pixel by pixel (backend/cudnn/augment.hpp).
+// from, to: (H,W,C), not the same. The device does the same, pixel by pixel (backend/cuda/augment.hpp).
 inline void move_image(Shape s, const Movement& m, const float* from, float* to) {
   const AxisMovement rows(m.down, m.crop_down, s.height), columns(m.right, m.crop_right, s.width);
   const auto channels = static_cast<std::ptrdiff_t>(s.channels), row = s.width * channels;

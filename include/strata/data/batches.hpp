@@ -19,9 +19,9 @@
 #include <utility>
 #include <vector>
 
-#include <strata/core/random.hpp>
 #include <strata/data/augment.hpp>
 #include <strata/data/dataset.hpp>
+#include <strata/util/random.hpp>
 
 namespace strata {
 
@@ -219,14 +219,14 @@ class Batches {
       const Random random(options_.seed, Purpose::augment, 0, epoch_);
       detail::move_image(D::image, detail::draw_movement(options_.augment, D::image, random, index), plain, to);
     }
-    const auto& [mean, deviation] = options_.normalize;
+    const auto& [mean, stddev] = options_.normalize;
     constexpr auto channels = static_cast<std::size_t>(D::image.channels);
     if (!mean.empty())
       for (std::size_t p = 0; p < one; p += channels)
         for (std::size_t c = 0; c < channels; ++c) to[p + c] -= mean[c];
-    if (!deviation.empty())
+    if (!stddev.empty())
       for (std::size_t p = 0; p < one; p += channels)
-        for (std::size_t c = 0; c < channels; ++c) to[p + c] /= deviation[c];
+        for (std::size_t c = 0; c < channels; ++c) to[p + c] /= stddev[c];
   }
 
   D data_;

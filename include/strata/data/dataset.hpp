@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include <strata/core/checksum.hpp>
 #include <strata/core/shape.hpp>
+#include <strata/util/checksum.hpp>
 
 namespace strata {
 

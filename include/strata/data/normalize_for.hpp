@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The Normalize that a data set asks for: what brings each of its channels to mean 0 and deviation 1.
+// The Normalize that a data set asks for: what brings each of its channels to mean 0 and stddev 1.
 #pragma once
 #include <array>
 #include <cmath>
@@ -15,18 +15,18 @@
 
 namespace strata {
 
-// Mean and standard deviation of each channel over all pixels of all images, on the scale that batches have (bytes in
+// Mean and standard stddev of each channel over all pixels of all images, on the scale that batches have (bytes in
 // [0, 1], floats their own): for TrainOptions::normalize, from the training images alone, as the adapt() of Keras'
-// Normalization layer. A channel that is the same everywhere, as far as floats can tell, has deviation 1. Throws
+// Normalization layer. A channel that is the same everywhere, as far as floats can tell, has stddev 1. Throws
 // std::invalid_argument where there are no images.
 template <Dataset Data>
 [[nodiscard]] Normalize normalize_for(const Data& data) {
   constexpr auto channels = static_cast<std::size_t>(Data::image.channels);
   constexpr auto area = static_cast<std::size_t>(Data::image.size()) / channels;
   constexpr bool bytes = std::is_convertible_v<decltype(data.pixels(0)), std::span<const std::uint8_t>>;
-  if (data.size() == 0) throw std::invalid_argument("strata: no images to take a mean and a deviation from");
+  if (data.size() == 0) throw std::invalid_argument("strata: no images to take a mean and a stddev from");
   const double count = static_cast<double>(data.size()) * static_cast<double>(area), unit = bytes ? 255 : 1;
-  // Two passes: a difference of squares would lose the deviation beside a large mean.
+  // Two passes: a difference of squares would lose the stddev beside a large mean.
   const auto mean_of = [&](auto f) {
     std::array<double, channels> sums{};
     for (std::size_t i = 0; i < data.size(); ++i) {
@@ -41,10 +41,10 @@ template <Dataset Data>
   const auto variance = mean_of([&](double x, std::size_t c) { return (x - mean[c]) * (x - mean[c]); });
   Normalize normalize;
   for (std::size_t c = 0; c < channels; ++c) {
-    const double deviation = std::sqrt(variance[c]);
-    const bool same = deviation <= std::numeric_limits<float>::epsilon() * std::abs(mean[c]);
+    const double stddev = std::sqrt(variance[c]);
+    const bool same = stddev <= std::numeric_limits<float>::epsilon() * std::abs(mean[c]);
     normalize.mean.push_back(static_cast<float>(mean[c] / unit));
-    normalize.deviation.push_back(same ? 1.f : static_cast<float>(deviation / unit));
+    normalize.stddev.push_back(same ? 1.f : static_cast<float>(stddev / unit));
   }
   return normalize;
 }

@@ -35,10 +35,10 @@
 #include <utility>
 #include <vector>
 
-#include <strata/core/checksum.hpp>
-#include <strata/io/checksum.hpp>
+#include <strata/io/seal.hpp>
 #include <strata/io/weights.hpp>
 #include <strata/training/run.hpp>
+#include <strata/util/checksum.hpp>
 
 namespace strata {
 
@@ -171,8 +171,8 @@ inline std::string recipe_text(const TrainingRun& run) {
                      "\nlayers: " + Checksum().text(run.summary).digits();
   text += "\naugmentation: width_shift " + number_text(a.width_shift) + ", height_shift " + number_text(a.height_shift) +
           (a.horizontal_flip ? ", horizontal_flip" : "") + ", pad_crop " + std::to_string(a.pad_crop) + "\nnormalisation:";
-  for (const auto* v : {&run.normalize.mean, &run.normalize.deviation}) {
-    text += v == &run.normalize.mean ? " mean" : ", deviation";
+  for (const auto* v : {&run.normalize.mean, &run.normalize.stddev}) {
+    text += v == &run.normalize.mean ? " mean" : ", stddev";
     for (const float x : *v) text += " " + number_text(static_cast<double>(x));
   }
   return text + "\ngradients clipped to: " + number_text(run.clip_norm) + "\ntraining data: " + run.training_data +

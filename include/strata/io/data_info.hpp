@@ -107,7 +107,7 @@ template <detail::NamedData D>
   line("border", std::vector<int>{info.border});
   line("grey", std::vector<int>{info.grey ? 1 : 0});
   line("mean", info.normalize.mean);
-  line("deviation", info.normalize.deviation);
+  line("deviation", info.normalize.stddev);
   return {{detail::data_key, info.name}, {detail::classes_key, classes}, {detail::input_key, input}};
 }
 
@@ -148,7 +148,7 @@ template <detail::NamedData D>
 // A picture as the network's input (H,W,C), resized, and prepared as Batches prepares the data. Throws
 // std::invalid_argument for an empty picture, and where the network takes neither colours nor grey.
 [[nodiscard]] inline std::vector<float> to_input(const Image& picture, const DataInfo& info) {
-  const auto [mean, deviation] = info.normalize;
+  const auto [mean, stddev] = info.normalize;
   const int channels = info.image.channels;
   if (channels != 3 && channels != 1)
     throw std::invalid_argument("strata: pictures have no " + std::to_string(channels) + " channels");
@@ -167,7 +167,7 @@ template <detail::NamedData D>
   for (std::size_t i = 0; i < input.size(); ++i) {
     const std::size_t c = i % static_cast<std::size_t>(channels);
     if (!mean.empty()) input[i] -= mean[c];
-    if (!deviation.empty()) input[i] /= deviation[c];
+    if (!stddev.empty()) input[i] /= stddev[c];
   }
   return input;
 }

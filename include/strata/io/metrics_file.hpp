@@ -8,9 +8,9 @@
 #include <stdexcept>
 #include <string>
 
-#include <strata/core/numbers.hpp>
-#include <strata/io/atomic_file.hpp>
 #include <strata/training/metrics.hpp>
+#include <strata/util/atomic_file.hpp>
+#include <strata/util/numbers.hpp>
 
 namespace strata {
 namespace detail {

@@ -26,8 +26,8 @@
 #include <utility>
 #include <vector>
 
-#include <strata/io/atomic_file.hpp>
-#include <strata/io/utf8.hpp>
+#include <strata/util/atomic_file.hpp>
+#include <strata/util/utf8.hpp>
 
 namespace strata {
 

@@ -23,8 +23,8 @@
 #include <vector>
 
 #include <strata/io/tensorboard.pb.h>
-#include <strata/io/picture.hpp>
 #include <strata/io/tfrecord.hpp>
+#include <strata/report/picture.hpp>
 #include <strata/training/metrics.hpp>
 
 namespace strata {

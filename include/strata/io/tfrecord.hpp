@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include <strata/io/atomic_file.hpp>
+#include <strata/util/atomic_file.hpp>
 
 namespace strata {
 

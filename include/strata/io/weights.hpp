@@ -13,10 +13,10 @@
 #include <utility>
 #include <vector>
 
-#include <strata/core/fingerprint.hpp>
 #include <strata/core/summary.hpp>
-#include <strata/io/checksum.hpp>
 #include <strata/io/safetensors.hpp>
+#include <strata/io/seal.hpp>
+#include <strata/model/fingerprint.hpp>
 #include <strata/model/model.hpp>
 
 namespace strata {

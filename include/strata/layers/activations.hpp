@@ -8,14 +8,14 @@
 namespace strata {
 
 namespace detail {
-constexpr Step keep(Shape in, Values values) {
-  Step s;
+constexpr LayerInfo keep(Shape in, Values values) {
+  LayerInfo s;
   s.out = in;
   s.values = values;
   return s;
 }
-constexpr Step keep_flat(Shape in, Values values) {
-  Step s = keep(in, values);
+constexpr LayerInfo keep_flat(Shape in, Values values) {
+  LayerInfo s = keep(in, values);
   if (!in.flat) s.fault = Fault::needs_flat_input, s.got = size_of(in);
   return s;
 }
@@ -24,7 +24,7 @@ constexpr Step keep_flat(Shape in, Values values) {
 // max(x, 0)
 struct ReLU {
   static constexpr const char* name = "ReLU";
-  static constexpr Step infer(Shape in) { return detail::keep(in, Values::rectified); }
+  static constexpr LayerInfo infer(Shape in) { return detail::keep(in, Values::rectified); }
 };
 // x where x > 0, else Slope x, at least 0. Keras 3 and PyTorch differ in their defaults (0.3, 0.01); this is PyTorch's.
 template <double Slope = 0.01>
@@ -32,8 +32,8 @@ struct LeakyReLUOf {
   static constexpr const char* name = "LeakyReLU";
   static constexpr double slope = Slope;
   static constexpr std::array numbers{Slope};
-  static constexpr Step infer(Shape in) {
-    Step s = detail::keep(in, Values::rectified);
+  static constexpr LayerInfo infer(Shape in) {
+    LayerInfo s = detail::keep(in, Values::rectified);
     if (!(Slope >= 0)) s.fault = Fault::number_outside_range;  // the sign of y, which backward asks, would not be that of x
     return s;
   }
@@ -42,20 +42,20 @@ using LeakyReLU = LeakyReLUOf<>;
 // 1 / (1 + exp(-x))
 struct Sigmoid {
   static constexpr const char* name = "Sigmoid";
-  static constexpr Step infer(Shape in) { return detail::keep(in, Values::squashed); }
+  static constexpr LayerInfo infer(Shape in) { return detail::keep(in, Values::squashed); }
 };
 struct Tanh {
   static constexpr const char* name = "Tanh";
-  static constexpr Step infer(Shape in) { return detail::keep(in, Values::squashed); }
+  static constexpr LayerInfo infer(Shape in) { return detail::keep(in, Values::squashed); }
 };
 // exp(x) / sum exp(x), over the flat vector: logits to probabilities.
 struct Softmax {
   static constexpr const char* name = "Softmax";
-  static constexpr Step infer(Shape in) { return detail::keep_flat(in, Values::probabilities); }
+  static constexpr LayerInfo infer(Shape in) { return detail::keep_flat(in, Values::probabilities); }
 };
 struct LogSoftmax {
   static constexpr const char* name = "LogSoftmax";
-  static constexpr Step infer(Shape in) { return detail::keep_flat(in, Values::log_probabilities); }
+  static constexpr LayerInfo infer(Shape in) { return detail::keep_flat(in, Values::log_probabilities); }
 };
 
 }  // namespace strata

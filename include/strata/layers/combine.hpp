@@ -11,7 +11,7 @@ template <class... Layers>
 struct Shortcut {
   static constexpr const char* name = "Shortcut";
   // Asked only where a Shortcut stands elsewhere.
-  static constexpr Step infer(Shape in) { return detail::fault(in, Fault::shortcut_misplaced); }
+  static constexpr LayerInfo infer(Shape in) { return detail::fault(in, Fault::shortcut_misplaced); }
 };
 
 // Adds its input (or its Shortcut of it) to what its layers make of it (He, Zhang, Ren, Sun 2016).
@@ -19,8 +19,8 @@ template <class... Layers>
 struct Residual {
   static constexpr const char* name = "Residual";
   // Shapes of the branch and of the shortcut.
-  static constexpr Step join(Shape sum, Shape next) {
-    Step s;
+  static constexpr LayerInfo join(Shape sum, Shape next) {
+    LayerInfo s;
     s.out = sum;
     s.values = Values::any;
     if (!(sum == next)) s.fault = Fault::residual_shapes_differ;
@@ -32,8 +32,8 @@ struct Residual {
 template <class... Branches>
 struct Concat {
   static constexpr const char* name = "Concat";
-  static constexpr Step join(Shape sum, Shape next) {
-    Step s;
+  static constexpr LayerInfo join(Shape sum, Shape next) {
+    LayerInfo s;
     s.out = sum;
     s.out.channels = narrow(static_cast<std::int64_t>(sum.channels) + next.channels);
     s.values = Values::any;

@@ -22,9 +22,9 @@ struct Conv {
   }();
   static constexpr bool has_bias = settings.bias;
 
-  static constexpr Step infer(Shape in) {
+  static constexpr LayerInfo infer(Shape in) {
     constexpr int filters = Filters;
-    Step s = detail::slide_over(in, settings, &filters);
+    LayerInfo s = detail::slide_over(in, settings, &filters);
     s.values = Values::any;
     const std::int64_t taps = times(times(s.window.kernel_h, s.window.kernel_w),
                                     detail::at_least_one(in.channels / detail::at_least_one(settings.groups)));

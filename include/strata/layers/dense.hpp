@@ -8,8 +8,8 @@ namespace strata {
 // (N,H,W,C) -> (N,H*W*C), in the order they are stored: rows, columns, channels. Moves nothing.
 struct Flatten {
   static constexpr const char* name = "Flatten";
-  static constexpr Step infer(Shape in) {
-    Step s;
+  static constexpr LayerInfo infer(Shape in) {
+    LayerInfo s;
     s.out = Shape{narrow(size_of(in))};
     return size_of(in) > largest_size ? detail::fault(s.out, Fault::size_overflows, 0, size_of(in)) : s;
   }
@@ -24,9 +24,9 @@ struct Dense {
                                     Options... > ({});
   static constexpr bool has_bias = settings.bias;
 
-  static constexpr Step infer(Shape in) {
+  static constexpr LayerInfo infer(Shape in) {
     const int units = detail::at_least_one(Units);
-    Step s;
+    LayerInfo s;
     s.out = Shape{units};
     s.values = Values::any;
     s.macs = times(size_of(in), units);

@@ -29,8 +29,8 @@ template <auto Rate>
 struct Dropout {
   static constexpr const char* name = "Dropout";
   static constexpr double rate = detail::rate_of(Rate);
-  static constexpr Step infer(Shape in) {
-    Step s;
+  static constexpr LayerInfo infer(Shape in) {
+    LayerInfo s;
     s.out = in;
     s.values = Values::dropped;
     if (!(rate >= 0 && rate < 1)) s.fault = Fault::rate_outside_range;

@@ -17,7 +17,7 @@ struct Expect {
     else
       return Shape{};
   }();
-  static constexpr Step infer(Shape in) {
+  static constexpr LayerInfo infer(Shape in) {
     if (!is_shape) return detail::fault(in, Fault::not_a_shape);
     return detail::fault(shape, in == shape ? Fault::none : Fault::shape_differs);
   }

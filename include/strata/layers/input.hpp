@@ -11,8 +11,8 @@ namespace strata {
 template <int Height, int Width, int Channels>
 struct Input {
   static constexpr const char* name = "Input";
-  static constexpr Step infer(Shape) {
-    Step s;
+  static constexpr LayerInfo infer(Shape) {
+    LayerInfo s;
     s.out = Shape{detail::at_least_one(Height), detail::at_least_one(Width), detail::at_least_one(Channels)};
     s.values = Values::any;
     for (const int n : {Height, Width, Channels})

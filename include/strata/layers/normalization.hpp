@@ -14,8 +14,8 @@ struct BatchNorm {
   static constexpr const char* keras = "batch_normalization";
   static constexpr double momentum = 0.99;
   static constexpr double epsilon = 1e-3;
-  static constexpr Step infer(Shape in) {
-    Step s;
+  static constexpr LayerInfo infer(Shape in) {
+    LayerInfo s;
     s.out = in;
     s.values = Values::any;
     s.parameters = times(2, in.channels);
@@ -39,8 +39,8 @@ struct LRN {
   static constexpr int n = N;
   static constexpr double k = K, alpha = Alpha, beta = Beta;
   static constexpr std::array numbers{static_cast<double>(N), K, Alpha, Beta};
-  static constexpr Step infer(Shape in) {
-    Step s;
+  static constexpr LayerInfo infer(Shape in) {
+    LayerInfo s;
     s.out = in;
     if (N < 1) return detail::fault(in, Fault::not_positive, 1, N, Parameter::kernel);
     // k = 0 is a division by zero wherever a window is, as behind a ReLU.

@@ -17,7 +17,7 @@ struct Pool {
     if (!(extent(Step_) == extent(Window))) s.seen |= sets_stride;
     return read_options < sets_stride | sets_padding | sets_declared_input | sets_exact | sets_dilation, Options... > (s);
   }();
-  static constexpr strata::Step infer(Shape in) { return slide_over(in, settings, nullptr); }
+  static constexpr strata::LayerInfo infer(Shape in) { return slide_over(in, settings, nullptr); }
   static constexpr Geometry geometry(Shape in) { return place(settings.window, in); }
 };
 }  // namespace detail
@@ -38,8 +38,8 @@ struct AvgPool : detail::Pool<Window, Stride_, Options...> {
 // The mean of each channel: (N,H,W,C) -> (N,C), flat.
 struct GlobalAvgPool {
   static constexpr const char* name = "GlobalAvgPool";
-  static constexpr Step infer(Shape in) {
-    Step s;
+  static constexpr LayerInfo infer(Shape in) {
+    LayerInfo s;
     s.out = Shape{in.channels};
     s.window.kernel_h = in.height, s.window.kernel_w = in.width;
     return in.flat ? detail::fault(s.out, Fault::needs_feature_map, 0, in.channels) : s;

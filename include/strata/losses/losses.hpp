@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // Losses: what each one takes. The mean over the batch; labels are class numbers.
 #pragma once
+#include <strata/core/target.hpp>
 
 namespace strata {
-
-enum class Takes { anything, logits, log_probabilities, probabilities };
 
 // -log softmax(logits)[label]
 struct SoftmaxCrossEntropy {

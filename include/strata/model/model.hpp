@@ -19,14 +19,14 @@
 #include <utility>
 #include <vector>
 
-#include <strata/backend/eigen/blocks.hpp>
-#include <strata/backend/eigen/cpu.hpp>
-#include <strata/backend/engine.hpp>
+#include <strata/backend/cpu/blocks.hpp>
+#include <strata/backend/cpu/cpu.hpp>
 #include <strata/core/diagnose.hpp>
-#include <strata/core/fingerprint.hpp>
+#include <strata/model/engine.hpp>
+#include <strata/model/fingerprint.hpp>
+#include <strata/model/initializers.hpp>
 #include <strata/model/plan.hpp>
 #include <strata/model/profile.hpp>
-#include <strata/training/initializers.hpp>
 
 namespace strata {
 
@@ -64,7 +64,7 @@ struct ModelOptions {
   int threads = 0;         // of the processor; 0: all cores
   std::uint64_t seed = 0;  // of everything random: initial weights, dropout
   Initializer weights = GlorotUniform{};
-  Initializer biases = Value{0.0};
+  Initializer biases = Constant{0.0};
   std::vector<TensorInitializer> tensors{};  // for single tensors, before what stands above
   int device = 0;                            // of the Cuda backend: which GPU
   // Of the Cuda backend: try the ways to compute each product, and keep the fastest, which may be another one next time:

@@ -17,10 +17,10 @@
 #include <utility>
 #include <vector>
 
-#include <strata/backend/cudnn/augment.hpp>
-#include <strata/backend/cudnn/gpu_engine.hpp>
-#include <strata/backend/cudnn/losses.hpp>
-#include <strata/backend/cudnn/optimizers.hpp>
+#include <strata/backend/cuda/augment.hpp>
+#include <strata/backend/cuda/gpu_engine.hpp>
+#include <strata/backend/cuda/losses.hpp>
+#include <strata/backend/cuda/optimizers.hpp>
 #include <strata/core/alignment.hpp>
 #include <strata/data/batches.hpp>
 #include <strata/training/trainer.hpp>
@@ -61,12 +61,12 @@ struct RawBatch {
   std::uint64_t seed;
 };
 
-// What becomes of staged pixels; mean and deviation on the device, or null.
+// What becomes of staged pixels; mean and stddev on the device, or null.
 struct ImageRecipe {
   bool bytes;  // or floats
   Augment augment;
   std::uint64_t seed;
-  const float *mean, *deviation;
+  const float *mean, *stddev;
 };
 
 // Batches for a GPU: pixels are gathered in the background into memory that the device can read.
@@ -171,13 +171,12 @@ class Trainer<Model<Net, GpuOf<Precision, Engine_>, Mode>, Loss, Optimizer_> {
     copies_->copy_bytes(staged.labels, b.labels.data(), b.labels.size_bytes());
     copies_->copy_bytes(staged.indices, b.indices.data(), b.indices.size_bytes());
     staged.copied.record(copies_->get());
-    if (normalized_.mean != raw.normalize->mean || normalized_.deviation != raw.normalize->deviation)
-      normalize(*raw.normalize);
+    if (normalized_.mean != raw.normalize->mean || normalized_.stddev != raw.normalize->stddev) normalize(*raw.normalize);
     staged.recipe = cuda::ImageRecipe{.bytes = std::is_same_v<Pixel, std::uint8_t>,
                                       .augment = *raw.augment,
                                       .seed = raw.seed,
                                       .mean = raw.normalize->mean.empty() ? nullptr : mean_,
-                                      .deviation = raw.normalize->deviation.empty() ? nullptr : deviation_};
+                                      .stddev = raw.normalize->stddev.empty() ? nullptr : deviation_};
     staged.samples = b.size;
     staged.copied.hold(engine.device().stream());
     set_numbers(b.epoch);
@@ -282,7 +281,7 @@ class Trainer<Model<Net, GpuOf<Precision, Engine_>, Mode>, Loss, Optimizer_> {
     const std::int64_t moments_at = place(slots * numbers), labels = place(batch * 4), losses = place(batch * 4),
                        score = place(sizeof(cuda::StepScore)), halt = place(4), right = place(batch * 4),
                        clip = place(cuda::clip_by_norm_scratch(Net::parameters) * 8), mean = place(channels * 4),
-                       deviation = place(channels * 4);
+                       stddev = place(channels * 4);
     std::array<std::array<std::int64_t, 3>, in_flight> staged{};
     for (auto& s : staged) s = {place(batch * Net::input.size() * 4), place(batch * 4), place(batch * 4)};
     memory_ = typename System::Memory(model_.engine().device(), bytes, "training");
@@ -295,7 +294,7 @@ class Trainer<Model<Net, GpuOf<Precision, Engine_>, Mode>, Loss, Optimizer_> {
     right_ = reinterpret_cast<std::int32_t*>(base + right);
     clip_ = reinterpret_cast<double*>(base + clip);
     mean_ = reinterpret_cast<float*>(base + mean);
-    deviation_ = reinterpret_cast<float*>(base + deviation);
+    deviation_ = reinterpret_cast<float*>(base + stddev);
     copies_.emplace();
     for (std::size_t i = 0; i < in_flight; ++i) {
       stages_[i] = std::make_unique<Staged>();
@@ -311,7 +310,7 @@ class Trainer<Model<Net, GpuOf<Precision, Engine_>, Mode>, Loss, Optimizer_> {
   void normalize(const Normalize& n) {
     auto& device = model_.engine().device();
     device.copy_bytes(mean_, n.mean.data(), static_cast<std::int64_t>(n.mean.size() * 4));
-    device.copy_bytes(deviation_, n.deviation.data(), static_cast<std::int64_t>(n.deviation.size() * 4));
+    device.copy_bytes(deviation_, n.stddev.data(), static_cast<std::int64_t>(n.stddev.size() * 4));
     normalized_ = n;
   }
 
@@ -319,7 +318,7 @@ class Trainer<Model<Net, GpuOf<Precision, Engine_>, Mode>, Loss, Optimizer_> {
     cuda::StepNumbers numbers{.step = static_cast<std::uint64_t>(updates_),
                               .epoch = epoch,
                               .slot = static_cast<std::uint64_t>(queued_) % in_flight};
-    numbers.update.rate = static_cast<float>(optimizer_.rate(updates_));
+    numbers.update.rate = static_cast<float>(optimizer_.learning_rate(updates_));
     if constexpr (requires { optimizer_.beta2; }) {
       const double t = static_cast<double>(updates_ + 1);
       numbers.update.corrected =
@@ -335,7 +334,7 @@ class Trainer<Model<Net, GpuOf<Precision, Engine_>, Mode>, Loss, Optimizer_> {
       const auto& r = *staged.recipe;
       cuda::fill_images(model_.engine().device(), Net::input, staged.samples, r.augment, r.seed,
                         &model_.engine().numbers()->epoch, static_cast<const std::uint32_t*>(staged.indices), r.mean,
-                        r.deviation, pixels, model_.engine().images());
+                        r.stddev, pixels, model_.engine().images());
     };
     staged.recipe->bytes ? from(reinterpret_cast<const std::uint8_t*>(staged.pixels))
                          : from(reinterpret_cast<const float*>(staged.pixels));

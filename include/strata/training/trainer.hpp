@@ -14,17 +14,17 @@
 #include <utility>
 #include <vector>
 
-#include <strata/backend/eigen/losses.hpp>
-#include <strata/backend/eigen/optimizers.hpp>
+#include <strata/backend/cpu/losses.hpp>
+#include <strata/backend/cpu/optimizers.hpp>
 #include <strata/core/diagnose.hpp>
-#include <strata/core/fingerprint.hpp>
 #include <strata/core/summary.hpp>
 #include <strata/data/batches.hpp>
 #include <strata/data/dataset.hpp>
+#include <strata/model/fingerprint.hpp>
 #include <strata/model/model.hpp>
+#include <strata/optimizers/optimizers.hpp>
 #include <strata/training/loop.hpp>
 #include <strata/training/metrics.hpp>
-#include <strata/training/optimizers.hpp>
 #include <strata/training/run.hpp>
 
 namespace strata {
@@ -59,15 +59,15 @@ namespace detail {
 template <class T, class Loss>
 void run_loss(Loss, int batch, int classes, const T* x, const int* labels, T* loss, T* gradient, ThreadPool& pool) {
   if constexpr (std::is_base_of_v<SoftmaxCrossEntropy, Loss>)
-    eigen::softmax_cross_entropy(batch, classes, x, labels, loss, gradient, pool);
+    cpu::softmax_cross_entropy(batch, classes, x, labels, loss, gradient, pool);
   else if constexpr (std::is_base_of_v<NegativeLogLikelihood, Loss>)
-    eigen::negative_log_likelihood(batch, classes, x, labels, loss, gradient, pool);
+    cpu::negative_log_likelihood(batch, classes, x, labels, loss, gradient, pool);
   else if constexpr (std::is_base_of_v<CrossEntropy, Loss>)
-    eigen::cross_entropy(batch, classes, x, labels, loss, gradient, pool);
+    cpu::cross_entropy(batch, classes, x, labels, loss, gradient, pool);
   else if constexpr (std::is_base_of_v<MeanSquaredError, Loss>)
-    eigen::mean_squared_error(batch, classes, x, labels, loss, gradient, pool);
+    cpu::mean_squared_error(batch, classes, x, labels, loss, gradient, pool);
   else if constexpr (std::is_base_of_v<SigmoidCrossEntropy, Loss>)
-    eigen::sigmoid_cross_entropy(batch, classes, x, labels, loss, gradient, pool);
+    cpu::sigmoid_cross_entropy(batch, classes, x, labels, loss, gradient, pool);
   else
     static_assert(sizeof(Loss) == 0, "strata: this backend has no kernel for the loss");
 }
@@ -148,7 +148,7 @@ inline void check_labels(std::span<const int> labels, std::size_t samples, int c
 }  // namespace detail
 
 // A model, a loss and an optimizer with its memory, for loops of your own. A step allocates nothing.
-//   Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.rate = 0.01, .momentum = 0.9});
+//   Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.01, .momentum = 0.9});
 //   for (...) const StepResult r = trainer.step(images, labels);
 template <class M, class Loss, class Optimizer_>
 class Trainer {
@@ -257,21 +257,21 @@ class Trainer {
 
  private:
   void update() {
-    const T rate = static_cast<T>(optimizer_.rate(updates_++));
+    const T rate = static_cast<T>(optimizer_.learning_rate(updates_++));
     const auto n = static_cast<std::int64_t>(Net::parameters);
     T* w = model_.parameters().data();
     T* g = model_.gradients().data();
-    if (clip_norm_ > 0) eigen::clip_by_norm(n, clip_norm_, g, model_.pool());
+    if (clip_norm_ > 0) cpu::clip_by_norm(n, clip_norm_, g, model_.pool());
     if constexpr (std::is_same_v<Optimizer_, SGD>) {
-      eigen::sgd_update(n, rate, static_cast<T>(optimizer_.momentum), optimizer_.nesterov,
-                        static_cast<T>(optimizer_.weight_decay), w, g, moments_.data(), model_.pool());
+      cpu::sgd_update(n, rate, static_cast<T>(optimizer_.momentum), optimizer_.nesterov,
+                      static_cast<T>(optimizer_.weight_decay), w, g, moments_.data(), model_.pool());
     } else {
       static_assert(std::is_same_v<Optimizer_, Adam> || std::is_same_v<Optimizer_, AdamW>,
                     "strata: this backend has no kernel for the optimizer");
-      eigen::adam_update(n, rate, static_cast<T>(optimizer_.beta1), static_cast<T>(optimizer_.beta2),
-                         static_cast<T>(optimizer_.epsilon), static_cast<T>(optimizer_.weight_decay),
-                         std::is_same_v<Optimizer_, AdamW>, updates_, w, g, moments_.data(), moments_.data() + slot_,
-                         model_.pool());
+      cpu::adam_update(n, rate, static_cast<T>(optimizer_.beta1), static_cast<T>(optimizer_.beta2),
+                       static_cast<T>(optimizer_.epsilon), static_cast<T>(optimizer_.weight_decay),
+                       std::is_same_v<Optimizer_, AdamW>, updates_, w, g, moments_.data(), moments_.data() + slot_,
+                       model_.pool());
     }
   }
 
@@ -395,7 +395,7 @@ class LearnerOf final : public Learner {
   void from_host() override { trainer_.from_host(); }
   [[nodiscard]] std::int64_t updates() const override { return trainer_.updates(); }
   void continue_at(std::int64_t updates) override { trainer_.continue_at(updates); }
-  [[nodiscard]] double rate(std::int64_t update) const override { return trainer_.optimizer().rate(update); }
+  [[nodiscard]] double rate(std::int64_t update) const override { return trainer_.optimizer().learning_rate(update); }
   Evaluation validate(const std::function<bool()>& stop) override {
     return evaluate_with(trainer_, *options_.validation, trainer_.model().options().batch,
                          {.normalize = options_.normalize, .stop = stop}, [&](const StepResult& r) {

@@ -41,7 +41,7 @@ void batch_norm_inference(Shape in, int batch, T epsilon, const T* x, const T* g
   }
 }
 
-// dx = gamma / deviation * (dy - mean(dy) - normalised x * mean(dy * normalised x))
+// dx = gamma / stddev * (dy - mean(dy) - normalised x * mean(dy * normalised x))
 template <class T>
 void batch_norm_backward(Shape in, int batch, const T* x, const T* gamma, const T* mean, const T* inverse_deviation,
                          const T* dy, T* dx, T* dgamma, T* dbeta) {

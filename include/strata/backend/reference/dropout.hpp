@@ -3,7 +3,7 @@
 #pragma once
 #include <cstdint>
 
-#include <strata/core/random.hpp>
+#include <strata/util/random.hpp>
 
 namespace strata::reference {
 

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSL-1.0
+// Batch normalisation. A task is a block of channels, which runs through the batch in order. x (N,H,W,C).
+#pragma once
+#include <cmath>
+
+#include <strata/backend/cpu/chunks.hpp>
+#include <strata/core/shape.hpp>
+
+namespace strata::cpu {
+
+inline constexpr std::int64_t norm_block = 16;
+
+// running = momentum * running + (1 - momentum) * batch, of channels where the batch's are finite: a NaN would stay for
+// ever. The variance is the biased one, as in Keras.
+template <class T>
+void batch_norm_forward(Shape in, int batch, T epsilon, T momentum, const T* x, const T* gamma, const T* beta,
+                        T* running_mean, T* running_variance, T* mean, T* inverse_deviation, T* y, ThreadPool& pool) {
+  const std::int64_t channels = in.channels, rows = batch * in.size() / channels;
+  for_chunks(
+      channels, pool,
+      [=](std::int64_t first, std::int64_t count) {
+        const auto row = [=](auto* p, std::int64_t r) { return p + r * channels + first; };
+        Array<T> m(mean + first, count), stddev(inverse_deviation + first, count);
+        const T n = static_cast<T>(rows);
+        m = sum_rows<T, norm_block>(rows, count,
+                                    [&](auto& sums, std::int64_t r) { sums += ConstArray<T>(row(x, r), count); }) /
+            n;
+        stddev =
+            sum_rows<T, norm_block>(
+                rows, count, [&](auto& sums, std::int64_t r) { sums += (ConstArray<T>(row(x, r), count) - m).square(); }) /
+            n;
+        Array<T> mean_so_far(running_mean + first, count), variance_so_far(running_variance + first, count);
+        const auto finite = (m + stddev).isFinite().eval();
+        mean_so_far = finite.select(momentum * mean_so_far + (T{1} - momentum) * m, mean_so_far);
+        variance_so_far = finite.select(momentum * variance_so_far + (T{1} - momentum) * stddev, variance_so_far);
+        stddev = (stddev + epsilon).rsqrt();
+        const ConstArray<T> scale(gamma + first, count), shift(beta + first, count);
+        for (std::int64_t r = 0; r < rows; ++r)
+          Array<T>(row(y, r), count) = (ConstArray<T>(row(x, r), count) - m) * stddev * scale + shift;
+      },
+      norm_block);
+}
+
+template <class T>
+void batch_norm_inference(Shape in, int batch, T epsilon, const T* x, const T* gamma, const T* beta, const T* running_mean,
+                          const T* running_variance, T* y, ThreadPool& pool) {
+  const std::int64_t channels = in.channels, rows = batch * in.size() / channels;
+  for_chunks(
+      rows, pool,
+      [=](std::int64_t first, std::int64_t count) {
+        const ConstArray<T> mean(running_mean, channels), variance(running_variance, channels), scale(gamma, channels),
+            shift(beta, channels);
+        for (std::int64_t r = first; r < first + count; ++r)
+          Array<T>(y + r * channels, channels) =
+              (ConstArray<T>(x + r * channels, channels) - mean) * (variance + epsilon).rsqrt() * scale + shift;
+      },
+      256);
+}
+
+// dx may be dy.
+template <class T>
+void batch_norm_backward(Shape in, int batch, const T* x, const T* gamma, const T* mean, const T* inverse_deviation,
+                         const T* dy, T* dx, T* dgamma, T* dbeta, ThreadPool& pool) {
+  const std::int64_t channels = in.channels, rows = batch * in.size() / channels;
+  for_chunks(
+      channels, pool,
+      [=](std::int64_t first, std::int64_t count) {
+        const auto row = [=](auto* p, std::int64_t r) { return p + r * channels + first; };
+        const ConstArray<T> m(mean + first, count), stddev(inverse_deviation + first, count), scale(gamma + first, count);
+        Array<T> scale_gradient(dgamma + first, count), shift_gradient(dbeta + first, count);
+        shift_gradient = sum_rows<T, norm_block>(
+            rows, count, [&](auto& sums, std::int64_t r) { sums += ConstArray<T>(row(dy, r), count); });
+        scale_gradient = sum_rows<T, norm_block>(rows, count, [&](auto& sums, std::int64_t r) {
+          sums += ConstArray<T>(row(dy, r), count) * (ConstArray<T>(row(x, r), count) - m) * stddev;
+        });
+        const T n = static_cast<T>(rows);
+        for (std::int64_t r = 0; r < rows; ++r)
+          Array<T>(row(dx, r), count) = scale * stddev *
+                                        (ConstArray<T>(row(dy, r), count) - shift_gradient / n -
+                                         (ConstArray<T>(row(x, r), count) - m) * stddev * scale_gradient / n);
+      },
+      norm_block);
+}
+
+}  // namespace strata::cpu

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSL-1.0
+// Convolutions: which way they are computed. x (N,H,W,C), w (KH,KW,C/groups,F), y (N,H',W',F).
+#pragma once
+#include <algorithm>
+
+#include <strata/backend/cpu/activations.hpp>
+#include <strata/backend/cpu/conv_direct.hpp>
+#include <strata/backend/cpu/conv_patches.hpp>
+#include <strata/backend/cpu/conv_winograd.hpp>
+#include <strata/backend/cpu/few_rows.hpp>
+
+namespace strata::cpu {
+
+namespace detail {
+// Below this, too few samples share a position to fill a tile.
+inline constexpr int direct_batch = 8;
+inline bool goes_direct(int batch) { return batch >= direct_batch && path_now() != KernelPath::eigen; }
+}  // namespace detail
+
+template <class T>
+constexpr std::int64_t conv_scratch(const Geometry& g, int batch, int threads) {
+  // A smaller batch than the capacity may come, and take another way.
+  const std::int64_t map = static_cast<std::int64_t>(g.out.height) * g.out.width;
+  const auto rows = static_cast<int>(std::min<std::int64_t>(batch * map, detail::most_few_rows));
+  const std::int64_t few =
+      std::max(threads * detail::patches_scratch<T>(g), detail::few_rows_scratch(rows, g.out.channels));
+  if (batch < detail::direct_batch) return few;
+  return std::max({few, detail::direct_forward_scratch<T>(g, threads), detail::direct_input_scratch<T>(g, threads),
+                   detail::direct_weights_scratch<T>(g, batch, threads),
+                   detail::winograd_pays(g, batch) ? detail::winograd_scratch<T>(g, threads) : 0,
+                   detail::winograd_input_pays(g, batch) ? detail::winograd_input_scratch<T>(g, threads) : 0});
+}
+
+// relu: y is max(0, .) of what it would be. skip_zeros: see few_rows.hpp.
+template <class T>
+void conv_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, ThreadPool& pool, T* scratch,
+                  bool relu = false, bool skip_zeros = false) {
+  if (detail::goes_direct(batch)) {
+    if (detail::winograd_pays(g, batch))
+      detail::winograd_forward(g, batch, x, w, bias, relu, y, pool, scratch);
+    else
+      detail::direct_forward(g, batch, x, w, bias, relu, y, pool, scratch);
+    return;
+  }
+  if (detail::conv_has_few_rows(g, batch) && detail::path_now() != KernelPath::eigen)
+    detail::conv_few_rows(g, batch, x, w, bias, y, skip_zeros, pool, scratch);
+  else
+    detail::patches_forward(g, batch, x, w, bias, y, pool, scratch);
+  if (relu) relu_forward<T>(batch * g.out.size(), y, y, pool);
+}
+
+template <class T>
+void conv_backward_input(const Geometry& g, int batch, const T* dy, const T* w, T* dx, ThreadPool& pool, T* scratch) {
+  if (detail::goes_direct(batch) && detail::winograd_input_pays(g, batch))
+    detail::winograd_backward_input(g, batch, dy, w, dx, pool, scratch);
+  else if (detail::goes_direct(batch))
+    detail::direct_backward_input(g, batch, dy, w, dx, pool, scratch);
+  else
+    detail::patches_backward_input(g, batch, dy, w, dx, pool, scratch);
+}
+
+// db may be null.
+template <class T>
+void conv_backward_weights(const Geometry& g, int batch, const T* x, const T* dy, T* dw, T* db, ThreadPool& pool,
+                           T* scratch) {
+  if (detail::goes_direct(batch))
+    detail::direct_backward_weights(g, batch, x, dy, dw, pool, scratch);
+  else
+    detail::patches_backward_weights(g, batch, x, dy, dw, pool, scratch);
+  if (!db) return;
+  const std::int64_t rows = static_cast<std::int64_t>(batch) * g.out.height * g.out.width;
+  constexpr int most = 64;
+  for_chunks(
+      g.out.channels, pool,
+      [=](std::int64_t first, std::int64_t count) {
+        Array<T>(db + first, count) = sum_rows<T, most>(rows, count, [&](auto& sums, std::int64_t r) {
+          sums += ConstArray<T>(dy + r * g.out.channels + first, count);
+        });
+      },
+      most);
+}
+
+}  // namespace strata::cpu

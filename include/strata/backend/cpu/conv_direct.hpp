@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: BSL-1.0
+// Convolutions without patches. A tile's rows are the same output position in several samples, or neighbouring positions of
+// one sample, so that all its rows see the same taps: those that fall on padding are left out, and nothing is copied but
+// the weights, once a call. x (N,H,W,C), w (KH,KW,C/groups,F), y (N,H',W',F).
+#pragma once
+#include <algorithm>
+#include <cstdint>
+
+#include <strata/backend/cpu/conv_patches.hpp>
+#include <strata/backend/cpu/tiles.hpp>
+#include <strata/core/window.hpp>
+
+namespace strata::cpu::detail {
+
+// The taps of one axis that fall on real elements: from output `position` forward, [first, end).
+struct Taps {
+  int first, end;
+};
+constexpr Taps taps_on(int position, int stride, int dilation, int kernel, int before, int size) {
+  const int start = position * stride - before;
+  const int first = start < 0 ? (-start + dilation - 1) / dilation : 0;
+  const int end = start >= size ? 0 : std::min(kernel, (size - 1 - start) / dilation + 1);
+  return {first, std::max(first, end)};
+}
+// The outputs [first, end) of one axis that see a real element under tap `tap`.
+inline Taps outputs_under(int tap, int stride, int dilation, int before, int size, int outputs) {
+  const int offset = tap * dilation - before;  // of output 0
+  const int first = offset < 0 ? (-offset + stride - 1) / stride : 0;
+  const int end = offset >= size ? 0 : std::min(outputs, (size - 1 - offset) / stride + 1);
+  return {first, std::max(first, end)};
+}
+
+// A right operand in panels of `width` columns, each `rows` rows and one more for the bias.
+struct Panels {
+  int columns, width, rows;
+  [[nodiscard]] int count() const { return (columns + width - 1) / width; }
+  [[nodiscard]] std::int64_t size() const { return static_cast<std::int64_t>(width) * (rows + 1); }
+  // For any path.
+  template <class T>
+  static constexpr std::int64_t most(int columns, std::int64_t rows) {
+    return (columns + panel_most<T> - 1) / panel_most<T> * panel_most<T> * (rows + 1);
+  }
+};
+
+// Rows and panels a task takes: enough of them to use what is in the second-level cache often, few enough for every core to
+// have tasks.
+inline constexpr int rows_at_once = 96, panels_at_once = 8;
+template <class T>
+inline constexpr std::int64_t kept_size = static_cast<std::int64_t>(rows_at_once) * panels_at_once * panel_most<T>;
+
+// Sums over spans for up to rows_at_once rows and panels_at_once panels of a right operand, in blocks of a depth that keeps
+// a panel in L1.
+template <class T>
+class RowSums {
+ public:
+  RowSums(const TileSet<T, RowsTile>& tiles, const Panels& panels, const T* packed, int part, T* kept)
+      : tiles_(tiles),
+        panels_(panels),
+        packed_(packed),
+        first_(part * panels_at_once),
+        end_(std::min(first_ + panels_at_once, panels.count())),
+        kept_(kept) {}
+
+  // The sums of `rows` rows, from `a` in steps of stride_a, to `c` in steps of stride_c.
+  void begin(const T* a, std::int64_t stride_a, int rows, T* c, std::int64_t stride_c, bool bias, bool relu) {
+    a_ = a, stride_a_ = stride_a, rows_ = rows, c_ = c, stride_c_ = stride_c;
+    start_ = bias ? add_bias : 0, relu_ = relu;
+    count_ = depth_ = 0;
+  }
+  void add(std::int64_t left, int right, int length) {
+    const int pieces = (length + block_k - 1) / block_k, piece = pieces > 1 ? (length + pieces - 1) / pieces : length;
+    for (; length > 0; length -= piece, left += piece, right += piece) {
+      const int now = std::min(piece, length);
+      if (count_ == most_spans || depth_ + now > block_k) flush(keep);
+      spans_[count_++] = {left, right, now};
+      depth_ += now;
+    }
+  }
+  void end() { flush(relu_ ? rectify : 0); }
+
+ private:
+  static constexpr int most_spans = 16;
+
+  void flush(int last) {
+    for (int p = first_; p < end_; ++p) {
+      const int from = p * panels_.width, columns = std::min(panels_.width, panels_.columns - from);
+      const int vectors = columns > tiles_.lanes ? 2 : 1, wide = vectors * tiles_.lanes;
+      const T* right = packed_ + p * panels_.size();
+      const T* bias = right + static_cast<std::int64_t>(panels_.rows) * wide;
+      T* kept = kept_ + static_cast<std::int64_t>(p - first_) * rows_at_once * panels_.width;
+      // A panel that is not full goes by way of what is kept.
+      const int how = start_ | last | (columns < wide ? keep : 0);
+      for (int r = 0; r < rows_;) {
+        const int size = tiles_.fit(rows_ - r);
+        tiles_.run[size][vectors - 1](a_ + r * stride_a_, stride_a_, spans_, count_, right, bias, kept + r * wide,
+                                      c_ + r * stride_c_ + from, stride_c_, how);
+        r += tiles_.rows(size);
+      }
+      if (columns < wide && !(last & keep))
+        for (int r = 0; r < rows_; ++r) std::copy_n(kept + r * wide, columns, c_ + r * stride_c_ + from);
+    }
+    start_ = add_kept;
+    count_ = depth_ = 0;
+  }
+
+  const TileSet<T, RowsTile>& tiles_;
+  const Panels panels_;
+  const T* packed_;
+  int first_, end_;
+  T* kept_;
+  const T* a_ = nullptr;
+  T* c_ = nullptr;
+  std::int64_t stride_a_ = 0, stride_c_ = 0;
+  int rows_ = 0, start_ = 0, count_ = 0, depth_ = 0;
+  bool relu_ = false;
+  Span spans_[most_spans];
+};
+
+// One panel of weights. transposed: x(row, k) and not x(k, row) lies at x + row * ld + k.
+template <class T>
+void pack_weights(bool transposed, int columns, int lanes, int rows, const T* x, std::int64_t ld, T* to) {
+  pack_panel(!transposed, columns, rows, x, ld, columns > lanes ? 2 * lanes : lanes, to);
+}
+
+template <class T>
+inline constexpr std::int64_t small_size = 12 * panel_most<T>;
+
+// Few channels make short spans: better one patch a position.
+constexpr bool by_patches(const Geometry& g) { return g.in.channels / g.groups < 12; }
+
+template <class T>
+constexpr std::int64_t direct_forward_scratch(const Geometry& g, int threads) {
+  const std::int64_t patches = by_patches(g) ? rows_at_once * g.taps() : 0;
+  return g.groups * Panels::most<T>(g.out.channels / g.groups, g.taps()) + threads * (patches + kept_size<T>)+line;
+}
+
+template <class T>
+void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, bool relu, T* y, ThreadPool& pool,
+                    T* scratch) {
+  const TileSet<T, RowsTile> tiles(path_now());
+  const Window& win = g.window;
+  const int channels = g.in.channels / g.groups, filters = g.out.channels / g.groups;
+  const Panels panels{filters, tiles.width, static_cast<int>(g.taps())};
+  T* packed = aligned(scratch);
+  T* kept = packed + g.groups * panels.count() * panels.size();
+  pool.parallel_for(g.groups * panels.count(), [&](int task, int) {
+    const int group = task / panels.count(), from = task % panels.count() * panels.width;
+    const int columns = std::min(panels.width, filters - from);
+    T* to = packed + task * panels.size();
+    const T* origin = w + group * filters + from;
+    pack_weights(false, columns, tiles.lanes, panels.rows, origin, g.out.channels, to);
+    if (bias) {
+      const int wide = columns > tiles.lanes ? panels.width : tiles.lanes;
+      T* last = to + static_cast<std::int64_t>(panels.rows) * wide;
+      std::fill_n(last, wide, T{0});
+      std::copy_n(bias + group * filters + from, columns, last);
+    }
+  });
+
+  const int parts = (panels.count() + panels_at_once - 1) / panels_at_once;
+  if (by_patches(g)) {
+    const std::int64_t patch_size = rows_at_once * g.taps(),
+                       rows = static_cast<std::int64_t>(batch) * g.out.height * g.out.width;
+    const auto blocks = static_cast<int>((rows + rows_at_once - 1) / rows_at_once);
+    pool.parallel_for(g.groups * parts * blocks, [&](int task, int worker) {
+      const int group = task % g.groups, part = task / g.groups % parts, block = task / g.groups / parts;
+      const std::int64_t first = static_cast<std::int64_t>(block) * rows_at_once;
+      const int count = static_cast<int>(std::min<std::int64_t>(rows_at_once, rows - first));
+      T* patches = kept + worker * (patch_size + kept_size<T>);
+      RowSums<T> sums(tiles, panels, packed + group * panels.count() * panels.size(), part, patches + patch_size);
+      take_patches(g, x, first, count, group, 0, win.kernel_h * win.kernel_w, patches);
+      sums.begin(patches, panels.rows, count, y + first * g.out.channels + group * filters, g.out.channels, bias != nullptr,
+                 relu);
+      sums.add(0, 0, panels.rows);
+      sums.end();
+    });
+    return;
+  }
+
+  // Neighbouring taps of a kernel row lie side by side, in x and in w, where it is not dilated and there are no groups.
+  const bool whole_rows = win.dilation_w == 1 && g.groups == 1;
+  const int blocks = (batch + rows_at_once - 1) / rows_at_once, share = (batch + blocks - 1) / blocks;
+  pool.parallel_for(g.groups * parts * blocks * g.out.height * g.out.width, [&](int task, int worker) {
+    const int group = task % g.groups, part = task / g.groups % parts, block = task / g.groups / parts % blocks;
+    const int place = task / g.groups / parts / blocks, i = place / g.out.width, j = place % g.out.width;
+    const int first = block * share, samples = std::min(share, batch - first);
+    RowSums<T> sums(tiles, panels, packed + group * panels.count() * panels.size(), part, kept + worker * kept_size<T>);
+    const Taps rows = taps_on(i, win.stride_h, win.dilation_h, win.kernel_h, win.pad_top, g.in.height);
+    const Taps columns = taps_on(j, win.stride_w, win.dilation_w, win.kernel_w, win.pad_left, g.in.width);
+    sums.begin(x + first * g.in.size() + group * channels, g.in.size(), samples,
+               y + first * g.out.size() + static_cast<std::int64_t>(place) * g.out.channels + group * filters, g.out.size(),
+               bias != nullptr, relu);
+    for (int kh = rows.first; kh < rows.end; ++kh)
+      for (int kw = columns.first; kw < columns.end; kw += whole_rows ? win.kernel_w : 1) {
+        const std::int64_t row = static_cast<std::int64_t>(i) * win.stride_h - win.pad_top + kh * win.dilation_h;
+        const std::int64_t column = static_cast<std::int64_t>(j) * win.stride_w - win.pad_left + kw * win.dilation_w;
+        sums.add((row * g.in.width + column) * g.in.channels, (kh * win.kernel_w + kw) * channels,
+                 whole_rows ? (columns.end - kw) * channels : channels);
+      }
+    sums.end();
+  });
+}
+
+template <class T>
+constexpr std::int64_t direct_input_scratch(const Geometry& g, int threads) {
+  const std::int64_t rows = static_cast<std::int64_t>(g.window.kernel_h) * g.window.kernel_w * g.out.channels / g.groups;
+  return g.groups * Panels::most<T>(g.in.channels / g.groups, rows) + threads * kept_size<T> + line;
+}
+
+// dx: each input position gathers from the outputs that read it.
+template <class T>
+void direct_backward_input(const Geometry& g, int batch, const T* dy, const T* w, T* dx, ThreadPool& pool, T* scratch) {
+  const TileSet<T, RowsTile> tiles(path_now());
+  const Window& win = g.window;
+  const int channels = g.in.channels / g.groups, filters = g.out.channels / g.groups;
+  const int positions = win.kernel_h * win.kernel_w;
+  const Panels panels{channels, tiles.width, positions * filters};
+  T* packed = aligned(scratch);
+  T* kept = packed + g.groups * panels.count() * panels.size();
+  pool.parallel_for(g.groups * panels.count(), [&](int task, int) {
+    const int group = task / panels.count(), from = task % panels.count() * panels.width;
+    const int columns = std::min(panels.width, channels - from), wide = columns > tiles.lanes ? panels.width : tiles.lanes;
+    for (int tap = 0; tap < positions; ++tap)
+      pack_weights(true, columns, tiles.lanes, filters,
+                   w + (static_cast<std::int64_t>(tap) * channels + from) * g.out.channels + group * filters,
+                   g.out.channels, packed + task * panels.size() + static_cast<std::int64_t>(tap) * filters * wide);
+  });
+
+  const int parts = (panels.count() + panels_at_once - 1) / panels_at_once;
+  const int blocks = (batch + rows_at_once - 1) / rows_at_once, share = (batch + blocks - 1) / blocks;
+  pool.parallel_for(g.groups * parts * blocks * g.in.height * g.in.width, [&](int task, int worker) {
+    const int group = task % g.groups, part = task / g.groups % parts, block = task / g.groups / parts % blocks;
+    const int place = task / g.groups / parts / blocks;
+    const int first = block * share, samples = std::min(share, batch - first);
+    const int row = place / g.in.width, column = place % g.in.width;
+    RowSums<T> sums(tiles, panels, packed + group * panels.count() * panels.size(), part, kept + worker * kept_size<T>);
+    sums.begin(dy + first * g.out.size(), g.out.size(), samples,
+               dx + first * g.in.size() + static_cast<std::int64_t>(place) * g.in.channels + group * channels, g.in.size(),
+               false, false);
+    for (int kh = 0; kh < win.kernel_h; ++kh) {
+      const int i = row + win.pad_top - kh * win.dilation_h;
+      if (i < 0 || i % win.stride_h != 0 || i / win.stride_h >= g.out.height) continue;
+      for (int kw = 0; kw < win.kernel_w; ++kw) {
+        const int j = column + win.pad_left - kw * win.dilation_w;
+        if (j < 0 || j % win.stride_w != 0 || j / win.stride_w >= g.out.width) continue;
+        const std::int64_t from = static_cast<std::int64_t>(i / win.stride_h) * g.out.width + j / win.stride_w;
+        sums.add(from * g.out.channels + group * filters, (kh * win.kernel_w + kw) * filters, filters);
+      }
+    }
+    sums.end();
+  });
+}
+
+// The weights' gradient takes samples a few at a time: about so many positions of the output.
+inline constexpr int positions_of_chunk = 288;
+constexpr int samples_of_chunk(const Geometry& g, int batch) {
+  const int map = g.out.height * g.out.width;
+  return std::max(1, std::min(batch, positions_of_chunk / map));
+}
+// Few channels: a tile's rows run along a kernel row, over a copy of x with its columns padded.
+constexpr bool along_kernel_row(const Geometry& g) {
+  return g.in.channels < 12 && g.groups == 1 && g.window.dilation_w == 1;
+}
+constexpr int padded_width(const Geometry& g) {
+  return along_kernel_row(g) ? g.in.width + g.window.pad_left + g.window.pad_right : g.in.width;
+}
+
+template <class T>
+constexpr std::int64_t direct_weights_scratch(const Geometry& g, int batch, int threads) {
+  const std::int64_t samples = samples_of_chunk(g, batch), map = static_cast<std::int64_t>(g.out.height) * g.out.width;
+  const std::int64_t left = samples * g.in.height * padded_width(g) * g.in.channels;
+  const std::int64_t right = g.groups * Panels::most<T>(g.out.channels / g.groups, samples * map);
+  const std::int64_t pairs = samples * map * static_cast<std::int64_t>(sizeof(Pair) / sizeof(T));
+  return left + right + threads * (pairs + small_size<T>)+2 * line;
+}
+
+template <class T>
+void direct_backward_weights(const Geometry& g, int batch, const T* x, const T* dy, T* dw, ThreadPool& pool, T* scratch) {
+  const TileSet<T, ListTile> tiles(path_now());
+  const Window& win = g.window;
+  const int channels = g.in.channels / g.groups, filters = g.out.channels / g.groups;
+  const int map = g.out.height * g.out.width, most = samples_of_chunk(g, batch);
+  const bool merged = along_kernel_row(g);
+  const int width = padded_width(g), kernel_rows = merged ? win.kernel_w * channels : channels;
+  const Panels panels{filters, tiles.width, most * map};
+  const std::int64_t image = static_cast<std::int64_t>(g.in.height) * width;  // positions
+  T* left = aligned(scratch);
+  T* right = aligned(left + most * image * g.in.channels);
+  T* each = right + g.groups * panels.count() * panels.size();
+  const std::int64_t pairs_size =
+      static_cast<std::int64_t>(most) * map * static_cast<std::int64_t>(sizeof(Pair) / sizeof(T));
+  const int taps = win.kernel_h * (merged ? 1 : win.kernel_w);
+  const int left_tasks = merged ? most : (channels + tiles.tallest() - 1) / tiles.tallest();
+  const int parts = (panels.count() + panels_at_once - 1) / panels_at_once;
+
+  for (int first = 0; first < batch; first += most) {
+    const int samples = std::min(most, batch - first);
+    const T* images = x + first * g.in.size();
+    const T* gradients = dy + first * g.out.size();
+    // Left: panels of tallest() channels by positions; or, merged, the images themselves. Right: panels of filters.
+    pool.parallel_for(g.groups * (panels.count() + left_tasks), [&](int task, int) {
+      const int group = task % g.groups, part = task / g.groups;
+      if (part < panels.count()) {
+        const int from = part * panels.width, columns = std::min(panels.width, filters - from);
+        pack_weights(false, columns, tiles.lanes, samples * map, gradients + group * filters + from, g.out.channels,
+                     right + (group * panels.count() + part) * panels.size());
+      } else if (merged) {
+        const int sample = part - panels.count();
+        if (sample >= samples) return;
+        T* to = left + sample * image * channels;
+        const T* from = images + sample * g.in.size();
+        for (int i = 0; i < g.in.height; ++i) {
+          std::fill_n(to, win.pad_left * channels, T{0}), to += win.pad_left * channels;
+          std::copy_n(from, g.in.width * channels, to), to += g.in.width * channels, from += g.in.width * channels;
+          std::fill_n(to, win.pad_right * channels, T{0}), to += win.pad_right * channels;
+        }
+      } else {
+        const int begin = (part - panels.count()) * tiles.tallest();
+        for (int c = begin, end = std::min(begin + tiles.tallest(), channels), height; c < end; c += height) {
+          height = tiles.rows(tiles.fit(end - c));
+          const int positions = static_cast<int>(samples * image);
+          pack_panel(true, height, positions, images + group * channels + c, g.in.channels, height,
+                     left + (group * channels + c) * most * image);
+        }
+      }
+    });
+
+    pool.parallel_for(g.groups * parts * taps, [&](int task, int worker) {
+      const int group = task % g.groups, part = task / g.groups % parts, tap = task / g.groups / parts;
+      const int kh = merged ? tap : tap / win.kernel_w, kw = merged ? 0 : tap % win.kernel_w;
+      T* mine = each + worker * (pairs_size + small_size<T>);
+      T* small = mine + pairs_size;
+      Pair* list = reinterpret_cast<Pair*>(mine);
+      const Taps rows = outputs_under(kh, win.stride_h, win.dilation_h, win.pad_top, g.in.height, g.out.height);
+      const Taps columns = merged ? Taps{0, g.out.width}
+                                  : outputs_under(kw, win.stride_w, win.dilation_w, win.pad_left, g.in.width, g.out.width);
+      int count = 0;
+      for (int n = 0; n < samples; ++n)
+        for (int i = rows.first; i < rows.end; ++i) {
+          const std::int64_t row = n * g.in.height + i * win.stride_h - win.pad_top + kh * win.dilation_h;
+          for (int j = columns.first; j < columns.end; ++j) {
+            const int column = j * win.stride_w + (merged ? 0 : kw * win.dilation_w - win.pad_left);
+            list[count++] = {static_cast<std::int32_t>(row * width + column),
+                             static_cast<std::int32_t>((n * g.out.height + i) * g.out.width + j)};
+          }
+        }
+      T* to = dw + static_cast<std::int64_t>(tap) * kernel_rows * g.out.channels + group * filters;
+      // A panel of both sides stays in L1. The last, empty, block of an empty list writes the zeros.
+      for (int block = 0; block == 0 || block < count; block += block_k) {
+        const int depth = std::min(block_k, count - block);
+        const bool add = first > 0 || block > 0;
+        const int last = std::min((part + 1) * panels_at_once, panels.count());
+        for (int p = part * panels_at_once; p < last; ++p) {
+          const int from = p * panels.width, wanted = std::min(panels.width, filters - from);
+          const int vectors = wanted > tiles.lanes ? 2 : 1, wide = vectors * tiles.lanes;
+          const T* b = right + (group * panels.count() + p) * panels.size();
+          for (int c = 0, height; c < kernel_rows; c += height) {
+            const int within = merged ? c : c % tiles.tallest();
+            const int size = tiles.fit(std::min(kernel_rows - c, merged ? kernel_rows : tiles.tallest() - within));
+            height = tiles.rows(size);
+            const T* a = merged ? left + c : left + (group * channels + c) * most * image;
+            const int distance = merged ? channels : height;
+            T* out = to + static_cast<std::int64_t>(c) * g.out.channels + from;
+            if (wanted == wide) {
+              tiles.run[size][vectors - 1](a, distance, b, list + block, depth, out, g.out.channels, add);
+              continue;
+            }
+            for (int r = 0; r < height; ++r) std::copy_n(out + r * g.out.channels, wanted, small + r * wide);
+            tiles.run[size][vectors - 1](a, distance, b, list + block, depth, small, wide, add);
+            for (int r = 0; r < height; ++r) std::copy_n(small + r * wide, wanted, out + r * g.out.channels);
+          }
+        }
+      }
+    });
+  }
+}
+
+}  // namespace strata::cpu::detail

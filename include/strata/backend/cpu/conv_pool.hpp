@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: BSL-1.0
+// The backward pass of a convolution behind a max pool. The gradient of the convolution's output is zero but where the pool
+// picked, and, with a ReLU between them, picked something positive: a tenth of it for a pool 3/2. So it is never formed.
+// Both gradients of the convolution are sums over a list of what was picked, filter by filter: with the sums of some taps
+// in registers while the list runs past (weights), or with their weights in registers (input). x (N,H,W,C), w (KH,KW,C,F).
+#pragma once
+#include <algorithm>
+#include <cstdint>
+
+#include <strata/backend/cpu/chunks.hpp>
+#include <strata/backend/cpu/simd.hpp>
+#include <strata/core/window.hpp>
+
+namespace strata::cpu {
+
+namespace detail {
+
+// A gradient, and where the corner of its window lies in the padded map.
+template <class T>
+struct Picked {
+  T gradient;
+  std::int32_t offset;
+};
+
+// sums[i] += gradient * map[offset + offsets[i]], `Count` vectors, over a list.
+template <class T, int Count>
+struct GatherKernel {
+  template <int Bytes>
+  STRATA_INLINE static void run(const T* map, const Picked<T>* list, int n, const int* offsets, T* sums) {
+    constexpr int lanes = lanes_of<T, Bytes>;
+    vector<T, Bytes> sum[Count];
+    STRATA_UNROLL for (int i = 0; i < Count; ++i) load(sum[i], sums + i * lanes);
+    for (int k = 0; k < n; ++k) {
+      const T* from = map + list[k].offset;
+      const T gradient = list[k].gradient;
+      STRATA_UNROLL for (int i = 0; i < Count; ++i) {
+        vector<T, Bytes> v;
+        load(v, from + offsets[i]);
+        sum[i] += gradient * v;
+      }
+    }
+    STRATA_UNROLL for (int i = 0; i < Count; ++i) store(sums + i * lanes, sum[i]);
+  }
+  using table = versions<GatherKernel, const T*, const Picked<T>*, int, const int*, T*>;
+};
+
+// map[offset + offsets[i]] += gradient * weights[i].
+template <class T, int Count>
+struct ScatterKernel {
+  template <int Bytes>
+  STRATA_INLINE static void run(T* map, const Picked<T>* list, int n, const int* offsets, const T* weights) {
+    constexpr int lanes = lanes_of<T, Bytes>;
+    vector<T, Bytes> weight[Count];
+    STRATA_UNROLL for (int i = 0; i < Count; ++i) load(weight[i], weights + i * lanes);
+    for (int k = 0; k < n; ++k) {
+      T* to = map + list[k].offset;
+      const T gradient = list[k].gradient;
+      STRATA_UNROLL for (int i = 0; i < Count; ++i) {
+        vector<T, Bytes> v;
+        load(v, to + offsets[i]);
+        v += gradient * weight[i];
+        store(to + offsets[i], v);
+      }
+    }
+  }
+  using table = versions<ScatterKernel, T*, const Picked<T>*, int, const int*, const T*>;
+};
+
+// Vectors at once: 13 sums, a gradient and what is read make 15 of 16 registers. Many are cut into equal parts; few sizes
+// are compiled, since each costs every user's compiler.
+inline constexpr int most_vectors = 13;
+constexpr int parts_of(int vectors) { return (vectors + most_vectors - 1) / most_vectors; }
+constexpr int at_once(int vectors) {
+  const int each = (vectors + parts_of(vectors) - 1) / parts_of(vectors);
+  return each > 10 ? most_vectors : (each + 1) / 2 * 2;
+}
+
+template <class T, template <class, int> class Kernel>
+typename Kernel<T, 2>::table::function picked_kernel(int count, KernelPath path) {
+  switch (count) {
+    case 2:
+      return Kernel<T, 2>::table::of(path);
+    case 4:
+      return Kernel<T, 4>::table::of(path);
+    case 6:
+      return Kernel<T, 6>::table::of(path);
+    case 8:
+      return Kernel<T, 8>::table::of(path);
+    case 10:
+      return Kernel<T, 10>::table::of(path);
+    default:
+      return Kernel<T, most_vectors>::table::of(path);
+  }
+}
+
+// How the work is laid out for vectors of so many lanes. The map of a sample is copied with its padding and in blocks of as
+// many channels as a vector holds: (block, row, column, channel); a vector is then one tap of one block. Few channels stay
+// together, and vectors run along a kernel row.
+struct PickedLayout {
+  bool merged;
+  int block;                 // channels in a block of the padded map
+  int blocks;                // of channels
+  int height, width;         // padded
+  int vectors, each, parts;  // of a filter in one block: needed; in a part; parts
+  int lanes;
+  std::int64_t map;  // numbers of one sample and block
+  int samples;       // whose maps fit into the first-level cache together
+
+  constexpr PickedLayout(const Geometry& g, int lanes_, int bytes_of_number, int batch)
+      : merged(g.in.channels < 16),
+        block(merged ? g.in.channels : lanes_),
+        blocks(merged ? 1 : (g.in.channels + lanes_ - 1) / lanes_),
+        height(g.window.pad_top + g.in.height + g.window.pad_bottom),
+        width(g.window.pad_left + g.in.width + g.window.pad_right),
+        vectors(g.window.kernel_h *
+                (merged ? (g.window.kernel_w * g.in.channels + lanes_ - 1) / lanes_ : g.window.kernel_w)),
+        each(at_once(vectors)),
+        parts(parts_of(vectors)),
+        lanes(lanes_),
+        map(static_cast<std::int64_t>(height) * width * block),
+        samples(static_cast<int>(std::clamp<std::int64_t>(24576 / (map * bytes_of_number), 1, batch))) {}
+
+  // Numbers of one filter in one block.
+  [[nodiscard]] constexpr std::int64_t filter() const { return static_cast<std::int64_t>(each) * parts * lanes; }
+  // Of all samples at once, and what the last vector reads beyond.
+  [[nodiscard]] constexpr std::int64_t maps() const { return samples * map + lanes; }
+  // Vector i begins here, from the window's corner; those that only fill up a part repeat the last.
+  [[nodiscard]] int offset(const Window& w, int i) const {
+    i = std::min(i, vectors - 1);
+    const int in_row = vectors / w.kernel_h, row = i / in_row * w.dilation_h * width;
+    return merged ? row * block + i % in_row * lanes : (row + i % in_row * w.dilation_w) * block;
+  }
+  // f(lane of a filter's numbers, row of w) over what is real.
+  template <class F>
+  void for_weights(const Geometry& g, int at_block, F&& f) const {
+    const int in_row = vectors / g.window.kernel_h;
+    for (int i = 0; i < vectors; ++i)
+      for (int lane = 0; lane < lanes; ++lane) {
+        const int within = merged ? i % in_row * lanes + lane : at_block * block + lane;
+        if (within >= (merged ? g.window.kernel_w * g.in.channels : g.in.channels)) break;
+        const int row = merged ? i / in_row * g.window.kernel_w * g.in.channels + within : i * g.in.channels + within;
+        f(i * lanes + lane, row);
+      }
+  }
+};
+
+// Filters that a task of the weights' gradient takes: so that few blocks of channels make enough tasks too.
+constexpr int filters_at_once(const Geometry& g, const PickedLayout& l) {
+  const int shares = std::max(1, 8 / l.blocks);
+  return (g.out.channels + shares - 1) / shares;
+}
+
+template <class T>
+constexpr std::int64_t picked_scratch_with(const Geometry& g, int lanes, int batch, int threads) {
+  const PickedLayout l(g, lanes, static_cast<int>(sizeof(T)), batch);
+  constexpr int slack = 64 / static_cast<int>(sizeof(T));
+  const std::int64_t shared = static_cast<std::int64_t>(l.blocks) * g.out.channels * l.filter();
+  const std::int64_t weights = l.maps() + filters_at_once(g, l) * l.filter() + 2 * slack;
+  return l.each * l.parts + shared + 2 * slack + threads * weights;
+}
+
+}  // namespace detail
+
+// Where the list beats the dense kernels, and fits into what the dense gradient would have taken.
+constexpr bool conv_pool_applies(const Geometry& conv, const Geometry& pool) {
+  return conv.groups == 1 && pool.out.size() * 4 <= conv.out.size() &&
+         (conv.in.channels >= 16 || conv.window.dilation_w == 1);
+}
+
+template <class T>
+constexpr std::int64_t conv_pool_scratch(const Geometry& conv, int batch, int threads) {
+  std::int64_t most = 0;
+  for (const int bytes : {16, 32, 64})
+    most = std::max(most, detail::picked_scratch_with<T>(conv, bytes / static_cast<int>(sizeof(T)), batch, threads));
+  return most;
+}
+
+// dy, y, argmax: of the pool; relu: one stands between, so what is not positive passes nothing on. `list` has room for the
+// gradient of the convolution's output, (N,H',W',F). db and dx may be null.
+template <class T>
+void conv_pool_backward(const Geometry& g, const Geometry& pooled, int batch, bool relu, const T* x, const T* w, const T* y,
+                        const T* dy, const std::int32_t* argmax, T* dw, T* db, T* dx, T* list, ThreadPool& pool,
+                        T* scratch) {
+  using detail::Picked;
+  const KernelPath path = detail::path_now();
+  const detail::PickedLayout l(g, detail::bytes_of(path) / static_cast<int>(sizeof(T)), static_cast<int>(sizeof(T)), batch);
+  const Window& win = g.window;
+  const int filters = g.out.channels, chunks = (batch + l.samples - 1) / l.samples;
+  const int places = pooled.out.height * pooled.out.width;
+
+  // The list: for each chunk of samples and each filter, room for all and how many there are.
+  static_assert(sizeof(Picked<T>) == 2 * sizeof(T));
+  const std::int64_t room = static_cast<std::int64_t>(l.samples) * places;
+  auto* const picked = reinterpret_cast<Picked<T>*>(list);
+  auto* const counts = reinterpret_cast<std::int32_t*>(picked + static_cast<std::int64_t>(batch) * places * filters);
+  // The last chunk may have fewer samples, and so less room.
+  const auto list_of = [=](int chunk, int filter) {
+    const int first = chunk * l.samples, samples = std::min(l.samples, batch - first);
+    return picked + static_cast<std::int64_t>(first) * places * filters +
+           static_cast<std::int64_t>(filter) * (samples < l.samples ? static_cast<std::int64_t>(samples) * places : room);
+  };
+  pool.parallel_for(chunks, [&](int chunk, int) {
+    std::int32_t* count = counts + static_cast<std::int64_t>(chunk) * filters;
+    std::fill_n(count, filters, 0);
+    const int first = chunk * l.samples, samples = std::min(l.samples, batch - first);
+    Picked<T>* const begin = list_of(chunk, 0);
+    const std::int64_t apart = list_of(chunk, 1) - begin;
+    for (int n = 0; n < samples; ++n)
+      for (int place = 0; place < places; ++place) {
+        const std::int64_t row = (static_cast<std::int64_t>(first + n) * places + place) * filters;
+        for (int f = 0; f < filters; ++f) {
+          const std::int32_t at = argmax[row + f];
+          if (at < 0 || (relu && !(y[row + f] > T{0}))) continue;
+          const int i = at / g.out.width * win.stride_h, j = at % g.out.width * win.stride_w;
+          begin[f * apart + count[f]++] = {dy[row + f], static_cast<std::int32_t>(n * l.map + (i * l.width + j) * l.block)};
+        }
+      }
+  });
+  if (db)
+    for_chunks(
+        filters, pool,
+        [=](std::int64_t first, std::int64_t many) {
+          for (std::int64_t f = first; f < first + many; ++f) {
+            T sum{};
+            for (int chunk = 0; chunk < chunks; ++chunk) {
+              const Picked<T>* entry = list_of(chunk, static_cast<int>(f));
+              for (const Picked<T>* end = entry + counts[chunk * filters + f]; entry != end; ++entry)
+                sum += entry->gradient;
+            }
+            db[f] = sum;
+          }
+        },
+        16);
+
+  const int all = l.each * l.parts;
+  int* const offsets = reinterpret_cast<int*>(scratch);
+  for (int i = 0; i < all; ++i) offsets[i] = l.offset(win, i);
+  T* const shared = detail::aligned(scratch + all);
+  T* const mine = detail::aligned(shared + static_cast<std::int64_t>(l.blocks) * filters * l.filter());
+  const int share = detail::filters_at_once(g, l), shares = (filters + share - 1) / share;
+  const std::int64_t each = l.maps() + share * l.filter() + detail::line / static_cast<int>(sizeof(T));
+
+  const auto gather = detail::picked_kernel<T, detail::GatherKernel>(l.each, path);
+  pool.parallel_for(l.blocks * shares, [&](int task, int worker) {
+    const int at_block = task / shares, first = task % shares * share, last = std::min(filters, first + share);
+    T* const maps = mine + worker * each;
+    T* const sums = detail::aligned(maps + l.maps());
+    const int channels = std::min(l.block, g.in.channels - at_block * l.block);
+    std::fill_n(maps, l.maps(), T{0});
+    std::fill_n(sums, (last - first) * l.filter(), T{0});
+    for (int chunk = 0; chunk < chunks; ++chunk) {
+      const int samples = std::min(l.samples, batch - chunk * l.samples);
+      for (int n = 0; n < samples; ++n) {
+        const T* from = x + (static_cast<std::int64_t>(chunk) * l.samples + n) * g.in.size() + at_block * l.block;
+        for (int i = 0; i < g.in.height; ++i) {
+          T* to = maps + n * l.map + ((i + win.pad_top) * l.width + win.pad_left) * l.block;
+          for (int j = 0; j < g.in.width; ++j, from += g.in.channels, to += l.block) std::copy_n(from, channels, to);
+        }
+      }
+      for (int f = first; f < last; ++f)
+        for (int part = 0; part < l.parts; ++part)
+          if (const int count = counts[chunk * filters + f])
+            gather(maps, list_of(chunk, f), count, offsets + part * l.each,
+                   sums + (f - first) * l.filter() + part * l.each * l.lanes);
+    }
+    l.for_weights(g, at_block, [&](int lane, int row) {
+      for (int f = first; f < last; ++f)
+        dw[static_cast<std::int64_t>(row) * filters + f] = sums[(f - first) * l.filter() + lane];
+    });
+  });
+  if (!dx) return;
+
+  pool.parallel_for(l.blocks * shares, [&](int task, int) {
+    const int at_block = task / shares, first = task % shares * share, last = std::min(filters, first + share);
+    T* const to = shared + static_cast<std::int64_t>(at_block) * filters * l.filter();
+    std::fill_n(to + first * l.filter(), (last - first) * l.filter(), T{0});
+    l.for_weights(g, at_block, [&](int lane, int row) {
+      for (int f = first; f < last; ++f) to[f * l.filter() + lane] = w[static_cast<std::int64_t>(row) * filters + f];
+    });
+  });
+  const auto scatter = detail::picked_kernel<T, detail::ScatterKernel>(l.each, path);
+  pool.parallel_for(chunks * l.blocks, [&](int task, int worker) {
+    const int chunk = task / l.blocks, at_block = task % l.blocks;
+    T* const maps = mine + worker * each;
+    const T* const weights = shared + static_cast<std::int64_t>(at_block) * filters * l.filter();
+    const int channels = std::min(l.block, g.in.channels - at_block * l.block);
+    const int samples = std::min(l.samples, batch - chunk * l.samples);
+    std::fill_n(maps, samples * l.map + l.lanes, T{0});
+    for (int f = 0; f < filters; ++f)
+      for (int part = 0; part < l.parts; ++part)
+        if (const int count = counts[chunk * filters + f])
+          scatter(maps, list_of(chunk, f), count, offsets + part * l.each,
+                  weights + f * l.filter() + part * l.each * l.lanes);
+    for (int n = 0; n < samples; ++n) {
+      T* to = dx + (static_cast<std::int64_t>(chunk) * l.samples + n) * g.in.size() + at_block * l.block;
+      for (int i = 0; i < g.in.height; ++i) {
+        const T* from = maps + n * l.map + ((i + win.pad_top) * l.width + win.pad_left) * l.block;
+        for (int j = 0; j < g.in.width; ++j, from += l.block, to += g.in.channels) std::copy_n(from, channels, to);
+      }
+    }
+  });
+}
+
+}  // namespace strata::cpu

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSL-1.0
+// Dropout: element i of the batch is dropped iff random.uniform(i) < rate, so the mask is made again in backward and never
+// stored. In place or not.
+#pragma once
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <type_traits>
+
+#include <strata/backend/cpu/chunks.hpp>
+#include <strata/util/random.hpp>
+
+namespace strata::cpu {
+
+template <class T>
+void dropout_forward(std::int64_t per_sample, int batch, double rate, const Random& random, const T* x, T* y,
+                     ThreadPool& pool) {
+  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+  const T scale = static_cast<T>(1 / (1 - rate));
+  // uniform(i) is a multiple of 2^-24: compared as the integer it is, exact for any rate.
+  const std::uint32_t threshold = static_cast<std::uint32_t>(std::ceil(rate * 0x1p24));
+  // Chunks are multiples of 4, so each block of random words belongs to one.
+  for_chunks(per_sample * batch, pool, [=](std::int64_t first, std::int64_t count) {
+    for (std::int64_t i = first; i < first + count; i += 4) {
+      const auto words = random.block(static_cast<std::uint64_t>(i) / 4);
+      const std::int64_t end = std::min<std::int64_t>(i + 4, first + count);
+      for (std::int64_t j = i; j < end; ++j) {
+        // No branch: it would be guessed wrong as often as not.
+        const Bits kept = Bits{0} - Bits{words[static_cast<std::size_t>(j - i)] >> 8 >= threshold};
+        y[j] = std::bit_cast<T>(std::bit_cast<Bits>(x[j] * scale) & kept);
+      }
+    }
+  });
+}
+// The gradient is dropped and scaled alike.
+template <class T>
+void dropout_backward(std::int64_t per_sample, int batch, double rate, const Random& random, const T* dy, T* dx,
+                      ThreadPool& pool) {
+  dropout_forward(per_sample, batch, rate, random, dy, dx, pool);
+}
+
+}  // namespace strata::cpu

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSL-1.0
+// Pools. A task is a sample. x (N,H,W,C), y (N,H',W',C).
+#pragma once
+#include <limits>
+
+#include <strata/backend/cpu/chunks.hpp>
+#include <strata/backend/cpu/simd.hpp>
+#include <strata/core/window.hpp>
+
+namespace strata::cpu {
+
+namespace detail {
+// Calls f(output position, first row, end row, first column, end column, in steps of the dilation) over real elements only.
+template <class F>
+void for_windows(const Geometry& g, F&& f) {
+  const Window& w = g.window;
+  const auto clip = [](int start, int kernel, int dilation, int size, int& first, int& end) {
+    first = start < 0 ? start + (-start + dilation - 1) / dilation * dilation : start;
+    end = std::min(start + (kernel - 1) * dilation + 1, size);
+  };
+  int top = 0, bottom = 0, left = 0, right = 0;
+  for (int i = 0; i < g.out.height; ++i) {
+    clip(i * w.stride_h - w.pad_top, w.kernel_h, w.dilation_h, g.in.height, top, bottom);
+    for (int j = 0; j < g.out.width; ++j) {
+      clip(j * w.stride_w - w.pad_left, w.kernel_w, w.dilation_w, g.in.width, left, right);
+      f(i * g.out.width + j, top, bottom, left, right);
+    }
+  }
+}
+}  // namespace detail
+
+namespace detail {
+
+// The elements of one window, in a map of so many columns and channels; none where bottom or right is not after the first.
+struct PoolWindow {
+  int top, bottom, left, right, step_h, step_w, width, channels;
+};
+
+// The largest of a window and where it is, channel by channel, several channels in registers.
+template <class T>
+struct MaxPoolKernel {
+  template <int Bytes>
+  STRATA_INLINE static void run(const T* image, const PoolWindow& w, T* out, std::int32_t* where) {
+    constexpr int lanes = lanes_of<T, Bytes>;
+    int c = 0;
+    if constexpr (sizeof(T) == sizeof(std::int32_t))  // the mask of a comparison is as wide as what it chooses
+      for (; c + lanes <= w.channels; c += lanes) {
+        using numbers = vector<T, Bytes>;
+        using integers = vector<std::int32_t, Bytes>;
+        const std::int32_t start = w.top * w.width + w.left;
+        numbers best;
+        load(best, image + static_cast<std::int64_t>(start) * w.channels + c);
+        integers at = start - integers{};
+        for (int i = w.top; i < w.bottom; i += w.step_h)
+          for (int j = w.left; j < w.right; j += w.step_w) {
+            const std::int32_t here = i * w.width + j;
+            numbers x;
+            load(x, image + static_cast<std::int64_t>(here) * w.channels + c);
+            const integers take = (x > best) | (x != x);
+            best = take ? x : best;
+            at = take ? here - integers{} : at;
+          }
+        store(out + c, best);
+        store(where + c, at);
+      }
+    for (; c < w.channels; ++c) {
+      std::int32_t at = w.top * w.width + w.left;
+      T best = image[static_cast<std::int64_t>(at) * w.channels + c];
+      for (int i = w.top; i < w.bottom; i += w.step_h)
+        for (int j = w.left; j < w.right; j += w.step_w) {
+          const T x = image[(static_cast<std::int64_t>(i) * w.width + j) * w.channels + c];
+          if (x > best || x != x) best = x, at = i * w.width + j;
+        }
+      out[c] = best, where[c] = at;
+    }
+  }
+  using table = versions<MaxPoolKernel, const T*, const PoolWindow&, T*, std::int32_t*>;
+};
+
+}  // namespace detail
+
+// argmax: row * W + column in the sample of each maximum, the first where several are largest. Padding is never picked; a
+// window that sees nothing else gives 0 and -1. A NaN under the window comes out.
+template <class T>
+void max_pool_forward(const Geometry& g, int batch, const T* x, T* y, std::int32_t* argmax, ThreadPool& pool) {
+  const int channels = g.in.channels;
+  const auto largest = detail::MaxPoolKernel<T>::table::of(detail::path_now());
+  pool.parallel_for(batch, [=, &g](int sample, int) {
+    const T* image = x + sample * g.in.size();
+    T* out = y + sample * g.out.size();
+    std::int32_t* where = argmax + sample * g.out.size();
+    detail::for_windows(g, [&](int position, int top, int bottom, int left, int right) {
+      T* best = out + static_cast<std::int64_t>(position) * channels;
+      std::int32_t* at = where + static_cast<std::int64_t>(position) * channels;
+      if (top >= bottom || left >= right)
+        std::fill_n(best, channels, T{0}), std::fill_n(at, channels, -1);
+      else
+        largest(image, {top, bottom, left, right, g.window.dilation_h, g.window.dilation_w, g.in.width, channels}, best,
+                at);
+    });
+  });
+}
+template <class T>
+void max_pool_backward(const Geometry& g, int batch, const T* dy, const std::int32_t* argmax, T* dx, ThreadPool& pool) {
+  const int channels = g.in.channels;
+  pool.parallel_for(batch, [=, &g](int sample, int) {
+    T* to = dx + sample * g.in.size();
+    std::fill_n(to, g.in.size(), T{0});
+    const std::int64_t base = sample * g.out.size();
+    for (std::int64_t i = 0; i < g.out.size(); i += channels)
+      for (int c = 0; c < channels; ++c)
+        if (const std::int32_t at = argmax[base + i + c]; at >= 0)
+          to[static_cast<std::int64_t>(at) * channels + c] += dy[base + i + c];
+  });
+}
+
+// Means over real elements, as TensorFlow counts.
+template <class T>
+void avg_pool_forward(const Geometry& g, int batch, const T* x, T* y, ThreadPool& pool) {
+  const int channels = g.in.channels;
+  pool.parallel_for(batch, [=, &g](int sample, int) {
+    const T* image = x + sample * g.in.size();
+    T* out = y + sample * g.out.size();
+    detail::for_windows(g, [&](int position, int top, int bottom, int left, int right) {
+      Array<T> sum(out + static_cast<std::int64_t>(position) * channels, channels);
+      sum.setZero();
+      int count = 0;
+      for (int i = top; i < bottom; i += g.window.dilation_h)
+        for (int j = left; j < right; j += g.window.dilation_w, ++count)
+          sum += ConstArray<T>(image + (static_cast<std::int64_t>(i) * g.in.width + j) * channels, channels);
+      if (count > 0) sum /= static_cast<T>(count);
+    });
+  });
+}
+template <class T>
+void avg_pool_backward(const Geometry& g, int batch, const T* dy, T* dx, ThreadPool& pool) {
+  const int channels = g.in.channels;
+  pool.parallel_for(batch, [=, &g](int sample, int) {
+    T* to = dx + sample * g.in.size();
+    std::fill_n(to, g.in.size(), T{0});
+    const T* from = dy + sample * g.out.size();
+    detail::for_windows(g, [&](int position, int top, int bottom, int left, int right) {
+      const ConstArray<T> gradient(from + static_cast<std::int64_t>(position) * channels, channels);
+      const auto steps = [](int first, int end, int step) { return end <= first ? 0 : (end - first + step - 1) / step; };
+      const int count = steps(top, bottom, g.window.dilation_h) * steps(left, right, g.window.dilation_w);
+      for (int i = top; i < bottom; i += g.window.dilation_h)
+        for (int j = left; j < right; j += g.window.dilation_w)
+          Array<T>(to + (static_cast<std::int64_t>(i) * g.in.width + j) * channels, channels) +=
+              gradient / static_cast<T>(count);
+    });
+  });
+}
+
+template <class T>
+void global_avg_pool_forward(Shape in, int batch, const T* x, T* y, ThreadPool& pool) {
+  const std::int64_t area = static_cast<std::int64_t>(in.height) * in.width;
+  pool.parallel_for(batch, [=](int sample, int) {
+    constexpr int most = 64;
+    for (int c = 0; c < in.channels; c += most) {
+      const std::int64_t count = std::min(most, in.channels - c);
+      Array<T>(y + static_cast<std::int64_t>(sample) * in.channels + c, count) =
+          sum_rows<T, most>(area, count,
+                            [&](auto& sums, std::int64_t i) {
+                              sums += ConstArray<T>(x + (sample * area + i) * in.channels + c, count);
+                            }) /
+          static_cast<T>(area);
+    }
+  });
+}
+template <class T>
+void global_avg_pool_backward(Shape in, int batch, const T* dy, T* dx, ThreadPool& pool) {
+  const std::int64_t area = static_cast<std::int64_t>(in.height) * in.width;
+  pool.parallel_for(batch, [=](int sample, int) {
+    const ConstArray<T> gradient(dy + static_cast<std::int64_t>(sample) * in.channels, in.channels);
+    for (std::int64_t i = 0; i < area; ++i)
+      Array<T>(dx + (sample * area + i) * in.channels, in.channels) = gradient / static_cast<T>(area);
+  });
+}
+
+}  // namespace strata::cpu

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSL-1.0
+// The micro-kernels of convolutions: a block of sums held in registers, as high as the instruction set allows and two
+// vectors wide, over operands that need not be matrices. Rows: each row of the left operand reads its own memory, at a
+// fixed distance from the row before, along a few spans that all rows share; nothing is copied. Lists: column k of both
+// operands lies where a list says.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include <strata/backend/cpu/simd.hpp>
+
+namespace strata::cpu::detail {
+
+// `length` numbers of each row from a + left on, times the rows [right, right + length) of the packed right operand.
+struct Span {
+  std::int64_t left;
+  int right, length;
+};
+
+// A number in column k of the left operand is at a + left * (distance), of the right one in row `right` of its panel.
+struct Pair {
+  std::int32_t left, right;
+};
+
+// How a tile of rows ends. Sums that need several calls wait in `kept`, which is dense: in the output, whose rows may lie a
+// power of two apart, they would push each other out of the cache. The sums of one output are made in the order of the
+// calls, so the bits do not depend on the tiles.
+enum TileEnd : int { add_bias = 1, add_kept = 2, keep = 4, rectify = 8 };
+
+template <class T, int Bytes, int Rows, int Columns>
+STRATA_INLINE void prefetch_tile(const T* c, std::int64_t stride_c) {
+  STRATA_UNROLL for (int i = 0; i < Rows; ++i) {
+    STRATA_UNROLL for (int j = 0; j < Columns; ++j) __builtin_prefetch(c + j * lanes_of<T, Bytes>, 1);
+    c += stride_c;
+  }
+}
+
+// Heights of tiles, by size 0 to 4. What is left of some rows is covered by the tallest tiles that fit.
+constexpr int tile_rows(int bytes, int size) {
+  constexpr int wide[] = {1, 2, 4, 8, 12}, narrow[] = {1, 2, 3, 4, 6};  // 24 of 32 registers hold sums, 12 of 16
+  constexpr int baseline[] = {1, 1, 1, 1, 6};                           // which few processors run and all users compile
+  return bytes == 64 ? wide[size] : bytes == 32 ? narrow[size] : baseline[size];
+}
+inline constexpr int tile_sizes = 5;
+template <class T>
+inline constexpr int panel_most = 2 * lanes_of<T, 64>;  // the widest panel
+
+template <class T, int Size, int Columns>
+struct RowsTile {
+  template <int Bytes>
+  STRATA_INLINE static void run(const T* a, std::int64_t stride_a, const Span* spans, int count, const T* b, const T* bias,
+                                T* kept, T* c, std::int64_t stride_c, int end) {
+    using vector = detail::vector<T, Bytes>;
+    constexpr int rows = tile_rows(Bytes, Size), lanes = lanes_of<T, Bytes>, width = Columns * lanes;
+    constexpr int threes = (rows + 2) / 3;  // x86 reaches three rows from one pointer, with the stride and twice the stride
+    if (!(end & keep)) prefetch_tile<T, Bytes, rows, Columns>(c, stride_c);
+    vector sum[rows][Columns]{};
+    for (int s = 0; s < count; ++s) {
+      const T* right = b + static_cast<std::int64_t>(spans[s].right) * width;
+      const T* left[threes];
+      STRATA_UNROLL for (int i = 0; i < threes; ++i) left[i] = a + spans[s].left + 3 * i * stride_a;
+      for (int k = spans[s].length; k > 0; --k) {
+        vector r[Columns];
+        STRATA_UNROLL for (int j = 0; j < Columns; ++j) load(r[j], right + j * lanes);
+        STRATA_UNROLL for (int i = 0; i < rows; ++i) {
+          const T l = left[i / 3][i % 3 * stride_a];
+          STRATA_UNROLL for (int j = 0; j < Columns; ++j) sum[i][j] += l * r[j];
+        }
+        right += width;
+        STRATA_UNROLL for (int i = 0; i < threes; ++i)++ left[i];
+      }
+    }
+    if (end & add_bias) {
+      STRATA_UNROLL for (int j = 0; j < Columns; ++j) {
+        vector v;
+        load(v, bias + j * lanes);
+        STRATA_UNROLL for (int i = 0; i < rows; ++i) sum[i][j] += v;
+      }
+    }
+    if (end & add_kept) {
+      STRATA_UNROLL for (int i = 0; i < rows; ++i) {
+        STRATA_UNROLL for (int j = 0; j < Columns; ++j) {
+          vector v;
+          load(v, kept + i * width + j * lanes);
+          sum[i][j] += v;
+        }
+      }
+    }
+    if (end & rectify) {
+      const vector zero{};
+      STRATA_UNROLL for (int i = 0; i < rows; ++i) {
+        STRATA_UNROLL for (int j = 0; j < Columns; ++j) sum[i][j] = sum[i][j] < zero ? zero : sum[i][j];  // keeps NaN
+      }
+    }
+    T* to = end & keep ? kept : c;
+    const std::int64_t stride = end & keep ? width : stride_c;
+    STRATA_UNROLL for (int i = 0; i < rows; ++i) {
+      STRATA_UNROLL for (int j = 0; j < Columns; ++j) store(to + j * lanes, sum[i][j]);
+      to += stride;
+    }
+  }
+  using table = versions<RowsTile, const T*, std::int64_t, const Span*, int, const T*, const T*, T*, T*, std::int64_t, int>;
+};
+
+template <class T, int Size, int Columns>
+struct ListTile {
+  template <int Bytes>
+  STRATA_INLINE static void run(const T* a, int distance, const T* b, const Pair* list, int count, T* c,
+                                std::int64_t stride_c, bool add) {
+    using vector = detail::vector<T, Bytes>;
+    constexpr int rows = tile_rows(Bytes, Size), lanes = lanes_of<T, Bytes>, width = Columns * lanes;
+    prefetch_tile<T, Bytes, rows, Columns>(c, stride_c);
+    vector sum[rows][Columns]{};
+    for (int k = 0; k < count; ++k) {
+      const T* left = a + static_cast<std::int64_t>(list[k].left) * distance;
+      const T* right = b + static_cast<std::int64_t>(list[k].right) * width;
+      vector r[Columns];
+      STRATA_UNROLL for (int j = 0; j < Columns; ++j) load(r[j], right + j * lanes);
+      STRATA_UNROLL for (int i = 0; i < rows; ++i) {
+        STRATA_UNROLL for (int j = 0; j < Columns; ++j) sum[i][j] += left[i] * r[j];
+      }
+    }
+    STRATA_UNROLL for (int i = 0; i < rows; ++i) {
+      STRATA_UNROLL for (int j = 0; j < Columns; ++j) {
+        if (add) {
+          vector old;
+          load(old, c + j * lanes);
+          sum[i][j] += old;
+        }
+        store(c + j * lanes, sum[i][j]);
+      }
+      c += stride_c;
+    }
+  }
+  using table = versions<ListTile, const T*, int, const T*, const Pair*, int, T*, std::int64_t, bool>;
+};
+
+// The functions of one path, and the sizes that go with it.
+template <class T, template <class, int, int> class Tile>
+struct TileSet {
+  using function = typename Tile<T, 0, 1>::table::function;
+  int bytes, lanes, width;
+  function run[tile_sizes][2];  // by size, and one or two vectors wide
+
+  explicit TileSet(KernelPath path) : TileSet(path, std::make_integer_sequence<int, tile_sizes>{}) {}
+
+  [[nodiscard]] int rows(int size) const { return tile_rows(bytes, size); }
+  [[nodiscard]] int tallest() const { return rows(tile_sizes - 1); }
+  // The size of the tallest tile of at most so many rows.
+  [[nodiscard]] int fit(int left) const {
+    int size = tile_sizes - 1;
+    while (rows(size) > left) --size;
+    return size;
+  }
+
+ private:
+  template <int... Size>
+  TileSet(KernelPath path, std::integer_sequence<int, Size...>)
+      : bytes(bytes_of(path)),
+        lanes(bytes / static_cast<int>(sizeof(T))),
+        width(2 * lanes),
+        run{{Tile<T, Size, 1>::table::of(path), Tile<T, Size, 2>::table::of(path)}...} {}
+};
+
+}  // namespace strata::cpu::detail

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSL-1.0
+// Where branches meet: sums for Residual, copies of channels for Concat; and copies in other numbers.
+#pragma once
+#include <strata/backend/cuda/index.hpp>
+
+namespace strata::cuda {
+
+namespace detail {
+
+template <class T>
+struct AddForward {
+  const T *a, *b;
+  T* y;
+  STRATA_HOST_DEVICE void operator()(std::int64_t i) const {
+    y[i] = T(static_cast<Compute<T>>(a[i]) + static_cast<Compute<T>>(b[i]));
+  }
+};
+
+// An index is an element of the branch.
+template <class T>
+struct ConcatCopy {
+  int channels, total, offset;
+  const T* branch;
+  T* whole;
+  STRATA_HOST_DEVICE void operator()(std::int64_t i) const {
+    const std::int64_t row = quotient(i, channels);
+    whole[row * total + offset + (i - row * channels)] = branch[i];
+  }
+};
+template <class T>
+struct ConcatTake {
+  int channels, total, offset;
+  T* branch;
+  const T* whole;
+  STRATA_HOST_DEVICE void operator()(std::int64_t i) const {
+    const std::int64_t row = quotient(i, channels);
+    branch[i] = whole[row * total + offset + (i - row * channels)];
+  }
+};
+
+template <class From, class To>
+struct Convert {
+  const From* x;
+  To* y;
+  STRATA_HOST_DEVICE void operator()(std::int64_t i) const { y[i] = To(static_cast<Compute<From>>(x[i])); }
+};
+template <class T>
+struct Copy {
+  const T* x;
+  T* y;
+  STRATA_HOST_DEVICE void operator()(std::int64_t i) const { y[i] = x[i]; }
+};
+
+}  // namespace detail
+
+// y = a + b; y may be a or b.
+template <Run R, class T>
+void add_forward(R& run, std::int64_t n, const T* a, const T* b, T* y) {
+  run(n, detail::AddForward<T>{a, b, y});
+}
+
+// A branch (rows, channels) to its place in the whole (rows, total), from channel `offset` on; and back.
+template <Run R, class T>
+void concat_copy(R& run, std::int64_t rows, int channels, const T* branch, int total, int offset, T* whole) {
+  run(rows * channels, detail::ConcatCopy<T>{channels, total, offset, branch, whole});
+}
+template <Run R, class T>
+void concat_take(R& run, std::int64_t rows, int channels, T* branch, int total, int offset, const T* whole) {
+  run(rows * channels, detail::ConcatTake<T>{channels, total, offset, branch, whole});
+}
+
+template <Run R, class T>
+void copy(R& run, std::int64_t n, const T* x, T* y) {
+  run(n, detail::Copy<T>{x, y});
+}
+// float to Bf16, rounded to the nearest; or back, exact.
+template <Run R, class From, class To>
+void convert(R& run, std::int64_t n, const From* x, To* y) {
+  run(n, detail::Convert<From, To>{x, y});
+}
+
+}  // namespace strata::cuda

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSL-1.0
+// Dense layers on the GPU. x (N,in), weights (in,units), bias (units), y (N,units); gradients likewise. Everything is of
+// the activations' type, float or Bf16, but for dw, which is float, and for y where the problem's `output` says so. A bias
+// is of y's type.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <stdexcept>
+
+#include <strata/backend/cuda/cublas.hpp>
+
+namespace strata::cuda {
+
+enum class DenseOperation { forward, backward_input, backward_weights };
+
+// One operation of one layer, for one size of batch. `bias`, `relu` and `output` are for forward alone.
+struct DenseProblem {
+  DenseOperation operation = DenseOperation::forward;
+  int inputs = 0, units = 0;
+  int batch = 1;
+  Math math = Math::tf32;
+  bool bias = false;
+  bool relu = false;
+  Number output = activation(math);  // float32 for logits, whatever the activations are
+};
+
+// The product behind a problem. To cuBLASLt each matrix is its transpose:
+//   forward           y^T  (units,N)  = w^T (units,in)      x^T (in,N)
+//   backward_input    dx^T (in,N)     = (w^T)^T (in,units)  dy^T (units,N)
+//   backward_weights  dw^T (units,in) = dy^T (units,N)      (x^T)^T (N,in)
+constexpr MatmulProblem dense_product(const DenseProblem& p) {
+  switch (p.operation) {
+    case DenseOperation::backward_input:
+      return {p.inputs, p.batch, p.units, true, false, p.math, activation(p.math), Epilogue::none};
+    case DenseOperation::backward_weights:
+      return {p.units, p.inputs, p.batch, false, true, p.math, Number::float32, Epilogue::none};
+    default:
+      break;
+  }
+  const Epilogue epilogue =
+      p.bias ? (p.relu ? Epilogue::relu_bias : Epilogue::bias) : (p.relu ? Epilogue::relu : Epilogue::none);
+  return {p.units, p.batch, p.inputs, false, false, p.math, p.output, epilogue};
+}
+
+// How a problem is solved on one device: the kernel, chosen once.
+class DensePlan {
+ public:
+  // Throws CublasError where cuBLASLt has no kernel within the limit, in bytes. For autotune see MatmulPlan.
+  DensePlan(cublasLtHandle_t handle, const DenseProblem& problem, std::int64_t workspace_limit, int autotune = 0,
+            cudaStream_t stream = nullptr)
+      : operation_(problem.operation), plan_(handle, dense_product(problem), workspace_limit, autotune, stream) {}
+
+  // Bytes of scratch memory on the device; nothing in it is kept between calls.
+  [[nodiscard]] std::int64_t workspace_size() const { return plan_.workspace_size(); }
+
+  // Each of these queues its operation on `stream`, and throws std::logic_error for a plan of another one.
+  // `bias` is not looked at where the problem has none.
+  void forward(cudaStream_t stream, const void* x, const void* weights, const void* bias, void* y, void* workspace) const {
+    expect(DenseOperation::forward);
+    plan_.execute(stream, weights, x, bias, y, workspace);
+  }
+  void backward_input(cudaStream_t stream, const void* dy, const void* weights, void* dx, void* workspace) const {
+    expect(DenseOperation::backward_input);
+    plan_.execute(stream, weights, dy, nullptr, dx, workspace);
+  }
+  void backward_weights(cudaStream_t stream, const void* x, const void* dy, void* dw, void* workspace) const {
+    expect(DenseOperation::backward_weights);
+    plan_.execute(stream, dy, x, nullptr, dw, workspace);
+  }
+
+ private:
+  void expect(DenseOperation operation) const {
+    if (operation_ != operation) throw std::logic_error("this plan of a Dense is for another operation");
+  }
+  DenseOperation operation_;
+  MatmulPlan plan_;
+};
+
+// The plans of one device, each made when it is first asked for, and owned here: references stay valid as long as this
+// does. The handle must live as long.
+class DensePlans {
+ public:
+  explicit DensePlans(cublasLtHandle_t handle, std::int64_t workspace_limit = std::int64_t{32} << 20, int autotune = 0,
+                      cudaStream_t stream = nullptr)
+      : handle_(handle), workspace_limit_(workspace_limit), autotune_(autotune), stream_(stream) {}
+
+  const DensePlan& get(const DenseProblem& problem) {
+    std::unique_ptr<DensePlan>& plan = plans_[key(problem)];
+    if (!plan) plan = std::make_unique<DensePlan>(handle_, problem, workspace_limit_, autotune_, stream_);
+    return *plan;
+  }
+  // Bytes; enough for each plan so far.
+  [[nodiscard]] std::int64_t workspace_size() const {
+    std::int64_t most = 0;
+    for (const auto& [key, plan] : plans_) most = std::max(most, plan ? plan->workspace_size() : 0);
+    return most;
+  }
+
+ private:
+  using Key = std::array<int, 8>;
+  static Key key(const DenseProblem& p) {
+    return {static_cast<int>(p.operation), p.inputs, p.units, p.batch,
+            static_cast<int>(p.math),      p.bias,   p.relu,  static_cast<int>(p.output)};
+  }
+  cublasLtHandle_t handle_;
+  std::int64_t workspace_limit_;
+  int autotune_;
+  cudaStream_t stream_;
+  std::map<Key, std::unique_ptr<DensePlan>> plans_;
+};
+
+}  // namespace strata::cuda

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: BSL-1.0
+// One GPU and what is asked of it directly: a stream of work, memory, events, captured graphs. Everything is queued on the
+// stream in order; nothing waits unless it says so.
+#pragma once
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+
+#include <strata/backend/cuda/element.hpp>
+#include <strata/backend/cuda/error.hpp>
+
+namespace strata::cuda {
+
+namespace detail {
+inline constexpr int threads_of_a_block = 256;
+#if defined(__CUDACC__)
+template <class Element>
+__global__ void __launch_bounds__(threads_of_a_block) run_elements(std::int64_t n, Element element) {
+  const std::int64_t all = static_cast<std::int64_t>(gridDim.x) * threads_of_a_block;
+  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * threads_of_a_block + threadIdx.x; i < n; i += all)
+    element(i);
+}
+#endif
+}  // namespace detail
+
+// A Run (element.hpp). To be used by one thread at a time.
+class Device {
+ public:
+  // Throws CudaError where there is no such device, no driver, or one that is too old.
+  explicit Device(int index) : index_(index) {
+    int count = 0;
+    const cudaError_t code = cudaGetDeviceCount(&count);
+    if (code == cudaErrorInsufficientDriver) check(code, "cudaGetDeviceCount");
+    if (code != cudaSuccess || count == 0) {
+      static_cast<void>(cudaGetLastError());
+      throw CudaError(code == cudaSuccess ? cudaErrorNoDevice : code, "strata: " + no_device_message(code));
+    }
+    if (index < 0 || index >= count)
+      throw CudaError(cudaErrorInvalidDevice, "strata: " + no_such_device_message(index, count));
+    use();
+    check(cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, index), "cudaDeviceGetAttribute");
+    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  }
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+  ~Device() { static_cast<void>(cudaStreamDestroy(stream_)); }
+
+  [[nodiscard]] int index() const { return index_; }
+  [[nodiscard]] cudaStream_t stream() const { return stream_; }
+  // "NVIDIA H200"
+  [[nodiscard]] std::string name() const {
+    cudaDeviceProp properties;
+    check(cudaGetDeviceProperties(&properties, index_), "cudaGetDeviceProperties");
+    return properties.name;
+  }
+  // The calling thread's calls go to this device. Whoever may be called by any thread begins with it.
+  void use() const { check(cudaSetDevice(index_), "cudaSetDevice"); }
+
+  // Element: one element's work for each i of [0, n).
+  template <class Element>
+  void operator()([[maybe_unused]] std::int64_t n, [[maybe_unused]] Element element) {
+#if defined(__CUDACC__)
+    if (n <= 0) return;
+    constexpr int rounds = 16;  // waves of blocks, before threads take a second element
+    const std::int64_t blocks = (n + detail::threads_of_a_block - 1) / detail::threads_of_a_block;
+    const auto grid = static_cast<unsigned>(std::min<std::int64_t>(blocks, std::int64_t{processors_} * 8 * rounds));
+    detail::run_elements<<<grid, detail::threads_of_a_block, 0, stream_>>>(n, element);
+    check(cudaGetLastError(), "launching a kernel");
+#else
+    static_assert(sizeof(Element) == 0, "strata: what runs kernels on a GPU has to be compiled as CUDA (a .cu file)");
+#endif
+  }
+
+  // Bytes between host and device, or within it.
+  void copy_bytes(void* to, const void* from, std::int64_t bytes) {
+    check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), cudaMemcpyDefault, stream_), "cudaMemcpyAsync");
+  }
+  void zero_bytes(void* to, std::int64_t bytes) {
+    check(cudaMemsetAsync(to, 0, static_cast<std::size_t>(bytes), stream_), "cudaMemsetAsync");
+  }
+  // Waits until all that was queued is done.
+  void finish() { check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
+
+ private:
+  int index_;
+  int processors_ = 1;
+  cudaStream_t stream_ = nullptr;
+};
+
+// Zeros on the device.
+class DeviceMemory {
+ public:
+  DeviceMemory() = default;
+  // `what` it is for: "a batch of 128". Throws CudaError; where there is not enough, it says how much was needed.
+  DeviceMemory(Device& device, std::int64_t bytes, const std::string& what) {
+    void* p = nullptr;
+    const cudaError_t code = cudaMalloc(&p, static_cast<std::size_t>(std::max<std::int64_t>(bytes, 1)));
+    if (code == cudaErrorMemoryAllocation) {
+      static_cast<void>(cudaGetLastError());
+      std::size_t free = 0, total = 0;
+      check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+      throw CudaError(code, "strata: " + not_enough_memory_message(what, bytes, static_cast<std::int64_t>(free),
+                                                                   static_cast<std::int64_t>(total)));
+    }
+    check(code, "cudaMalloc");
+    memory_.reset(static_cast<std::byte*>(p));
+    device.zero_bytes(p, bytes);
+  }
+  [[nodiscard]] std::byte* get() const { return memory_.get(); }
+
+ private:
+  struct Release {
+    void operator()(std::byte* p) const { static_cast<void>(cudaFree(p)); }
+  };
+  std::unique_ptr<std::byte, Release> memory_;
+};
+
+// Memory of the host that the device reaches by itself, for std::vector.
+template <class T>
+struct PinnedAllocator {
+  using value_type = T;
+  PinnedAllocator() = default;
+  template <class U>
+  PinnedAllocator(const PinnedAllocator<U>&) {}  // NOLINT: allocators convert
+  T* allocate(std::size_t n) {
+    void* p = nullptr;
+    if (cudaHostAlloc(&p, n * sizeof(T), cudaHostAllocPortable | cudaHostAllocMapped) != cudaSuccess) {
+      static_cast<void>(cudaGetLastError());
+      throw std::bad_alloc();
+    }
+    return static_cast<T*>(p);
+  }
+  void deallocate(T* p, std::size_t) { static_cast<void>(cudaFreeHost(p)); }
+  friend bool operator==(const PinnedAllocator&, const PinnedAllocator&) { return true; }
+};
+
+// A second queue, for copies while the device computes.
+class CopyStream {
+ public:
+  CopyStream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"); }
+  CopyStream(const CopyStream&) = delete;
+  CopyStream& operator=(const CopyStream&) = delete;
+  ~CopyStream() { static_cast<void>(cudaStreamDestroy(stream_)); }
+  [[nodiscard]] cudaStream_t get() const { return stream_; }
+  void copy_bytes(void* to, const void* from, std::size_t bytes) {
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream_), "cudaMemcpyAsync");
+  }
+
+ private:
+  cudaStream_t stream_ = nullptr;
+};
+
+// A mark in a stream.
+class Event {
+ public:
+  Event() { check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreateWithFlags"); }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  ~Event() { static_cast<void>(cudaEventDestroy(event_)); }
+  void record(cudaStream_t stream) { check(cudaEventRecord(event_, stream), "cudaEventRecord"); }
+  // What is queued on the stream from now on waits for the mark; the caller does not.
+  void hold(cudaStream_t stream) { check(cudaStreamWaitEvent(stream, event_, 0), "cudaStreamWaitEvent"); }
+  // The caller waits for it; not at all where nothing was recorded.
+  void wait() { check(cudaEventSynchronize(event_), "cudaEventSynchronize"); }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
+// Work that was queued once, to be queued again as a whole.
+class CapturedGraph {
+ public:
+  CapturedGraph() = default;
+  // Captures what `work` queues on the stream; nothing of it runs. What it throws passes on.
+  template <class Work>
+  CapturedGraph(cudaStream_t stream, Work&& work) {
+    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+    cudaGraph_t graph = nullptr;
+    try {
+      work();
+    } catch (...) {
+      static_cast<void>(cudaStreamEndCapture(stream, &graph));
+      if (graph) static_cast<void>(cudaGraphDestroy(graph));
+      static_cast<void>(cudaGetLastError());  // that the capture broke off: the next launch is not to blame
+      throw;
+    }
+    check(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");
+    cudaGraphExec_t exec = nullptr;
+    const cudaError_t code = cudaGraphInstantiate(&exec, graph, 0);
+    static_cast<void>(cudaGraphDestroy(graph));
+    check(code, "cudaGraphInstantiate");
+    exec_.reset(exec);
+  }
+  explicit operator bool() const { return exec_ != nullptr; }
+  void launch(cudaStream_t stream) const { check(cudaGraphLaunch(exec_.get(), stream), "cudaGraphLaunch"); }
+
+ private:
+  struct Release {
+    void operator()(cudaGraphExec_t g) const { static_cast<void>(cudaGraphExecDestroy(g)); }
+  };
+  std::unique_ptr<std::remove_pointer_t<cudaGraphExec_t>, Release> exec_;
+};
+
+}  // namespace strata::cuda

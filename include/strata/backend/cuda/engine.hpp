@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: BSL-1.0
+// The engine of the Cuda backend: convolutions by cuDNN, dense layers by cuBLASLt, each by a plan that is chosen once.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <strata/backend/cuda/conv.hpp>
+#include <strata/backend/cuda/dense.hpp>
+#include <strata/backend/cuda/device.hpp>
+#include <strata/backend/cuda/gpu_engine.hpp>
+#include <strata/backend/cuda/precision.hpp>
+
+namespace strata {
+namespace cuda {
+
+struct CudaSystem {
+  using Device = cuda::Device;
+  using Memory = DeviceMemory;
+  using Event = cuda::Event;
+  using Graph = CapturedGraph;
+  using CopyStream = cuda::CopyStream;
+  template <class T>
+  using PinnedAllocator = cuda::PinnedAllocator<T>;
+};
+
+}  // namespace cuda
+
+template <class Precision>
+class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
+  using Base = cuda::GpuEngine<Precision, cuda::CudaSystem>;
+  using Base::weights;
+  using A = typename Precision::Activation;
+
+ public:
+  using Base::device;
+
+  // Throws CudaError where there is no such device, CudnnError and CublasError where those cannot be had.
+  explicit CudaEngine(const EngineOptions& options)
+      : Base(options),
+        cudnn_(device().stream()),
+        convs_({.handle = cudnn_.get()}, {.autotune = options.autotune ? tuned : 0}),
+        denses_(cublas_.get(), std::int64_t{32} << 20, options.autotune ? tuned : 0, device().stream()) {}
+  ~CudaEngine() { static_cast<void>(cudaStreamSynchronize(device().stream())); }
+
+  [[nodiscard]] CudaEngine& runner() { return *this; }
+  // The versions of what is not ours: "cuDNN 9.19.0, CUDA 13.0".
+  [[nodiscard]] static std::string libraries() {
+    const auto dnn = cudnnGetVersion();
+    int runtime = 0;
+    cuda::check(cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion");
+    return "cuDNN " + std::to_string(dnn / 10000) + "." + std::to_string(dnn / 100 % 100) + "." +
+           std::to_string(dnn % 100) + ", CUDA " + std::to_string(runtime / 1000) + "." +
+           std::to_string(runtime % 1000 / 10);
+  }
+
+  // Zeros, and behind them the workspace of the plans that there are, and the copies that they need. Throws CudaError,
+  // which says how much was needed.
+  std::byte* allocate(const ArenaRequest& request) {
+    device().use();
+    const std::int64_t before = rounded(request.bytes);
+    workspace_bytes_ = std::max(convs_.workspace_size(), denses_.workspace_size());
+    arena_ = cuda::DeviceMemory(device(), before + rounded(workspace_bytes_) + copies_bytes_, "the model");
+    workspace_ = arena_.get() + before;
+    copies_ = workspace_ + rounded(workspace_bytes_);
+    this->settle_in(arena_.get(), request);
+    return arena_.get();
+  }
+  // Beside the memory plan: what cuDNN and cuBLASLt asked for.
+  [[nodiscard]] std::int64_t workspace_bytes() const { return workspace_bytes_; }
+
+  // `at`: so many parameters of other layers lie before those of this one.
+  void prepare_conv_forward(const Geometry& g, int batch, bool bias, std::int64_t at) {
+    convs_.get(forward(g, batch, bias));
+    expect_copies(at, g.taps() * g.out.channels, bias ? g.out.channels : 0);
+  }
+  void prepare_conv_backward_input(const Geometry& g, int batch, std::int64_t) { convs_.get(backward_input(g, batch)); }
+  void prepare_conv_backward_weights(const Geometry& g, int batch, std::int64_t) { convs_.get(backward_weights(g, batch)); }
+  // bias may be null. y is rectified where relu: by a kernel of ours, since a ReLU that the libraries do on the way may
+  // make zeros of NaNs, and training would go on with weights that are none (cuDNN 9.19 on an H100, some engines of each
+  // precision).
+  void conv_forward(const Geometry& g, int batch, const A* x, const float* w, const float* bias, A* y, bool relu) {
+    const cuda::ConvPlan& plan = convs_.get(forward(g, batch, bias != nullptr));
+    const Parameters p = aligned(w, g.taps() * g.out.channels, bias, g.out.channels);
+    plan.forward(cudnn_.get(), x, p.weights, p.bias, y, workspace(plan.workspace_size()));
+    const std::int64_t rows = std::int64_t{batch} * g.out.height * g.out.width;
+    if (bias && !plan.fused())
+      cuda::add_bias(device(), rows, g.out.channels, bias, y, relu);
+    else if (relu)
+      cuda::relu_forward(device(), rows * g.out.channels, static_cast<const A*>(y), y);
+  }
+  void conv_backward_input(const Geometry& g, int batch, const A* dy, const float* w, A* dx) {
+    const cuda::ConvPlan& plan = convs_.get(backward_input(g, batch));
+    const Parameters p = aligned(w, g.taps() * g.out.channels, nullptr, 0);
+    plan.backward_input(cudnn_.get(), dy, p.weights, dx, workspace(plan.workspace_size()));
+  }
+  // scratch has room for a number a weight.
+  void conv_backward_weights(const Geometry& g, int batch, const A* x, const A* dy, float* dw, float* scratch) {
+    const cuda::ConvPlan& plan = convs_.get(backward_weights(g, batch));
+    const bool direct = plan.gradient() == cuda::Number::float32;
+    float* to = direct && is_aligned(dw) ? dw : scratch;
+    plan.backward_weights(cudnn_.get(), x, dy, to, workspace(plan.workspace_size()));
+    const std::int64_t n = g.taps() * g.out.channels;
+    if (!direct)
+      cuda::convert(device(), n, reinterpret_cast<const A*>(scratch), dw);
+    else if (to != dw)
+      cuda::copy(device(), n, static_cast<const float*>(scratch), dw);
+  }
+
+  void prepare_dense_forward(int inputs, int units, int batch, bool bias, std::int64_t at) {
+    denses_.get(forward(inputs, units, batch, bias));
+    expect_copies(at, std::int64_t{inputs} * units, bias ? units : 0);
+  }
+  void prepare_dense_backward_input(int inputs, int units, int batch, std::int64_t) {
+    denses_.get(backward_input(inputs, units, batch));
+  }
+  void prepare_dense_backward_weights(int inputs, int units, int batch, std::int64_t at) {
+    denses_.get(backward_weights(inputs, units, batch));
+    if (!is_aligned<float>(at)) expect_copy(std::int64_t{inputs} * units * static_cast<std::int64_t>(sizeof(float)));
+  }
+  void dense_forward(int inputs, int units, int batch, const A* x, const float* w, const float* bias, A* y, bool relu) {
+    const cuda::DensePlan& plan = denses_.get(forward(inputs, units, batch, bias != nullptr));
+    const Parameters p = aligned(w, std::int64_t{inputs} * units, bias, units);
+    plan.forward(device().stream(), x, p.weights, p.bias, y, workspace(plan.workspace_size()));
+    if (relu) cuda::relu_forward(device(), std::int64_t{batch} * units, static_cast<const A*>(y), y);
+  }
+  void dense_backward_input(int inputs, int units, int batch, const A* dy, const float* w, A* dx) {
+    const cuda::DensePlan& plan = denses_.get(backward_input(inputs, units, batch));
+    const Parameters p = aligned(w, std::int64_t{inputs} * units, nullptr, 0);
+    plan.backward_input(device().stream(), dy, p.weights, dx, workspace(plan.workspace_size()));
+  }
+  void dense_backward_weights(int inputs, int units, int batch, const A* x, const A* dy, float* dw) {
+    const cuda::DensePlan& plan = denses_.get(backward_weights(inputs, units, batch));
+    float* to = is_aligned(dw) ? dw : reinterpret_cast<float*>(copies_);
+    plan.backward_weights(device().stream(), x, dy, to, workspace(plan.workspace_size()));
+    if (to != dw) cuda::copy(device(), std::int64_t{inputs} * units, static_cast<const float*>(to), dw);
+  }
+
+ private:
+  static constexpr int tuned = 8;  // ways that autotuning tries
+  static constexpr std::int64_t rounded(std::int64_t bytes) { return (bytes + 255) / 256 * 256; }
+
+  // Parameters lie without gaps, so that a layer's begin wherever those of the one before end. The libraries' kernels load
+  // 16 bytes at once: what does not begin at a multiple of that is copied to a place that does, before each product. (Told
+  // of a smaller alignment, cuDNN 9.19 proposes engines that fail with it.)
+  template <class T>
+  static constexpr bool is_aligned(std::int64_t at) {
+    return at * static_cast<std::int64_t>(sizeof(T)) % cuda::alignment == 0;
+  }
+  static bool is_aligned(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer) % cuda::alignment == 0; }
+  void expect_copy(std::int64_t bytes) { copies_bytes_ = std::max(copies_bytes_, rounded(bytes)); }
+  void expect_copies(std::int64_t at, std::int64_t count, std::int64_t bias) {
+    const std::int64_t moved = is_aligned<A>(at) ? 0 : count;
+    if (moved > 0 || (bias > 0 && !is_aligned<A>(at + count)))
+      expect_copy(rounded(moved * static_cast<std::int64_t>(sizeof(A))) + bias * static_cast<std::int64_t>(sizeof(A)));
+  }
+  struct Parameters {
+    const A *weights, *bias;
+  };
+  // bias may be null.
+  Parameters aligned(const float* w, std::int64_t count, const float* bias, std::int64_t biases) {
+    Parameters p{weights(w), bias ? weights(bias) : nullptr};
+    std::byte* free = copies_;
+    const auto place = [&](const A*& tensor, std::int64_t n) {
+      if (is_aligned(tensor)) return;
+      A* to = reinterpret_cast<A*>(free);
+      cuda::copy(device(), n, tensor, to);
+      tensor = to;
+      free += rounded(n * static_cast<std::int64_t>(sizeof(A)));
+    };
+    place(p.weights, count);
+    if (bias) place(p.bias, biases);
+    return p;
+  }
+
+  using Conv = cuda::ConvProblem;
+  static Conv forward(const Geometry& g, int batch, bool bias) {
+    return {cuda::ConvOperation::forward, g, batch, Precision::math, bias};
+  }
+  static Conv backward_input(const Geometry& g, int batch) {
+    return {cuda::ConvOperation::backward_input, g, batch, Precision::math};
+  }
+  static Conv backward_weights(const Geometry& g, int batch) {
+    return {cuda::ConvOperation::backward_weights, g, batch, Precision::math};
+  }
+  using Dense = cuda::DenseProblem;
+  static Dense forward(int inputs, int units, int batch, bool bias) {
+    return {.operation = cuda::DenseOperation::forward,
+            .inputs = inputs,
+            .units = units,
+            .batch = batch,
+            .math = Precision::math,
+            .bias = bias};
+  }
+  static Dense backward_input(int inputs, int units, int batch) {
+    return {.operation = cuda::DenseOperation::backward_input,
+            .inputs = inputs,
+            .units = units,
+            .batch = batch,
+            .math = Precision::math};
+  }
+  static Dense backward_weights(int inputs, int units, int batch) {
+    return {.operation = cuda::DenseOperation::backward_weights,
+            .inputs = inputs,
+            .units = units,
+            .batch = batch,
+            .math = Precision::math};
+  }
+
+  // A batch of another size may bring a plan that wants more than those the arena was made for. What was given before
+  // stays: captured graphs use it.
+  void* workspace(std::int64_t bytes) {
+    if (bytes > workspace_bytes_) {
+      more_.emplace_back(device(), bytes, "a workspace");
+      workspace_ = more_.back().get();
+      workspace_bytes_ = bytes;
+    }
+    return workspace_;
+  }
+
+  cuda::CudnnHandle cudnn_;
+  cuda::CublasHandle cublas_;
+  cuda::ConvPlans convs_;
+  cuda::DensePlans denses_;
+  cuda::DeviceMemory arena_;
+  std::vector<cuda::DeviceMemory> more_;
+  std::byte *workspace_ = nullptr, *copies_ = nullptr;
+  std::int64_t workspace_bytes_ = 0, copies_bytes_ = 0;
+};
+
+}  // namespace strata

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSL-1.0
+// Tensors as the host knows them beside the device's: the same numbers, but the weights of convolutions turned.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <strata/model/engine.hpp>
+
+namespace strata::cuda {
+
+// (taps,filters) to (filters,taps), or back with the two sizes swapped.
+inline void transpose(std::int64_t rows, std::int64_t columns, const float* from, float* to) {
+  constexpr std::int64_t tile = 32;  // both sides of it stay in the first cache
+  for (std::int64_t r0 = 0; r0 < rows; r0 += tile)
+    for (std::int64_t c0 = 0; c0 < columns; c0 += tile)
+      for (std::int64_t r = r0; r < std::min(rows, r0 + tile); ++r)
+        for (std::int64_t c = c0; c < std::min(columns, c0 + tile); ++c) to[c * rows + r] = from[r * columns + c];
+}
+
+// Of one region of a model or an optimizer, in the order of the parameters. The host's numbers stay where they are.
+class HostCopy {
+ public:
+  // Device: copy_bytes() and finish() as device.hpp has them.
+  template <class Device>
+  float* pull(Device& device, const float* from, std::int64_t n, std::span<const FilterTensor> filters) {
+    resize(n);
+    device.copy_bytes(transfer_.data(), from, n * static_cast<std::int64_t>(sizeof(float)));
+    device.finish();
+    host_ = transfer_;
+    for (const FilterTensor& f : filters)
+      transpose(f.filters, f.taps, transfer_.data() + f.offset, host_.data() + f.offset);
+    return host_.data();
+  }
+  template <class Device>
+  void push(Device& device, float* to, std::int64_t n, std::span<const FilterTensor> filters) {
+    resize(n);
+    transfer_ = host_;
+    for (const FilterTensor& f : filters)
+      transpose(f.taps, f.filters, host_.data() + f.offset, transfer_.data() + f.offset);
+    device.copy_bytes(to, transfer_.data(), n * static_cast<std::int64_t>(sizeof(float)));
+    device.finish();
+  }
+  // n numbers, before the first pull zeros.
+  std::span<float> numbers(std::int64_t n) {
+    resize(n);
+    return host_;
+  }
+
+ private:
+  void resize(std::int64_t n) {
+    host_.resize(static_cast<std::size_t>(n));
+    transfer_.resize(static_cast<std::size_t>(n));
+  }
+  std::vector<float> host_, transfer_;
+};
+
+}  // namespace strata::cuda

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: BSL-1.0
+// Initial values. Element i of a tensor is a function of the seed, the tensor and i alone: one random word an element, so
+// that threads may share the work and a larger tensor begins like a smaller one. All of them are structural types, so
+// Normal{0.01} can be a template argument.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <strata/optimizers/schedules.hpp>
+#include <strata/util/random.hpp>
+
+namespace strata {
+
+// Inputs and outputs of one unit as Keras counts them: kernel area times channels in, kernel area times channels out.
+struct Fan {
+  std::int64_t in = 1, out = 1;
+};
+
+namespace detail {
+
+// In (0, 1), 32 bits: the middle of each step, so that it is symmetric and never 0 or 1.
+constexpr double open_uniform(std::uint32_t word) { return (static_cast<double>(word) + 0.5) * 0x1p-32; }
+
+// The standard normal's quantile: Wichura 1988, algorithm AS 241 (PPND16), to about 1e-15. Its third branch, for
+// p < 1e-10, is left out: 32 bits do not come so low.
+inline double normal_quantile(double p) {
+  const double q = p - 0.5;
+  if (std::abs(q) <= 0.425) {
+    const double r = 0.180625 - q * q;
+    return q *
+           (((((((2.5090809287301226727e+3 * r + 3.3430575583588128105e+4) * r + 6.7265770927008700853e+4) * r +
+                4.5921953931549871457e+4) *
+                   r +
+               1.3731693765509461125e+4) *
+                  r +
+              1.9715909503065514427e+3) *
+                 r +
+             1.3314166789178437745e+2) *
+                r +
+            3.3871328727963666080e+0) /
+           (((((((5.2264952788528545610e+3 * r + 2.8729085735721942674e+4) * r + 3.9307895800092710610e+4) * r +
+                2.1213794301586595867e+4) *
+                   r +
+               5.3941960214247511077e+3) *
+                  r +
+              6.8718700749205790830e+2) *
+                 r +
+             4.2313330701600911252e+1) *
+                r +
+            1.0);
+  }
+  const double r = std::sqrt(-std::log(q < 0 ? p : 1 - p)) - 1.6;
+  const double x = (((((((7.74545014278341407640e-4 * r + 2.27238449892691845833e-2) * r + 2.41780725177450611770e-1) * r +
+                        1.27045825245236838258e+0) *
+                           r +
+                       3.64784832476320460504e+0) *
+                          r +
+                      5.76949722146069140550e+0) *
+                         r +
+                     4.63033784615654529590e+0) *
+                        r +
+                    1.42343711074968357734e+0) /
+                   (((((((1.05075007164441684324e-9 * r + 5.47593808499534494600e-4) * r + 1.51986665636164571966e-2) * r +
+                        1.48103976427480074590e-1) *
+                           r +
+                       6.89767334985100004550e-1) *
+                          r +
+                      1.67638483018380384940e+0) *
+                         r +
+                     2.05319162663775882187e+0) *
+                        r +
+                    1.0);
+  return q < 0 ? -x : x;
+}
+
+// The chance to be below -2, and the stddev of a standard normal cut at two deviations.
+inline constexpr double below_two_deviations = 0.022750131948179207200;
+inline constexpr double truncated_deviation = 0.87962566103423978;
+
+inline double symmetric_uniform(std::uint32_t word) { return 2 * open_uniform(word) - 1; }
+inline double normal(std::uint32_t word) { return normal_quantile(open_uniform(word)); }
+// What is left of a normal after redrawing all beyond two deviations, which is TensorFlow's rule: the quantile of a uniform
+// number between the chances of -2 and 2, so that one word is enough.
+inline double truncated_normal(std::uint32_t word) {
+  const double p = below_two_deviations + (1 - 2 * below_two_deviations) * open_uniform(word);
+  return std::clamp(normal_quantile(p), -2.0, 2.0);
+}
+
+template <class T, class F>
+void fill_random(std::span<T> w, const Random& random, double factor, F number) {
+  for (std::size_t i = 0; i < w.size(); i += 4) {
+    const auto words = random.block(i / 4);
+    const std::size_t n = std::min<std::size_t>(4, w.size() - i);
+    for (std::size_t j = 0; j < n; ++j) w[i + j] = static_cast<T>(factor * number(words[j]));
+  }
+}
+
+// sqrt(variance / fan), where Keras takes a fan below 1 as 1.
+inline double scaled(double variance, double fan) { return std::sqrt(variance / std::max(1.0, fan)); }
+inline double mean_of(Fan f) { return (static_cast<double>(f.in) + static_cast<double>(f.out)) / 2; }
+
+}  // namespace detail
+
+// The same number everywhere.
+struct Constant {
+  double value = 0;
+  template <class T>
+  void operator()(std::span<T> w, Fan, const Random&) const {
+    std::fill(w.begin(), w.end(), static_cast<T>(value));
+  }
+  void validate() const {
+    if (!std::isfinite(value)) detail::refuse("an initial value", value, "a finite number");
+  }
+  [[nodiscard]] std::string describe() const { return "Constant{" + detail::number_text(value) + "}"; }
+};
+
+// Uniform between -limit and limit; stddev limit / sqrt(3).
+struct Uniform {
+  double limit = 0.05;
+  template <class T>
+  void operator()(std::span<T> w, Fan, const Random& random) const {
+    detail::fill_random(w, random, limit, detail::symmetric_uniform);
+  }
+  void validate() const { detail::check_not_negative("the limit of a Uniform", limit); }
+  [[nodiscard]] std::string describe() const { return "Uniform{limit " + detail::number_text(limit) + "}"; }
+};
+
+// Mean 0; not cut, but 32 bits end at 6.3 deviations.
+struct Normal {
+  double stddev = 0.01;
+  template <class T>
+  void operator()(std::span<T> w, Fan, const Random& random) const {
+    detail::fill_random(w, random, stddev, detail::normal);
+  }
+  void validate() const { detail::check_not_negative("the stddev of a Normal", stddev); }
+  [[nodiscard]] std::string describe() const { return "Normal{stddev " + detail::number_text(stddev) + "}"; }
+};
+
+// A normal without what lies beyond two deviations: Keras' TruncatedNormal. As there, `stddev` is that before cutting;
+// what comes out has 0.8796 of it.
+struct TruncatedNormal {
+  double stddev = 0.05;
+  template <class T>
+  void operator()(std::span<T> w, Fan, const Random& random) const {
+    detail::fill_random(w, random, stddev, detail::truncated_normal);
+  }
+  void validate() const { detail::check_not_negative("the stddev of a TruncatedNormal", stddev); }
+  [[nodiscard]] std::string describe() const { return "TruncatedNormal{stddev " + detail::number_text(stddev) + "}"; }
+};
+
+// Glorot, Bengio 2010: variance 2 / (in + out). Uniform within sqrt(6 / (in + out)), which is Keras' default for weights.
+struct GlorotUniform {
+  template <class T>
+  void operator()(std::span<T> w, Fan fan, const Random& random) const {
+    detail::fill_random(w, random, detail::scaled(3, detail::mean_of(fan)), detail::symmetric_uniform);
+  }
+  void validate() const {}
+  [[nodiscard]] std::string describe() const { return "GlorotUniform{}"; }
+};
+
+// The same variance, from a normal cut at two deviations and widened by 1 / 0.8796, as Keras' VarianceScaling does.
+struct GlorotNormal {
+  template <class T>
+  void operator()(std::span<T> w, Fan fan, const Random& random) const {
+    detail::fill_random(w, random, detail::scaled(1, detail::mean_of(fan)) / detail::truncated_deviation,
+                        detail::truncated_normal);
+  }
+  void validate() const {}
+  [[nodiscard]] std::string describe() const { return "GlorotNormal{}"; }
+};
+
+// He, Zhang, Ren, Sun 2015: variance 2 / in, for networks of ReLU. Uniform within sqrt(6 / in).
+struct HeUniform {
+  template <class T>
+  void operator()(std::span<T> w, Fan fan, const Random& random) const {
+    detail::fill_random(w, random, detail::scaled(6, static_cast<double>(fan.in)), detail::symmetric_uniform);
+  }
+  void validate() const {}
+  [[nodiscard]] std::string describe() const { return "HeUniform{}"; }
+};
+
+// The same variance, cut and widened as GlorotNormal.
+struct HeNormal {
+  template <class T>
+  void operator()(std::span<T> w, Fan fan, const Random& random) const {
+    detail::fill_random(w, random, detail::scaled(2, static_cast<double>(fan.in)) / detail::truncated_deviation,
+                        detail::truncated_normal);
+  }
+  void validate() const {}
+  [[nodiscard]] std::string describe() const { return "HeNormal{}"; }
+};
+
+namespace detail {
+template <template <class...> class To>
+using initializer_kinds = To<GlorotUniform, GlorotNormal, HeUniform, HeNormal, TruncatedNormal, Normal, Uniform, Constant>;
+}  // namespace detail
+
+// One of the initializers above.
+template <class I>
+concept InitializerKind = detail::initializer_kinds<detail::KindSet>::has<I>;
+
+// Any of them as one type. GlorotUniform where nothing is said; biases want Initializer{Constant{0}}.
+class Initializer {
+ public:
+  Initializer() = default;
+  template <InitializerKind I>
+  Initializer(I i) : any_(i) {}  // NOLINT: .weights = HeNormal{} is meant to work
+
+  template <class T>
+  void operator()(std::span<T> w, Fan fan, const Random& random) const {
+    std::visit([&](const auto& i) { i(w, fan, random); }, any_);
+  }
+  // Throws std::invalid_argument for a limit or stddev that is negative, infinite or not a number.
+  void validate() const {
+    std::visit([](const auto& i) { i.validate(); }, any_);
+  }
+  [[nodiscard]] std::string describe() const {
+    return std::visit([](const auto& i) { return i.describe(); }, any_);
+  }
+
+ private:
+  detail::initializer_kinds<std::variant> any_;
+};
+
+// For one tensor of a network, by the name it has in files: {"conv2d_1/bias", Constant{1}}.
+struct TensorInitializer {
+  std::string tensor;
+  Initializer values;
+};
+
+namespace detail {
+// Null where there is none.
+inline const Initializer* initializer_for(const std::string& tensor, std::span<const TensorInitializer> all) {
+  const auto found = std::find_if(all.begin(), all.end(), [&](const TensorInitializer& t) { return t.tensor == tensor; });
+  return found == all.end() ? nullptr : &found->values;
+}
+// Throws std::invalid_argument where one is for none of `names`, or for the same as another.
+inline void check_tensors(std::span<const TensorInitializer> all, std::span<const std::string> names) {
+  for (const TensorInitializer& t : all) {
+    if (&t.values != initializer_for(t.tensor, all))
+      throw std::invalid_argument("strata: two initializers for the tensor " + t.tensor + "; expected one");
+    if (std::find(names.begin(), names.end(), t.tensor) != names.end()) continue;
+    std::string known;
+    for (const std::string& name : names) known += (known.empty() ? "" : ", ") + name;
+    throw std::invalid_argument("strata: an initializer for the tensor " + t.tensor + "; this network's are " + known);
+  }
+}
+}  // namespace detail
+
+// Krizhevsky, Sutskever, Hinton 2012, section 5: weights of stddev 0.01; biases of 1 in the second, fourth and fifth
+// convolution and the hidden dense layers, which gives the ReLUs positive inputs to begin with; else 0. For networks of
+// five convolutions and three dense layers:
+//   Model<AlexNet> model{{.weights = alexnet_paper::weights, .tensors = alexnet_paper::biases()}};
+namespace alexnet_paper {
+inline constexpr Normal weights{0.01};
+inline std::vector<TensorInitializer> biases() {
+  return {{"conv2d_1/bias", Constant{1}},
+          {"conv2d_3/bias", Constant{1}},
+          {"conv2d_4/bias", Constant{1}},
+          {"dense/bias", Constant{1}},
+          {"dense_1/bias", Constant{1}}};
+}
+}  // namespace alexnet_paper
+
+}  // namespace strata
