@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -97,7 +98,8 @@ Seen rest(Batches<D>& batches) {
   Seen seen;
   while (const Batch* b = batches.next()) {
     seen.images.insert(seen.images.end(), b->images.begin(), b->images.end());
-    seen.labels.insert(seen.labels.end(), b->labels.begin(), b->labels.end());
+    const std::span<const int> labels = b->targets.classes;
+    seen.labels.insert(seen.labels.end(), labels.begin(), labels.end());
     seen.sizes.push_back(b->size);
   }
   return seen;

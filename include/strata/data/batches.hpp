@@ -21,6 +21,7 @@
 
 #include <strata/data/augment.hpp>
 #include <strata/data/dataset.hpp>
+#include <strata/data/targets.hpp>
 #include <strata/util/random.hpp>
 
 namespace strata {
@@ -38,7 +39,7 @@ template <class Pixel>
 struct BatchOf {
   int size = 0;                            // N
   std::span<const Pixel> images;           // (N,H,W,C)
-  std::span<const int> labels;             // (N)
+  Targets targets;                         // (N, elements of one target)
   std::span<const std::uint32_t> indices;  // (N), of the images in their data set
   std::uint64_t epoch = 0;
 };
@@ -61,7 +62,7 @@ struct RawImages {
 // The batches of one epoch after another. What comes is a function of (seed, epoch, step) and the options but `threads`.
 // For one thread at a time, which calls start and then next until that gives null:
 //   for (int epoch = 0; epoch < 10; ++epoch)
-//     for (batches.start(epoch); const Batch* b = batches.next();) use(b->images, b->labels);
+//     for (batches.start(epoch); const Batch* b = batches.next();) use(b->images, b->targets);
 // Of raw images, augmentation and normalisation are left to whoever takes them.
 template <Dataset D, class Form = ReadyImages>
 class Batches {
@@ -84,7 +85,8 @@ class Batches {
     const auto workers = static_cast<std::size_t>(options_.threads);
     // One with the caller, one ready, one for each worker.
     ring_.resize(workers == 0 ? 1 : workers + 2);
-    for (Slot& slot : ring_) slot.images.resize(largest * one), slot.labels.resize(largest), slot.indices.resize(largest);
+    for (Slot& slot : ring_)
+      slot.images.resize(largest * one), slot.targets.resize(largest * elements), slot.indices.resize(largest);
     scratch_.resize(std::max<std::size_t>(workers, 1), std::vector<float>(one));
     threads_.reserve(workers);
   }
@@ -139,11 +141,13 @@ class Batches {
 
  private:
   static constexpr auto one = static_cast<std::size_t>(D::image.size());
+  static constexpr std::size_t elements = detail::target_size<D>;
+  using Element = detail::TargetElement<D>;
   static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
 
   struct Slot {
     std::vector<Pixel, typename Form::template Allocator<Pixel>> images;
-    std::vector<int, typename Form::template Allocator<int>> labels;
+    std::vector<Element, typename Form::template Allocator<Element>> targets;
     std::vector<std::uint32_t, typename Form::template Allocator<std::uint32_t>> indices;
     BatchOf<Pixel> batch;
     std::size_t step = none;   // that it holds
@@ -189,11 +193,14 @@ class Batches {
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t index = order_[first + i];
       fill_image(index, slot.images.data() + i * one, scratch.data());
-      slot.labels[i] = data_.label(index);
+      detail::copy_target(data_, index, slot.targets.data() + i * elements);
       slot.indices[i] = order_[first + i];
     }
-    slot.batch = {
-        static_cast<int>(n), {slot.images.data(), n * one}, {slot.labels.data(), n}, {slot.indices.data(), n}, epoch_};
+    slot.batch = {static_cast<int>(n),
+                  {slot.images.data(), n * one},
+                  std::span<const Element>(slot.targets.data(), n * elements),
+                  {slot.indices.data(), n},
+                  epoch_};
   }
 
   void fill_image(std::size_t index, Pixel* to, [[maybe_unused]] float* scratch) const {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
-// Data sets as types: the image's shape and the number of classes are known while compiling.
+// Data sets as types: the compiler knows the shape of the images and, in most cases, the target.
 #pragma once
 #include <algorithm>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -15,14 +17,16 @@
 #include <vector>
 
 #include <strata/core/shape.hpp>
+#include <strata/core/target.hpp>
 #include <strata/util/checksum.hpp>
+#include <strata/util/numbers.hpp>
 
 namespace strata {
 
-// A file or an array that is not what it should be: "train.bin: record 7: label 12; expected 0 to 9".
+// A file or an array with wrong content: "train.bin: record 7: label 12; expected 0 to 9".
 class DataError : public std::runtime_error {
  public:
-  static constexpr std::int64_t whole = -1;  // for `record`: the file itself is wrong
+  static constexpr std::int64_t whole = -1;  // for `record`: the error concerns the whole file
 
   DataError(std::string file, std::int64_t record, const std::string& found, std::string expected)
       : std::runtime_error(file + (record == whole ? "" : ": record " + std::to_string(record)) + ": " + found +
@@ -40,36 +44,125 @@ class DataError : public std::runtime_error {
   std::int64_t record_;
 };
 
-// What a data set is: sample i of size() has a label in [0, classes) and pixels (H,W,C), all `image.size()` of them.
-// Bytes are 0..255 and batches scale them to [0, 1]; floats are taken as they are. pixels and label are called from
-// other threads than the one that made the set, and from several at once if BatchOptions::threads says so; what they
-// throw reaches the caller of Batches::next. Batches copy the set, so make copies cheap.
+namespace detail {
+
+template <class D>
+inline constexpr TargetKind target_kind = target_of<D>().kind;
+
+// The type of a target's elements.
+template <class D>
+using TargetElement = std::conditional_t<is_class(target_kind<D>), int, float>;
+
+// Elements of one sample's target.
+template <class D>
+inline constexpr auto target_size = static_cast<std::size_t>(target_of<D>().size());
+
+template <class D>
+concept GivesLabels = target_kind<D> == TargetKind::class_index && requires(const D& d, std::size_t i) {
+  { d.label(i) } -> std::convertible_to<int>;
+  requires target_of<D>().known() || requires {
+    { d.class_count() } -> std::convertible_to<int>;
+  };
+};
+template <class D>
+concept GivesTargets = target_kind<D> != TargetKind::class_index && requires(const D& d, std::size_t i) {
+  { d.targets(i) } -> std::convertible_to<std::span<const TargetElement<D>>>;
+};
+
+}  // namespace detail
+
+// A data set has size() samples. Sample i has pixels(i), `image.size()` bytes or floats in the order (H,W,C), and a target:
+// - one class: a static `classes` and label(i) in [0, classes); or class_count() where the number is known at run time;
+// - anything else: `static constexpr Target target` and targets(i), a span of target.size() elements, int for a class map
+//   and float for labels, values and a distribution (core/target.hpp).
+// Batches scale bytes to [0, 1] and take floats as they are. The functions are called from a background thread, and from
+// several at once if BatchOptions::threads is above 1; Batches::next rethrows what they throw. Batches copy the data set,
+// so copies should be cheap.
 template <class D>
 concept Dataset = std::copy_constructible<D> && requires(const D& d, std::size_t i) {
   { D::image } -> std::convertible_to<Shape>;
-  { D::classes } -> std::convertible_to<int>;
   { d.size() } -> std::convertible_to<std::size_t>;
-  { d.label(i) } -> std::convertible_to<int>;
   requires std::convertible_to<decltype(d.pixels(i)), std::span<const std::uint8_t>> ||
                std::convertible_to<decltype(d.pixels(i)), std::span<const float>>;
+  requires detail::GivesLabels<D> || detail::GivesTargets<D>;
 };
+
+// The number of classes; 0 if the targets are values.
+template <Dataset D>
+[[nodiscard]] int class_count(const D& data) {
+  constexpr Target target = detail::target_of<D>();
+  if constexpr (target.kind == TargetKind::values)
+    return 0;
+  else if constexpr (requires { data.class_count(); })
+    return data.class_count();
+  else
+    return target.output.channels;
+}
+
+// The names of the classes: a static `class_names`, or a member function class_names() that gives them at run time. A class
+// without a name gets its number.
+template <Dataset D>
+[[nodiscard]] std::vector<std::string> class_names(const D& data) {
+  std::vector<std::string> names;
+  if constexpr (requires { std::string_view(*std::begin(data.class_names())); })
+    for (const auto& name : data.class_names()) names.emplace_back(name);
+  else if constexpr (requires { std::string_view(D::class_names[0]); })
+    for (const auto& name : D::class_names) names.emplace_back(name);
+  const auto count = static_cast<std::size_t>(class_count(data));
+  while (names.size() < count) names.push_back(std::to_string(names.size()));
+  return names;
+}
 
 namespace detail {
 
-// Images and labels in memory, shared by all copies; `Derived` is what subset returns.
-template <class Derived, Shape Image, int Classes, class Pixel>
-class StoredImages {
+// Copies the target of sample i to `to`, target_size<D> elements. Throws DataError if the data set gives another number.
+template <class D>
+void copy_target(const D& data, std::size_t i, TargetElement<D>* to) {
+  if constexpr (target_kind<D> == TargetKind::class_index) {
+    *to = data.label(i);
+  } else {
+    const auto found = data.targets(i);
+    if (found.size() != target_size<D>)
+      throw DataError("data set", static_cast<std::int64_t>(i), std::to_string(found.size()) + " target elements",
+                      std::to_string(target_size<D>));
+    std::copy_n(found.data(), target_size<D>, to);
+  }
+}
+
+// The static members that declare a target, given as a Target or as a number of classes.
+template <auto What>
+struct Declared {
+  static constexpr Target target = What;
+};
+template <auto What>
+  requires std::convertible_to<decltype(What), int>
+struct Declared<What> {
+  static constexpr int classes = What;
+};
+
+// Images and targets in memory, shared by all copies; `Derived` is the type that subset() returns.
+template <class Derived, Shape Image, auto What, class Pixel>
+class StoredImages : public Declared<What> {
   static_assert(std::is_same_v<Pixel, float> || std::is_same_v<Pixel, std::uint8_t>,
                 "strata: pixels are float or std::uint8_t");
-  static_assert(Image.size() > 0 && Classes > 0, "strata: a data set has pixels and classes");
+  static constexpr Target own = target_of<Declared<What>>();
+  static_assert(Image.size() > 0 && own.known(), "strata: a data set has pixels, and classes or target elements");
 
  public:
   static constexpr Shape image = Image;
-  static constexpr int classes = Classes;
 
   [[nodiscard]] std::size_t size() const noexcept { return count_; }
   // i < size().
-  [[nodiscard]] int label(std::size_t i) const { return (*labels_)[first_ + i]; }
+  [[nodiscard]] int label(std::size_t i) const
+    requires(own.kind == TargetKind::class_index)
+  {
+    return (*targets_)[first_ + i];
+  }
+  [[nodiscard]] auto targets(std::size_t i) const
+    requires(own.kind != TargetKind::class_index)
+  {
+    return std::span<const Element>(targets_->data() + (first_ + i) * elements, elements);
+  }
   // (H,W,C) of sample i, valid as long as any copy of this set.
   [[nodiscard]] std::span<const Pixel> pixels(std::size_t i) const { return {images_->data() + (first_ + i) * one, one}; }
 
@@ -87,51 +180,86 @@ class StoredImages {
 
  protected:
   static constexpr auto one = static_cast<std::size_t>(Image.size());
+  static constexpr auto elements = static_cast<std::size_t>(own.size());
+  using Element = std::conditional_t<is_class(own.kind), int, float>;
 
   StoredImages() = default;
-  // images (N,H,W,C), labels (N); the caller has checked them.
-  StoredImages(std::vector<Pixel>&& images, std::vector<int>&& labels)
-      : count_(labels.size()),
+  // images (N,H,W,C), targets (N, elements); the caller has checked them.
+  StoredImages(std::vector<Pixel>&& images, std::vector<Element>&& targets)
+      : count_(targets.size() / elements),
         images_(std::make_shared<const std::vector<Pixel>>(std::move(images))),
-        labels_(std::make_shared<const std::vector<int>>(std::move(labels))) {}
+        targets_(std::make_shared<const std::vector<Element>>(std::move(targets))) {}
 
  private:
   std::size_t first_ = 0, count_ = 0;
   std::shared_ptr<const std::vector<Pixel>> images_;
-  std::shared_ptr<const std::vector<int>> labels_;
+  std::shared_ptr<const std::vector<Element>> targets_;
 };
 
 inline std::string label_text(int label) { return "label " + std::to_string(label); }
 inline std::string range_text(int classes) { return "0 to " + std::to_string(classes - 1); }
 
+// Throws DataError for a target of sample `i` whose elements its kind does not allow.
+template <class T>
+void check_target(const Target& target, std::int64_t i, std::span<const T> elements) {
+  if constexpr (std::is_same_v<T, int>) {
+    for (const int label : elements)
+      if (label < 0 || label >= target.output.channels)
+        throw DataError("arrays", i, label_text(label), range_text(target.output.channels));
+  } else {
+    const bool bounded = target.kind != TargetKind::values;
+    double sum = 0;
+    for (const float x : elements) {
+      if (!std::isfinite(x) || (bounded && !(x >= 0 && x <= 1)))
+        throw DataError("arrays", i, "a target of " + number_text(static_cast<double>(x)),
+                        bounded ? "0 to 1" : "a finite number");
+      sum += static_cast<double>(x);
+    }
+    if (target.kind == TargetKind::distribution && std::abs(sum - 1) > 1e-3)
+      throw DataError("arrays", i, "probabilities that sum to " + number_text(sum), "a sum of 1");
+  }
+}
+
 }  // namespace detail
 
-// Your own arrays: ArrayDataset<Shape{28, 28, 1}, 10>(images, labels). Copies share them.
-template <Shape Image, int Classes, class Pixel = float>
-class ArrayDataset : public detail::StoredImages<ArrayDataset<Image, Classes, Pixel>, Image, Classes, Pixel> {
-  using Base = detail::StoredImages<ArrayDataset, Image, Classes, Pixel>;
+// Arrays in memory; copies share them. The second argument is the number of classes or a Target:
+//   ArrayDataset<Shape{28, 28, 1}, 10>(images, labels)
+//   ArrayDataset<Shape{28, 28, 1}, Target::values(Shape{4})>(images, boxes)
+template <Shape Image, auto What, class Pixel = float>
+class ArrayDataset : public detail::StoredImages<ArrayDataset<Image, What, Pixel>, Image, What, Pixel> {
+  using Base = detail::StoredImages<ArrayDataset, Image, What, Pixel>;
+  using Element = typename Base::Element;
 
  public:
   static constexpr std::string_view name = "arrays";
 
   ArrayDataset() = default;
-  // images (N,H,W,C), labels (N) in [0, Classes). Throws DataError where they do not fit together.
-  ArrayDataset(std::vector<Pixel> images, std::vector<int> labels)
-      : Base((check(images, labels), std::move(images)), std::move(labels)) {}
+  // images (N,H,W,C). targets: labels (N) in [0, classes); otherwise (N, elements of the target), classes in their range,
+  // labels and probabilities from 0 to 1, the probabilities of a sample with the sum 1, values finite. Throws DataError
+  // if the sizes do not fit each other or an element is out of its range.
+  ArrayDataset(std::vector<Pixel> images, std::vector<Element> targets)
+      : Base((check(images, targets), std::move(images)), std::move(targets)) {}
 
  private:
-  static void check(const std::vector<Pixel>& images, const std::vector<int>& labels) {
-    if (images.size() != labels.size() * Base::one)
-      throw DataError("arrays", static_cast<std::int64_t>(images.size() / Base::one),
-                      std::to_string(images.size()) + " numbers for " + std::to_string(labels.size()) + " labels",
-                      std::to_string(labels.size() * Base::one) + ", " + std::to_string(Base::one) + " an image");
-    for (std::size_t i = 0; i < labels.size(); ++i)
-      if (labels[i] < 0 || labels[i] >= Classes)
-        throw DataError("arrays", static_cast<std::int64_t>(i), detail::label_text(labels[i]), detail::range_text(Classes));
+  static void check(const std::vector<Pixel>& images, const std::vector<Element>& targets) {
+    constexpr Target target = detail::target_of<detail::Declared<What>>();
+    constexpr std::size_t one = Base::one, elements = Base::elements;
+    const std::size_t count = targets.size() / elements;
+    if (targets.size() % elements != 0)
+      throw DataError("arrays", static_cast<std::int64_t>(count), std::to_string(targets.size()) + " target elements",
+                      "a multiple of " + std::to_string(elements) + ", the elements of one sample");
+    if (images.size() != count * one)
+      throw DataError("arrays", static_cast<std::int64_t>(images.size() / one),
+                      std::to_string(images.size()) + " numbers for " + std::to_string(count) +
+                          (target.kind == TargetKind::class_index ? " labels" : " targets"),
+                      std::to_string(count * one) + ", " + std::to_string(one) + " an image");
+    for (std::size_t i = 0; i < count; ++i)
+      detail::check_target(target, static_cast<std::int64_t>(i),
+                           std::span<const Element>(targets.data() + i * elements, elements));
   }
 };
 
-// The size of a data set and a checksum of some of it, which may not be all: that may be large.
+// The size of a data set and a checksum of at most 16 of its samples: reading all of a large one would take too long.
 template <Dataset Data>
 [[nodiscard]] std::string data_fingerprint(const Data& data) {
   constexpr std::size_t some = 16;
@@ -140,7 +268,13 @@ template <Dataset Data>
   for (std::size_t i = 0; i < std::min(n, some); ++i) {
     const std::size_t index = n <= some ? i : i * (n - 1) / (some - 1);
     const auto pixels = data.pixels(index);
-    sum.bytes(std::as_bytes(std::span(pixels.data(), pixels.size()))).word(static_cast<std::uint64_t>(data.label(index)));
+    sum.bytes(std::as_bytes(std::span(pixels.data(), pixels.size())));
+    if constexpr (detail::target_kind<Data> == TargetKind::class_index) {
+      sum.word(static_cast<std::uint64_t>(data.label(index)));
+    } else {
+      const std::span<const detail::TargetElement<Data>> targets = data.targets(index);
+      sum.bytes(std::as_bytes(targets));
+    }
   }
   return std::to_string(n) + " images, " + sum.digits();
 }
