@@ -25,6 +25,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <strata/core/host_device.hpp>
 #include <strata/core/tensor_info.hpp>
@@ -74,5 +75,18 @@ concept ElementOptimizer = Optimizer<O> && requires(const O& o, const UpdateStep
 template <class O, class T>
 concept TensorOptimizer =
     Optimizer<O> && requires(const O& o, const UpdateStep& u, const ParameterSlice<T>& slice) { o.update(u, slice); };
+
+namespace detail {
+// The type of an optimizer's element; an empty one if it works on whole tensors.
+template <class O, class T>
+struct element_of {
+  struct type {};
+};
+template <class O, class T>
+  requires ElementOptimizer<O, T>
+struct element_of<O, T> {
+  using type = decltype(std::declval<const O&>().template element<T>(UpdateStep{}));
+};
+}  // namespace detail
 
 }  // namespace strata

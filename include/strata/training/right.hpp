@@ -9,6 +9,8 @@
 #include <strata/core/host_device.hpp>
 #include <strata/core/target.hpp>
 #include <strata/losses/losses.hpp>
+#include <strata/training/metrics.hpp>
+#include <strata/training/steps.hpp>
 
 namespace strata::detail {
 
@@ -58,6 +60,27 @@ STRATA_HOST_DEVICE int right_decisions(int width, double threshold, const T* x, 
   } else {
     return 0;
   }
+}
+
+template <TargetKind Kind>
+StepResult step_result(const FinishedStep& s, std::int64_t rows_each, int width) {
+  return {.loss = s.loss / static_cast<double>(rows_each),
+          .correct = s.correct,
+          .samples = s.samples,
+          .decisions = s.samples * rows_each * decisions_of_row(Kind, width)};
+}
+// The sums of a step, in the order of its rows. values: their losses.
+template <TargetKind Kind, class Loss, class T, class Element>
+StepResult step_result(const Loss& loss, std::int64_t rows, std::int64_t rows_each, int width, const T* outputs,
+                       const Element* targets, const T* values) {
+  const double threshold = decision_threshold(loss);
+  FinishedStep sums{.samples = static_cast<int>(rows / rows_each)};
+  for (std::int64_t i = 0; i < rows; ++i) {
+    sums.loss += static_cast<double>(values[i]);
+    sums.correct +=
+        right_decisions<Kind, T>(width, threshold, outputs + i * width, targets + i * (is_class(Kind) ? 1 : width));
+  }
+  return step_result<Kind>(sums, rows_each, width);
 }
 
 }  // namespace strata::detail
