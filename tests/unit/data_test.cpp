@@ -10,6 +10,8 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <strata/data/batches.hpp>
@@ -579,4 +581,101 @@ TEST_CASE("options that cannot be meant") {
   CHECK(empty.steps() == 0);
   empty.start(0);
   CHECK(empty.next() == nullptr);
+}
+
+namespace {
+
+// Transforms of a user's own.
+struct Invert {
+  double probability = 1;
+  void operator()(std::span<float> image_, Shape, const Random& random) const {
+    if (random.uniform(0) < static_cast<float>(probability))
+      for (float& x : image_) x = 1 - x;
+  }
+  [[nodiscard]] std::string describe() const { return "Invert{" + detail::number_text(probability) + "}"; }
+};
+struct Noise {
+  float amount = 0.1f;
+  void operator()(std::span<float> image_, Shape shape, const Random& random) const {
+    CHECK(static_cast<std::int64_t>(image_.size()) == shape.size());
+    for (std::size_t i = 0; i < image_.size(); ++i) image_[i] += amount * random.uniform(i);
+  }
+  [[nodiscard]] std::string describe() const { return "Noise{" + detail::number_text(static_cast<double>(amount)) + "}"; }
+  void validate(Shape shape) const {
+    if (shape.channels == 2) throw std::invalid_argument("no noise on two channels");
+  }
+};
+struct NoDescription {
+  void operator()(std::span<float>, Shape, const Random&) const {}
+};
+static_assert(ImageTransformKind<Invert> && ImageTransformKind<Noise>);
+static_assert(!ImageTransformKind<NoDescription> && !std::is_constructible_v<ImageTransform, NoDescription>);
+
+}  // namespace
+
+TEST_CASE("transforms of one's own run in order, before normalisation") {
+  const auto first = [](BatchOptions options) {
+    Batches<Stripes> batches(Stripes{}, std::move(options));
+    batches.start(0);
+    const Batch* b = batches.next();
+    return std::vector<float>(b->images.begin(), b->images.begin() + 4);  // bytes 0, 51, 102, 255
+  };
+  CHECK(first({.augment = {.transforms = {Invert{}}}}) == std::vector<float>{1, 0.8f, 1 - 0.4f, 0});
+  CHECK(first({.augment = {.transforms = {Invert{}, Invert{}}}})[0] == 0);
+  CHECK(first({.augment = {.transforms = {Invert{}}}, .normalize = {{0.5f}, {0.25f}}})[0] == 2);
+  const std::vector<float> ab = first({.augment = {.transforms = {Noise{}, Invert{}}}}),
+                           ba = first({.augment = {.transforms = {Invert{}, Noise{}}}});
+  CHECK(ab != ba);
+  // The same kind twice draws different numbers.
+  const std::vector<float> once = first({.augment = {.transforms = {Noise{}}}}),
+                           twice = first({.augment = {.transforms = {Noise{}, Noise{}}}});
+  CHECK(twice[0] != 2 * once[0]);
+  int inverted = 0;
+  Batches<Stripes> half(Stripes{}, {.batch = 40, .augment = {.transforms = {Invert{0.5}}}});
+  for (std::uint64_t epoch = 0; epoch < 20; ++epoch) {
+    half.start(epoch);
+    const Batch* b = half.next();
+    for (std::size_t i = 0; i < 40; i += 2) inverted += b->images[4 * i] == 1;
+  }
+  CHECK(std::abs(inverted - 200) < 50);
+}
+
+TEST_CASE("transforms do not depend on threads and batches") {
+  const Small data = small(23);
+  Augment augment = everything;
+  augment.transforms = {Noise{0.5f}, Invert{0.5}};
+  BatchOptions options{.batch = 5, .seed = 4, .shuffle = true, .augment = augment, .normalize = scale, .threads = 0};
+  Batches<Small> alone(data, options);
+  alone.start(3);
+  const Seen expected = rest(alone);
+  alone.start(4);
+  CHECK(rest(alone).images != expected.images);
+  for (const int threads : {1, 2, 5}) {
+    options.threads = threads;
+    Batches<Small> batches(data, options);
+    batches.start(3);
+    CHECK(rest(batches) == expected);
+  }
+  options.batch = 23;
+  Batches<Small> whole(data, options);
+  whole.start(3);
+  CHECK(rest(whole).images == expected.images);
+}
+
+TEST_CASE("an Augment knows, describes and checks its transforms") {
+  const Augment none, one{.transforms = {Noise{0.25f}}};
+  CHECK(!none.any());
+  CHECK(!none.needs_host());
+  CHECK(one.any());
+  CHECK(one.needs_host());
+  CHECK(none.describe() == "width_shift 0, height_shift 0, pad_crop 0");
+  CHECK(one.describe() == "width_shift 0, height_shift 0, pad_crop 0, Noise{0.25}");
+  CHECK(everything.describe() == "width_shift 0.3, height_shift 0.2, horizontal_flip, pad_crop 1");
+  one.validate(Shape{4, 4, 3});
+  CHECK_THROWS_WITH_AS(one.validate(Shape{4, 4, 2}), "no noise on two channels", std::invalid_argument);
+  const Augment copy = one;
+  CHECK(copy.describe() == one.describe());
+  using Raw = Batches<Small, RawImages<std::allocator>>;
+  CHECK_THROWS_AS(Raw(small(2), {.augment = one}), std::invalid_argument);
+  Batches<Small, ReadyImagesIn<std::allocator>> ready(small(2), {.augment = one});
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// Augmentation as Keras' ImageDataGenerator does it: shifts by a fraction of the size, linear between pixels, the edge
-// repeated outside; and flips. Drawn for each image by its index, so that no thread has a say.
+// Augmentation as in Keras' ImageDataGenerator: shifts by a fraction of the size, linear between pixels, with the edge
+// repeated outside; and flips. Random numbers depend on the seed, the epoch and the index of the image, so the result is
+// independent of batches and threads.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -11,35 +12,54 @@
 #include <vector>
 
 #include <strata/core/shape.hpp>
+#include <strata/data/pixels.hpp>
+#include <strata/data/transform.hpp>
+#include <strata/util/numbers.hpp>
 #include <strata/util/random.hpp>
 
 namespace strata {
 
-// In this order: the shift, the crop, the flip.
+// In this order: shift, crop, flip, then your own transforms. All of it comes before Normalize, so transforms see bytes
+// scaled to [0, 1].
 struct Augment {
-  double width_shift = 0;        // each image by its own share of its width, uniform in [-width_shift, width_shift)
-  double height_shift = 0;       // likewise; between pixels linear, outside the nearest pixel
-  bool horizontal_flip = false;  // half of the images
-  int pad_crop = 0;              // zeros around, this many pixels wide, and a window of the image's size anywhere in that
+  double width_shift = 0;        // each image is shifted by a fraction of its width, uniform in [-width_shift, width_shift)
+  double height_shift = 0;       // likewise; linear between pixels, the nearest pixel outside
+  bool horizontal_flip = false;  // of half of the images
+  int pad_crop = 0;              // a border of zeros this wide, then a window of the image's size at a random place in it
+  std::vector<ImageTransform> transforms{};  // your own (data/transform.hpp), in this order
 
-  [[nodiscard]] bool any() const { return width_shift != 0 || height_shift != 0 || horizontal_flip || pad_crop != 0; }
-  // Throws std::invalid_argument for a share outside [0, 1], and a border below 0 or wider than the image.
+  [[nodiscard]] bool any() const {
+    return width_shift != 0 || height_shift != 0 || horizontal_flip || pad_crop != 0 || needs_host();
+  }
+  // Whether images must be prepared on the host: transforms of your own do not run on a GPU.
+  [[nodiscard]] bool needs_host() const { return !transforms.empty(); }
+
+  // Throws std::invalid_argument if a shift is outside [0, 1] or pad_crop is negative or larger than the image.
   void validate(Shape image) const {
-    for (const double share : {width_shift, height_shift})
-      if (!(share >= 0 && share <= 1))
-        throw std::invalid_argument("strata: a shift by " + std::to_string(share) + " of the size is not in [0, 1]");
+    for (const double shift : {width_shift, height_shift})
+      if (!(shift >= 0 && shift <= 1))
+        throw std::invalid_argument("strata: a shift by " + std::to_string(shift) + " of the size is not in [0, 1]");
     if (pad_crop < 0 || pad_crop > std::min(image.height, image.width))
       throw std::invalid_argument("strata: pad_crop " + std::to_string(pad_crop) + " is not from 0 to the image's " +
                                   std::to_string(std::min(image.height, image.width)) + " pixels");
+    for (const ImageTransform& transform : transforms) transform.validate(image);
+  }
+  [[nodiscard]] std::string describe() const {
+    std::string text = "width_shift " + detail::number_text(width_shift) + ", height_shift " +
+                       detail::number_text(height_shift) + (horizontal_flip ? ", horizontal_flip" : "") + ", pad_crop " +
+                       std::to_string(pad_crop);
+    for (const ImageTransform& transform : transforms) text += ", " + transform.describe();
+    return text;
   }
 };
 
-// (x - mean) / stddev, channel by channel, x on the scale that batches have: bytes in [0, 1], floats their own. Empty: 0
-// and 1.
+// (x - mean) / stddev for each channel. Bytes have been scaled to [0, 1] before; floats are as the data set gives them.
+// Empty: 0 and 1.
 struct Normalize {
   std::vector<float> mean, stddev;
 
-  // Throws std::invalid_argument unless both are empty or fit the channels, all are finite, and every stddev is above 0.
+  // Throws std::invalid_argument unless each is empty or has one number a channel, all are finite, and every stddev is
+  // above 0.
   void validate(int channels) const {
     for (const auto* v : {&mean, &stddev})
       if (!v->empty() && v->size() != static_cast<std::size_t>(channels))
@@ -55,17 +75,34 @@ struct Normalize {
 
 namespace detail {
 
-// What one image goes through: down and right in pixels.
+// How one image moves, down and right in pixels.
 struct Movement {
   float down = 0, right = 0;          // linear between pixels, the edge repeated
   int crop_down = 0, crop_right = 0;  // then by whole pixels, zeros outside
   bool flip = false;                  // then mirrored
 };
 
-constexpr Movement draw_movement(const Augment& a, Shape s, const Random& random, std::uint64_t index) {
+// The part of Augment that movements are drawn from. A GPU gets it by value.
+struct MovementRange {
+  double width_shift = 0, height_shift = 0;
+  bool horizontal_flip = false;
+  int pad_crop = 0;
+
+  MovementRange() = default;
+  MovementRange(const Augment& a)
+      : width_shift(a.width_shift),
+        height_shift(a.height_shift),
+        horizontal_flip(a.horizontal_flip),
+        pad_crop(a.pad_crop) {}
+  [[nodiscard]] constexpr bool any() const {
+    return width_shift != 0 || height_shift != 0 || horizontal_flip || pad_crop != 0;
+  }
+};
+
+constexpr Movement draw_movement(const MovementRange& a, Shape s, const Random& random, std::uint64_t index) {
   const std::uint64_t element = index * 8;  // two blocks an image
-  const auto shift = [&](double share, int size, unsigned which) {
-    return static_cast<float>(share * size) * (2 * random.uniform(element + which) - 1);
+  const auto shift = [&](double fraction, int size, unsigned which) {
+    return static_cast<float>(fraction * size) * (2 * random.uniform(element + which) - 1);
   };
   const auto crop = [&](unsigned which) {
     return static_cast<int>(random.below(static_cast<std::uint32_t>(2 * a.pad_crop + 1), element + which)) - a.pad_crop;
@@ -78,11 +115,18 @@ constexpr Movement draw_movement(const Augment& a, Shape s, const Random& random
   return m;
 }
 
-// One axis of a movement: a pixel comes from between two pixels of the image, or from the border around it.
+// The random numbers of one image for the transform `which` of its list: a seed drawn for them, so that their elements
+// begin at 0 and are as many as a transform needs.
+constexpr Random transform_random(std::uint64_t seed, std::uint64_t epoch, std::uint64_t index, std::uint32_t which) {
+  const auto words = Random(seed, Purpose::augment, which + 1, epoch).block(index);
+  return {std::uint64_t{words[1]} << 32 | words[0], Purpose::augment, which + 1, epoch};
+}
+
+// One axis of a movement: a pixel lies between two pixels of the image, or in the border around it.
 struct AxisMovement {
   int size, crop;
-  int whole = 0;   // it comes from so many pixels further on
-  float part = 0;  // and this share of the way to the next
+  int whole = 0;   // the distance to the nearer of the two, in pixels
+  float part = 0;  // the fraction of the way from there to the other
 
   constexpr AxisMovement(float by, int crop_, int size_) : size(size_), crop(crop_) {
     const float back = 0 - by;
@@ -94,9 +138,8 @@ struct AxisMovement {
   [[nodiscard]] constexpr int near(int at) const { return std::clamp(at - crop + whole, 0, size - 1); }
   [[nodiscard]] constexpr int far(int at) const { return std::clamp(at - crop + whole + 1, 0, size - 1); }
 };
-constexpr float between(float near, float far, float part) { return near + part * (far - near); }
 
-// from, to: (H,W,C), not the same. The device does the same, pixel by pixel (backend/cuda/augment.hpp).
+// from, to: (H,W,C), not the same memory. backend/cuda/augment.hpp does the same for one pixel.
 inline void move_image(Shape s, const Movement& m, const float* from, float* to) {
   const AxisMovement rows(m.down, m.crop_down, s.height), columns(m.right, m.crop_right, s.width);
   const auto channels = static_cast<std::ptrdiff_t>(s.channels), row = s.width * channels;
@@ -112,10 +155,8 @@ inline void move_image(Shape s, const Movement& m, const float* from, float* to)
         continue;
       }
       const std::ptrdiff_t near = columns.near(x) * channels, far = columns.far(x) * channels;
-      for (std::ptrdiff_t c = 0; c < channels; ++c) {
-        const float top = between(upper[near + c], upper[far + c], right);
-        to[c] = between(top, between(lower[near + c], lower[far + c], right), down);
-      }
+      for (std::ptrdiff_t c = 0; c < channels; ++c)
+        to[c] = bilinear(upper[near + c], upper[far + c], lower[near + c], lower[far + c], right, down);
     }
   }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Batches of a data set: shuffled, augmented and normalised by threads in the background, into a ring of buffers that are
-// allocated once.
+// Batches of a data set: shuffled, augmented and normalised by background threads, in a ring of buffers that is allocated
+// once.
 #pragma once
 #include <algorithm>
 #include <condition_variable>
@@ -21,6 +21,7 @@
 
 #include <strata/data/augment.hpp>
 #include <strata/data/dataset.hpp>
+#include <strata/data/pixels.hpp>
 #include <strata/data/targets.hpp>
 #include <strata/util/random.hpp>
 
@@ -32,7 +33,7 @@ struct BatchOptions {
   bool shuffle = false;
   Augment augment{};
   Normalize normalize{};
-  int threads = 1;  // in the background; 0: next() does the work. The batches are the same.
+  int threads = 1;  // in the background; with 0, next() does the work. The batches are the same.
 };
 
 template <class Pixel>
@@ -40,18 +41,20 @@ struct BatchOf {
   int size = 0;                            // N
   std::span<const Pixel> images;           // (N,H,W,C)
   Targets targets;                         // (N, elements of one target)
-  std::span<const std::uint32_t> indices;  // (N), of the images in their data set
+  std::span<const std::uint32_t> indices;  // (N), the position of each sample in the data set
   std::uint64_t epoch = 0;
 };
 using Batch = BatchOf<float>;
 
-// How the images of a batch come: ready to be computed with, or as the data set holds them. And what their buffers are
-// allocated with.
-struct ReadyImages {
+// Images as float, augmented and normalised, in memory of this allocator.
+template <template <class> class Allocator_>
+struct ReadyImagesIn {
   static constexpr bool ready = true;
   template <class T>
-  using Allocator = std::allocator<T>;
+  using Allocator = Allocator_<T>;
 };
+using ReadyImages = ReadyImagesIn<std::allocator>;
+// Images as the data set holds them; the receiver augments and normalises them, as a GPU does.
 template <template <class> class Allocator_>
 struct RawImages {
   static constexpr bool ready = false;
@@ -59,19 +62,18 @@ struct RawImages {
   using Allocator = Allocator_<T>;
 };
 
-// The batches of one epoch after another. What comes is a function of (seed, epoch, step) and the options but `threads`.
-// For one thread at a time, which calls start and then next until that gives null:
+// The batches of an epoch, then of the next. They depend on the seed, the epoch, the step and the options except `threads`.
+// To be used by one thread at a time, which calls start() and then next() until that returns null:
 //   for (int epoch = 0; epoch < 10; ++epoch)
 //     for (batches.start(epoch); const Batch* b = batches.next();) use(b->images, b->targets);
-// Of raw images, augmentation and normalisation are left to whoever takes them.
 template <Dataset D, class Form = ReadyImages>
 class Batches {
  public:
   using Pixel =
       std::conditional_t<Form::ready, float, std::remove_cvref_t<decltype(*std::declval<const D&>().pixels(0).data())>>;
 
-  // Copies the data set. Throws std::invalid_argument for a batch below 1, threads below 0, and what Augment and Normalize
-  // do not allow.
+  // Copies the data set. Throws std::invalid_argument for a batch below 1, threads below 0, options that Augment or
+  // Normalize refuses, and transforms of raw images.
   Batches(const D& data, BatchOptions options) : data_(data), options_(std::move(options)), order_(data_.size()) {
     if (options_.batch < 1)
       throw std::invalid_argument("strata: batch " + std::to_string(options_.batch) + " is not at least 1");
@@ -80,10 +82,12 @@ class Batches {
     if (order_.size() > std::numeric_limits<std::uint32_t>::max())
       throw std::invalid_argument("strata: " + std::to_string(order_.size()) + " samples; at most 2^32 - 1 fit");
     options_.augment.validate(D::image);
+    if (!Form::ready && options_.augment.needs_host())
+      throw std::invalid_argument("strata: transforms change images on the host; take ReadyImagesIn, not RawImages");
     options_.normalize.validate(D::image.channels);
     const std::size_t largest = std::min(batch(), order_.size());
     const auto workers = static_cast<std::size_t>(options_.threads);
-    // One with the caller, one ready, one for each worker.
+    // One that the caller reads, one that is ready, one for each worker.
     ring_.resize(workers == 0 ? 1 : workers + 2);
     for (Slot& slot : ring_)
       slot.images.resize(largest * one), slot.targets.resize(largest * elements), slot.indices.resize(largest);
@@ -97,8 +101,8 @@ class Batches {
   // Steps in an epoch; the last may be smaller.
   [[nodiscard]] std::size_t steps() const noexcept { return (order_.size() + batch() - 1) / batch(); }
 
-  // Begins an epoch, at a step of it to resume one; what was under way is dropped. Throws std::out_of_range for a step that
-  // the epoch does not have.
+  // Begins an epoch, at `first_step` to resume one. Batches that were prepared before are dropped. Throws std::out_of_range
+  // for a step that the epoch does not have.
   void start(std::uint64_t epoch, std::size_t first_step = 0) {
     if (first_step > steps())
       throw std::out_of_range("strata: step " + std::to_string(first_step) + " of an epoch of " + std::to_string(steps()));
@@ -118,8 +122,8 @@ class Batches {
       threads_.emplace_back([this, i] { work(scratch_[i]); });
   }
 
-  // The next batch, valid until the next call; null at the end of the epoch. Rethrows what a background thread met, for the
-  // step it met it at, and again if asked again. Throws std::logic_error before the first start.
+  // The next batch, valid until the next call; null at the end of the epoch. If preparing this step threw an exception,
+  // rethrows it, each time next() is called. Throws std::logic_error before the first start.
   const BatchOf<Pixel>* next() {
     std::unique_lock<std::mutex> lock(mutex_);
     if (!started_) throw std::logic_error("strata: Batches::next before Batches::start");
@@ -150,8 +154,8 @@ class Batches {
     std::vector<Element, typename Form::template Allocator<Element>> targets;
     std::vector<std::uint32_t, typename Form::template Allocator<std::uint32_t>> indices;
     BatchOf<Pixel> batch;
-    std::size_t step = none;   // that it holds
-    std::exception_ptr error;  // that came instead
+    std::size_t step = none;   // the step that it holds
+    std::exception_ptr error;  // set if preparing it failed
   };
 
   [[nodiscard]] std::size_t batch() const noexcept { return static_cast<std::size_t>(options_.batch); }
@@ -166,7 +170,7 @@ class Batches {
     threads_.clear();
   }
 
-  // A thread takes the next step that nobody has, waits for that step's slot, and fills it.
+  // A thread claims the next step, waits until that step's slot is free, and fills it.
   void work(std::vector<float>& scratch) {
     std::unique_lock<std::mutex> lock(mutex_);
     while (claimed_ < steps()) {
@@ -216,37 +220,42 @@ class Batches {
 
   template <class Pixels>
   void make_ready(std::size_t index, const Pixels& pixels, float* to, float* scratch) const {
-    const bool moves = options_.augment.any();
+    const detail::MovementRange range(options_.augment);
+    const bool moves = range.any();
     float* plain = moves ? scratch : to;
-    if constexpr (sizeof(*pixels.data()) == 1)
-      for (std::size_t p = 0; p < one; ++p) plain[p] = static_cast<float>(pixels[p]) / 255.f;
-    else
-      std::copy_n(pixels.data(), one, plain);
+    for (std::size_t p = 0; p < one; ++p) plain[p] = detail::unit_value(pixels[p]);
     if (moves) {
       const Random random(options_.seed, Purpose::augment, 0, epoch_);
-      detail::move_image(D::image, detail::draw_movement(options_.augment, D::image, random, index), plain, to);
+      detail::move_image(D::image, detail::draw_movement(range, D::image, random, index), plain, to);
     }
+    std::uint32_t which = 0;
+    for (const ImageTransform& transform : options_.augment.transforms)
+      transform(std::span<float>(to, one), D::image, detail::transform_random(options_.seed, epoch_, index, which++));
     const auto& [mean, stddev] = options_.normalize;
-    constexpr auto channels = static_cast<std::size_t>(D::image.channels);
-    if (!mean.empty())
-      for (std::size_t p = 0; p < one; p += channels)
-        for (std::size_t c = 0; c < channels; ++c) to[p + c] -= mean[c];
-    if (!stddev.empty())
-      for (std::size_t p = 0; p < one; p += channels)
-        for (std::size_t c = 0; c < channels; ++c) to[p + c] /= stddev[c];
+    if (!mean.empty() || !stddev.empty())
+      normalize(to, mean.empty() ? nullptr : mean.data(), stddev.empty() ? nullptr : stddev.data());
+  }
+
+  static void normalize(float* image, const float* mean, const float* stddev) {
+    constexpr int channels = D::image.channels;
+    for (std::size_t p = 0; p < one; p += channels)
+      for (int c = 0; c < channels; ++c) {
+        float& x = image[p + static_cast<std::size_t>(c)];
+        x = detail::normalized(x, mean, stddev, c);
+      }
   }
 
   D data_;
   BatchOptions options_;
   std::vector<std::uint32_t> order_;
-  std::vector<Slot> ring_;  // step s goes to slot s modulo its size
+  std::vector<Slot> ring_;  // step s is in slot s modulo its size
   std::vector<std::vector<float>> scratch_;
   std::vector<std::thread> threads_;
   std::uint64_t epoch_ = 0;
 
-  std::mutex mutex_;  // guards what follows, and each slot's step and error
+  std::mutex mutex_;  // guards the members below, and each slot's step and error
   std::condition_variable changed_;
-  std::size_t claimed_ = 0, taken_ = 0;  // steps begun, steps given back
+  std::size_t claimed_ = 0, taken_ = 0;  // steps that threads have begun, steps that the caller has returned
   bool started_ = false, holding_ = false, quit_ = false;
 };
 

@@ -82,9 +82,9 @@ template <class D>
 concept Dataset = std::copy_constructible<D> && requires(const D& d, std::size_t i) {
   { D::image } -> std::convertible_to<Shape>;
   { d.size() } -> std::convertible_to<std::size_t>;
+  requires detail::GivesLabels<D> || detail::GivesTargets<D>;
   requires std::convertible_to<decltype(d.pixels(i)), std::span<const std::uint8_t>> ||
                std::convertible_to<decltype(d.pixels(i)), std::span<const float>>;
-  requires detail::GivesLabels<D> || detail::GivesTargets<D>;
 };
 
 // The number of classes; 0 if the targets are values.

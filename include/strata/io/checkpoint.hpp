@@ -165,12 +165,10 @@ class StateReader {
 // What has to be the same for a run to go on, a line "what: how" each; how long it is to be may change. Floats by their
 // bits.
 inline std::string recipe_text(const TrainingRun& run) {
-  const Augment& a = run.augment;
   std::string text = "optimizer: " + run.optimizer + "\nloss: " + std::string(run.loss) +
                      "\nbatch: " + std::to_string(run.batch) + "\nseed: " + std::to_string(run.seed) +
                      "\nlayers: " + Checksum().text(run.summary).digits();
-  text += "\naugmentation: width_shift " + number_text(a.width_shift) + ", height_shift " + number_text(a.height_shift) +
-          (a.horizontal_flip ? ", horizontal_flip" : "") + ", pad_crop " + std::to_string(a.pad_crop) + "\nnormalisation:";
+  text += "\naugmentation: " + run.augment.describe() + "\nnormalisation:";
   for (const auto* v : {&run.normalize.mean, &run.normalize.stddev}) {
     text += v == &run.normalize.mean ? " mean" : ", stddev";
     for (const float x : *v) text += " " + number_text(static_cast<double>(x));

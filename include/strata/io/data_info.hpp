@@ -17,6 +17,7 @@
 #include <strata/core/shape.hpp>
 #include <strata/data/augment.hpp>
 #include <strata/data/image.hpp>
+#include <strata/data/pixels.hpp>
 #include <strata/io/safetensors.hpp>
 
 namespace strata {
@@ -148,7 +149,7 @@ template <detail::NamedData D>
 // A picture as the network's input (H,W,C), resized, and prepared as Batches prepares the data. Throws
 // std::invalid_argument for an empty picture, and where the network takes neither colours nor grey.
 [[nodiscard]] inline std::vector<float> to_input(const Image& picture, const DataInfo& info) {
-  const auto [mean, stddev] = info.normalize;
+  const auto& [mean, stddev] = info.normalize;
   const int channels = info.image.channels;
   if (channels != 3 && channels != 1)
     throw std::invalid_argument("strata: pictures have no " + std::to_string(channels) + " channels");
@@ -161,14 +162,12 @@ template <detail::NamedData D>
       const auto brightness = static_cast<std::uint8_t>((299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2] + 500) / 1000);
       const int at = ((y + info.border) * info.image.width + x + info.border) * channels;
       for (int c = 0; c < channels; ++c)
-        input[static_cast<std::size_t>(at + c)] =
-            static_cast<float>(info.grey || channels == 1 ? brightness : rgb[c]) / 255.f;
+        input[static_cast<std::size_t>(at + c)] = detail::unit_value(info.grey || channels == 1 ? brightness : rgb[c]);
     }
-  for (std::size_t i = 0; i < input.size(); ++i) {
-    const std::size_t c = i % static_cast<std::size_t>(channels);
-    if (!mean.empty()) input[i] -= mean[c];
-    if (!stddev.empty()) input[i] /= stddev[c];
-  }
+  const float* means = mean.empty() ? nullptr : mean.data();
+  const float* stddevs = stddev.empty() ? nullptr : stddev.data();
+  for (std::size_t i = 0; i < input.size(); ++i)
+    input[i] = detail::normalized(input[i], means, stddevs, static_cast<int>(i) % channels);
   return input;
 }
 
