@@ -72,7 +72,7 @@ void profile(M& model, const Data& training, const Optimizer_& optimizer, const 
     for (const Batch* b; step < warm_up + steps && (b = batches.next()); ++step) {
       check_interrupted();
       if (step == warm_up) trainer.watch(&profile);
-      trainer.step(b->images, b->labels);
+      trainer.step(b->images, b->targets);
     }
   }
   std::printf("%d steps of %d images\n%s%.0f images/s\n", steps, model.options().batch, profile.text().c_str(),

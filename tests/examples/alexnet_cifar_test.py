@@ -234,11 +234,11 @@ class Training(unittest.TestCase):
 
     def test_recipes(self):
         for says, options in (
-            ("SGD{rate WarmUp{Cosine{rate 0.02, total 7, final 0}, updates 5}, momentum 0.8, nesterov, weight_decay 0.1}",
+            ("SGD{learning_rate WarmUp{Cosine{learning_rate 0.02, total 7, final 0}, updates 5}, momentum 0.8, nesterov, weight_decay 0.1}",
              "--schedule cosine --warm-up 5 --nesterov --learning-rate 0.02 --momentum 0.8 --weight-decay 0.1"),
-            ("SGD{rate StepDecay{rate 0.01, factor 0.5, every 6}", "--schedule step --step-every 2 --step-factor 0.5"),
-            ("AdamW{rate OneCycle{max 0.001, total 12,", "--optimizer adamw --schedule one-cycle"),
-            ("Adam{rate Constant{rate 0.001}", "--optimizer adam --schedule constant --no-augment"),
+            ("SGD{learning_rate StepDecay{learning_rate 0.01, factor 0.5, every 6}", "--schedule step --step-every 2 --step-factor 0.5"),
+            ("AdamW{learning_rate OneCycle{max 0.001, total 12,", "--optimizer adamw --schedule one-cycle"),
+            ("Adam{learning_rate 0.001", "--optimizer adam --schedule constant --no-augment"),
         ):
             with self.subTest(options):
                 result = run(*SHORT, "--data", CIFAR, "--epochs", "4", *options.split())

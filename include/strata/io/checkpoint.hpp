@@ -449,8 +449,8 @@ inline std::unique_ptr<Checkpointer> Checkpoints::operator()(TrainingRun run, bo
 template <class Trainer_>
 void save_checkpoint(Trainer_& trainer, const TrainingState& state, const std::filesystem::path& path, std::int64_t steps,
                      const std::string& recipe = {}) {
-  trainer.settle([](const StepResult&) {});
-  trainer.to_host();
+  trainer.drain([](const StepResult&) {});
+  trainer.download();
   TrainingRun run = trainer.run();
   run.steps = steps;
   detail::write_checkpoint(path, run, recipe, state);
@@ -461,12 +461,12 @@ template <class Trainer_>
 TrainingState load_checkpoint(Trainer_& trainer, const std::filesystem::path& path, std::int64_t steps,
                               const std::string& recipe = {}) {
   detail::CheckpointContent content = detail::read_checkpoint(path);
-  trainer.settle([](const StepResult&) {});
+  trainer.drain([](const StepResult&) {});
   TrainingRun run = trainer.run();
   run.steps = steps;
   detail::check_fits(content, run, recipe);
   detail::restore(content, run);
-  trainer.from_host();
+  trainer.upload();
   trainer.continue_at(content.state.updates);
   return std::move(content.state);
 }
