@@ -11,6 +11,7 @@
 
 #include <strata/strata.hpp>
 
+#include "../common/number_text.hpp"
 #include "networks.hpp"
 
 namespace notes {
@@ -144,7 +145,7 @@ Experiment experiment(std::string name, std::string what, Recipe recipe, std::op
 inline std::string recipe_text(const Experiment& e, std::int64_t updates, bool on_gpu = false) {
   const Recipe& r = e.recipe;
   std::string text = e.optimizer(r, updates) + ", batch " + std::to_string(r.batch);
-  if (r.augment.width_shift > 0) text += ", shift " + strata::detail::number_text(r.augment.width_shift);
+  if (r.augment.width_shift > 0) text += ", shift " + shortest_text(r.augment.width_shift);
   if (r.augment.pad_crop > 0) text += ", crop " + std::to_string(r.augment.pad_crop);
   if (r.augment.horizontal_flip) text += ", flip";
   if (r.inputs == Inputs::bytes) text += ", images from 0 to 255";

@@ -17,6 +17,7 @@
 #include <strata/training/metrics.hpp>
 #include <strata/util/atomic_file.hpp>
 
+#include "../common/number_text.hpp"
 #include "experiment.hpp"
 
 namespace notes {
@@ -41,8 +42,6 @@ inline constexpr std::string_view csv_head =
     "test accuracy with dropout,diverged,recipe\n";
 
 namespace detail {
-
-using strata::detail::number_text;
 
 // Quoted where it has to be (RFC 4180).
 inline std::string csv_field(const std::string& text) {
@@ -73,20 +72,19 @@ inline std::vector<std::string> csv_fields(std::string_view line) {
 
 // With its head. A run that diverged in its first epochs has one line, epoch 0.
 inline std::string to_csv(const Result& r) {
-  using detail::number_text;
   std::string text(csv_head);
   std::vector<EpochRecord> history = r.outcome.history;
   if (history.empty()) history.emplace_back();
   for (const EpochRecord& e : history) {
     const bool last = &e == &history.back();
-    const auto maybe = [](const std::optional<double>& x) { return x ? number_text(*x) : std::string(); };
+    const auto maybe = [](const std::optional<double>& x) { return x ? shortest_text(*x) : std::string(); };
     const auto dropout = [&](double Evaluation::* what) {
-      return last && r.outcome.dropout_on ? number_text((*r.outcome.dropout_on).*what) : std::string();
+      return last && r.outcome.dropout_on ? shortest_text((*r.outcome.dropout_on).*what) : std::string();
     };
     for (const std::string& field :
          {r.key.run, std::to_string(r.key.seed), std::to_string(r.key.images), std::to_string(r.key.test_images),
-          std::to_string(r.key.epochs), std::to_string(e.epoch), number_text(e.loss), number_text(e.accuracy),
-          maybe(e.validation_loss), maybe(e.validation_accuracy), number_text(e.seconds), dropout(&Evaluation::loss),
+          std::to_string(r.key.epochs), std::to_string(e.epoch), shortest_text(e.loss), shortest_text(e.accuracy),
+          maybe(e.validation_loss), maybe(e.validation_accuracy), shortest_text(e.seconds), dropout(&Evaluation::loss),
           dropout(&Evaluation::accuracy), last ? r.outcome.diverged : std::string()})
       text += detail::csv_field(field) + ',';
     text += detail::csv_field(r.key.recipe) + '\n';

@@ -4,6 +4,7 @@
 #pragma once
 #include <vector>
 
+#include "../common/number_text.hpp"
 #include "experiment.hpp"
 
 namespace notes {
@@ -98,10 +99,9 @@ inline std::vector<Experiment> suspects() {
     for (const double rate : {0.1, 0.01, 0.001, 0.0001}) {
       Recipe r = h(as_it_is);
       r.rate = constant(rate), r.momentum = momentum;
-      const std::string numbers = strata::detail::number_text(rate) + ", momentum " + strata::detail::number_text(momentum);
-      all.push_back(
-          experiment<H, SGD>("h-sgd-" + strata::detail::number_text(rate) + "-" + strata::detail::number_text(momentum),
-                             "row h, SGD " + numbers + ", no decay", std::move(r)));
+      const std::string numbers = shortest_text(rate) + ", momentum " + shortest_text(momentum);
+      all.push_back(experiment<H, SGD>("h-sgd-" + shortest_text(rate) + "-" + shortest_text(momentum),
+                                       "row h, SGD " + numbers + ", no decay", std::move(r)));
     }
   return all;
 }
