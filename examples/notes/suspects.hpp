@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The post-mortem: why did the notes' rewrites of row h reach 20% and 35% where row h had 46%? Row h with one suspect each,
-// and the rewrites with one suspect less each. The most telling come first.
+// The post-mortem: why did the rewrites of row h reach 20% and 35%, and row h 46%? Row h with one suspect each, and the
+// rewrites with one suspect removed each. The most informative come first.
 #pragma once
 #include <vector>
 
@@ -9,7 +9,7 @@
 
 namespace notes {
 
-// 50,000 images a run, the number of one epoch of the notes: 785 updates at batch 64, 250 at batch 200.
+// A run sees 50,000 images, as many as one epoch of the notes: 785 updates at batch 64, 250 at batch 200.
 struct Budget {
   static constexpr std::size_t images = 10000, test_images = 2000;
   static constexpr int epochs = 5;
@@ -24,7 +24,7 @@ inline std::vector<Experiment> suspects() {
     return r;
   };
   const auto as_it_is = [](Recipe&) {};
-  // tf.layers: Keras' initialization; tf.nn: what its helpers print, the stddev of the dense layers being a guess.
+  // tf.layers has the initialization of Keras. tf.nn has that of its helpers; the stddev of the dense layers is a guess.
   const auto layers = [](auto change) {
     Recipe r{.rate = constant(0.001), .batch = 200, .augment = no_augmentation};
     change(r);
@@ -41,9 +41,11 @@ inline std::vector<Experiment> suspects() {
   const auto batch200 = [](Recipe& r) { r.batch = 200; };
   const auto batch64 = [](Recipe& r) { r.batch = 64; };
   const auto adam = [](Recipe& r) { r.rate = constant(0.001); };
-  const auto tensorflow = [](Recipe& r) { r.epsilon = 1e-8; };  // of its AdamOptimizer
+  const auto tensorflow = [](Recipe& r) { r.epsilon = 1e-8; };  // as in its AdamOptimizer
   const auto sgd = [](Recipe& r) { r.rate = inverse_time(0.03, 0.0005); };
-  const auto slow = [](Recipe& r) { r.rate = constant(0.0001); };  // the notes name no rate for the rewrites' Adam
+  const auto slow = [](Recipe& r) {
+    r.rate = constant(0.0001);
+  };  // the notes give no learning rate for Adam in the rewrites
   const auto slow_helpers = [&](Recipe& r) { helpers(r), slow(r); };
 
   // clang-format off
