@@ -5,7 +5,7 @@
 #     // expect-error: <regex>             each of these lines must match the compiler's output
 #     // expect-error[gcc]: <regex>        only with this compiler: gcc, clang or nvcc
 #     // cases: a b                        several mistakes in one file: each is compiled with CASE_a, CASE_b, ... defined,
-#                                          beside EXPECT_COMPILE_FAIL; there may be several such lines
+#                                          and EXPECT_COMPILE_FAIL too; there may be several such lines
 #     // expect-error(a): <regex>          only for this case; lines without a case are for all. Each case needs a line
 #     // expect-error(a)[gcc]: <regex>
 # The compiler must print exactly one error, in at most 12 lines (g++, nvcc) or 16 (clang, which quotes more). A test that only

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The outputs of a run beside its weights: metrics, TensorBoard's events, the report.
+// The outputs of a run besides its weights: metrics, TensorBoard's events, the report.
 #pragma once
 #include <cstdint>
 #include <memory>

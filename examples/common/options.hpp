@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Shared by the command lines of the examples: checks beside those of CLI11, and the command line as text. An option that
-// would have no effect is an error.
+// Shared by the command lines of the examples: checks in addition to those of CLI11, and the command line as text. An
+// option that would have no effect is an error.
 #pragma once
 #include <CLI/CLI.hpp>
 #include <charconv>
