@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,7 @@
 #include <strata/backend/cuda/optimizers.hpp>
 #include <strata/backend/cuda/staging.hpp>
 #include <strata/core/alignment.hpp>
+#include <strata/optimizers/parameter_groups.hpp>
 #include <strata/training/reducer.hpp>
 #include <strata/training/right.hpp>
 #include <strata/training/steps.hpp>
