@@ -88,7 +88,7 @@ static_assert(is(at_map<Conv<true, 8>>, Fault::not_a_size, 4) && is(at_map<Conv<
 static_assert(is(at_map<MaxPool<nullptr>>, Fault::not_a_size, 4) && is(at_map<AvgPool<3, 1.5>>, Fault::not_a_size, 4));
 static_assert(at_map<Conv<3u, 8>>.ok() && at_map<Conv<3L, 8>>.ok() && at_map<Conv<Size<3, 3>, 8>>.ok());
 // More than an int holds is no small number.
-static_assert(is(at_map<Conv<4294967299, 8, Valid>>, Fault::kernel_larger_than_padded_input, 4, largest_size, 15));
+static_assert(is(at_map<Conv<4294967299, 8, Valid>>, Fault::kernel_larger_than_padded_input, 4, detail::max_elements, 15));
 static_assert(is(at_map<Conv<-4294967297, 8>>, Fault::not_positive, 4, 1, -1, Parameter::kernel));
 static_assert(recovered<Four<Conv<2.5, 8>>> == Shape{10} && recovered<Four<MaxPool<nullptr>>> == Shape{10});
 

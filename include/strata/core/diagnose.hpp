@@ -12,7 +12,7 @@ template <class Net>
 struct analysed;
 template <class... Layers>
 struct analysed<Sequential<Layers...>> {
-  using nodes = typename unroll<List<>, Layers...>::type;
+  using nodes = typename expand<Sequential<Layers...>>::type;
   static constexpr const auto& table = table_of<nodes>::value;
 };
 

@@ -29,7 +29,7 @@ constexpr Extent extent(Side side) {
     return side;
   } else if constexpr (is_size<Side>) {
     const auto n = static_cast<std::int64_t>(side);
-    const int number = n < -largest_size ? -1 : narrow(n);
+    const int number = n < -max_elements ? -1 : saturate_to_int(n);
     return {number, number};
   } else {
     return {};
@@ -154,13 +154,19 @@ constexpr LayerInfo slide_over(Shape in, const Settings& s, const int* filters) 
   const Axis rows = slide_rows(w, in.height), columns = slide_columns(w, in.width);
   const int channels = filters ? at_least_one(*filters) : in.channels;
   LayerInfo step;
-  step.out = Shape{at_least_one(narrow(rows.output)), at_least_one(narrow(columns.output)), channels};
-  step.window = {w.kernel_h,           w.kernel_w,         w.stride_h,
-                 w.stride_w,           w.dilation_h,       w.dilation_w,
-                 narrow(rows.before),  narrow(rows.after), narrow(columns.before),
-                 narrow(columns.after)};
-  step.unread_rows = narrow(rows.unread);
-  step.unread_columns = narrow(columns.unread);
+  step.out = Shape{at_least_one(saturate_to_int(rows.output)), at_least_one(saturate_to_int(columns.output)), channels};
+  step.window = {w.kernel_h,
+                 w.kernel_w,
+                 w.stride_h,
+                 w.stride_w,
+                 w.dilation_h,
+                 w.dilation_w,
+                 saturate_to_int(rows.before),
+                 saturate_to_int(rows.after),
+                 saturate_to_int(columns.before),
+                 saturate_to_int(columns.after)};
+  step.unread_rows = saturate_to_int(rows.unread);
+  step.unread_columns = saturate_to_int(columns.unread);
 
   const auto fail = [&step](Fault f, std::int64_t expected, std::int64_t got, Parameter which = Parameter::none) {
     if (step.fault != Fault::none) return;

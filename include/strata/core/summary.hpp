@@ -141,9 +141,11 @@ constexpr auto sights(const Table<Count>& table) {
         s = wider(s, of(end - 1));
     } else if (row.kind == Kind::layer) {
       const Window& w = row.step.window;
-      s.rows = plus(s.rows, times(times(w.kernel_h - 1, w.dilation_h), s.step_rows));
-      s.columns = plus(s.columns, times(times(w.kernel_w - 1, w.dilation_w), s.step_columns));
-      s.step_rows = times(s.step_rows, w.stride_h), s.step_columns = times(s.step_columns, w.stride_w);
+      s.rows = saturating_add(s.rows, saturating_multiply(saturating_multiply(w.kernel_h - 1, w.dilation_h), s.step_rows));
+      s.columns =
+          saturating_add(s.columns, saturating_multiply(saturating_multiply(w.kernel_w - 1, w.dilation_w), s.step_columns));
+      s.step_rows = saturating_multiply(s.step_rows, w.stride_h),
+      s.step_columns = saturating_multiply(s.step_columns, w.stride_w);
       s.all = s.all || (row.in.flat && row.out.flat && row.step.macs > 0);
     }
     seen[i] = s;
@@ -188,9 +190,9 @@ struct summary_of {
         for (std::size_t d = 0; d < depth; ++d) name.put("| ");
         name.put(labels[i].view());
         shape.shape(row.out);
-        parameters.number(plus(row.step.parameters, row.step.state));
+        parameters.number(saturating_add(row.step.parameters, row.step.state));
         macs.number(row.step.macs);
-        bytes.number(times(4, size_of(row.out)));
+        bytes.number(saturating_multiply(4, saturating_size(row.out)));
         if (seen[i].all)
           sees.put("all");
         else

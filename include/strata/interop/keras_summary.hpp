@@ -51,7 +51,7 @@ constexpr std::int64_t read_number(std::string_view s, std::size_t& at, bool tho
   std::int64_t n = 0;
   for (; at < s.size(); ++at) {
     if (is_digit(s[at]))
-      n = plus(times(10, n), s[at] - '0');
+      n = saturating_add(saturating_multiply(10, n), s[at] - '0');
     else if (!thousands || s[at] != ',' || at + 1 >= s.size() || !is_digit(s[at + 1]))
       break;
   }
@@ -94,15 +94,15 @@ constexpr KerasRow read_row(std::string_view line, std::size_t shape) {
     skip_blanks(line, at);
     if (at < line.size() && line[at] == ')') break;
     const std::int64_t n = read_number(line, at, false);
-    if (n < 0 || n > largest_size || count == 3) return row;
+    if (n < 0 || n > max_elements || count == 3) return row;
     sizes[count] = n;
     skip_blanks(line, at);
     if (at < line.size() && line[at] == ',') ++at;
   }
   if (count == 1)
-    row.out = Shape{narrow(sizes[0])};
+    row.out = Shape{saturate_to_int(sizes[0])};
   else if (count == 3)
-    row.out = Shape{narrow(sizes[0]), narrow(sizes[1]), narrow(sizes[2])};
+    row.out = Shape{saturate_to_int(sizes[0]), saturate_to_int(sizes[1]), saturate_to_int(sizes[2])};
   else
     return row;
   while (at < line.size() && !is_digit(line[at])) ++at;  // ), ] and the line of a box
@@ -175,7 +175,7 @@ struct own_rows<List<N...>> {
       own.rows[own.count++] = {input[i]     ? Listed::input
                                : activation ? Listed::activation
                                             : Listed::always,
-                               static_cast<int>(i), row.out, plus(row.step.parameters, row.step.state)};
+                               static_cast<int>(i), row.out, saturating_add(row.step.parameters, row.step.state)};
     }
     return own;
   }

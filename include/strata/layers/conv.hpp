@@ -26,10 +26,10 @@ struct Conv {
     constexpr int filters = Filters;
     LayerInfo s = detail::slide_over(in, settings, &filters);
     s.values = Values::any;
-    const std::int64_t taps = times(times(s.window.kernel_h, s.window.kernel_w),
-                                    detail::at_least_one(in.channels / detail::at_least_one(settings.groups)));
-    s.parameters = times(taps, s.out.channels) + (has_bias ? s.out.channels : 0);
-    s.macs = times(size_of(s.out), taps);
+    const int channels = detail::at_least_one(in.channels / detail::at_least_one(settings.groups));
+    const std::int64_t taps = detail::saturating_multiply(s.window.kernel_h, s.window.kernel_w, channels);
+    s.parameters = detail::saturating_multiply(taps, s.out.channels) + (has_bias ? s.out.channels : 0);
+    s.macs = detail::saturating_multiply(detail::saturating_size(s.out), taps);
     return s;
   }
   // The last two only for a layer without a fault.

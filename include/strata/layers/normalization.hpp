@@ -18,8 +18,8 @@ struct BatchNorm {
     LayerInfo s;
     s.out = in;
     s.values = Values::any;
-    s.parameters = times(2, in.channels);
-    s.state = times(2, in.channels);
+    s.parameters = detail::saturating_multiply(2, in.channels);
+    s.state = detail::saturating_multiply(2, in.channels);
     return s;
   }
   static constexpr std::array<TensorInfo, 4> tensors(Shape in) {
