@@ -234,6 +234,11 @@ struct keras_check {
 };
 template <KerasFault F, class Check>
 struct keras_verdict {
+  static_assert(error::never<Check>, "strata: interop/keras_summary.hpp has no verdict on this difference");
+  using type = ok;
+};
+template <class Check>
+struct keras_verdict<KerasFault::none, Check> {
   using type = ok;
 };
 template <class Check>
