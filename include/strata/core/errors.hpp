@@ -94,7 +94,7 @@ struct loss_needs_probabilities {
 template <class Data, class Expected, class Got>
 struct outputs_differ_from_classes {
   static_assert(never<Data, Expected, Got>,
-                "strata: the network's outputs are not the data set's classes; resize the last layer");
+                "strata: the network has another number of outputs than the data set has classes; resize the last layer");
 };
 template <class Data, class Expected, class Got>
 struct outputs_differ_from_target {
@@ -139,7 +139,7 @@ struct concat_shapes_differ {
 template <class At, class Layer>
 struct shortcut_misplaced {
   static_assert(never<At, Layer>,
-                "strata: this Shortcut is not the last layer of a Residual, or its second; keep one, at the end");
+                "strata: a Shortcut is the last layer of a Residual, and its only Shortcut; move or remove this one");
 };
 template <class At, class Layer>
 struct not_a_layer {
@@ -186,7 +186,7 @@ struct option_not_taken {
 };
 template <class At, class Layer>
 struct not_a_size {
-  static_assert(never<At, Layer>, "strata: a kernel, window or stride here is no size; give an int or Size<rows, columns>");
+  static_assert(never<At, Layer>, "strata: a kernel, window or stride here is not a size; give an int or Size<rows, columns>");
 };
 template <class At, class Layer>
 struct not_a_shape {
@@ -201,7 +201,7 @@ struct window_does_not_tile {
 template <class At, class Layer, class Got>
 struct size_overflows {
   static_assert(never<At, Layer, Got>,
-                "strata: a map or weight of this layer has 2^31 numbers or more; make the layer smaller");
+                "strata: a map or weight of this layer has 2^31 elements or more; make the layer smaller");
 };
 
 // A Keras summary that differs from the network. Expected is what Keras printed, got is what the network has.
