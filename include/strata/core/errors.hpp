@@ -186,7 +186,8 @@ struct option_not_taken {
 };
 template <class At, class Layer>
 struct not_a_size {
-  static_assert(never<At, Layer>, "strata: a kernel, window or stride here is not a size; give an int or Size<rows, columns>");
+  static_assert(never<At, Layer>,
+                "strata: a kernel, window or stride here is not a size; give an int or Size<rows, columns>");
 };
 template <class At, class Layer>
 struct not_a_shape {

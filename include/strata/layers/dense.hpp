@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
+// Dense: a fully connected layer; and Flatten, which a map needs before it.
 #pragma once
 #include <strata/core/options.hpp>
 #include <strata/core/tensor_info.hpp>
 
 namespace strata {
 
-// (N,H,W,C) -> (N,H*W*C), in the order they are stored: rows, columns, channels. Moves nothing.
+// (N,H,W,C) -> (N,H*W*C), in the order of memory: rows, columns, channels. Copies nothing. A flat vector stays as it is.
+// Error: size_overflows.
 struct Flatten {
   static constexpr const char* name = "Flatten";
   static constexpr LayerInfo infer(Shape in) {
@@ -16,7 +18,8 @@ struct Flatten {
   }
 };
 
-// A fully connected layer with a bias. (N,in) -> (N,Units); weights (in,Units). Takes In, NoBias.
+// A fully connected layer with a bias. (N,n) -> (N,Units); weights (n,Units), bias (Units). Options: In, NoBias.
+// Errors: needs_flat_input, input_channels_differ, not_positive, size_overflows, options_contradict, option_not_taken.
 template <int Units, class... Options>
 struct Dense {
   static constexpr const char* name = "Dense";
