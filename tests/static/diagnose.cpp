@@ -306,8 +306,8 @@ static_assert(diagnose<Sequential<Input<8, 8, 3>, Conv<8, 10, Valid>>, SoftmaxCr
 
 // --- targets that are not one class an image -----------------------------------------------------------------------------
 struct AnyTarget : Unchecked<SoftmaxCrossEntropy> {
-  static constexpr TargetKinds targets{TargetKind::class_index, TargetKind::class_map, TargetKind::labels, TargetKind::values,
-                                       TargetKind::distribution};
+  static constexpr TargetKinds targets{TargetKind::class_index, TargetKind::class_map, TargetKind::labels,
+                                       TargetKind::values, TargetKind::distribution};
 };
 struct Regression {
   static constexpr Takes takes = Takes::logits;
