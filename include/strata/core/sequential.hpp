@@ -148,6 +148,7 @@ struct members {
 template <class... Layers>
 struct Sequential {
  private:
+  using nodes = typename detail::expand<Sequential>::type;
   using checked = detail::members<Sequential>;
   // A block has no shapes of its own, so only a Sequential with an Input is checked here. A block that is used as a network
   // is checked by the first use of a member below.
@@ -166,7 +167,7 @@ struct Sequential {
   static constexpr std::int64_t macs = checked::table.macs;              // multiply-adds of one sample, forward
   static constexpr int layers = checked::table.layers;                   // of all blocks; Input is layer 0
   // The output shape of each layer.
-  static constexpr auto shapes = checked::shapes;
+  static constexpr std::array<Shape, detail::layer_count<nodes>> shapes = checked::shapes;
 
   // An upper bound for float32: weights, gradients, momentum and state, and for each sample every layer's output and its
   // gradient. Layers that work in place need less.

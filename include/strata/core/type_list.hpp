@@ -43,7 +43,8 @@ type_box<T> find_indexed(const indexed<I, T>*);
 template <int I, class... T>
 struct pick<I, List<T...>> {
   using all = indexed_list<std::make_integer_sequence<int, static_cast<int>(sizeof...(T))>, T...>;
-  using type = typename decltype(find_indexed<I>(static_cast<const all*>(nullptr)))::type;
+  // Qualified, since a lookup by argument would instantiate the elements.
+  using type = typename decltype(detail::find_indexed<I>(static_cast<const all*>(nullptr)))::type;
 };
 #endif
 #undef STRATA_TYPE_PACK_ELEMENT
