@@ -325,7 +325,7 @@ TEST_CASE("another run is refused, with the first thing that differs") {
   refused(model_of<Other>(), sgd, same, "its layers are others");
   refused(model_of<Less>(), sgd, same, "\"layers: ");
   refused(model_of(2), sgd, same, "\"seed: 1\"; expected \"seed: 2\"");
-  refused(model_of(), Adam{}, same, "\"optimizer: SGD{rate InverseTimeDecay");
+  refused(model_of(), Adam{}, same, "\"optimizer: SGD{learning_rate InverseTimeDecay");
   refused(model_of(), sgd, [](auto& o) { o.augment.pad_crop = 1; }, "pad_crop 0\"; expected \"augmentation");
   refused(model_of(), sgd, [](auto& o) { o.normalize.mean = {0.5f, 0.25f}; }, "expected \"normalisation: mean 0.5 0.25");
   refused(model_of(), sgd, [](auto& o) { o.validation = data(9, 3); }, "\"validation data: 9 images, ");

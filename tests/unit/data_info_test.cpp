@@ -77,19 +77,19 @@ TEST_CASE("a picture becomes the input that training had") {
   };
   const ArrayDataset<Shape{32, 32, 3}, 10, std::uint8_t> rgb(colours, {0});
   DataInfo info{.name = "x", .image = Shape{32, 32, 3}, .normalize = normalize};
-  CHECK(to_input(Image{32, 32, colours}, info) == trained_on(rgb, normalize));
+  CHECK(to_input(Image{32, 32, 3, colours}, info) == trained_on(rgb, normalize));
 
   const ArrayDataset<Shape{28, 28, 1}, 10, std::uint8_t> small(grey, {0});
-  Image picture{28, 28, {}};
+  Image picture{28, 28, 3, {}};
   for (const std::uint8_t g : grey) picture.pixels.insert(picture.pixels.end(), {g, g, g});
   info.border = 2, info.grey = true;
   CHECK(to_input(picture, info) == trained_on(PaddedRgb(small), normalize));
   info = {.name = "x", .image = Shape{28, 28, 1}};
   CHECK(to_input(picture, info) == trained_on(small, {}));
   // Colours by their brightness: green more than red, red more than blue.
-  CHECK(to_input(Image{1, 1, {255, 0, 0}}, info)[0] == 76 / 255.f);
-  CHECK(to_input(Image{1, 1, {0, 255, 0}}, info)[0] == 150 / 255.f);
-  CHECK(to_input(Image{1, 1, {0, 0, 255}}, info)[0] == 29 / 255.f);
+  CHECK(to_input(Image{1, 1, 3, {255, 0, 0}}, info)[0] == 76 / 255.f);
+  CHECK(to_input(Image{1, 1, 3, {0, 255, 0}}, info)[0] == 150 / 255.f);
+  CHECK(to_input(Image{1, 1, 3, {0, 0, 255}}, info)[0] == 29 / 255.f);
   info.image = Shape{4, 4, 2};
   CHECK_THROWS_AS((void)to_input(picture, info), std::invalid_argument);
 }
