@@ -20,9 +20,9 @@
 #include <utility>
 #include <vector>
 
+#include <strata/io/tensorboard.pb.h>
 #include <strata/data/bmp.hpp>
 #include <strata/data/image.hpp>
-#include <strata/io/tensorboard.pb.h>
 #include <strata/io/tfrecord.hpp>
 #include <strata/training/metrics.hpp>
 #include <strata/util/open_file.hpp>
