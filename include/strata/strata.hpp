@@ -15,4 +15,7 @@
 #include <strata/io/data_info.hpp>
 #include <strata/io/weights.hpp>
 #include <strata/model/model.hpp>
-#include <strata/training/trainer.hpp>
+#include <strata/training/train.hpp>
+
+// The backend of the processor
+#include <strata/backend/cpu/steps.hpp>

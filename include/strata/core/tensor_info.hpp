@@ -2,7 +2,9 @@
 // What a layer keeps between steps: names, shapes and how to begin. Initialization and files read it.
 #pragma once
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace strata {
 
@@ -22,6 +24,13 @@ struct TensorInfo {
   }
   // State is not trained: it follows the batches.
   [[nodiscard]] constexpr bool trainable() const { return role != Role::running_mean && role != Role::running_variance; }
+};
+
+// A trainable tensor of a network, by its name in files: conv2d_1/kernel.
+struct ParameterTensor {
+  std::string name;
+  TensorInfo info;
+  std::int64_t offset = 0;  // elements from the first parameter
 };
 
 }  // namespace strata

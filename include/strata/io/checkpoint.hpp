@@ -52,9 +52,9 @@ struct Checkpoints {
   // Goes into every file; metadata_of(data_info<Data>()) makes it one that can be used without the data.
   std::map<std::string, std::string> metadata{};
 
-  // A MakeKeeper. Throws std::invalid_argument for options that cannot be meant, std::system_error or std::runtime_error
+  // A MakeCheckpointer. Throws std::invalid_argument for options that cannot be meant, std::system_error or std::runtime_error
   // where the directory cannot be had, or has checkpoints of a run that this one is not to continue.
-  std::unique_ptr<RunKeeper> operator()(TrainingRun run, bool resume) const;
+  std::unique_ptr<Checkpointer> operator()(TrainingRun run, bool resume) const;
 };
 
 namespace detail {
@@ -291,7 +291,7 @@ inline void restore(const CheckpointContent& c, const TrainingRun& run) {
 
 // --- A directory of them ------------------------------------------------------------------------------------------------
 
-class CheckpointFiles final : public RunKeeper {
+class CheckpointFiles final : public Checkpointer {
  public:
   // Makes the directory, keeps other runs out of it as long as this lives, and removes what a killed run left half-written.
   CheckpointFiles(Checkpoints options, TrainingRun run, bool resume)
@@ -440,7 +440,7 @@ class CheckpointFiles final : public RunKeeper {
 
 }  // namespace detail
 
-inline std::unique_ptr<RunKeeper> Checkpoints::operator()(TrainingRun run, bool resume) const {
+inline std::unique_ptr<Checkpointer> Checkpoints::operator()(TrainingRun run, bool resume) const {
   return std::make_unique<detail::CheckpointFiles>(*this, std::move(run), resume);
 }
 

@@ -198,6 +198,11 @@ struct HeNormal {
 };
 
 namespace detail {
+template <class... Kinds>
+struct KindSet {
+  template <class S>
+  static constexpr bool has = (std::is_same_v<S, Kinds> || ...);
+};
 template <template <class...> class To>
 using initializer_kinds = To<GlorotUniform, GlorotNormal, HeUniform, HeNormal, TruncatedNormal, Normal, Uniform, Constant>;
 }  // namespace detail

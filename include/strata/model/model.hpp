@@ -193,6 +193,8 @@ class Model {
   {
     return gradient(count - 1);
   }
+  template <class Ready>
+  void backward(Ready&& ready) { backward(); ready(std::int64_t{0}, Net::parameters); }
   // After forward(images, true, step): fills gradients().
   void backward()
     requires training_mode
@@ -267,6 +269,20 @@ class Model {
       }
     }
     engine_.close_tensors(regions());
+  }
+
+  // The trainable tensors in the order of their parameters.
+  [[nodiscard]] std::vector<ParameterTensor> parameter_tensors() const {
+    Names names;
+    std::vector<ParameterTensor> tensors;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (graph[i].tensors.empty()) continue;
+      const std::string prefix = names(graph[i].keras) + "/";
+      std::int64_t offset = layout_.parameters[i];
+      for (const TensorInfo& info : graph[i].tensors)
+        if (info.trainable()) tensors.push_back({prefix + info.name, info, offset}), offset += info.size();
+    }
+    return tensors;
   }
 
  private:

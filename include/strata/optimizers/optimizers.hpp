@@ -1,48 +1,86 @@
 // SPDX-License-Identifier: BSL-1.0
-// Optimizers as their numbers; the updates are the backend's kernels. In the formulas w is a weight, g its gradient (the
-// mean over the batch), r the rate of the update.
+// The optimizers. Each is a value: its fields change training and are recorded with a run. In the formulas w is a weight, g
+// its gradient (of the batch's mean loss), r the learning rate. One of your own is a struct with the same members
+// (optimizers/update.hpp, examples/custom_optimizer).
 #pragma once
-#include <concepts>
-#include <cstdint>
+#include <cmath>
 #include <string>
 
-#include <strata/optimizers/schedules.hpp>
+#include <strata/optimizers/update.hpp>
+#include <strata/util/numbers.hpp>
 
 namespace strata {
 
 namespace detail {
-// Kernels have them as float.
-inline void check_share(const char* what, double x) {
+
+// Kernels hold these numbers as float.
+inline void check_fraction(const char* what, double x) {
   if (!(x >= 0 && static_cast<float>(x) < 1)) refuse(what, x, "at least 0, less than 1 in float32");
 }
-inline void check_adam(double beta1, double beta2, double epsilon, double weight_decay) {
-  check_share("beta1", beta1);
-  check_share("beta2", beta2);
-  check_positive("epsilon", epsilon);  // with 0, a weight without gradients is 0 / 0
-  if (!(static_cast<float>(epsilon) > 0)) refuse("epsilon", epsilon, "more than zero in float32");
-  check_not_negative("the weight decay", weight_decay);
-}
-inline std::string adam_text(const char* name, const Schedule& learning_rate, double beta1, double beta2, double epsilon,
-                             double weight_decay) {
-  return std::string(name) + "{learning_rate " + learning_rate.describe() + ", beta1 " + number_text(beta1) + ", beta2 " +
-         number_text(beta2) + ", epsilon " + number_text(epsilon) + ", weight_decay " + number_text(weight_decay) + "}";
-}
+
+// The numbers of Adam and AdamW, and their update. Decoupled: the decay acts on the weights, not through the gradient.
+struct AdamNumbers {
+  double beta1, beta2, epsilon, weight_decay;
+  bool decoupled;
+
+  void validate() const {
+    check_fraction("beta1", beta1);
+    check_fraction("beta2", beta2);
+    check_positive("epsilon", epsilon);  // with 0, a weight without gradients would be 0 / 0
+    if (!(static_cast<float>(epsilon) > 0)) refuse("epsilon", epsilon, "more than zero in float32");
+    check_not_negative("the weight decay", weight_decay);
+  }
+  [[nodiscard]] std::string describe(const char* name, const Schedule& learning_rate) const {
+    return std::string(name) + "{learning_rate " + learning_rate.describe() + ", beta1 " + number_text(beta1) + ", beta2 " +
+           number_text(beta2) + ", epsilon " + number_text(epsilon) + ", weight_decay " + number_text(weight_decay) + "}";
+  }
+
+  template <class T>
+  struct Element {
+    T rate, corrected, beta1, beta2, epsilon, weight_decay;
+    bool decoupled;
+    template <class Slots>
+    STRATA_HOST_DEVICE T operator()(T w, T g, const Slots& slots) const {
+      const T gradient = decoupled ? g : g + weight_decay * w;
+      const T m = slots[0] + (gradient - slots[0]) * (T{1} - beta1);
+      const T v = slots[1] + (gradient * gradient - slots[1]) * (T{1} - beta2);
+      slots[0] = m, slots[1] = v;
+      const T decayed = decoupled ? w - rate * weight_decay * w : w;
+      return decayed - corrected * m / (std::sqrt(v) + epsilon);
+    }
+  };
+  template <class T>
+  [[nodiscard]] Element<T> element(const UpdateStep& u) const {
+    const T rate = static_cast<T>(u.learning_rate), b1 = static_cast<T>(beta1), b2 = static_cast<T>(beta2);
+    const double t = static_cast<double>(u.number);
+    const double corrected = static_cast<double>(rate) * std::sqrt(1 - std::pow(static_cast<double>(b2), t)) /
+                             (1 - std::pow(static_cast<double>(b1), t));
+    return {.rate = rate,
+            .corrected = static_cast<T>(corrected),
+            .beta1 = b1,
+            .beta2 = b2,
+            .epsilon = static_cast<T>(epsilon),
+            .weight_decay = static_cast<T>(weight_decay * u.weight_decay),
+            .decoupled = decoupled};
+  }
+};
+
 }  // namespace detail
 
-// Stochastic gradient descent as Keras has it: v = momentum * v - r * (g + weight_decay * w), then w += v, or with
-// Nesterov's momentum w += momentum * v - r * (g + weight_decay * w). The AlexNet paper's update is this one, with momentum
-// 0.9 and weight_decay 0.0005. (PyTorch keeps v without the rate: the same as long as the rate stays.)
-struct SGD {
+// Stochastic gradient descent as in Keras: v = momentum * v - r * (g + weight_decay * w), then w += v; with Nesterov's
+// momentum w += momentum * v - r * (g + weight_decay * w). With momentum 0.9 and weight_decay 0.0005 it is the AlexNet
+// paper's update. PyTorch keeps v without the rate, which differs when the rate changes. Without momentum nothing is kept.
+struct SGD final {
   Schedule learning_rate = 0.01;
   double momentum = 0;
   bool nesterov = false;
   double weight_decay = 0;  // L2, through the gradient
 
-  static constexpr int slots = 1;  // numbers kept for each weight
+  [[nodiscard]] int slots() const { return momentum > 0 ? 1 : 0; }
   // Throws std::invalid_argument.
   void validate() const {
     learning_rate.validate();
-    detail::check_share("the momentum", momentum);
+    detail::check_fraction("the momentum", momentum);
     detail::check_not_negative("the weight decay", weight_decay);
     if (nesterov && momentum == 0) detail::refuse("the momentum", momentum, "more than 0 with nesterov");
   }
@@ -50,51 +88,66 @@ struct SGD {
     return "SGD{learning_rate " + learning_rate.describe() + ", momentum " + detail::number_text(momentum) +
            (nesterov ? ", nesterov" : "") + ", weight_decay " + detail::number_text(weight_decay) + "}";
   }
+
+  template <class T>
+  struct Element {
+    T rate, momentum, weight_decay;
+    bool nesterov, keeps_velocity;
+    template <class Slots>
+    STRATA_HOST_DEVICE T operator()(T w, T g, const Slots& slots) const {
+      const T pull = rate * (g + weight_decay * w);
+      if (!keeps_velocity) return w - pull;
+      const T v = momentum * slots[0] - pull;
+      slots[0] = v;
+      return w + (nesterov ? momentum * v - pull : v);
+    }
+  };
+  template <class T>
+  [[nodiscard]] Element<T> element(const UpdateStep& u) const {
+    return {static_cast<T>(u.learning_rate), static_cast<T>(momentum), static_cast<T>(weight_decay * u.weight_decay),
+            nesterov, slots() > 0};
+  }
 };
 
-// Kingma, Ba 2015, in the form of their section 2, which Keras has too: m and v are running means of g and g^2 (g with
+// Kingma, Ba 2015, in the form of their section 2 and of Keras: m and v are running means of g and g^2 (g with
 // weight_decay * w added: L2, as in PyTorch's Adam), w -= r * sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + epsilon).
 // epsilon is Keras'; PyTorch's is 1e-8 and stands inside the correction.
-struct Adam {
+struct Adam final {
   Schedule learning_rate = 0.001;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7;
   double weight_decay = 0;
 
-  static constexpr int slots = 2;
+  [[nodiscard]] static int slots() { return 2; }
   // Throws std::invalid_argument.
-  void validate() const {
-    learning_rate.validate();
-    detail::check_adam(beta1, beta2, epsilon, weight_decay);
+  void validate() const { learning_rate.validate(), numbers().validate(); }
+  [[nodiscard]] std::string describe() const { return numbers().describe("Adam", learning_rate); }
+  template <class T>
+  [[nodiscard]] auto element(const UpdateStep& u) const {
+    return numbers().element<T>(u);
   }
-  [[nodiscard]] std::string describe() const {
-    return detail::adam_text("Adam", learning_rate, beta1, beta2, epsilon, weight_decay);
-  }
+
+ private:
+  [[nodiscard]] detail::AdamNumbers numbers() const { return {beta1, beta2, epsilon, weight_decay, false}; }
 };
 
-// Loshchilov, Hutter 2019: Adam, but the decay acts on the weights and not through the gradient: w -= r * weight_decay * w
+// Loshchilov, Hutter 2019: Adam whose decay acts on the weights and not through the gradient: w -= r * weight_decay * w
 // before the step. 0.004 is Keras' default; PyTorch's is 0.01.
-struct AdamW {
+struct AdamW final {
   Schedule learning_rate = 0.001;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7;
   double weight_decay = 0.004;
 
-  static constexpr int slots = 2;
+  [[nodiscard]] static int slots() { return 2; }
   // Throws std::invalid_argument.
-  void validate() const {
-    learning_rate.validate();
-    detail::check_adam(beta1, beta2, epsilon, weight_decay);
+  void validate() const { learning_rate.validate(), numbers().validate(); }
+  [[nodiscard]] std::string describe() const { return numbers().describe("AdamW", learning_rate); }
+  template <class T>
+  [[nodiscard]] auto element(const UpdateStep& u) const {
+    return numbers().element<T>(u);
   }
-  [[nodiscard]] std::string describe() const {
-    return detail::adam_text("AdamW", learning_rate, beta1, beta2, epsilon, weight_decay);
-  }
-};
 
-template <class O>
-concept Optimizer = requires(const O& o, std::int64_t update) {
-  { O::slots } -> std::convertible_to<int>;
-  o.validate();
-  { o.describe() } -> std::convertible_to<std::string>;
-  { o.learning_rate(update) } -> std::convertible_to<double>;
+ private:
+  [[nodiscard]] detail::AdamNumbers numbers() const { return {beta1, beta2, epsilon, weight_decay, true}; }
 };
 
 }  // namespace strata

@@ -6,12 +6,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <limits>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <strata/training/metric.hpp>
 
 namespace strata {
 
@@ -38,6 +41,11 @@ struct Accuracy {
     return samples == 0 ? 0 : static_cast<double>(correct) / static_cast<double>(samples);
   }
 };
+
+// NaN if samples were seen and none of them had a decision: targets that are values.
+inline double accuracy_of(const Accuracy& accuracy, std::int64_t samples) {
+  return accuracy.samples == 0 && samples > 0 ? std::numeric_limits<double>::quiet_NaN() : accuracy.value();
+}
 
 // The mean of what was added, in the order it was added; compensated (Neumaier 1974), so that a million small losses do not
 // drown in their sum. A NaN makes it NaN: a loss that failed is not hidden.
@@ -204,19 +212,23 @@ struct EpochRecord {
   double seconds = 0;        // of the training steps, input included
   std::int64_t step = 0;     // updates of the whole run, at its end
   double learning_rate = 0;  // of the last of them
+  std::vector<MetricValue> validation_metrics{};
 };
 
-// Sums over the samples of a step; divide by `samples` for the means.
+// Sums over the samples of a step: loss / samples is the mean loss, correct / decisions the accuracy. A class index is one
+// decision a sample, a class map one a place, labels are one each, and values none.
 struct StepResult {
   double loss = 0;
   std::int64_t correct = 0;
   int samples = 0;
+  std::int64_t decisions = 0;
 };
 
 struct Evaluation {
-  double loss = 0, accuracy = 0;  // means over the samples
+  double loss = 0, accuracy = 0;  // means over the samples; NaN is the accuracy of values
   ConfusionTable confusion;       // of all of them; fewer than the data set's where it was stopped
   std::vector<Mistake> mistakes;  // the most confident, as many as were asked for
+  std::vector<MetricValue> metrics{};
 };
 
 }  // namespace strata

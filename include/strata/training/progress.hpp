@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Progress as Keras 2 prints it (keras.utils.Progbar): redrawn on a terminal; elsewhere plain lines, one at
-// the end of an epoch and, in long ones, one each half minute.
+// Progress as Keras 2 prints it (keras.utils.Progbar). A terminal's line is redrawn; other files get plain lines: one at
+// the end of an epoch and, in long epochs, one each half minute.
 #pragma once
 #include <unistd.h>
 
@@ -13,18 +13,23 @@
 #include <cstdio>
 #include <optional>
 #include <span>
+#include <string>
+
+#include <strata/training/metric.hpp>
 
 namespace strata {
 
-// What one line says.
+// The content of one line.
 struct ProgressLine {
   std::int64_t step = 0, steps = 0;
   double seconds = 0;     // of the steps done
   bool finished = false;  // the time taken, rather than the time to go
   double loss = 0, accuracy = 0;
+  bool has_accuracy = true;  // not if targets are values
   std::optional<double> validation_loss{}, validation_accuracy{};
+  std::span<const MetricValue> validation_metrics{};
 
-  // Writes the line and a final 0 into `out`, cut where it does not fit; returns its length. Allocates nothing.
+  // Writes the line and a final 0 into `out`, cut if it does not fit; returns its length.
   std::size_t format(std::span<char> out) const {
     if (out.empty()) return 0;
     Text t{out};
@@ -54,9 +59,10 @@ struct ProgressLine {
         t.add("%.0fus/step", each * 1e6);
     }
     t.metric("loss", loss);
-    t.metric("accuracy", accuracy);
+    if (has_accuracy) t.metric("accuracy", accuracy);
     if (validation_loss) t.metric("val_loss", *validation_loss);
     if (validation_accuracy) t.metric("val_accuracy", *validation_accuracy);
+    for (const MetricValue& m : validation_metrics) t.metric(("val_" + m.name).c_str(), m.value);
     return t.used;
   }
 
@@ -75,7 +81,7 @@ struct ProgressLine {
       va_end(arguments);
       if (n > 0) used = std::min(used + static_cast<std::size_t>(n), out.size() - 1);
     }
-    // Keras' rule: four digits after the point, with an exponent where those would say little.
+    // Keras' rule: four digits after the point, with an exponent for very small and very large numbers.
     void metric(const char* name, double x) {
       const double size = std::abs(x);
       if (std::isnan(x))
@@ -88,26 +94,26 @@ struct ProgressLine {
   };
 };
 
-// One epoch's line. Unlike Keras' its time is that of the training steps alone, so that ms/step is comparable between runs
-// with and without validation.
+// One epoch's line. Unlike in Keras, its time is that of the training steps alone, so that ms/step can be compared between
+// runs with and without validation.
 class Progress {
  public:
-  // to: where the line goes; a null file prints nothing. steps: in this epoch. terminal: whether to redraw; asked of the
-  // file where nothing is said. The file must outlive this.
+  // to: null prints nothing; the file must outlive this. steps: of this epoch. terminal: whether to redraw; by default
+  // whether the file is a terminal.
   Progress(std::FILE* to, std::int64_t steps, std::optional<bool> terminal = {})
       : to_(to),
         steps_(steps),
         terminal_(to && terminal.value_or(to && ::isatty(::fileno(to)) != 0)),
         begin_(clock::now()) {}
 
-  // Goes on where another process was: so many steps were done, in so many seconds.
+  // Continues where another process ended: this number of steps took these seconds.
   void resume(std::int64_t step, double seconds) {
     step_ = step;
     seconds_ = seconds;
     begin_ -= std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(seconds));
   }
 
-  // After a step: how many are done, and the means so far. Draws at most ten times a second, elsewhere than on a terminal
+  // After a step: the number of steps done, and the means so far. Draws at most ten times a second on a terminal, else
   // twice a minute.
   void update(std::int64_t step, double loss, double accuracy) {
     if (!to_) return;
@@ -117,15 +123,20 @@ class Progress {
                   : seconds_ - std::max(drawn_, 0.0) < 30 || step >= steps_)
       return;
     drawn_ = seconds_;
-    draw({.step = step, .steps = steps_, .seconds = seconds_, .loss = loss, .accuracy = accuracy});
+    draw({.step = step,
+          .steps = steps_,
+          .seconds = seconds_,
+          .loss = loss,
+          .accuracy = accuracy,
+          .has_accuracy = !std::isnan(accuracy)});
     if (terminal_) return;
     std::fputc('\n', to_);
     std::fflush(to_);
   }
 
-  // Once, after the last step or the validation.
+  // Called once, after the last step or the validation.
   void finish(double loss, double accuracy, std::optional<double> validation_loss = {},
-              std::optional<double> validation_accuracy = {}) {
+              std::optional<double> validation_accuracy = {}, std::span<const MetricValue> validation_metrics = {}) {
     if (!to_) return;
     draw({.step = step_,
           .steps = steps_,
@@ -133,8 +144,10 @@ class Progress {
           .finished = true,
           .loss = loss,
           .accuracy = accuracy,
+          .has_accuracy = !std::isnan(accuracy),
           .validation_loss = validation_loss,
-          .validation_accuracy = validation_accuracy});
+          .validation_accuracy = validation_accuracy,
+          .validation_metrics = validation_metrics});
     std::fputc('\n', to_);
     std::fflush(to_);
   }

@@ -1,78 +1,61 @@
 // SPDX-License-Identifier: BSL-1.0
-// Updates of all parameters at once; n numbers each.
+// Updates of parameters on the processor.
 #pragma once
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <span>
 
 #include <strata/backend/cpu/chunks.hpp>
+#include <strata/optimizers/parameter_groups.hpp>
+#include <strata/optimizers/update.hpp>
 
 namespace strata::cpu {
 
-// Scales g to the norm `limit` where its own is larger and finite. Summed in double precision in fixed shares, so that
-// threads have no say.
+inline constexpr std::int64_t update_chunk = 65536;
+
+// The gradients' norm over all ranges that are not frozen; where it is above `limit` and finite, they are scaled down to
+// it. The sum is in double precision, in fixed parts, so that it does not depend on the number of threads.
 template <class T>
-void clip_by_norm(std::int64_t n, double limit, T* g, ThreadPool& pool) {
-  constexpr int shares = 64;
-  std::array<double, shares> sums{};
-  pool.parallel_for(shares, [=, &sums](int share, int) {
-    double sum = 0;
-    for (std::int64_t i = n * share / shares, end = n * (share + 1) / shares; i < end; ++i)
-      sum += static_cast<double>(g[i]) * static_cast<double>(g[i]);
-    sums[static_cast<std::size_t>(share)] = sum;
-  });
+void clip_by_norm(std::span<const strata::detail::ParameterRange> ranges, double limit, T* g, ThreadPool& pool) {
+  constexpr int parts = 64;
   double square = 0;
-  for (const double sum : sums) square += sum;
+  for (const auto& range : ranges) {
+    if (range.frozen) continue;
+    std::array<double, parts> sums{};
+    pool.parallel_for(parts, [&](int part, int) {
+      double sum = 0;
+      const T* from = g + range.first;
+      for (std::int64_t i = range.count * part / parts, end = range.count * (part + 1) / parts; i < end; ++i)
+        sum += static_cast<double>(from[i]) * static_cast<double>(from[i]);
+      sums[static_cast<std::size_t>(part)] = sum;
+    });
+    for (const double sum : sums) square += sum;
+  }
   const double norm = std::sqrt(square);
   if (!(norm > limit) || !std::isfinite(norm)) return;
   const T scale = static_cast<T>(limit / norm);
-  for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) { Array<T>(g + first, count) *= scale; }, 65536);
+  for (const auto& range : ranges)
+    if (!range.frozen)
+      for_chunks(
+          range.count, pool,
+          [&](std::int64_t first, std::int64_t count) { Array<T>(g + range.first + first, count) *= scale; }, update_chunk);
 }
 
-// Keras' form: v = momentum v - rate g; w += v, or with Nesterov w += momentum v - rate g. weight_decay adds decay w to g
-// (L2, as in the AlexNet paper). A null velocity is plain descent.
-template <class T>
-void sgd_update(std::int64_t n, T rate, T momentum, bool nesterov, T weight_decay, T* w, const T* g, T* velocity,
-                ThreadPool& pool) {
+// w[i] becomes element(w[i], g[i], the slots of i). Slot k of parameter i is slots[k * stride + i].
+template <class Element, class T>
+void update_elements(const Element& element, std::int64_t n, T* w, const T* g, T* slots, std::int64_t stride,
+                     ThreadPool& pool) {
   for_chunks(
       n, pool,
       [=](std::int64_t first, std::int64_t count) {
         T* __restrict weight = w + first;
         const T* __restrict gradient = g + first;
-        if (!velocity) {
-          for (std::int64_t i = 0; i < count; ++i) weight[i] -= rate * (gradient[i] + weight_decay * weight[i]);
-          return;
-        }
-        T* __restrict v = velocity + first;
-        for (std::int64_t i = 0; i < count; ++i) {
-          const T pull = rate * (gradient[i] + weight_decay * weight[i]);
-          v[i] = momentum * v[i] - pull;
-          weight[i] += nesterov ? momentum * v[i] - pull : v[i];
-        }
+        T* own = slots + first;
+        for (std::int64_t i = 0; i < count; ++i) weight[i] = element(weight[i], gradient[i], SlotsOf<T>{own + i, stride});
       },
-      65536);
-}
-
-// Kingma, Ba 2015, with the bias corrections folded into the rate and epsilon outside the root as Keras has it; decoupled:
-// Loshchilov, Hutter 2019. `step` counts from 1.
-template <class T>
-void adam_update(std::int64_t n, T rate, T beta1, T beta2, T epsilon, T weight_decay, bool decoupled, std::int64_t step,
-                 T* w, const T* g, T* m, T* v, ThreadPool& pool) {
-  const double t = static_cast<double>(step);
-  const T corrected = static_cast<T>(static_cast<double>(rate) * std::sqrt(1 - std::pow(static_cast<double>(beta2), t)) /
-                                     (1 - std::pow(static_cast<double>(beta1), t)));
-  for_chunks(
-      n, pool,
-      [=](std::int64_t first, std::int64_t count) {
-        for (std::int64_t i = first; i < first + count; ++i) {
-          const T gradient = decoupled ? g[i] : g[i] + weight_decay * w[i];
-          m[i] += (gradient - m[i]) * (T{1} - beta1);
-          v[i] += (gradient * gradient - v[i]) * (T{1} - beta2);
-          if (decoupled) w[i] -= rate * weight_decay * w[i];
-          w[i] -= corrected * m[i] / (std::sqrt(v[i]) + epsilon);
-        }
-      },
-      65536);
+      update_chunk);
 }
 
 }  // namespace strata::cpu

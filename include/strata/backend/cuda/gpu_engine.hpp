@@ -16,7 +16,6 @@
 #include <strata/backend/cuda/combine.hpp>
 #include <strata/backend/cuda/host_copy.hpp>
 #include <strata/backend/cuda/kernels.hpp>
-#include <strata/backend/cuda/optimizers.hpp>
 #include <strata/core/alignment.hpp>
 #include <strata/model/engine.hpp>
 
@@ -26,7 +25,6 @@ namespace strata::cuda {
 struct StepNumbers {
   std::uint64_t step = 0;   // picks dropout's random numbers
   std::uint64_t epoch = 0;  // picks those of augmentation
-  UpdateNumbers update{0, 0};
   std::uint64_t slot = 0;  // where the score goes
 };
 

@@ -1,98 +1,68 @@
 // SPDX-License-Identifier: BSL-1.0
-// Updates of all parameters at once; n numbers each. What changes from step to step is read on the device.
+// Updates of parameters on a device. The numbers that change from step to step are read there.
 #pragma once
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
 
-#include <strata/backend/cuda/losses.hpp>
+#include <strata/backend/cuda/element.hpp>
+#include <strata/optimizers/update.hpp>
 
 namespace strata::cuda {
 
-// Of one update.
-struct UpdateNumbers {
-  float rate;
-  float corrected;  // Adam's: rate * sqrt(1 - beta2^t) / (1 - beta1^t)
-};
-
 namespace detail {
 
-template <class A>
-struct SgdUpdate {
-  const UpdateNumbers* numbers;
+// w[i] becomes element(w[i], g[i], the slots of i), unless *halt is not 0. copy, if not null, gets the new weight in the type
+// of activations. Slot k of parameter i is slots[k * stride + i].
+template <class Element, class A>
+struct UpdateParameter {
+  const Element* element;
   const std::int32_t* halt;
-  float momentum;
-  bool nesterov;
-  float weight_decay;
   float* w;
   const float* g;
-  float* velocity;
+  float* slots;
+  std::int64_t stride;
   A* copy;
   STRATA_HOST_DEVICE void operator()(std::int64_t i) const {
     if (*halt != 0) return;
-    const float pull = numbers->rate * (g[i] + weight_decay * w[i]);
-    float step = -pull;
-    if (velocity) {
-      const float v = momentum * velocity[i] - pull;
-      velocity[i] = v;
-      step = nesterov ? momentum * v - pull : v;
-    }
-    const float next = w[i] + step;
+    const float next = (*element)(w[i], g[i], SlotsOf<float>{slots + i, stride});
     w[i] = next;
     if (copy) copy[i] = A(next);
   }
 };
 
-template <class A>
-struct AdamUpdate {
-  const UpdateNumbers* numbers;
-  const std::int32_t* halt;
-  float beta1, beta2, epsilon, weight_decay;
-  bool decoupled;
-  float* w;
-  const float* g;
-  float *m, *v;
-  A* copy;
-  STRATA_HOST_DEVICE void operator()(std::int64_t i) const {
-    if (*halt != 0) return;
-    const float weight = w[i], gradient = decoupled ? g[i] : g[i] + weight_decay * weight;
-    const float mean = m[i] + (gradient - m[i]) * (1 - beta1), square = v[i] + (gradient * gradient - v[i]) * (1 - beta2);
-    const float decayed = decoupled ? weight - numbers->rate * weight_decay * weight : weight;
-    const float next = decayed - numbers->corrected * mean / (std::sqrt(square) + epsilon);
-    m[i] = mean, v[i] = square, w[i] = next;
-    if (copy) copy[i] = A(next);
-  }
+// y = a * x + (accumulate ? y : 0)
+struct ScaleAdd {
+  float a;
+  const float* x;
+  bool accumulate;
+  float* y;
+  STRATA_HOST_DEVICE void operator()(std::int64_t i) const { y[i] = a * x[i] + (accumulate ? y[i] : 0.f); }
 };
 
-struct HaltUnlessFinite {
-  const StepScore* score;
-  std::int32_t* halt;
-  STRATA_HOST_DEVICE void operator()(std::int64_t) const {
-    if (score->finite == 0) *halt = 1;
-  }
-};
-
-// sums[share] of the squares of every shares-th number, so that adjacent indices read adjacent numbers.
+// sums[part] is the sum of the squares of every parts-th element, so that adjacent indices read adjacent elements.
 struct SumSquares {
-  std::int64_t n, shares;
+  std::int64_t n, parts;
   const float* g;
   double* sums;
-  STRATA_HOST_DEVICE void operator()(std::int64_t share) const {
+  STRATA_HOST_DEVICE void operator()(std::int64_t part) const {
     double sum = 0;
-    for (std::int64_t i = share; i < n; i += shares) sum += static_cast<double>(g[i]) * static_cast<double>(g[i]);
-    sums[share] = sum;
+    for (std::int64_t i = part; i < n; i += parts) sum += static_cast<double>(g[i]) * static_cast<double>(g[i]);
+    sums[part] = sum;
   }
 };
-// The same of sums.
+// The same for sums.
 struct SumSums {
-  std::int64_t n, shares;
+  std::int64_t n, parts;
   const double* from;
   double* sums;
-  STRATA_HOST_DEVICE void operator()(std::int64_t share) const {
+  STRATA_HOST_DEVICE void operator()(std::int64_t part) const {
     double sum = 0;
-    for (std::int64_t i = share; i < n; i += shares) sum += from[i];
-    sums[share] = sum;
+    for (std::int64_t i = part; i < n; i += parts) sum += from[i];
+    sums[part] = sum;
   }
 };
-// What to scale by, 1 where the norm is small enough; one that is infinite or NaN stays what it is.
+// The factor that brings the norm to the limit: 1 if it is small enough, infinite or NaN.
 struct ScaleOfNorm {
   std::int64_t n;
   double limit;
@@ -113,46 +83,30 @@ struct Scale {
   }
 };
 
-// Sums of the first stage, which fill a device, and of the second, which one index adds up.
-constexpr std::int64_t norm_shares(std::int64_t n) { return std::clamp<std::int64_t>(n / 32, 1, 32768); }
-constexpr std::int64_t norm_second_shares(std::int64_t n) { return std::min<std::int64_t>(norm_shares(n), 128); }
+// The number of sums of the first stage, which fill a device, and of the second, which one index adds up.
+constexpr std::int64_t norm_parts(std::int64_t n) { return std::clamp<std::int64_t>(n / 32, 1, 32768); }
+constexpr std::int64_t second_norm_parts(std::int64_t n) { return std::min<std::int64_t>(norm_parts(n), 128); }
 
 }  // namespace detail
 
-// Keras' form: v = momentum v - rate g; w += v, or with Nesterov w += momentum v - rate g. weight_decay adds decay w to g
-// (L2, as in the AlexNet paper). A null velocity is plain descent. `copy`, where it is not null, gets the new weights in
-// the numbers that activations have. Nothing is done where *halt is not 0.
-template <Run R, class A>
-void sgd_update(R& run, std::int64_t n, const UpdateNumbers* numbers, const std::int32_t* halt, float momentum,
-                bool nesterov, float weight_decay, float* w, const float* g, float* velocity, A* copy) {
-  run(n, detail::SgdUpdate<A>{numbers, halt, momentum, nesterov, weight_decay, w, g, velocity, copy});
+// Updates n parameters by the element at `element`, on the device.
+template <Run R, class Element, class A>
+void update(R& run, std::int64_t n, const Element* element, const std::int32_t* halt, float* w, const float* g, float* slots,
+            std::int64_t stride, A* copy) {
+  run(n, detail::UpdateParameter<Element, A>{element, halt, w, g, slots, stride, copy});
 }
 
-// Kingma, Ba 2015, with the bias corrections folded into the rate and epsilon outside the root as Keras has it; decoupled:
-// Loshchilov, Hutter 2019. copy and halt as above.
-template <Run R, class A>
-void adam_update(R& run, std::int64_t n, const UpdateNumbers* numbers, const std::int32_t* halt, float beta1, float beta2,
-                 float epsilon, float weight_decay, bool decoupled, float* w, const float* g, float* m, float* v, A* copy) {
-  run(n, detail::AdamUpdate<A>{numbers, halt, beta1, beta2, epsilon, weight_decay, decoupled, w, g, m, v, copy});
-}
-
-// *halt becomes 1 where the loss is not finite, and then stays.
-template <Run R>
-void halt_unless_finite(R& run, const StepScore* score, std::int32_t* halt) {
-  run(1, detail::HaltUnlessFinite{score, halt});
-}
-
-// Numbers of scratch.
+// Elements of scratch.
 constexpr std::int64_t clip_by_norm_scratch(std::int64_t n) {
-  return detail::norm_shares(n) + detail::norm_second_shares(n) + 1;
+  return detail::norm_parts(n) + detail::second_norm_parts(n) + 1;
 }
-// Scales g to the norm `limit` where its own is larger and finite. Summed in double precision, and never known to the host.
+// Scales g to the norm `limit` if its own is larger and finite. The sum is in double precision and stays on the device.
 template <Run R>
 void clip_by_norm(R& run, std::int64_t n, double limit, float* g, double* scratch) {
-  const std::int64_t shares = detail::norm_shares(n), second = detail::norm_second_shares(n);
-  double *sums = scratch + shares, *scale = sums + second;
-  run(shares, detail::SumSquares{n, shares, g, scratch});
-  run(second, detail::SumSums{shares, second, scratch, sums});
+  const std::int64_t parts = detail::norm_parts(n), second = detail::second_norm_parts(n);
+  double *sums = scratch + parts, *scale = sums + second;
+  run(parts, detail::SumSquares{n, parts, g, scratch});
+  run(second, detail::SumSums{parts, second, scratch, sums});
   run(1, detail::ScaleOfNorm{second, limit, sums, scale});
   run(n, detail::Scale{scale, g});
 }

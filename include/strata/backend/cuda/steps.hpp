@@ -215,7 +215,7 @@ class Trainer<Model<Net, GpuOf<Precision, Engine_>, Mode>, Loss, Optimizer_> {
     if (norm != clip_norm_) graphs_.clear();
     clip_norm_ = norm;
   }
-  // What is trained, for a RunKeeper: tensors on the host, which to_host() and from_host() exchange with the device's.
+  // What is trained, for a Checkpointer: tensors on the host, which to_host() and from_host() exchange with the device's.
   [[nodiscard]] TrainingRun run() {
     return detail::training_run(model_, optimizer_, clip_norm_, [this](int slot) { return memory(slot); });
   }

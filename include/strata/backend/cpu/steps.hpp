@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSL-1.0
+// Training steps on the processor: each is done when execute() returns.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <strata/backend/cpu/cpu.hpp>
+#include <strata/backend/cpu/losses.hpp>
+#include <strata/backend/cpu/optimizers.hpp>
+#include <strata/core/alignment.hpp>
+#include <strata/data/batches.hpp>
+#include <strata/training/reducer.hpp>
+#include <strata/training/right.hpp>
+#include <strata/training/steps.hpp>
+#include <strata/util/large_pages.hpp>
+
+namespace strata {
+namespace cpu {
+
+template <class T>
+class Steps final : public GradientEngine<T> {
+ public:
+  static constexpr bool on_host = true;
+  static constexpr int in_flight = 1;
+  template <class Data>
+  using Feed = Batches<Data>;
+
+  Steps(CpuEngine<T>& engine, const StepSizes& sizes)
+      : pool_(engine.runner()),
+        parameters_(sizes.parameters),
+        stride_(strata::detail::aligned(sizes.parameters * static_cast<std::int64_t>(sizeof(T))) /
+                static_cast<std::int64_t>(sizeof(T))),
+        values_(static_cast<std::size_t>(sizes.batch * sizes.rows)) {
+    const auto n = static_cast<std::size_t>(sizes.slots * stride_);
+    slots_.reserve(n);
+    strata::detail::prefer_large_pages(slots_.data(), n * sizeof(T));
+    slots_.assign(n, T{0});
+  }
+
+  // Images and targets stay where the caller has them.
+  template <class Element>
+  void put(const StepNumber& number, std::span<const T> images, const Element* targets) {
+    now_ = FinishedStep{.number = number};
+    images_ = images.data();
+    targets_ = targets;
+  }
+  template <class Element>
+  void stage(const StepNumber& number, const Batch& batch, const Element* targets) {
+    put(number, batch.images, targets);
+  }
+  [[nodiscard]] const T* images() const { return images_; }
+  [[nodiscard]] std::int64_t update() const { return now_.number.update; }
+  void set_elements(const void*, std::int64_t) {}
+
+  template <class Compute>
+  void execute(int n, int /*phase*/, bool /*profiled*/, const Compute& compute) {
+    now_.samples = n;
+    pending_ = true;
+    compute();
+  }
+
+  // The losses of n samples, each of `rows` rows of `width` outputs, and their gradient.
+  template <TargetKind Kind, class Loss>
+  void loss(const Loss& loss, int n, std::int64_t rows, int width, const T* outputs, T* gradient) {
+    using Element = std::conditional_t<is_class(Kind), int, float>;
+    const auto* targets = static_cast<const Element*>(targets_);
+    run_loss(strata::detail::plain_loss(loss), n * rows, width, outputs, targets, values_.data(), gradient, pool_);
+    const StepResult sums = strata::detail::step_result<Kind>(loss, n * rows, 1, width, outputs, targets,
+                                                              static_cast<const T*>(values_.data()));
+    now_.loss = sums.loss, now_.correct = sums.correct;
+    now_.finite = std::isfinite(sums.loss);
+  }
+  // Whether the rest of the step must not happen.
+  [[nodiscard]] bool halted() const { return !now_.finite; }
+  void clip(std::span<const strata::detail::ParameterRange> ranges, double limit, T* g) {
+    clip_by_norm(ranges, limit, g, pool_);
+  }
+  template <class Element>
+  void update(const Element& element, std::int64_t /*range*/, std::int64_t first, std::int64_t count, T* w, const T* g) {
+    update_elements(element, count, w + first, g + first, slots_.data() + first, stride_, pool_);
+  }
+  void publish() {}
+
+  [[nodiscard]] bool full() const { return pending_; }
+  [[nodiscard]] bool pending() const { return pending_; }
+  FinishedStep finish() {
+    pending_ = false;
+    return now_;
+  }
+  // Whether forward has to run again on the step's images before the model can say which layer failed.
+  bool restage(const FinishedStep&) { return false; }
+
+  [[nodiscard]] T* slots() { return slots_.data(); }
+  [[nodiscard]] std::int64_t slot_stride() const { return stride_; }
+  [[nodiscard]] std::span<T> memory(int slot) {
+    return {slots_.data() + slot * stride_, static_cast<std::size_t>(parameters_)};
+  }
+  template <class Regions>
+  void download(const Regions&) {}
+  template <class Regions>
+  void upload(const Regions&) {}
+  void forget_captured() {}
+
+  // A loss of outputs on the host.
+  template <class Loss, class Element>
+  static void host_loss(CpuEngine<T>& engine, const Loss& loss, std::int64_t rows, int width, const T* outputs,
+                        const Element* targets, T* values) {
+    run_loss(loss, rows, width, outputs, targets, values, static_cast<T*>(nullptr), engine.runner());
+  }
+
+  // --- GradientEngine
+  // -----------------------------------------------------------------------------------------------------
+  T* allocate(std::int64_t count) override { return kept_.emplace_back(static_cast<std::size_t>(count), T{0}).data(); }
+  void scale_add(std::int64_t count, T a, const T* x, bool accumulate, T* y) override {
+    for_chunks(
+        count, pool_,
+        [=](std::int64_t first, std::int64_t n) {
+          for (std::int64_t i = first; i < first + n; ++i) y[i] = a * x[i] + (accumulate ? y[i] : T{0});
+        },
+        update_chunk);
+  }
+
+ private:
+  ThreadPool& pool_;
+  std::int64_t parameters_, stride_;
+  std::vector<T> values_;  // losses of a batch's rows
+  std::vector<T> slots_;   // the optimizer's, one after the other
+  std::vector<std::vector<T>> kept_;
+  const T* images_ = nullptr;
+  const void* targets_ = nullptr;
+  FinishedStep now_{};
+  bool pending_ = false;
+};
+
+}  // namespace cpu
+
+template <class Scalar>
+struct StepsOf<CpuOf<Scalar>> {
+  using type = cpu::Steps<Scalar>;
+};
+
+}  // namespace strata

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSL-1.0
+// Metric: any metric as one type. Evaluations compute them: evaluate(model, data, loss, {.metrics = {TopK{5}}}), and the
+// validation of train().
+#pragma once
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include <strata/core/target.hpp>
+#include <strata/data/targets.hpp>
+
+namespace strata {
+
+// One sample, as a metric sees it.
+struct MetricSample {
+  std::span<const float> outputs;  // of the network
+  Shape shape;                     // of the outputs
+  TargetKind kind;
+  Targets target;  // of this sample
+};
+
+// A metric of your own is a copyable struct: add() is called for each sample, in order; value() is the result so far. A
+// fresh copy of the metric as given begins each evaluation.
+template <class M>
+concept MetricFunction = std::copy_constructible<M> && requires(M& m, const M& c, const MetricSample& s) {
+  { c.name() } -> std::convertible_to<std::string>;
+  m.add(s);
+  { c.value() } -> std::convertible_to<double>;
+};
+
+struct MetricValue {
+  std::string name;
+  double value = 0;
+  friend bool operator==(const MetricValue&, const MetricValue&) = default;
+};
+
+class Metric {
+ public:
+  template <MetricFunction M>
+    requires(!std::same_as<M, Metric>)
+  Metric(M m) : any_(std::make_unique<Holder<M>>(std::move(m))) {}  // NOLINT: {.metrics = {TopK{5}}} is meant to work
+  Metric(const Metric& other) : any_(other.any_->copy()) {}
+  Metric(Metric&&) noexcept = default;
+  Metric& operator=(Metric other) noexcept {
+    any_ = std::move(other.any_);
+    return *this;
+  }
+  ~Metric() = default;
+
+  [[nodiscard]] std::string name() const { return any_->name(); }
+  void add(const MetricSample& sample) { any_->add(sample); }
+  [[nodiscard]] double value() const { return any_->value(); }
+
+ private:
+  struct Base {
+    Base() = default;
+    Base(const Base&) = delete;
+    Base& operator=(const Base&) = delete;
+    virtual ~Base() = default;
+    [[nodiscard]] virtual std::unique_ptr<Base> copy() const = 0;
+    [[nodiscard]] virtual std::string name() const = 0;
+    virtual void add(const MetricSample& sample) = 0;
+    [[nodiscard]] virtual double value() const = 0;
+  };
+  template <class M>
+  struct Holder final : Base {
+    explicit Holder(M m) : metric(std::move(m)) {}
+    [[nodiscard]] std::unique_ptr<Base> copy() const override { return std::make_unique<Holder>(metric); }
+    [[nodiscard]] std::string name() const override { return metric.name(); }
+    void add(const MetricSample& sample) override { metric.add(sample); }
+    [[nodiscard]] double value() const override { return metric.value(); }
+    M metric;
+  };
+  std::unique_ptr<Base> any_;
+};
+
+// The fraction of samples (or places of a map) whose class is among the k largest outputs; ties count against it.
+struct TopK {
+  int k = 5;
+  [[nodiscard]] std::string name() const { return "top_" + std::to_string(k); }
+  void add(const MetricSample& s) {
+    const auto width = static_cast<std::size_t>(s.shape.channels);
+    for (std::size_t row = 0; row < s.target.classes.size(); ++row) {
+      const std::span<const float> x = s.outputs.subspan(row * width, width);
+      const float own = x[static_cast<std::size_t>(s.target.classes[row])];
+      int above = 0;
+      for (const float v : x) above += v >= own || v != v;
+      right_ += above <= k && own == own;
+      ++all_;
+    }
+  }
+  [[nodiscard]] double value() const { return all_ == 0 ? 0 : static_cast<double>(right_) / static_cast<double>(all_); }
+
+  std::int64_t right_ = 0, all_ = 0;  // so far
+};
+
+// The mean of |output - target| over targets of numbers.
+struct MeanAbsoluteError {
+  [[nodiscard]] static std::string name() { return "mean_absolute_error"; }
+  void add(const MetricSample& s) {
+    for (std::size_t i = 0; i < s.target.values.size(); ++i) {
+      const double d = static_cast<double>(s.outputs[i]) - static_cast<double>(s.target.values[i]);
+      sum_ += d < 0 ? -d : d;
+      ++all_;
+    }
+  }
+  [[nodiscard]] double value() const { return all_ == 0 ? 0 : sum_ / static_cast<double>(all_); }
+
+  double sum_ = 0;  // so far
+  std::int64_t all_ = 0;
+};
+
+}  // namespace strata

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSL-1.0
+// Reducers stand between the gradients of a step and the update: accumulation over steps, sums over processes.
+#pragma once
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+namespace strata {
+
+// Gradients where the backend has them, and what may be done to them there. On a GPU all of it is queued.
+template <class T>
+class GradientEngine {
+ public:
+  GradientEngine() = default;
+  GradientEngine(const GradientEngine&) = delete;
+  GradientEngine& operator=(const GradientEngine&) = delete;
+  virtual ~GradientEngine() = default;
+  // Zeros, which live as long as the trainer.
+  virtual T* allocate(std::int64_t count) = 0;
+  // y = a * x + (accumulate ? y : 0)
+  virtual void scale_add(std::int64_t count, T a, const T* x, bool accumulate, T* y) = 0;
+  // The queue that work on gradients belongs to: a cudaStream_t, or null where nothing is queued.
+  [[nodiscard]] virtual void* stream() { return nullptr; }
+};
+
+// A trainer calls, for each step: phase(); ready() for stretches of gradients as they become final, the last layers' first;
+// reduce() when all are; advance(). On a GPU the calls of ready() and reduce() are captured once for each phase and batch
+// size and then replayed, so they must depend on the phase alone.
+template <class T>
+class Reducer {
+ public:
+  Reducer() = default;
+  Reducer(const Reducer&) = delete;
+  Reducer& operator=(const Reducer&) = delete;
+  virtual ~Reducer() = default;
+
+  // Which kind of step comes next.
+  [[nodiscard]] virtual int phase() const { return 0; }
+  // Whether parameters are updated after a step of this phase.
+  [[nodiscard]] virtual bool updates(int /*phase*/) const { return true; }
+  virtual void ready(GradientEngine<T>&, int /*phase*/, T* /*gradients*/, std::int64_t /*count*/) {}
+  virtual void reduce(GradientEngine<T>& engine, int phase, T* gradients, std::int64_t count) = 0;
+  virtual void advance() {}
+  // For the record of a run.
+  [[nodiscard]] virtual std::string describe() const = 0;
+};
+
+// Updates after every `steps` batches, by the mean of their gradients: the update of one batch that many times as large.
+template <class T = float>
+class Accumulate final : public Reducer<T> {
+ public:
+  // Throws std::invalid_argument for less than one step.
+  explicit Accumulate(int steps) : steps_(steps) {
+    if (steps < 1)
+      throw std::invalid_argument("strata: gradients are accumulated over " + std::to_string(steps) +
+                                  " steps; expected at least 1");
+  }
+  [[nodiscard]] int phase() const override {
+    return steps_ == 1 ? alone : done_ == 0 ? first : done_ + 1 < steps_ ? middle : last;
+  }
+  [[nodiscard]] bool updates(int phase) const override { return phase == alone || phase == last; }
+  void reduce(GradientEngine<T>& engine, int phase, T* gradients, std::int64_t count) override {
+    if (phase == alone) return;
+    if (!sum_) sum_ = engine.allocate(count);
+    engine.scale_add(count, T{1} / static_cast<T>(steps_), gradients, phase != first, sum_);
+    if (phase == last) engine.scale_add(count, T{1}, sum_, false, gradients);
+  }
+  void advance() override { done_ = (done_ + 1) % steps_; }
+  [[nodiscard]] std::string describe() const override { return "Accumulate{steps " + std::to_string(steps_) + "}"; }
+
+ private:
+  enum Phase { alone, first, middle, last };
+  int steps_, done_ = 0;
+  T* sum_ = nullptr;
+};
+
+}  // namespace strata
