@@ -280,9 +280,8 @@ class SafetensorsParser {
     std::int64_t end = 0;
     for (const SafetensorsEntry& t : tensors) {
       if (t.begin != end)
-        fail_tensor(t, std::string(t.begin < end ? "overlaps another" : "leaves a gap before it") +
-                           ": it begins at byte " + std::to_string(t.begin) + " of the data; expected " +
-                           std::to_string(end));
+        fail_tensor(t, std::string(t.begin < end ? "overlaps another" : "leaves a gap before it") + ": it begins at byte " +
+                           std::to_string(t.begin) + " of the data; expected " + std::to_string(end));
       end = t.end;
     }
     for (const SafetensorsEntry& t : tensors)
