@@ -62,6 +62,15 @@ TrainOptions<Data> options_for(const fs::path& folder, bool resume, Checkpoints 
   return options;
 }
 
+// An augmentation of a user's own.
+struct Darken {
+  double factor = 0.5;
+  void operator()(std::span<float> image, Shape, const Random& random) const {
+    for (float& x : image) x *= 1 - static_cast<float>(factor) * random.uniform(0);
+  }
+  [[nodiscard]] std::string describe() const { return "Darken{" + detail::number_text(factor) + "}"; }
+};
+
 // All numbers of a model, and of the epochs but for the seconds.
 struct Outcome {
   std::vector<float> numbers;
@@ -149,7 +158,8 @@ TEST_CASE("a run may become longer, and not shorter") {
   options.epochs = 3, options.resume = true;
   CHECK(outcome<Net>(sgd, options) == whole);
   options.epochs = 2;
-  CHECK_THROWS_WITH_AS(outcome<Net>(sgd, options), doctest::Contains("24 updates, in epoch 4, are more than"), FileError);
+  CHECK_THROWS_WITH_AS(outcome<Net>(sgd, options),
+                       doctest::Contains("24 updates, in epoch 4, exceed the length of this run"), FileError);
   options.epochs = 3, options.max_steps = 20;
   CHECK_THROWS_WITH_AS(outcome<Net>(sgd, options), doctest::Contains("3 epochs of at most 20 steps"), FileError);
 }
@@ -322,11 +332,12 @@ TEST_CASE("another run is refused, with the first thing that differs") {
   refused(model_of<More>(), sgd, same,
           "tensor conv2d/kernel has the shape (3, 3, 2, 4); expected this network's, (3, 3, 2, 5)");
   refused(model_of<Plain>(), sgd, same, "tensor dense/kernel has the shape (36, 3)");
-  refused(model_of<Other>(), sgd, same, "its layers are others");
+  refused(model_of<Other>(), sgd, same, "the layers differ");
   refused(model_of<Less>(), sgd, same, "\"layers: ");
   refused(model_of(2), sgd, same, "\"seed: 1\"; expected \"seed: 2\"");
   refused(model_of(), Adam{}, same, "\"optimizer: SGD{learning_rate InverseTimeDecay");
   refused(model_of(), sgd, [](auto& o) { o.augment.pad_crop = 1; }, "pad_crop 0\"; expected \"augmentation");
+  refused(model_of(), sgd, [](auto& o) { o.augment.transforms = {Darken{0.5}}; }, "pad_crop 0, Darken{0.5}\"");
   refused(model_of(), sgd, [](auto& o) { o.normalize.mean = {0.5f, 0.25f}; }, "expected \"normalisation: mean 0.5 0.25");
   refused(model_of(), sgd, [](auto& o) { o.validation = data(9, 3); }, "\"validation data: 9 images, ");
   Model<Net> wide{{.batch = 5, .threads = 1, .seed = 1}};
@@ -342,8 +353,79 @@ TEST_CASE("another run is refused, with the first thing that differs") {
   // Weights alone are no checkpoint.
   fs::remove(folder.path / "step-000000003.safetensors");
   save_weights(model, folder.path / "step-000000004.safetensors");
-  CHECK_THROWS_WITH_AS(train(model, data(30), SoftmaxCrossEntropy{}, sgd, again), doctest::Contains("no checkpoint"),
+  CHECK_THROWS_WITH_AS(train(model, data(30), SoftmaxCrossEntropy{}, sgd, again), doctest::Contains("not a checkpoint"),
                        FileError);
+}
+
+TEST_CASE("a transform whose fields differ makes another run") {
+  const Folder folder;
+  auto options = options_for(folder.path, false);
+  options.augment.transforms = {Darken{0.5}};
+  const Outcome whole = outcome<Net>(sgd, [&] {
+    auto alone = options;
+    alone.checkpoint = {};
+    return alone;
+  }());
+  CHECK(whole != outcome<Net>(sgd, options_for({}, false)));
+  options.max_steps = 4;
+  (void)outcome<Net>(sgd, options);
+  options.resume = true, options.max_steps = 0;
+  auto other = options;
+  other.augment.transforms = {Darken{0.25}};
+  CHECK_THROWS_WITH_AS(outcome<Net>(sgd, other), doctest::Contains("Darken{0.5}\"; expected \"augmentation: "), FileError);
+  CHECK(outcome<Net>(sgd, options) == whole);
+}
+
+// The checkpoint without, or with another, strata.version.
+void rewrite_version(const fs::path& file, const std::string& version) {
+  SafetensorsFile in(file);
+  auto metadata = in.metadata();
+  metadata.erase("strata.version"), metadata.erase("strata.checksums");
+  if (!version.empty()) metadata["strata.version"] = version;
+  std::vector<std::vector<float>> values;
+  std::vector<Tensor> tensors;
+  for (const SafetensorsEntry& t : in.tensors()) values.push_back(in.read<float>(t.name));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    tensors.push_back({in.tensors()[i].name, in.tensors()[i].shape, values[i]});
+  detail::seal(metadata, tensors);
+  save_safetensors(file, tensors, metadata);
+}
+
+TEST_CASE("a checkpoint of another version is refused, and its weights load") {
+  const Folder folder;
+  auto options = options_for(folder.path, false);
+  options.max_steps = 4;
+  const Outcome first = outcome<Net>(sgd, options);
+  const fs::path file = folder.path / "step-000000004.safetensors";
+  options.resume = true;
+  CHECK(SafetensorsFile(file).metadata().at("strata.version") == version);
+  const std::string now(version);
+  for (const std::string& other : {std::string(), std::string("0.1.7"), std::string("9.0"), std::string("9")}) {
+    CAPTURE(other);
+    rewrite_version(file, other);
+    const Strings names = names_in(folder.path);
+    CHECK_THROWS_WITH_AS(
+        outcome<Net>(sgd, options),
+        (file.string() + ": strata " + (other.empty() ? "0.1" : other) + " wrote this checkpoint, and strata " + now +
+         " cannot resume it; load_weights() reads its weights")
+            .c_str(),
+        FileError);
+    CHECK(names_in(folder.path) == names);
+    Model<Net> model = model_of(5);
+    load_weights(model, file);
+    CHECK(numbers_of(model) == first.numbers);
+  }
+  rewrite_version(file, now.substr(0, now.rfind('.')) + ".99");  // a fix of the same version
+  CHECK(outcome<Net>(sgd, options) == first);
+}
+
+TEST_CASE("weights of another version load") {
+  const Folder folder;
+  Model<Net> model = model_of(), other = model_of(2);
+  save_weights(model, folder.path / "a");
+  rewrite_version(folder.path / "a", "");
+  load_weights(other, folder.path / "a");
+  CHECK(numbers_of(model) == numbers_of(other));
 }
 
 TEST_CASE("a damaged file is set aside for the one before, and none is left for nothing") {
@@ -371,14 +453,14 @@ TEST_CASE("a damaged file is set aside for the one before, and none is left for 
   CHECK(outcome<Net>(sgd, options) == whole);
   REQUIRE(told.size() == 1);
   CHECK(told[0].find(newest.string() + ": safetensors header: tensor optimizer/0/dense/bias ends at byte") == 0);
-  CHECK(told[0].find("the file is cut off; it is now step-000000011.safetensors.damaged, and an older one is taken") !=
+  CHECK(told[0].find("the file is cut off; it is now step-000000011.safetensors.damaged, and the previous one is used") !=
         std::string::npos);
   CHECK(bytes_of(newest.string() + ".damaged").size() == good.size() - 3);
 
   const auto names = names_in(folder.path);
   for (const std::string& name : names)
     if (name.starts_with("step-") && !name.ends_with("damaged")) put(folder.path / name, "gone");
-  CHECK_THROWS_WITH_AS(outcome<Net>(sgd, options), doctest::Contains("nor is any older one whole"), FileError);
+  CHECK_THROWS_WITH_AS(outcome<Net>(sgd, options), doctest::Contains("all older ones are damaged too"), FileError);
   CHECK(names_in(folder.path) == names);
 }
 
@@ -404,7 +486,7 @@ TEST_CASE("going on with other kernels is told") {
   options.max_steps = 5;
   (void)outcome<Net>(sgd, options);
   REQUIRE(told.size() == 1);
-  CHECK(told[0].find("written by the kernels eigen, continued by baseline") != std::string::npos);
+  CHECK(told[0].find("written with the kernels eigen, continued with baseline") != std::string::npos);
 }
 
 TEST_CASE("whatever happens to a file, it is refused and nothing changes, or it is the same") {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
-// What files of weights say of their data, and pictures as inputs.
+// Data information in files of weights, and images as inputs.
 #include <doctest/doctest.h>
 
 #include <array>
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -29,7 +30,7 @@ DataInfo read_back(const std::map<std::string, std::string>& metadata) {
   return read_data_info(SafetensorsFile(folder.path / "a"));
 }
 
-TEST_CASE("what is known of data comes back") {
+TEST_CASE("data information comes back") {
   const auto metadata = metadata_of(data_info<Cifar100<Coarse>>(normalize));
   CHECK(metadata.at("strata.data") == "cifar100-coarse");
   CHECK(metadata.at("strata.classes").starts_with("aquatic_mammals\nfish\n"));
@@ -43,7 +44,38 @@ TEST_CASE("what is known of data comes back") {
   CHECK(metadata_of(read_back(padded)) == padded);
 }
 
-TEST_CASE("what cannot be meant is refused") {
+// Classes of a folder, known at run time.
+struct Folders {
+  static constexpr Shape image{8, 4, 3};
+  std::vector<std::string> found{"ant", "bee"};
+  std::vector<std::uint8_t> bytes = std::vector<std::uint8_t>(96);
+  [[nodiscard]] std::string name() const { return "insects"; }
+  [[nodiscard]] std::size_t size() const { return 1; }
+  [[nodiscard]] int class_count() const { return 3; }
+  [[nodiscard]] std::vector<std::string> class_names() const { return found; }
+  [[nodiscard]] int label(std::size_t) const { return 0; }
+  [[nodiscard]] std::span<const std::uint8_t> pixels(std::size_t) const { return bytes; }
+};
+
+TEST_CASE("a data set tells its names at run time") {
+  const DataInfo info = data_info(Folders{}, normalize);
+  CHECK(info.name == "insects");
+  CHECK(info.classes == std::vector<std::string>{"ant", "bee", "2"});
+  CHECK(info.image == Shape{8, 4, 3});
+  CHECK(metadata_of(read_back(metadata_of(info))) == metadata_of(info));
+  CHECK_THROWS_WITH_AS((void)metadata_of(data_info(Folders{.found = {"a\nb"}})), doctest::Contains("has a line break"),
+                       std::invalid_argument);
+  // As from the type, where that has names; numbers where nothing has.
+  const ArrayDataset<Shape{28, 28, 1}, 10, std::uint8_t> digits(std::vector<std::uint8_t>(784), {1});
+  CHECK(data_info(digits).classes.at(9) == "9");
+  CHECK(data_info(digits).name == "arrays");
+  const DataInfo padded = data_info(PaddedRgb(digits));
+  CHECK(padded.border == 2);
+  CHECK(padded.grey);
+  CHECK(data_info(ArrayDataset<Shape{1, 1, 1}, Target::values(Shape{2})>()).classes.empty());
+}
+
+TEST_CASE("damaged metadata is refused") {
   const auto good = metadata_of(data_info<Cifar10>());
   for (const auto& [key, text] : good) {
     auto less = good;
@@ -64,8 +96,8 @@ TEST_CASE("what cannot be meant is refused") {
   }
 }
 
-// A picture of the size of the data's becomes what training sees, bit by bit.
-TEST_CASE("a picture becomes the input that training had") {
+// An image of the size of the data becomes the same input as in training, bit by bit.
+TEST_CASE("an image becomes the input that training had") {
   std::vector<std::uint8_t> colours(3072), grey(784);
   for (std::size_t i = 0; i < 3072; ++i) colours[i] = static_cast<std::uint8_t>(i * 37);
   for (std::size_t i = 0; i < 784; ++i) grey[i] = static_cast<std::uint8_t>(i * 11);
@@ -77,19 +109,22 @@ TEST_CASE("a picture becomes the input that training had") {
   };
   const ArrayDataset<Shape{32, 32, 3}, 10, std::uint8_t> rgb(colours, {0});
   DataInfo info{.name = "x", .image = Shape{32, 32, 3}, .normalize = normalize};
-  CHECK(to_input(Image{32, 32, colours}, info) == trained_on(rgb, normalize));
+  CHECK(to_input(Image{32, 32, 3, colours}, info) == trained_on(rgb, normalize));
 
   const ArrayDataset<Shape{28, 28, 1}, 10, std::uint8_t> small(grey, {0});
-  Image picture{28, 28, {}};
+  Image picture{28, 28, 3, {}};
   for (const std::uint8_t g : grey) picture.pixels.insert(picture.pixels.end(), {g, g, g});
   info.border = 2, info.grey = true;
   CHECK(to_input(picture, info) == trained_on(PaddedRgb(small), normalize));
   info = {.name = "x", .image = Shape{28, 28, 1}};
   CHECK(to_input(picture, info) == trained_on(small, {}));
   // Colours by their brightness: green more than red, red more than blue.
-  CHECK(to_input(Image{1, 1, {255, 0, 0}}, info)[0] == 76 / 255.f);
-  CHECK(to_input(Image{1, 1, {0, 255, 0}}, info)[0] == 150 / 255.f);
-  CHECK(to_input(Image{1, 1, {0, 0, 255}}, info)[0] == 29 / 255.f);
+  CHECK(to_input(Image{1, 1, 3, {255, 0, 0}}, info)[0] == 76 / 255.f);
+  CHECK(to_input(Image{1, 1, 3, {0, 255, 0}}, info)[0] == 150 / 255.f);
+  CHECK(to_input(Image{1, 1, 3, {0, 0, 255}}, info)[0] == 29 / 255.f);
+  // Grey images are three equal colours.
+  Image single{28, 28, 1, grey};
+  CHECK(to_input(single, info) == trained_on(small, {}));
   info.image = Shape{4, 4, 2};
   CHECK_THROWS_AS((void)to_input(picture, info), std::invalid_argument);
 }

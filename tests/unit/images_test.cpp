@@ -180,7 +180,7 @@ double expected(const Image& in, int height, int width, int y, int x, int c) {
 }
 
 TEST_CASE("another size, against the definition") {
-  const Image image{9, 14, pattern(9, 14, 3)};
+  const Image image{9, 14, 3, pattern(9, 14, 3)};
   for (const auto& [height, width] : {std::pair{9, 14}, {4, 5}, {20, 3}, {1, 1}, {18, 28}, {32, 32}}) {
     CAPTURE(height);
     const Image out = resize(image, height, width);
@@ -196,11 +196,11 @@ TEST_CASE("another size, against the definition") {
     CHECK(worst <= 0.501);  // rounding to whole numbers
   }
   CHECK(resize(image, 9, 14).pixels == image.pixels);
-  const Image flat{5, 5, Bytes(75, 255)};
+  const Image flat{5, 5, 3, Bytes(75, 255)};
   CHECK(resize(flat, 33, 2).pixels == Bytes(198, 255));
   CHECK_THROWS_AS(resize(image, 0, 5), std::invalid_argument);
   CHECK_THROWS_AS(resize(Image{}, 5, 5), std::invalid_argument);
-  CHECK_THROWS_AS(resize(Image{2, 2, Bytes(5)}, 5, 5), std::invalid_argument);
+  CHECK_THROWS_AS(resize(Image{2, 2, 3, Bytes(5)}, 5, 5), std::invalid_argument);
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ Report report(int classes = 3) {
   r.class_names = {"cat", "dog & \"co\""};
   r.mistakes = {{.sample = 7, .label = 0, .predicted = 1, .probability = 0.75, .label_probability = 0.125},
                 {.sample = 3, .label = 2, .predicted = 0, .probability = 0.5, .label_probability = 0.25}};
-  r.mistake_pictures = {{1, 2, 3, {255, 0, 0, 0, 0, 255}}, {1, 2, 1, {0, 255}}};
+  r.mistake_images = {{1, 2, 3, {255, 0, 0, 0, 0, 255}}, {1, 2, 1, {0, 255}}};
   r.filters = {{1, 1, 3, {1, 2, 3}}};
   r.summary = "Layer <0>\n";
   r.settings = {{"seed", "1"}, {"optimizer", "SGD{learning_rate 0.1}"}};
@@ -101,7 +101,7 @@ TEST_CASE("base64 as in RFC 4648, section 10") {
 
 TEST_CASE("pictures as BMP") {
   // Two rows of one pixel: red above green. Rows are padded to four bytes and begin at the bottom; blue comes first.
-  const std::vector<std::uint8_t> bytes = detail::bmp({2, 1, 3, {255, 0, 0, 0, 255, 0}});
+  const std::vector<std::uint8_t> bytes = bmp({2, 1, 3, {255, 0, 0, 0, 255, 0}});
   REQUIRE(bytes.size() == 54 + 8);
   CHECK(bytes[2] == 62);
   CHECK(bytes[10] == 54);
@@ -110,11 +110,10 @@ TEST_CASE("pictures as BMP") {
   CHECK(bytes[28] == 24);
   CHECK(std::vector<std::uint8_t>(bytes.begin() + 54, bytes.end()) ==
         std::vector<std::uint8_t>{0, 255, 0, 0, 0, 0, 255, 0});
-  const std::vector<std::uint8_t> grey = detail::bmp({1, 1, 1, {9}});
+  const std::vector<std::uint8_t> grey = bmp({1, 1, 1, {9}});
   CHECK(std::vector<std::uint8_t>(grey.begin() + 54, grey.end()) == std::vector<std::uint8_t>{9, 9, 9, 0});
-  for (const Picture& p :
-       {Picture{1, 1, 3, {0, 0}}, Picture{0, 1, 3, {}}, Picture{1, 1, 2, {0, 0}}, Picture{-1, -1, 1, {0}}})
-    CHECK_THROWS_AS(detail::bmp(p), std::invalid_argument);
+  for (const Image& p : {Image{1, 1, 3, {0, 0}}, Image{0, 1, 3, {}}, Image{1, 1, 2, {0, 0}}, Image{-1, -1, 1, {0}}})
+    CHECK_THROWS_AS(bmp(p), std::invalid_argument);
 }
 
 TEST_CASE("axes have round numbers around all there is") {
@@ -168,27 +167,27 @@ struct Floats {
 TEST_CASE("filters and images as pictures") {
   // A kernel 1x2 of 3 channels in, 2 out: (position, in, out).
   const std::vector<float> kernel{0, 5, 1, 5, 2, 5, 3, 5, 4, 5, 5, 5};
-  const auto colours = filter_pictures(kernel, 1, 2, 3, 2);
+  const auto colours = filter_images(kernel, 1, 2, 3, 2);
   REQUIRE(colours.size() == 2);
   CHECK(colours[0].channels == 3);
   CHECK(colours[0].pixels == std::vector<std::uint8_t>{0, 51, 102, 153, 204, 255});
   CHECK(colours[1].pixels == std::vector<std::uint8_t>(6, 128));  // all equal
-  const auto greys = filter_pictures(std::vector<float>{0, 2, 4, 6}, 2, 1, 2, 1);
+  const auto greys = filter_images(std::vector<float>{0, 2, 4, 6}, 2, 1, 2, 1);
   CHECK(greys.at(0).channels == 1);
   CHECK(greys.at(0).pixels == std::vector<std::uint8_t>{0, 255});
-  CHECK_THROWS_AS(filter_pictures(kernel, 1, 2, 3, 3), std::invalid_argument);
+  CHECK_THROWS_AS(filter_images(kernel, 1, 2, 3, 3), std::invalid_argument);
 
-  CHECK(picture_of(Bytes{}, 0).pixels == std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6});
-  CHECK(picture_of(Floats{}, 0).pixels == std::vector<std::uint8_t>{0, 255});
-  CHECK(picture_of(Floats{}, 0).channels == 1);
+  CHECK(image_of(Bytes{}, 0).pixels == std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6});
+  CHECK(image_of(Floats{}, 0).pixels == std::vector<std::uint8_t>{0, 255});
+  CHECK(image_of(Floats{}, 0).channels == 1);
 
-  const std::vector<Picture> three{{1, 2, 1, {1, 2}}, {1, 2, 1, {3, 4}}, {1, 2, 1, {5, 6}}};
-  const Picture tiles = tiled(three, 2);
+  const std::vector<Image> three{{1, 2, 1, {1, 2}}, {1, 2, 1, {3, 4}}, {1, 2, 1, {5, 6}}};
+  const Image tiles = tiled(three, 2);
   CHECK(tiles.height == 3);
   CHECK(tiles.width == 5);
   CHECK(tiles.pixels == std::vector<std::uint8_t>{1, 2, 0, 3, 4, 0, 0, 0, 0, 0, 5, 6, 0, 0, 0});
   CHECK_THROWS_AS(tiled({}, 2), std::invalid_argument);
-  CHECK_THROWS_AS(tiled(std::vector<Picture>{three[0], colours[0]}, 2), std::invalid_argument);
+  CHECK_THROWS_AS(tiled(std::vector<Image>{three[0], colours[0]}, 2), std::invalid_argument);
 }
 
 // --- The page -----------------------------------------------------------------------------------------------------------
@@ -260,9 +259,9 @@ TEST_CASE("what is not there is left out") {
   Report r = report();
   for (EpochRecord& e : r.history) e.validation_loss = std::numeric_limits<double>::quiet_NaN();
   CHECK(unclosed(report_html(r)).empty());
-  r.mistake_pictures.pop_back();
+  r.mistake_images.pop_back();
   CHECK_THROWS_AS((void)report_html(r), std::invalid_argument);
-  r.mistake_pictures.clear();
+  r.mistake_images.clear();
   CHECK(count(section(report_html(r), "mistakes"), "<img ") == 0);
 }
 

@@ -197,13 +197,13 @@ TEST_CASE("a header that is wrong is refused, with the reason") {
           8, "the name a occurs twice");
   refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
           4, "tensor b overlaps another");
-  refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8, "tensor a leaves a hole before it");
+  refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8, "tensor a leaves a gap before it");
   refused(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 7, "cut off");
   refused(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 9, "too long");
   refused("{\"\xFF\":{}}", 0, "UTF-8");
   refused("{\"\xC0\xAF\":{}}", 0, "UTF-8");
   refused("{\"a\nb\":{}}", 0, "control character");
-  refused(R"({"\x":{}})", 0, "escape that JSON does not have");
+  refused(R"({"\x":{}})", 0, "escape that JSON does not define");
   refused(R"({"\ud83d":{}})", 0, "surrogate");
   refused(R"({"\ude00":{}})", 0, "surrogate");
   refused(R"({"\u12)", 0, "four hexadecimal digits");

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
-// Fetches the official archives of CIFAR into a cache: a target of its own, strata::download, which needs libcurl,
-// OpenSSL's libcrypto and zlib. For Linux and its like.
+// Downloads the official archives of CIFAR into a cache. The CMake target strata::download links libcurl, OpenSSL's
+// libcrypto and zlib. For Linux and other POSIX systems.
 //   const auto data = Cifar10::train(download(cifar10_archive()));
 #pragma once
 #include <curl/curl.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
-#include <sys/file.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +18,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -29,9 +27,12 @@
 #include <utility>
 #include <vector>
 
+#include <strata/util/open_file.hpp>
+
 namespace strata {
 
-// No network, no such file there, or not what was published: the address, why, and what to do instead.
+// There is no network, no such file, or the file differs from the published one. what() has the address, the reason, and
+// what to do instead.
 class DownloadError : public std::runtime_error {
  public:
   DownloadError(const std::string& address, const std::string& why)
@@ -39,7 +40,7 @@ class DownloadError : public std::runtime_error {
                            "; or fetch and unpack it by other means and name the folder (in the examples: --data DIR)") {}
 };
 
-// A tar.gz as published: its name, its MD5, the folder inside and the files of that which are kept.
+// A published tar.gz: its name, its MD5, the folder in it, and the files in that folder to keep.
 struct Archive {
   std::string file, md5, folder;
   std::vector<std::string> files;
@@ -56,7 +57,7 @@ inline Archive cifar100_archive() {
   return {"cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8", "cifar-100-binary", {"train.bin", "test.bin"}};
 }
 
-// $STRATA_CACHE, else $XDG_CACHE_HOME/strata, else ~/.cache/strata. Throws std::runtime_error where none is set.
+// $STRATA_CACHE, else $XDG_CACHE_HOME/strata, else ~/.cache/strata. Throws std::runtime_error if none is set.
 inline std::filesystem::path cache_folder() {
   const auto set = [](const char* name) -> const char* {
     const char* value = std::getenv(name);
@@ -71,63 +72,14 @@ inline std::filesystem::path cache_folder() {
 struct DownloadOptions {
   std::filesystem::path cache{};  // empty: cache_folder()
   std::string base = "https://www.cs.toronto.edu/~kriz/";
-  int attempts = 5;          // connections that may break; each goes on where the last ended
-  int connect_timeout = 30;  // seconds until a server that does not answer is an error
-  // Bytes there, bytes in all (0: unknown), a few times a second, also while it waits for another process that downloads.
-  // What it throws ends the download; the next goes on.
+  int attempts = 5;          // connections; each continues where the last broke off
+  int connect_timeout = 30;  // seconds to wait for a server that does not answer
+  // Called a few times a second with the bytes received and the bytes in total (0: unknown), also while waiting for another
+  // process that downloads. An exception from it ends the download; the next call of download() continues it.
   std::function<void(std::uint64_t, std::uint64_t)> progress{};
 };
 
 namespace detail {
-
-// An open file, closed with its owner. Errors are std::system_error with the path.
-class OpenFile {
- public:
-  OpenFile(std::filesystem::path path, int flags)
-      : path_(std::move(path)), fd_(::open(path_.c_str(), flags | O_CLOEXEC, 0666)) {
-    if (fd_ < 0) fail();
-  }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-  ~OpenFile() { ::close(fd_); }
-
-  void write(const char* from, std::size_t n) {
-    while (n > 0) {
-      const ssize_t done = ::write(fd_, from, n);
-      if (done < 0 && errno == EINTR) continue;
-      if (done < 0) fail();
-      from += done, n -= static_cast<std::size_t>(done);
-    }
-  }
-  std::size_t read(char* to, std::size_t n) {
-    for (;;) {
-      const ssize_t done = ::read(fd_, to, n);
-      if (done >= 0) return static_cast<std::size_t>(done);
-      if (errno != EINTR) fail();
-    }
-  }
-  void sync() {
-    if (::fsync(fd_) != 0) fail();
-  }
-  [[nodiscard]] bool try_lock() {
-    if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) return true;
-    if (errno == ENOSYS || errno == ENOTSUP || errno == ENOLCK) return true;  // a file system without locks does without
-    if (errno != EWOULDBLOCK && errno != EINTR) fail();
-    return false;
-  }
-
- private:
-  [[noreturn]] void fail() const { throw std::system_error(errno, std::generic_category(), path_.string()); }
-  std::filesystem::path path_;
-  int fd_;
-};
-
-// Makes the file last under its new name, or not at all.
-inline void publish(const std::filesystem::path& from, const std::filesystem::path& to) {
-  OpenFile(from, O_RDONLY).sync();
-  std::filesystem::rename(from, to);
-  OpenFile(to.parent_path(), O_RDONLY | O_DIRECTORY).sync();
-}
 
 inline std::uintmax_t size_or_zero(const std::filesystem::path& file) {
   std::error_code error;
@@ -142,8 +94,7 @@ inline std::string md5_of(const std::filesystem::path& file) {
   bool good = context && EVP_DigestInit_ex(context.get(), EVP_md5(), nullptr) == 1;
   OpenFile in(file, O_RDONLY);
   std::vector<char> piece(std::size_t{1} << 20);
-  while (const std::size_t n = good ? in.read(piece.data(), piece.size()) : 0)
-    good = EVP_DigestUpdate(context.get(), piece.data(), n) == 1;
+  while (const std::size_t n = good ? in.read(piece) : 0) good = EVP_DigestUpdate(context.get(), piece.data(), n) == 1;
   if (!good || EVP_DigestFinal_ex(context.get(), digest.data(), &length) != 1)
     throw std::runtime_error("strata: OpenSSL computes no MD5 here (in FIPS mode?)");
   std::string text;
@@ -151,7 +102,7 @@ inline std::string md5_of(const std::filesystem::path& file) {
   return text;
 }
 
-// One connection: appends to the file from its end on.
+// One connection. Appends to the file, from its present end.
 class Transfer {
  public:
   Transfer(const std::string& address, const std::filesystem::path& part, const DownloadOptions& options)
@@ -196,11 +147,11 @@ class Transfer {
 
   CURLcode code = CURLE_OK;
   long status = 0;         // of HTTP
-  bool connected = false;  // to the server, whatever came then
+  bool connected = false;  // whether the server was reached
   std::string why;
 
  private:
-  // Exceptions must not cross libcurl: kept, and thrown behind it.
+  // Exceptions must not cross libcurl. They are stored and rethrown after it has returned.
   template <class F>
   bool guarded(F f) noexcept {
     try {
@@ -213,7 +164,8 @@ class Transfer {
   }
   static std::size_t on_data(char* from, std::size_t, std::size_t n, void* self) {
     auto& t = *static_cast<Transfer*>(self);
-    return t.guarded([&] { t.out_.write(from, n); }) ? n : n + 1;  // another number than n: an error
+    return t.guarded([&] { t.out_.write(std::string_view(from, n)); }) ? n
+                                                                       : n + 1;  // any number but n is an error to libcurl
   }
   static int on_progress(void* self, curl_off_t total, curl_off_t done, curl_off_t, curl_off_t) {
     auto& t = *static_cast<Transfer*>(self);
@@ -227,7 +179,7 @@ class Transfer {
   std::exception_ptr error_;
 };
 
-// Goes on with `part` until it is whole, connection by connection.
+// Continues `part` until it is complete, over several connections if they break.
 inline void fetch(const std::string& address, const std::filesystem::path& part, const DownloadOptions& options) {
   constexpr std::array broken{CURLE_PARTIAL_FILE,       CURLE_RECV_ERROR, CURLE_SEND_ERROR,  CURLE_GOT_NOTHING,
                               CURLE_OPERATION_TIMEDOUT, CURLE_HTTP2,      CURLE_HTTP2_STREAM};
@@ -235,7 +187,7 @@ inline void fetch(const std::string& address, const std::filesystem::path& part,
     const bool had = size_or_zero(part) > 0;
     const Transfer t(address, part, options);
     if (t.code == CURLE_OK) return;
-    if (had && (t.code == CURLE_RANGE_ERROR || t.status == 416)) {  // it does not go on from here: from the beginning
+    if (had && (t.code == CURLE_RANGE_ERROR || t.status == 416)) {  // the server cannot continue here: start again
       std::filesystem::remove(part);
       continue;
     }
@@ -244,8 +196,8 @@ inline void fetch(const std::string& address, const std::filesystem::path& part,
   }
 }
 
-// The files of the archive, each whole or not there, into cache / folder. Reads the headers of tar (ustar, GNU): name in
-// bytes 0-99, size in octal in 124-135, type in 156; contents padded to 512 bytes.
+// Unpacks the files of the archive into cache / folder; each appears only when it is complete. Reads the headers of tar
+// (ustar, GNU): name in bytes 0-99, size in octal in 124-135, type in 156; contents padded to 512 bytes.
 inline void unpack(const Archive& archive, const std::filesystem::path& tar, const std::filesystem::path& cache) {
   const auto fail = [&](const std::string& why) {
     throw std::runtime_error(tar.string() + ": " + why + "; expected a tar.gz with " + archive.folder + "/");
@@ -267,14 +219,14 @@ inline void unpack(const Archive& archive, const std::filesystem::path& tar, con
     std::uint64_t size = 0;
     for (const char digit : std::string_view(block.data() + 124, 12)) {
       if (digit == ' ' || digit == '\0') continue;
-      if (digit < '0' || digit > '7') fail("has an entry of no octal size");
+      if (digit < '0' || digit > '7') fail("has an entry whose size is not octal");
       size = size * 8 + static_cast<std::uint64_t>(digit - '0');
     }
     const auto found = std::find_if(missing.begin(), missing.end(), [&](const std::string& file) {
       return name == archive.folder + "/" + file || name == "./" + archive.folder + "/" + file;
     });
     const bool wanted = found != missing.end() && (type == '0' || type == '\0');
-    // A name from our own list, never the archive's.
+    // The name is from the list of files to keep, never from the archive.
     const std::filesystem::path target = cache / archive.folder / (wanted ? *found : std::string("none"));
     const std::filesystem::path part = target.string() + ".part";
     const auto out = wanted ? std::make_unique<OpenFile>(part, O_WRONLY | O_CREAT | O_TRUNC) : nullptr;
@@ -282,10 +234,11 @@ inline void unpack(const Archive& archive, const std::filesystem::path& tar, con
       const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(left, block.size()));
       read(n);
       const auto useful = static_cast<std::size_t>(std::min<std::uint64_t>(data, n));
-      if (out) out->write(block.data(), useful);
+      if (out) out->write(std::string_view(block.data(), useful));
       left -= n, data -= useful;
     }
     if (!wanted) continue;
+    out->sync();
     publish(part, target);
     missing.erase(found);
   }
@@ -294,10 +247,10 @@ inline void unpack(const Archive& archive, const std::filesystem::path& tar, con
 
 }  // namespace detail
 
-// The folder that holds archive.folder with its files, for the loaders; fetched, checked and unpacked unless it is there. A
-// download that broke goes on where it ended, in this call or the next; two processes take turns. Throws DownloadError for
-// what the network or the server does and for a wrong MD5 (nothing of that is kept), std::runtime_error or
-// std::system_error for the disk.
+// Returns the folder that contains archive.folder and its files, for the loaders. Downloads, checks and unpacks the archive
+// unless they are there. A broken download is continued, in this call or the next; two processes take turns. Throws
+// DownloadError if the network or the server fails or the MD5 is wrong (nothing is kept then), std::runtime_error or
+// std::system_error if the disk fails.
 inline std::filesystem::path download(const Archive& archive, DownloadOptions options = {}) {
   namespace fs = std::filesystem;
   const fs::path cache = options.cache.empty() ? cache_folder() : options.cache;
@@ -312,7 +265,7 @@ inline std::filesystem::path download(const Archive& archive, DownloadOptions op
     if (options.progress) options.progress(0, 0);
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
-  if (there()) return cache;  // made while we waited
+  if (there()) return cache;  // another process has made them
 
   const fs::path whole = cache / archive.file, part = cache / (archive.file + ".part");
   if (!options.base.empty() && options.base.back() != '/') options.base += '/';
@@ -323,9 +276,10 @@ inline std::filesystem::path download(const Archive& archive, DownloadOptions op
       const std::string md5 = detail::md5_of(part);
       if (md5 == archive.md5) break;
       fs::remove(part);
-      // Perhaps it is what was there before: once more from the beginning.
+      // The part from an earlier call may be wrong: try again from the beginning.
       if (!resumed) throw DownloadError(address, "its MD5 is " + md5 + "; expected " + archive.md5);
     }
+    detail::OpenFile(part, O_RDONLY).sync();
     detail::publish(part, whole);
   }
   detail::unpack(archive, whole, cache);

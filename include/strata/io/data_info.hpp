@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
-// What a file of weights says of the data that its network was trained on, so that others can make its inputs from pictures
-// and name its outputs: metadata strata.data (the set's name), strata.classes (their names, a line each) and strata.input.
+// Data information in a file of weights: how to make inputs of the network from images, and the names of its outputs.
+// Metadata strata.data (the name of the data set), strata.classes (the class names, one a line) and strata.input.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +17,7 @@
 
 #include <strata/core/shape.hpp>
 #include <strata/data/augment.hpp>
+#include <strata/data/dataset.hpp>
 #include <strata/data/image.hpp>
 #include <strata/data/pixels.hpp>
 #include <strata/io/safetensors.hpp>
@@ -25,10 +27,10 @@ namespace strata {
 struct DataInfo {
   std::string name;                    // "cifar10"
   std::vector<std::string> classes{};  // in the order of the outputs
-  Shape image{};                       // what the network takes, border included
-  int border = 0;                      // so many zeros around the picture
-  bool grey = false;                   // its brightness stands in every channel
-  Normalize normalize{};               // of pixels that were divided by 255
+  Shape image{};                       // the network's input, with the border
+  int border = 0;                      // the width of a border of zeros
+  bool grey = false;                   // every channel is the brightness
+  Normalize normalize{};               // of pixels divided by 255
 };
 
 namespace detail {
@@ -43,7 +45,12 @@ concept NamedData = requires {
   std::string_view(D::class_names[0]);
 };
 
-// "key a b c" in lines.
+template <class D>
+void add_border(DataInfo& info) {
+  if constexpr (requires { int{D::border}, bool{D::grey}; }) info.border = D::border, info.grey = D::grey;
+}
+
+// Lines of the form "key a b c".
 class DataInfoReader {
  public:
   DataInfoReader(const std::filesystem::path& path, std::string_view text) : path_(path), text_(text) {}
@@ -83,19 +90,37 @@ class DataInfoReader {
 
 }  // namespace detail
 
-// Of a data set with names: of itself and its classes.
+// For a data set type with a static name and static class names: data_info<Cifar10>().
 template <detail::NamedData D>
 [[nodiscard]] DataInfo data_info(const Normalize& normalize = {}) {
   DataInfo info{.name = std::string(D::name), .image = D::image, .normalize = normalize};
   for (const std::string_view name : D::class_names) info.classes.emplace_back(name);
-  if constexpr (requires { int{D::border}, bool{D::grey}; }) info.border = D::border, info.grey = D::grey;
+  detail::add_border<D>(info);
   return info;
 }
 
-// For save_weights().
+// For any data set. Class names may be known at run time alone; a class without a name gets its number (class_names() in
+// data/dataset.hpp). The name is a static `name` or a member function name(), otherwise "data".
+template <Dataset D>
+[[nodiscard]] DataInfo data_info(const D& data, const Normalize& normalize = {}) {
+  DataInfo info{.name = "data", .image = D::image, .normalize = normalize};
+  if constexpr (requires { std::string(data.name()); })
+    info.name = data.name();
+  else if constexpr (requires { std::string(D::name); })
+    info.name = D::name;
+  info.classes = class_names(data);
+  detail::add_border<D>(info);
+  return info;
+}
+
+// For save_weights(). Throws std::invalid_argument for a class name with a line break.
 [[nodiscard]] inline std::map<std::string, std::string> metadata_of(const DataInfo& info) {
   std::string classes, input;
-  for (const std::string& name : info.classes) classes += name + '\n';
+  for (const std::string& name : info.classes) {
+    if (name.find('\n') != std::string::npos)
+      throw std::invalid_argument("strata: the class name \"" + name + "\" has a line break");
+    classes += name + '\n';
+  }
   const auto line = [&input](const char* key, const auto& numbers) {
     input += key;
     for (const auto n : numbers) {
@@ -108,17 +133,17 @@ template <detail::NamedData D>
   line("border", std::vector<int>{info.border});
   line("grey", std::vector<int>{info.grey ? 1 : 0});
   line("mean", info.normalize.mean);
-  line("deviation", info.normalize.stddev);
+  line("deviation", info.normalize.stddev);  // the key of strata 0.1
   return {{detail::data_key, info.name}, {detail::classes_key, classes}, {detail::input_key, input}};
 }
 
-// What a file says. Throws FileError where it says nothing, or what cannot be meant.
+// Reads it from a file. Throws FileError if it is missing or damaged.
 [[nodiscard]] inline DataInfo read_data_info(const SafetensorsFile& file) {
   const auto text = [&](const char* key) -> const std::string& {
     const auto found = file.metadata().find(key);
     if (found == file.metadata().end())
       throw FileError(file.path(),
-                      "no metadata " + std::string(key) + "; expected weights that were saved with their data's");
+                      "no metadata " + std::string(key) + "; expected weights saved with data information (data_info)");
     return found->second;
   };
   DataInfo info{.name = text(detail::data_key)};
@@ -146,23 +171,27 @@ template <detail::NamedData D>
   return info;
 }
 
-// A picture as the network's input (H,W,C), resized, and prepared as Batches prepares the data. Throws
-// std::invalid_argument for an empty picture, and where the network takes neither colours nor grey.
-[[nodiscard]] inline std::vector<float> to_input(const Image& picture, const DataInfo& info) {
+// An image as the network's input (H,W,C): resized, then prepared as Batches prepares the data. A grey image has three
+// equal colours. Throws std::invalid_argument for an image that is not valid(), and if the network takes neither 1 nor 3
+// channels.
+[[nodiscard]] inline std::vector<float> to_input(const Image& image, const DataInfo& info) {
   const auto& [mean, stddev] = info.normalize;
   const int channels = info.image.channels;
   if (channels != 3 && channels != 1)
-    throw std::invalid_argument("strata: pictures have no " + std::to_string(channels) + " channels");
-  const Image small = resize(picture, info.image.height - 2 * info.border, info.image.width - 2 * info.border);
+    throw std::invalid_argument("strata: images have 1 or 3 channels, and this network takes " + std::to_string(channels));
+  const Image small = resize(image, info.image.height - 2 * info.border, info.image.width - 2 * info.border);
   std::vector<float> input(static_cast<std::size_t>(info.image.size()));
   for (int y = 0; y < small.height; ++y)
     for (int x = 0; x < small.width; ++x) {
-      const std::uint8_t* rgb = &small.pixels[static_cast<std::size_t>(3 * (y * small.width + x))];
-      // Rec. 601, of television; what most programs mean by grey.
+      const std::uint8_t* pixel = &small.pixels[static_cast<std::size_t>(small.channels * (y * small.width + x))];
+      const std::array<std::uint8_t, 3> rgb =
+          small.channels == 3 ? std::array{pixel[0], pixel[1], pixel[2]} : std::array{pixel[0], pixel[0], pixel[0]};
+      // Rec. 601, as most programs convert to grey.
       const auto brightness = static_cast<std::uint8_t>((299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2] + 500) / 1000);
       const int at = ((y + info.border) * info.image.width + x + info.border) * channels;
       for (int c = 0; c < channels; ++c)
-        input[static_cast<std::size_t>(at + c)] = detail::unit_value(info.grey || channels == 1 ? brightness : rgb[c]);
+        input[static_cast<std::size_t>(at + c)] =
+            detail::unit_value(info.grey || channels == 1 ? brightness : rgb[static_cast<std::size_t>(c)]);
     }
   const float* means = mean.empty() ? nullptr : mean.data();
   const float* stddevs = stddev.empty() ? nullptr : stddev.data();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
-// Event files for TensorBoard: a target of its own, strata::tensorboard, which needs protobuf.
+// Event files for TensorBoard. The CMake target strata::tensorboard links protobuf.
 //   TensorBoardRun log("logs/first");
 //   train(model, data, loss, optimizer, {.on_epoch = [&](auto history) { log.write(history); }});
-// Without CMake: protoc --proto_path=include --cpp_out=include strata/io/tensorboard.proto, and compile what it makes.
+// Without CMake: run protoc --proto_path=include --cpp_out=include strata/io/tensorboard.proto and compile its output.
 #pragma once
 #include <fcntl.h>
 #include <unistd.h>
@@ -15,35 +15,28 @@
 #include <filesystem>
 #include <optional>
 #include <span>
-#include <stdexcept>
 #include <string>
-#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include <strata/io/tensorboard.pb.h>
+#include <strata/data/bmp.hpp>
+#include <strata/data/image.hpp>
 #include <strata/io/tfrecord.hpp>
-#include <strata/report/picture.hpp>
 #include <strata/training/metrics.hpp>
+#include <strata/util/open_file.hpp>
 
 namespace strata {
 
-// One event file, appended to event by event as TensorBoard expects while it watches: it is never there as a whole, and a
-// process that dies leaves what was logged until then.
+// One event file. Events are appended one by one, because TensorBoard reads the file while it grows; if the process dies,
+// the events until then are in it.
 class TensorBoardWriter {
  public:
-  // Makes the directory and a new file in it. What other files there say of step `first` and later is declared void, as it
-  // is about a run that goes on from an earlier point. Throws std::filesystem::filesystem_error or std::system_error.
-  explicit TensorBoardWriter(const std::filesystem::path& directory, std::int64_t first = 0) {
-    std::filesystem::create_directories(directory);
-    // Readers take the files of a directory in the order of their names: later ones have to come later.
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    std::string digits = std::to_string(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
-    digits.insert(digits.size() - 9, ".");
-    path_ = directory / ("events.out.tfevents." + digits + ".strata");
-    file_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
-    if (file_ < 0) fail("cannot create");
+  // Makes the directory and a new file in it. Events of step `first` and later in older files there are declared void: they
+  // belong to a run that continues from an earlier step. Throws std::filesystem::filesystem_error or std::system_error.
+  explicit TensorBoardWriter(const std::filesystem::path& directory, std::int64_t first = 0)
+      : path_(new_file(directory)), file_(path_, O_WRONLY | O_CREAT | O_EXCL | O_APPEND) {
     tensorboard::Event head;
     head.set_file_version("brain.Event:2");
     write(0, head);
@@ -53,9 +46,8 @@ class TensorBoardWriter {
   }
   TensorBoardWriter(const TensorBoardWriter&) = delete;
   TensorBoardWriter& operator=(const TensorBoardWriter&) = delete;
-  ~TensorBoardWriter() { ::close(file_); }
 
-  // Throw std::system_error where it cannot be written, std::invalid_argument for a picture that is none.
+  // Throw std::system_error if writing fails, std::invalid_argument for an image that bmp() refuses.
   void scalar(const std::string& tag, double value, std::int64_t step) {
     tensorboard::Event event;
     tensorboard::Summary::Value& v = *event.mutable_summary()->add_value();
@@ -63,54 +55,53 @@ class TensorBoardWriter {
     v.set_simple_value(static_cast<float>(value));
     write(step, event);
   }
-  void image(const std::string& tag, const Picture& picture, std::int64_t step) {
+  void image(const std::string& tag, const Image& image, std::int64_t step) {
     tensorboard::Event event;
     tensorboard::Summary::Value& v = *event.mutable_summary()->add_value();
     v.set_tag(tag);
-    tensorboard::Summary::Image& image = *v.mutable_image();
-    const std::vector<std::uint8_t> bytes = detail::bmp(picture);
-    image.set_height(picture.height);
-    image.set_width(picture.width);
-    image.set_colorspace(picture.channels);
-    image.set_encoded_image_string(bytes.data(), bytes.size());
+    tensorboard::Summary::Image& encoded = *v.mutable_image();
+    const std::vector<std::uint8_t> bytes = bmp(image);
+    encoded.set_height(image.height);
+    encoded.set_width(image.width);
+    encoded.set_colorspace(image.channels);
+    encoded.set_encoded_image_string(bytes.data(), bytes.size());
     write(step, event);
   }
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
  private:
+  // Makes the directory. Readers take its files in the order of their names, so the name is the time.
+  static std::filesystem::path new_file(const std::filesystem::path& directory) {
+    std::filesystem::create_directories(directory);
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    std::string digits = std::to_string(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+    digits.insert(digits.size() - 9, ".");
+    return directory / ("events.out.tfevents." + digits + ".strata");
+  }
   void write(std::int64_t step, tensorboard::Event& event) {
     event.set_wall_time(std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count());
     event.set_step(step);
-    const std::string record = tfrecord(event.SerializeAsString());
-    for (std::string_view rest = record; !rest.empty();) {
-      const ::ssize_t n = ::write(file_, rest.data(), rest.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) fail("cannot write to");
-      rest.remove_prefix(static_cast<std::size_t>(n));
-    }
-  }
-  [[noreturn]] void fail(const char* what) const {
-    throw std::system_error(errno, std::generic_category(), std::string(what) + " " + path_.string());
+    file_.write(tfrecord(event.SerializeAsString()));
   }
 
   std::filesystem::path path_;
-  int file_ = -1;
+  detail::OpenFile file_;
 };
 
-// The epochs of a run, at the step of their ends: loss, accuracy, val_loss, val_accuracy, learning_rate.
+// The epochs of a run, each at its last step: loss, accuracy, val_loss, val_accuracy, learning_rate.
 class TensorBoardRun {
  public:
-  // A directory belongs to one run, however often it is stopped and goes on. Makes it; throws
-  // std::filesystem::filesystem_error where that fails and std::system_error where it cannot be written to. The file is
-  // made when there is something to write: it voids what older ones say, and a run may yet be refused.
+  // A directory belongs to one run, which may be stopped and resumed. Makes it. Throws std::filesystem::filesystem_error if
+  // that fails and std::system_error if it cannot be written to. The event file is made by the first write: it voids
+  // events of older files, and the run may still be refused before.
   explicit TensorBoardRun(std::filesystem::path directory) : directory_(std::move(directory)) {
     std::filesystem::create_directories(directory_);
     if (::access(directory_.c_str(), W_OK) != 0)
       throw std::system_error(errno, std::generic_category(), "cannot write to " + directory_.string());
   }
 
-  // Of all epochs so far; those that this has written are passed over. So a run that goes on writes its earlier epochs once
-  // more, in the new file, where they replace what is in older ones.
+  // Takes all epochs so far and writes those that it has not written. A resumed run writes its earlier epochs again, into
+  // the new file; they replace those in older files.
   void write(std::span<const EpochRecord> history) {
     for (const EpochRecord& r : history.subspan(std::min(written_, history.size()))) {
       const auto scalar = [&](const char* tag, std::optional<double> x) {

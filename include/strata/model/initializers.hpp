@@ -1,35 +1,38 @@
 // SPDX-License-Identifier: BSL-1.0
-// Initial values. Element i of a tensor is a function of the seed, the tensor and i alone: one random word an element, so
-// that threads may share the work and a larger tensor begins like a smaller one. All of them are structural types, so
-// Normal{0.01} can be a template argument.
+// Initial values. Element i of a tensor is a function of the seed, the tensor and i: one random word an element. So the
+// values are independent of the number of threads, and a larger tensor begins like a smaller one. All of them are
+// structural types, so Normal{0.01} can be a template argument.
 #pragma once
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <variant>
+#include <utility>
 #include <vector>
 
-#include <strata/optimizers/schedules.hpp>
+#include <strata/util/numbers.hpp>
 #include <strata/util/random.hpp>
 
 namespace strata {
 
-// Inputs and outputs of one unit as Keras counts them: kernel area times channels in, kernel area times channels out.
+// The inputs and outputs of one unit, counted as in Keras: kernel area times input channels, kernel area times output
+// channels.
 struct Fan {
   std::int64_t in = 1, out = 1;
 };
 
 namespace detail {
 
-// In (0, 1), 32 bits: the middle of each step, so that it is symmetric and never 0 or 1.
+// In (0, 1), 32 bits. The middle of each step is taken, so it is symmetric and never 0 or 1.
 constexpr double open_uniform(std::uint32_t word) { return (static_cast<double>(word) + 0.5) * 0x1p-32; }
 
-// The standard normal's quantile: Wichura 1988, algorithm AS 241 (PPND16), to about 1e-15. Its third branch, for
-// p < 1e-10, is left out: 32 bits do not come so low.
+// The quantile of the standard normal distribution: Wichura 1988, algorithm AS 241 (PPND16), to about 1e-15. Its third
+// branch is for p < 1e-10, which 32 bits never reach.
 inline double normal_quantile(double p) {
   const double q = p - 0.5;
   if (std::abs(q) <= 0.425) {
@@ -80,14 +83,14 @@ inline double normal_quantile(double p) {
   return q < 0 ? -x : x;
 }
 
-// The chance to be below -2, and the stddev of a standard normal cut at two deviations.
+// The probability of a value below -2, and the stddev of a standard normal truncated at two deviations.
 inline constexpr double below_two_deviations = 0.022750131948179207200;
 inline constexpr double truncated_deviation = 0.87962566103423978;
 
 inline double symmetric_uniform(std::uint32_t word) { return 2 * open_uniform(word) - 1; }
 inline double normal(std::uint32_t word) { return normal_quantile(open_uniform(word)); }
-// What is left of a normal after redrawing all beyond two deviations, which is TensorFlow's rule: the quantile of a uniform
-// number between the chances of -2 and 2, so that one word is enough.
+// A normal whose values beyond two deviations are drawn again, as in TensorFlow: the quantile of a uniform number between
+// the probabilities of -2 and 2, so that one word is enough.
 inline double truncated_normal(std::uint32_t word) {
   const double p = below_two_deviations + (1 - 2 * below_two_deviations) * open_uniform(word);
   return std::clamp(normal_quantile(p), -2.0, 2.0);
@@ -102,13 +105,13 @@ void fill_random(std::span<T> w, const Random& random, double factor, F number) 
   }
 }
 
-// sqrt(variance / fan), where Keras takes a fan below 1 as 1.
+// sqrt(variance / fan). As in Keras, a fan below 1 counts as 1.
 inline double scaled(double variance, double fan) { return std::sqrt(variance / std::max(1.0, fan)); }
 inline double mean_of(Fan f) { return (static_cast<double>(f.in) + static_cast<double>(f.out)) / 2; }
 
 }  // namespace detail
 
-// The same number everywhere.
+// All elements have the same value.
 struct Constant {
   double value = 0;
   template <class T>
@@ -132,7 +135,7 @@ struct Uniform {
   [[nodiscard]] std::string describe() const { return "Uniform{limit " + detail::number_text(limit) + "}"; }
 };
 
-// Mean 0; not cut, but 32 bits end at 6.3 deviations.
+// Mean 0. Not truncated, but 32 bits reach 6.3 deviations only.
 struct Normal {
   double stddev = 0.01;
   template <class T>
@@ -143,8 +146,8 @@ struct Normal {
   [[nodiscard]] std::string describe() const { return "Normal{stddev " + detail::number_text(stddev) + "}"; }
 };
 
-// A normal without what lies beyond two deviations: Keras' TruncatedNormal. As there, `stddev` is that before cutting;
-// what comes out has 0.8796 of it.
+// A normal truncated at two deviations: Keras' TruncatedNormal. As there, `stddev` is the value before truncation; the
+// stddev of the result is 0.8796 of it.
 struct TruncatedNormal {
   double stddev = 0.05;
   template <class T>
@@ -165,7 +168,7 @@ struct GlorotUniform {
   [[nodiscard]] std::string describe() const { return "GlorotUniform{}"; }
 };
 
-// The same variance, from a normal cut at two deviations and widened by 1 / 0.8796, as Keras' VarianceScaling does.
+// The same variance, from a normal truncated at two deviations and scaled by 1 / 0.8796, as Keras' VarianceScaling does.
 struct GlorotNormal {
   template <class T>
   void operator()(std::span<T> w, Fan fan, const Random& random) const {
@@ -186,7 +189,7 @@ struct HeUniform {
   [[nodiscard]] std::string describe() const { return "HeUniform{}"; }
 };
 
-// The same variance, cut and widened as GlorotNormal.
+// The same variance, truncated and scaled like GlorotNormal.
 struct HeNormal {
   template <class T>
   void operator()(std::span<T> w, Fan fan, const Random& random) const {
@@ -197,56 +200,88 @@ struct HeNormal {
   [[nodiscard]] std::string describe() const { return "HeNormal{}"; }
 };
 
-namespace detail {
-template <class... Kinds>
-struct KindSet {
-  template <class S>
-  static constexpr bool has = (std::is_same_v<S, Kinds> || ...);
-};
-template <template <class...> class To>
-using initializer_kinds = To<GlorotUniform, GlorotNormal, HeUniform, HeNormal, TruncatedNormal, Normal, Uniform, Constant>;
-}  // namespace detail
-
-// One of the initializers above.
+// An initializer is a struct that fills a tensor and says what it is. `random` belongs to this tensor: its elements 0,
+// 1, 2... are the numbers to use. One of your own works like those above:
+//   struct Ramp {
+//     template <class T>
+//     void operator()(std::span<T> w, Fan, const Random&) const {
+//       for (std::size_t i = 0; i < w.size(); ++i) w[i] = static_cast<T>(i);
+//     }
+//     std::string describe() const { return "Ramp{}"; }
+//   };
+// operator() for float is enough: a model of double gets the values rounded to float. A member `void validate() const`, if
+// there is one, throws std::invalid_argument if a field is out of range.
 template <class I>
-concept InitializerKind = detail::initializer_kinds<detail::KindSet>::has<I>;
+concept InitializerFunction = std::copy_constructible<I> && requires(const I& i, std::span<float> w, const Random& random) {
+  i(w, Fan{}, random);
+  { i.describe() } -> std::convertible_to<std::string>;
+};
 
-// Any of them as one type. GlorotUniform where nothing is said; biases want Initializer{Constant{0}}.
+// Any initializer as one type. Copies share it, since it never changes. GlorotUniform by default; for biases,
+// Initializer{Constant{0}}.
 class Initializer {
  public:
-  Initializer() = default;
-  template <InitializerKind I>
-  Initializer(I i) : any_(i) {}  // NOLINT: .weights = HeNormal{} is meant to work
+  Initializer() : Initializer(GlorotUniform{}) {}
+  template <class I>
+    requires(!std::same_as<I, Initializer> && InitializerFunction<I>)
+  Initializer(I i) : any_(std::make_shared<const Holder<I>>(std::move(i))) {}  // NOLINT: .weights = HeNormal{}
 
   template <class T>
+    requires(std::same_as<T, float> || std::same_as<T, double>)
   void operator()(std::span<T> w, Fan fan, const Random& random) const {
-    std::visit([&](const auto& i) { i(w, fan, random); }, any_);
+    any_->fill(w, fan, random);
   }
-  // Throws std::invalid_argument for a limit or stddev that is negative, infinite or not a number.
-  void validate() const {
-    std::visit([](const auto& i) { i.validate(); }, any_);
-  }
-  [[nodiscard]] std::string describe() const {
-    return std::visit([](const auto& i) { return i.describe(); }, any_);
-  }
+  // Throws std::invalid_argument for a limit or stddev that is negative, infinite or NaN.
+  void validate() const { any_->validate(); }
+  [[nodiscard]] std::string describe() const { return any_->describe(); }
 
  private:
-  detail::initializer_kinds<std::variant> any_;
+  struct Base {
+    Base() = default;
+    Base(const Base&) = delete;
+    Base& operator=(const Base&) = delete;
+    virtual ~Base() = default;
+    virtual void fill(std::span<float> w, Fan fan, const Random& random) const = 0;
+    virtual void fill(std::span<double> w, Fan fan, const Random& random) const = 0;
+    virtual void validate() const = 0;
+    [[nodiscard]] virtual std::string describe() const = 0;
+  };
+  template <class I>
+  struct Holder final : Base {
+    explicit Holder(I i) : own(std::move(i)) {}
+    void fill(std::span<float> w, Fan fan, const Random& random) const override { own(w, fan, random); }
+    void fill(std::span<double> w, Fan fan, const Random& random) const override {
+      if constexpr (requires { own(w, fan, random); }) {
+        own(w, fan, random);
+      } else {
+        std::vector<float> floats(w.size());
+        own(std::span<float>(floats), fan, random);
+        std::copy(floats.begin(), floats.end(), w.begin());
+      }
+    }
+    void validate() const override {
+      if constexpr (requires { own.validate(); }) own.validate();
+    }
+    [[nodiscard]] std::string describe() const override { return own.describe(); }
+    I own;
+  };
+
+  std::shared_ptr<const Base> any_;
 };
 
-// For one tensor of a network, by the name it has in files: {"conv2d_1/bias", Constant{1}}.
+// For one tensor of a network, by its name in files: {"conv2d_1/bias", Constant{1}}.
 struct TensorInitializer {
   std::string tensor;
   Initializer values;
 };
 
 namespace detail {
-// Null where there is none.
+// Null if there is none.
 inline const Initializer* initializer_for(const std::string& tensor, std::span<const TensorInitializer> all) {
   const auto found = std::find_if(all.begin(), all.end(), [&](const TensorInitializer& t) { return t.tensor == tensor; });
   return found == all.end() ? nullptr : &found->values;
 }
-// Throws std::invalid_argument where one is for none of `names`, or for the same as another.
+// Throws std::invalid_argument for a tensor that is not in `names`, and for two initializers of one tensor.
 inline void check_tensors(std::span<const TensorInitializer> all, std::span<const std::string> names) {
   for (const TensorInitializer& t : all) {
     if (&t.values != initializer_for(t.tensor, all))
@@ -260,8 +295,8 @@ inline void check_tensors(std::span<const TensorInitializer> all, std::span<cons
 }  // namespace detail
 
 // Krizhevsky, Sutskever, Hinton 2012, section 5: weights of stddev 0.01; biases of 1 in the second, fourth and fifth
-// convolution and the hidden dense layers, which gives the ReLUs positive inputs to begin with; else 0. For networks of
-// five convolutions and three dense layers:
+// convolution and in the hidden dense layers, which gives the ReLUs positive inputs at the beginning; otherwise 0. For
+// networks of five convolutions and three dense layers:
 //   Model<AlexNet> model{{.weights = alexnet_paper::weights, .tensors = alexnet_paper::biases()}};
 namespace alexnet_paper {
 inline constexpr Normal weights{0.01};

@@ -16,7 +16,8 @@
 #include <utility>
 #include <vector>
 
-#include <strata/report/picture.hpp>
+#include <strata/data/bmp.hpp>
+#include <strata/data/image.hpp>
 #include <strata/util/numbers.hpp>
 #include <strata/util/utf8.hpp>
 
@@ -69,7 +70,7 @@ inline std::string data_element(double x, const std::string& shown) {
   return "<data value=\"" + number_text(x) + "\">" + shown + "</data>";
 }
 
-// --- Pictures -----------------------------------------------------------------------------------------------------------
+// --- Images -----------------------------------------------------------------------------------------------------------
 
 inline std::string base64(std::span<const std::uint8_t> bytes) {
   constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -85,7 +86,7 @@ inline std::string base64(std::span<const std::uint8_t> bytes) {
 }
 
 // scale: pixels of the screen a pixel.
-inline std::string image_element(const Picture& p, int scale, std::string_view alternative) {
+inline std::string image_element(const Image& p, int scale, std::string_view alternative) {
   const std::string head = "<img width=\"" + std::to_string(p.width * scale) + "\" height=\"" +
                            std::to_string(p.height * scale) + "\" alt=\"" + escaped(alternative) + "\" src=\"";
   return head + "data:image/bmp;base64," + base64(bmp(p)) + "\"/>";

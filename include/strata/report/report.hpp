@@ -21,7 +21,7 @@
 
 #include <strata/core/summary.hpp>
 #include <strata/report/html.hpp>
-#include <strata/report/picture.hpp>
+#include <strata/report/image.hpp>
 #include <strata/training/metrics.hpp>
 #include <strata/util/atomic_file.hpp>
 #include <strata/util/version.hpp>
@@ -38,8 +38,8 @@ struct Report {
   ConfusionTable confusion{};                // of the same
   std::vector<std::string> class_names{};    // classes without one are numbered
   std::vector<Mistake> mistakes{};
-  std::vector<Picture> mistake_pictures{};  // one a mistake, or none
-  std::vector<Picture> filters{};
+  std::vector<Image> mistake_images{};  // one a mistake, or none
+  std::vector<Image> filters{};
   std::string summary{};  // of the network
   Facts settings{};       // the same in every run that gives the same figures
   Facts run{};            // what may differ between such runs: the command, times
@@ -305,8 +305,8 @@ class ReportPage {
 
   void mistakes() {
     if (report_.mistakes.empty()) return;
-    if (!report_.mistake_pictures.empty() && report_.mistake_pictures.size() != report_.mistakes.size())
-      throw std::invalid_argument("strata: " + std::to_string(report_.mistake_pictures.size()) + " pictures of " +
+    if (!report_.mistake_images.empty() && report_.mistake_images.size() != report_.mistakes.size())
+      throw std::invalid_argument("strata: " + std::to_string(report_.mistake_images.size()) + " pictures of " +
                                   std::to_string(report_.mistakes.size()) + " mistakes; expected one of each, or none");
     begin("mistakes", "Most confident mistakes");
     out_ +=
@@ -316,8 +316,8 @@ class ReportPage {
       const Mistake& m = report_.mistakes[i];
       const std::string sample = "image " + std::to_string(m.sample);
       out_ += "<figure>";
-      if (!report_.mistake_pictures.empty()) {
-        const Picture& p = report_.mistake_pictures[i];
+      if (!report_.mistake_images.empty()) {
+        const Image& p = report_.mistake_images[i];
         out_ += image_element(p, std::max(1, 96 / std::max({p.height, p.width, 1})), sample);
       }
       const auto line = [&](const char* what, int c, double probability) {
@@ -335,7 +335,7 @@ class ReportPage {
     begin("filters", "Filters of the first layer");
     out_ += "<p>Each from its lowest weight, black, to its highest, white.</p>\n<div class=\"flow filters\">\n";
     for (std::size_t i = 0; i < report_.filters.size(); ++i) {
-      const Picture& p = report_.filters[i];
+      const Image& p = report_.filters[i];
       out_ += image_element(p, std::max(1, 45 / std::max({p.height, p.width, 1})), "filter " + std::to_string(i)) + "\n";
     }
     out_ += "</div>\n";
@@ -384,8 +384,8 @@ Report make_report(M& model, const Data& data, std::vector<EpochRecord> history,
   r.confusion = result.confusion;
   for (const auto& name : names) r.class_names.emplace_back(name);
   r.mistakes = result.mistakes;
-  for (const Mistake& m : r.mistakes) r.mistake_pictures.push_back(picture_of(data, m.sample));
-  r.filters = filter_pictures(model);
+  for (const Mistake& m : r.mistakes) r.mistake_images.push_back(image_of(data, m.sample));
+  r.filters = filter_images(model);
   r.summary = strata::summary<typename M::network>();
   r.settings = {{"seed", std::to_string(model.options().seed)},
                 {"batch", std::to_string(model.options().batch)},

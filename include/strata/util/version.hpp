@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
-// Which strata this is, and what compiled it.
+// The version of strata, and the compiler.
 #pragma once
 #include <string>
 #include <string_view>
 
 namespace strata {
 
-inline constexpr std::string_view version = "0.1.0";  // CMakeLists.txt reads it here
+inline constexpr std::string_view version = "0.2.0";  // CMakeLists.txt reads it here
 
 // As "g++ 12.2.0".
 inline std::string compiler_name() {
