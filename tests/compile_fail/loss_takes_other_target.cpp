@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A loss for one class an image meets a data set of numbers to predict.
+// A loss for one class an image, with a data set of values to predict.
 #include <cstddef>
 #include <span>
 
