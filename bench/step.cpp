@@ -80,7 +80,7 @@ void train_fed(benchmark::State& state) {
       batches.start(++epoch);
       ready = batches.next();
     }
-    return Given(ready->images, ready->labels);
+    return Given(ready->images, ready->targets.classes);
   });
 }
 

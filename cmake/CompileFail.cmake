@@ -1,20 +1,20 @@
 # compile_fail_test(<file.cpp> [VERDICT <regex>] [NVCC] [PAGE <file.md>])
 #
-# One source holds both halves: without EXPECT_COMPILE_FAIL it must compile, and the compiler be silent; with it it must not,
-# and what the compiler has to say stands next to the mistake:
-#     // expect-error: <regex>             every such line has to match the compiler's output
-#     // expect-error[gcc]: <regex>        only where that compiler runs: gcc, clang or nvcc
-#     // cases: a b                        several mistakes in one file: each is compiled with CASE_a, CASE_b, ... defined
-#     // expect-error(a): <regex>          (and EXPECT_COMPILE_FAIL); lines without a name hold for every case, and every
-#                                          case needs one. More cases may stand on lines of their own.
+# One source has two halves: without EXPECT_COMPILE_FAIL it must compile without a warning, and with it it must not compile.
+# Comments beside the mistake state what the compiler must print:
+#     // expect-error: <regex>             each of these lines must match the compiler's output
+#     // expect-error[gcc]: <regex>        only with this compiler: gcc, clang or nvcc
+#     // cases: a b                        several mistakes in one file: each is compiled with CASE_a, CASE_b, ... defined,
+#                                          and EXPECT_COMPILE_FAIL too; there may be several such lines
+#     // expect-error(a): <regex>          only for this case; lines without a case are for all. Each case needs a line
 #     // expect-error(a)[gcc]: <regex>
-# There must be exactly one error, and no more lines than anyone reads: 12 (g++, nvcc), 16 (clang, which quotes more).
-# A test that only has to fail is of no use for this: it is as content with a missing header as with the right message.
+# The compiler must print exactly one error, in at most 12 lines (g++, nvcc) or 16 (clang, which quotes more). A test that only
+# expects a failure would also accept a missing header.
 #
-# VERDICT is for testing the harness: it has to reject the file, for a reason that matches.
+# VERDICT tests the harness: it must reject the file, for a reason that matches.
 #
-# PAGE is the page of the error: where the compiler is g++ 12, it has to show what is printed, but for line numbers. The
-# target update_error_pages rewrites that part of every page.
+# PAGE is the help page of the error. With g++ 12, the test compares it with the compiler's output, except line numbers. The
+# target update_error_pages rewrites this part of every page.
 find_program(STRATA_NVCC nvcc HINTS /usr/local/cuda/bin ENV CUDA_HOME PATH_SUFFIXES bin)
 
 function(compile_fail_test source)
@@ -54,8 +54,7 @@ function(compile_fail_test source)
   set_tests_properties(${test} PROPERTIES LABELS compile_fail TIMEOUT 1200)
 endfunction()
 
-# Every struct template of namespace strata::error has a compile-fail test and a page: a mistake that the library names
-# and nobody can look up is an error here, while configuring.
+# Checks that every struct template of namespace strata::error has a compile-fail test and a help page. CMake stops otherwise.
 function(check_error_catalogue header tests pages)
   file(READ ${header} text)
   string(FIND "${text}" "namespace error {" begin)
@@ -70,7 +69,7 @@ function(check_error_catalogue header tests pages)
   math(EXPR length "${end} - ${begin}")
   string(SUBSTRING "${text}" ${begin} ${length} text)
   string(REGEX REPLACE "//[^\n]*" "" text "${text}")
-  # A template's head, then `struct name`, then a body or a base: neither a declaration nor a specialization.
+  # The head of a template, `struct name`, and a body or a base; no declarations and no specializations.
   string(REGEX MATCHALL "template[^;{}]*>[ \n]+struct [A-Za-z0-9_]+[ \n]*[{:]" heads "${text}")
   if(NOT heads)
     message(FATAL_ERROR "no error found in ${header}: has its layout changed?")

@@ -1,6 +1,6 @@
 # The driver behind compile_fail_test: cmake -D SOURCE= -D COMPILER= -D KIND=gcc|clang|nvcc -D INCLUDE= -D EIGEN=
-# [-D VERDICT=] [-D PAGE= [-D UPDATE=ON]] -P CompileFailRun.cmake. What it demands is described in CompileFail.cmake.
-set(ENV{LC_ALL} C)  # plain quotes in the messages, and no translation
+# [-D VERDICT=] [-D PAGE= [-D UPDATE=ON]] -P CompileFailRun.cmake. CompileFail.cmake describes what it checks.
+set(ENV{LC_ALL} C)  # messages with plain quotes and without translation
 set(flags -std=c++20 -fsyntax-only)
 set(max_lines 12)
 if(KIND STREQUAL "clang")
@@ -19,7 +19,7 @@ function(compile rc_variable text_variable)
   set(${text_variable} "${text}" PARENT_SCOPE)
 endfunction()
 
-# Sets `fault` in the caller to what is wrong with one case ("" for a file without cases), or to nothing.
+# Checks one case ("" for a file without cases). Sets `fault` in the caller to the first fault, or to an empty string.
 function(judge case)
   set(defines -DEXPECT_COMPILE_FAIL)
   if(case)
@@ -56,7 +56,7 @@ function(judge case)
     return()
   endif()
 
-  # "error: " that a compiler prints, not the namespace strata::error; nvcc numbers some of its errors.
+  # The "error: " of a compiler, not the namespace strata::error; nvcc numbers some of its errors.
   string(REGEX MATCHALL "(^|[^:A-Za-z_])error( #[0-9]+(-D)?)?: " errors "${text}")
   list(LENGTH errors count)
   if(NOT count EQUAL 1)
@@ -75,14 +75,14 @@ function(judge case)
   set(output "${text}" PARENT_SCOPE)
 endfunction()
 
-# Without line numbers, which move with every edit.
+# Removes line numbers, which change with every edit.
 function(without_numbers variable text)
   string(REGEX REPLACE "(\\.[ch]pp):[0-9]+(:[0-9]+)?" "\\1" text "${text}")
   string(REGEX REPLACE "\n *[0-9]* \\|" "\n|" text "${text}")
   set(${variable} "${text}" PARENT_SCOPE)
 endfunction()
 
-# Holds an error's page to what g++ 12 prints today, or with UPDATE writes it there; sets `fault` to what differs.
+# Compares a help page with the output of g++ 12, or with UPDATE writes the output into it. Sets `fault` to the difference.
 function(check_page text)
   get_filename_component(folder ${SOURCE} DIRECTORY)
   string(REPLACE "${INCLUDE}/" "include/" text "${text}")
@@ -96,7 +96,7 @@ function(check_page text)
   string(SUBSTRING "${page}" ${from} -1 tail)
   string(FIND "${tail}" "```\n" length)
   if(at EQUAL -1 OR length EQUAL -1)
-    set(fault "${PAGE} has no block of what g++ 12 prints" PARENT_SCOPE)
+    set(fault "${PAGE} has no block with the output of g++ 12" PARENT_SCOPE)
     return()
   endif()
   string(SUBSTRING "${tail}" 0 ${length} block)
@@ -112,7 +112,7 @@ function(check_page text)
         PARENT_SCOPE)
     return()
   endif()
-  # The sentence stands at the head of the page and in the list of all.
+  # The sentence must be at the head of the page and in the list of all errors.
   string(REGEX MATCH "error: static assertion failed: (strata: )([^\n]*)" sentence "${text}")
   string(REPLACE "<" "\\<" sentence "${CMAKE_MATCH_2}")
   get_filename_component(name ${PAGE} NAME_WE)
@@ -121,11 +121,11 @@ function(check_page text)
   string(FIND "${page}" "> strata: ${sentence}\n" in_page)
   string(FIND "${list}" "| [${name}](${name}.md) | ${sentence} |" in_list)
   if(in_page EQUAL -1 OR in_list EQUAL -1)
-    set(fault "${PAGE} or the list of errors has another sentence than: ${sentence}" PARENT_SCOPE)
+    set(fault "${PAGE} or the list of errors does not contain: ${sentence}" PARENT_SCOPE)
   endif()
 endfunction()
 
-# The source as a list of lines. CMake's lists give ; [ and ] a meaning, so digraphs stand in for them.
+# The source as a list of lines. In CMake's lists ; [ and ] are special, so digraphs replace them.
 file(READ ${SOURCE} lines)
 string(REPLACE ";" "%:" lines "${lines}")
 string(REPLACE "[" "<:" lines "${lines}")
@@ -163,7 +163,7 @@ endif()
 
 if(VERDICT)
   if(NOT fault)
-    message(FATAL_ERROR "the harness accepts ${SOURCE}, and should have said '${VERDICT}'")
+    message(FATAL_ERROR "the harness accepts ${SOURCE}, but must reject it with '${VERDICT}'")
   elseif(NOT fault MATCHES "${VERDICT}")
     message(FATAL_ERROR "the harness rejects ${SOURCE}, but not with '${VERDICT}':\n${fault}")
   endif()

@@ -1,5 +1,5 @@
-# Builds and runs tests/consumer/${CONSUMER} the way a stranger would: with no flag, no preset and no cache of ours.
-# Run by ctest with -P; takes CONSUMER, COMPILER, GENERATOR, SOURCE_DIR, BUILD_DIR, VERSION.
+# Builds and runs tests/consumer/${CONSUMER} as a user would, without our flags, presets and cache. CTest runs it with -P and sets
+# CONSUMER, COMPILER, GENERATOR, SOURCE_DIR, BUILD_DIR, VERSION.
 set(work ${BUILD_DIR}/consumer/${CONSUMER})
 file(REMOVE_RECURSE ${work})
 
@@ -15,17 +15,17 @@ set(where -D STRATA_SOURCE_DIR=${SOURCE_DIR})
 if(CONSUMER STREQUAL "find_package")
   step("install" ${CMAKE_COMMAND} --install ${BUILD_DIR} --prefix ${work}/prefix)
   set(where -D CMAKE_PREFIX_PATH=${work}/prefix)
-  # An installed tree that points back into the sources would work here and nowhere else.
+  # An installed package that refers to the source tree would work only on this machine.
   file(GLOB_RECURSE package ${work}/prefix/*.cmake)
   foreach(file IN LISTS package)
     file(READ ${file} text)
     string(FIND "${text}" "${SOURCE_DIR}/" at)
     if(NOT at EQUAL -1)
-      message(FATAL_ERROR "${file} names the source tree")
+      message(FATAL_ERROR "${file} refers to the source tree")
     endif()
   endforeach()
 elseif(CONSUMER STREQUAL "fetch_content")
-  # An archive of what is in the tree, as a release would be, without the builds in it.
+  # An archive of the sources, as in a release, without build folders.
   file(MAKE_DIRECTORY ${work})
   execute_process(COMMAND ${CMAKE_COMMAND} -E tar cz ${work}/strata.tar.gz CMakeLists.txt LICENSE cmake include
     WORKING_DIRECTORY ${SOURCE_DIR} COMMAND_ERROR_IS_FATAL ANY)

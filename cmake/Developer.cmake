@@ -1,19 +1,19 @@
-# Targets for this repository's own programs. None of it is exported: users get no flag from us.
+# Targets for this repository's programs. They are not exported, so users get none of these flags.
 
-# strata_warnings: the warnings every source here is held to.
+# strata_warnings: the warnings for every source.
 add_library(strata_warnings INTERFACE)
 set(strata_warning_flags -Wall -Wextra -Wconversion -Wshadow -Werror)
 target_compile_options(strata_warnings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${strata_warning_flags} -Wpedantic>)
-# nvcc hands the host compiler code with line directives of its own, which -Wpedantic objects to.
+# nvcc passes code with its own line directives to the host compiler, and -Wpedantic rejects them.
 list(JOIN strata_warning_flags "," strata_warning_flags)
 target_compile_options(strata_warnings INTERFACE
   $<$<COMPILE_LANG_AND_ID:CUDA,NVIDIA>:-Xcompiler=${strata_warning_flags} -Werror=all-warnings>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_FLAGS MATCHES "-fsanitize")
-  # GCC's flow analysis sees the sanitizers' branches and warns about paths that the program does not have.
+  # GCC's flow analysis includes the sanitizers' branches and warns about paths that the program does not have.
   target_compile_options(strata_warnings INTERFACE -Wno-maybe-uninitialized)
 endif()
 
-# strata_developer: the library with every component there is, and the warnings.
+# strata_developer: the library with every available component, and the warnings.
 add_library(strata_developer INTERFACE)
 target_link_libraries(strata_developer INTERFACE strata::strata strata_warnings)
 foreach(component gzip download images tensorboard)
@@ -22,8 +22,8 @@ foreach(component gzip download images tensorboard)
   endif()
 endforeach()
 
-# strata_missing_component(<variable> <source>): the first component that a source includes and this build lacks,
-# or the empty string.
+# strata_missing_component(<variable> <source>): the first component that a source includes but this build lacks, or an empty
+# string.
 function(strata_missing_component variable source)
   set(${variable} "" PARENT_SCOPE)
   foreach(component gzip download images tensorboard)

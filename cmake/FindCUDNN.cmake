@@ -1,12 +1,12 @@
-# Finds cuDNN: the target CUDNN::cudnn, and CUDNN_INCLUDE_DIR, CUDNN_LIBRARY, CUDNN_VERSION. It looks in CUDNN_ROOT (of CMake
-# or of the environment), in the CUDA toolkit, where the system keeps its libraries, and in pip's wheels nvidia-cudnn-cu12
+# Finds cuDNN: sets the target CUDNN::cudnn, and CUDNN_INCLUDE_DIR, CUDNN_LIBRARY, CUDNN_VERSION. It looks in CUDNN_ROOT (a
+# variable of CMake or of the environment), in the CUDA toolkit, in the system's folders, and in pip's wheels nvidia-cudnn-cu12
 # and nvidia-cudnn-cu13, which come with PyTorch.
 set(_cudnn_hints ${CUDAToolkit_LIBRARY_ROOT} ${CUDAToolkit_TARGET_DIR} /usr/local/cuda)
 foreach(_cudnn_directory IN LISTS CUDAToolkit_INCLUDE_DIRS CUDAToolkit_LIBRARY_DIR)
   list(APPEND _cudnn_hints ${_cudnn_directory}/..)
 endforeach()
 
-# A wheel is <site-packages>/nvidia/cudnn/{include,lib}: of the active environment, of this user, of the system.
+# A wheel is <site-packages>/nvidia/cudnn/{include,lib} in the active environment, the user's folder or the system.
 set(_cudnn_prefixes $ENV{VIRTUAL_ENV} $ENV{CONDA_PREFIX} $ENV{HOME}/.local /usr/local /usr)
 set(_cudnn_wheels "")
 foreach(_cudnn_prefix IN LISTS _cudnn_prefixes)
@@ -15,9 +15,9 @@ foreach(_cudnn_prefix IN LISTS _cudnn_prefixes)
   list(APPEND _cudnn_wheels ${_cudnn_found})
 endforeach()
 
-# CUDNN_ROOT is looked at first by CMake itself.
+# CMake itself searches CUDNN_ROOT first.
 find_path(CUDNN_INCLUDE_DIR cudnn_version.h HINTS ${_cudnn_hints} PATHS ${_cudnn_wheels} PATH_SUFFIXES include)
-# Header and library have to be of one version: what lies beside the header comes first. A wheel has no libcudnn.so.
+# Header and library must have the same version, so search beside the header first. A wheel has no libcudnn.so.
 if(CUDNN_INCLUDE_DIR)
   find_library(CUDNN_LIBRARY NAMES cudnn libcudnn.so.9 NAMES_PER_DIR
     HINTS ${CUDNN_INCLUDE_DIR}/.. ${_cudnn_hints} PATHS ${_cudnn_wheels} PATH_SUFFIXES lib lib64 lib/x64)

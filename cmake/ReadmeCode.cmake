@@ -1,8 +1,8 @@
 # cmake -D README= -D PROGRAM= [-D PAGE=] [-D VERDICT=] -P ReadmeCode.cmake
 #
-# The first C++ of a README has to stand in a program that is built and run; spaces, line ends and comments may differ. What
-# the compiler says in the README has to stand in PAGE, an error's page. With VERDICT they must not, for a reason that
-# matches, which tests this test.
+# Checks that the first C++ in a README is part of a program that is built and run, except for spaces, line ends and comments, and
+# that the compiler output in the README is part of PAGE, the help page of an error. VERDICT tests this check: it must fail, for a
+# reason that matches.
 cmake_policy(VERSION 3.25)
 
 function(bare variable file)
@@ -26,7 +26,7 @@ endfunction()
 bare(readme ${README})
 bare(program ${PROGRAM})
 set(missing "")
-foreach(statement IN LISTS readme)  # a statement ends in ;, which is what separates CMake's lists
+foreach(statement IN LISTS readme)  # statements end in ;, which separates CMake's lists
   string(FIND "${program}" "${statement};" at)
   if(statement AND at EQUAL -1)
     string(APPEND missing "\n  ${statement}")
@@ -51,9 +51,9 @@ if(count LESS 3)
 endif()
 if(VERDICT)
   if(NOT missing MATCHES "${VERDICT}")
-    message(FATAL_ERROR "accepted, and should have said '${VERDICT}':${missing}")
+    message(FATAL_ERROR "accepted, but must be rejected with '${VERDICT}':${missing}")
   endif()
 elseif(missing)
-  message(FATAL_ERROR "${README} shows what ${PROGRAM} or ${PAGE} does not have:${missing}")
+  message(FATAL_ERROR "${README} shows lines that are not in ${PROGRAM} or ${PAGE}:${missing}")
 endif()
 message(STATUS "${count} statements")

@@ -1,5 +1,5 @@
-# strata_add_tensorboard(<folder>): strata::tensorboard, where protobuf is found. <folder> holds strata/io/tensorboard.proto;
-# the code for it is generated in the build that uses it, by the same protobuf that it is linked with.
+# strata_add_tensorboard(<folder>): adds strata::tensorboard if protobuf is found. <folder> holds strata/io/tensorboard.proto. Each
+# build generates the code for it with the protobuf that it links.
 function(strata_add_tensorboard folder)
   find_package(Protobuf QUIET)
   if(TARGET strata::tensorboard OR NOT TARGET protobuf::libprotobuf OR NOT TARGET protobuf::protoc)
@@ -13,7 +13,7 @@ function(strata_add_tensorboard folder)
     DEPENDS ${folder}/strata/io/tensorboard.proto VERBATIM)
   add_library(strata_tensorboard_proto STATIC EXCLUDE_FROM_ALL ${sources})
   target_compile_features(strata_tensorboard_proto PUBLIC cxx_std_20)
-  target_include_directories(strata_tensorboard_proto SYSTEM PUBLIC ${out})  # SYSTEM: no warnings for code of protoc's
+  target_include_directories(strata_tensorboard_proto SYSTEM PUBLIC ${out})  # SYSTEM: no warnings for generated code
   target_link_libraries(strata_tensorboard_proto PUBLIC protobuf::libprotobuf)
   add_library(strata_tensorboard INTERFACE)
   target_link_libraries(strata_tensorboard INTERFACE strata::strata strata_tensorboard_proto)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# cmake/install.sh PACKAGE...: installs those Debian packages that are missing, and does nothing when none is.
+# cmake/install.sh PACKAGE...: installs the Debian packages that are missing.
 set -euo pipefail
 
 missing=()
@@ -14,7 +14,7 @@ fi
 
 as_root=()
 if ((EUID != 0)); then
-  command -v sudo >/dev/null || { echo "missing: ${missing[*]}; neither root nor sudo to install them with" >&2; exit 1; }
+  command -v sudo >/dev/null || { echo "missing: ${missing[*]}; installing them needs root or sudo" >&2; exit 1; }
   as_root=(sudo)
 fi
 echo "installing: ${missing[*]}" >&2

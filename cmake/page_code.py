@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSL-1.0
-"""page_code.py PAGE COMPILER [FLAG...]: compiles the C++ of a page.
+"""page_code.py PAGE COMPILER [FLAG...]: compiles the C++ in a page.
 
-Its blocks of C++ are statements that follow one another in the body of one function. A block that begins with the line
-"// does not compile" is apart from them, in a function that begins with the page's first statement: it has to give exactly
-one error, and that has to say what the next block of text says.
+The blocks of C++ are compiled together, in this order, as the body of one function. A block that begins with the line
+"// does not compile" is compiled separately, after the page's first statement. It must give exactly one error, with the text of
+the next block.
 """
 import os
 import pathlib
@@ -24,7 +24,7 @@ def compile_code(command, head, body):
 
 
 def check(page, head, command):
-    """What is wrong with the page, or None; and how many blocks there were of either kind."""
+    """Returns the fault of the page or None, and the numbers of blocks that compile and that do not."""
     blocks = [(*found.groups(), page[:found.start()].count("\n") + 2) for found in BLOCK.finditer(page)]
     good = [(body, line) for kind, body, line in blocks if kind == "cpp" and not body.startswith(WRONG)]
     code, said = compile_code(command, head, "".join(f'#line {line} "page"\n{body}' for body, line in good))
@@ -35,18 +35,18 @@ def check(page, head, command):
         if kind != "cpp" or not body.startswith(WRONG):
             continue
         if kind_after != "text":
-            return f"line {line}: no block of text with the error behind it", (0, 0)
+            return f"line {line}: no block of text with the error after it", (0, 0)
         wrong += f'#line {line} "page"\n{{\n{body}}}\n'
         expected.append((line, line + body.count("\n") + 1, text))
     _, said = compile_code(command, head, good[0][0].split(";")[0] + ";\n" + wrong)
-    # An error, with the lines around it that say where in the page it comes from.
+    # The errors, and the lines that name their place in the page.
     lines = said.splitlines()
     errors = [i for i, line in enumerate(lines) if ": error: " in line]
     places = [(int(place), i) for i, line in enumerate(lines) for place in re.findall(r"\bpage:(\d+):", line)]
     for first, last, text in expected:
         if not any(first <= place <= last for place, _ in places):
             return f"line {first}: compiles", (0, 0)
-        # g++ and clang differ in what stands before the library's own sentence.
+        # g++ and clang print different text before the library's sentence.
         for sentence in (line[max(line.find("strata: "), 0):] for line in text.splitlines()):
             if not any(sentence in lines[i] for i in errors):
                 return f"line {first}: the compiler does not say '{sentence}':\n{said[:6000]}", (0, 0)
@@ -71,14 +71,14 @@ error: strata: In<...> declares other input channels than arrive
 
 def main():
     page, command = pathlib.Path(sys.argv[1]).read_text(), sys.argv[2:]
-    # A page that is wrong has to be noticed, in each way that it can be wrong.
+    # First check that each kind of wrong page is detected.
     for says, changed in ((None, SMALL), ("does not compile", SMALL.replace("Shape{12}", "Shape{13}")),
                           ("line 6: compiles", SMALL.replace("In<3>", "In<96>")),
                           ("does not say 'strata: nothing", SMALL.replace("strata: In<...>", "strata: nothing")),
                           ("no block of text", SMALL.replace("```text", "```"))):
         problem, _ = check(changed, "network", command)
         if (says is None) != (problem is None) or (says and says not in problem):
-            raise SystemExit(f"page_code.py: a page that '{says}' is told as: {problem}")
+            raise SystemExit(f"page_code.py: the page with the fault '{says}' gives: {problem}")
     problem, (good, wrong) = check(page, "strata", command)
     if problem:
         raise SystemExit(f"{sys.argv[1]}: {problem}")

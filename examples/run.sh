@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# examples/run.sh [OPTION...]: builds AlexNet on CIFAR-10 and trains it; without options for one epoch.
-# CXXFLAGS=-march=native examples/run.sh builds all of it, and not the dispatched kernels alone, for this processor.
+# examples/run.sh [OPTION...]: builds AlexNet for CIFAR-10 and trains it; without options, for one epoch.
+# CXXFLAGS=-march=native examples/run.sh compiles everything for this processor, not only the dispatched kernels.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tests/run.sh [--list | --help] [LEG...]: everything that has to hold before a change goes in; with no LEG, all of it.
-# Installs what is missing, builds in build/, and ends with `N passed, N failed, N skipped`, counting tests.
+# tests/run.sh [--list | --help] [GROUP...]: runs the tests that a change must pass; without GROUP, all groups.
+# Installs missing packages, builds in build/, and ends with `N passed, N failed, N skipped`, which counts tests.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -9,9 +9,9 @@ declare -A about=(
   [format]="every source is formatted by clang-format-19"
   [gcc]="all targets and their tests with GCC"
   [clang]="all targets and their tests with Clang 19"
-  [compile-fail]="mistakes are told as promised: GCC, Clang, and nvcc where it is installed"
-  [cuda]="the GPU backend with nvcc, and its tests; those that need a GPU where there is one"
-  [examples]="the examples that end by themselves"
+  [compile-fail]="mistakes give the promised errors: GCC, Clang, and nvcc if it is installed"
+  [cuda]="the GPU backend with nvcc, and its tests; some of them need a GPU"
+  [examples]="the examples"
   [packaging]="install and find_package, add_subdirectory, FetchContent"
   [sanitizers]="unit tests under address, undefined-behaviour and thread sanitizers"
 )
@@ -40,14 +40,14 @@ for argument in "$@"; do
     for leg in "${legs[@]}"; do printf '%-13s %s\n' "$leg" "${about[$leg]}"; done
     exit 0
   elif [[ $argument == -* || ! -v about[$argument] ]]; then
-    echo "tests/run.sh: unknown leg '$argument'; there are: ${legs[*]}" >&2
+    echo "tests/run.sh: unknown group '$argument'; the groups are: ${legs[*]}" >&2
     exit 2
   fi
   wanted+=("$argument")
 done
 if ((${#wanted[@]} == 0)); then wanted=("${legs[@]}"); fi
 
-# As many as there are processors, and no more than there is memory for: a compiler takes up to 1.5 GB.
+# One job per processor, limited by memory: a compiler takes up to 1.5 GB.
 memory=$(($(awk '/^MemAvailable/ { print $2 }' /proc/meminfo) * 1024))
 limit=$(cat /sys/fs/cgroup/memory.max 2>/dev/null || echo max)
 if [[ $limit != max ]] && ((limit < memory)); then memory=$limit; fi
@@ -55,7 +55,7 @@ jobs=$((memory / 1500000000)) processors=$(nproc)
 if ((jobs > processors)); then jobs=$processors; elif ((jobs < 1)); then jobs=1; fi
 passed=0 failed=0 skipped=0
 
-# Sets the interpreter of the tests to one with what tests/requirements.txt names, where that can be had.
+# Sets the tests' Python to one with the packages in tests/requirements.txt, if they can be installed.
 python=
 python_packages() {
   local venv=$PWD/build/venv
@@ -63,7 +63,7 @@ python_packages() {
     if ! { python3 -m venv --clear "$venv" && "$venv/bin/python" -m pip install --disable-pip-version-check -q -r tests/requirements.txt &&
       cp tests/requirements.txt "$venv/installed"; }; then
       rm -rf "$venv"
-      echo "SKIPPED: what tests/requirements.txt names cannot be installed from PyPI; tests that need it are skipped" >&2
+      echo "SKIPPED: the packages in tests/requirements.txt cannot be installed from PyPI; tests that need them are skipped" >&2
       return
     fi
   fi
@@ -71,9 +71,9 @@ python_packages() {
 }
 
 configure() { cmake --preset "$1" -D Python3_EXECUTABLE="${python:-$(command -v python3)}"; }
-build() { cmake --build "build/$1" --parallel "$jobs" "${@:2}" -- -k 0; }  # -k 0: show every error there is
+build() { cmake --build "build/$1" --parallel "$jobs" "${@:2}" -- -k 0; }  # -k 0: show all errors
 
-# check PRESET [CTEST OPTION...]: runs tests and leaves their numbers for the summary.
+# check PRESET [CTEST OPTION...]: runs tests and adds their counts to the summary.
 check() {
   local preset=$1 results status=0
   shift
@@ -94,16 +94,16 @@ PYTHON
   return "$status"
 }
 
-# Each leg runs in a shell of its own under `set -e`: it stops at its first command that fails.
+# Each group runs in its own shell with `set -e`, so it stops at the first command that fails.
 leg_format() {
-  find include tests examples bench docs -type f \( -name '*.hpp' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' \) \
-    -print0 | xargs -0 clang-format-19 --dry-run -Werror
-  # Into something that is there already, nvcc 13.0 assigns `{.b = 1}` as if it were `{1}`.
+  find include tests examples bench docs -type f \( -name '*.hpp' -o -name '*.cpp' -o -name '*.cu' \) -print0 |
+    xargs -0 clang-format-19 --dry-run -Werror
+  # When it assigns `{.b = 1}` to an existing object, nvcc 13.0 treats it as `{1}`.
   if grep -rnE '(^|[{;(]) *[A-Za-z_][A-Za-z_0-9.>()-]*(\[[^]]*\])? = \{ *\.[a-z]' include examples tests/cuda; then
-    echo "format: write the type, as in x = X{.b = 1}: nvcc forgets the names without it"
+    echo "format: write the type, as in x = X{.b = 1}; without it nvcc ignores the names"
     return 1
   fi
-  echo "2 0 0" >>"$counts"  # two tests by themselves
+  echo "2 0 0" >>"$counts"  # these are two tests
 }
 leg_gcc() {
   configure gcc
@@ -122,16 +122,16 @@ leg_compile-fail() {
     check "$preset" -L '^compile_fail$' || status=1
   done
   if ! command -v nvcc >/dev/null && [[ ! -x /usr/local/cuda/bin/nvcc ]]; then
-    echo "compile-fail: nvcc is not installed, its half was SKIPPED"
+    echo "compile-fail: nvcc is not installed, so its tests were SKIPPED"
   fi
   return "$status"
 }
 leg_cuda() {
-  # Whether the toolkit and cuDNN are there: NVIDIA's, and nothing that Debian could install.
+  # Skip without the toolkit and cuDNN, which come from NVIDIA and not from Debian.
   local found
   found=$(cmake --preset cuda -D STRATA_BUILD_CUDA=OFF) || { echo "$found"; return 1; }
   if [[ ! $found =~ components:[^$'\n']*cuda ]] || { ! command -v nvcc >/dev/null && [[ ! -x /usr/local/cuda/bin/nvcc ]]; }; then
-    echo "cuda: SKIPPED, ALL OF IT: nvcc or cuDNN 9 is not installed here; the GPU backend was not even compiled"
+    echo "cuda: ALL SKIPPED: nvcc or cuDNN 9 is not installed; the GPU backend was not compiled"
     echo "0 0 1" >>"$counts"
     return
   fi
@@ -142,7 +142,7 @@ leg_cuda() {
   without=$(awk '{ skipped += $3 } END { print skipped + 0 }' "$counts")
   if ((without > 0)); then
     sed -n '/^SKIPPED/,/^\[doctest\] unskipped/p' build/cuda/Testing/Temporary/LastTest.log | sed '/^\[doctest\]\|^===/d'
-    echo "cuda: $without test programs need a GPU and were SKIPPED, with the tests above"
+    echo "cuda: $without test programs need a GPU and were SKIPPED, with the tests listed above"
   fi
   return "$status"
 }
@@ -156,7 +156,7 @@ leg_packaging() {
   configure gcc
   check gcc -L '^packaging$'
 }
-# can_start SANITIZER: whether the least program under it runs.
+# can_start SANITIZER: whether an empty program runs with it.
 can_start() {
   echo 'int main() {}' | clang++-19 -x c++ -fsanitize="$1" -o "$scratch/least" - && "$scratch/least"
 }
@@ -167,9 +167,9 @@ leg_sanitizers() {
   check asan -L '^unit$' || status=1
   if grep -qE '^add_test.*\bunit\.' build/asan/tests/CTestTestfile.cmake &&
     grep -q 'LABELS "unit;threads"' build/asan/tests/CTestTestfile.cmake; then
-    # It wants memory where it looks for it, and some kernels and containers neither put it there nor let it ask.
+    # The thread sanitizer needs memory at fixed addresses, which some kernels and containers do not allow.
     if ! can_start thread; then
-      echo "sanitizers: programs under the thread sanitizer do not start here: its tests were SKIPPED"
+      echo "sanitizers: programs with the thread sanitizer do not start here, so its tests were SKIPPED"
       echo "0 0 1" >>"$counts"
       return "$status"
     fi
@@ -182,7 +182,7 @@ leg_sanitizers() {
 
 summary=()
 result=0
-# Tests write some gigabytes, which /tmp may not have, in particular where it is memory.
+# Tests write some gigabytes, more than /tmp may hold, in particular if it is in memory.
 mkdir -p build
 scratch=$(mktemp -d "$PWD/build/scratch.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
@@ -194,7 +194,7 @@ for leg in "${wanted[@]}"; do
   : >"$counts"
   status=0
   read -ra needed <<<"${packages[$leg]}"
-  # Not `(set -e; ...) || status=$?`: on the left of || bash ignores set -e, inside the parentheses too.
+  # Not `(set -e; ...) || status=$?`, because bash ignores set -e on the left of ||, even inside the parentheses.
   set +e
   (
     set -e
@@ -209,7 +209,7 @@ for leg in "${wanted[@]}"; do
   done <"$counts"
   if ((status != 0)); then
     result=1
-    # A leg that fails before it gets to its tests counts as one that failed.
+    # A group that fails before its tests counts as one failed test.
     if ((bad == 0)); then failed=$((failed + 1)); fi
   fi
   verdict=passed

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include <strata/training/gpu_trainer.hpp>
+#include <strata/backend/cuda/steps.hpp>
 
 #include "job.hpp"
 
@@ -68,7 +68,7 @@ class Steps {
     trainer_.learn(raw, tell());
   }
   double finish() {
-    trainer_.settle(tell());
+    trainer_.drain(tell());
     model_.engine().finish();
     return loss_;
   }

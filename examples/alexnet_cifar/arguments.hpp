@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What alexnet_cifar was asked for, and the optimizer that it says.
+// The options of alexnet_cifar, and the optimizer that they describe.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -11,8 +11,7 @@
 #include <strata/optimizers/optimizers.hpp>
 #include <strata/optimizers/schedules.hpp>
 
-// A rate of dropout is part of the network's type. These are compiled; another is one number here and some seconds of the
-// compiler's time.
+// The dropout rate is part of the network's type, so only these are compiled. Each one more costs some seconds to compile.
 inline constexpr std::array dropout_rates{0.0, 0.25, 0.5};
 
 struct Arguments {
@@ -26,10 +25,10 @@ struct Arguments {
   std::uint64_t seed = 1;
   bool nesterov = false, augment = true, standardize = false, describe = false, profile = false, resume = false,
        autotune = false;
-  int gpu = 0;  // of --device cuda:N
+  int gpu = 0;  // the N of --device cuda:N
 };
 
-// steps: of an epoch.
+// steps: the steps of one epoch.
 inline strata::Schedule schedule_of(const Arguments& a, std::int64_t steps) {
   const std::int64_t all = steps * std::max(a.epochs, 1);
   if (a.warm_up >= all)
@@ -53,7 +52,7 @@ inline strata::Initializer initializer_of(const Arguments& a) {
   return strata::GlorotUniform{};
 }
 
-// Calls f with the optimizer that was asked for.
+// Calls f with the chosen optimizer.
 template <class F>
 void with_optimizer(const Arguments& a, const strata::Schedule& rate, F f) {
   if (a.optimizer == "adam")

@@ -42,7 +42,7 @@ inline void check_together(const CLI::App& app, const Arguments& a) {
 
 }  // namespace detail
 
-// Returns -1, or the exit code where the program is to end: 0 after --help, 2 for options that are wrong.
+// Returns -1 to continue, or the exit code: 0 after --help, 2 for wrong options.
 inline int parse(int argc, char** argv, Arguments& a) {
   a.mirror = strata::DownloadOptions{}.base;
   std::string device = "cpu";
@@ -53,73 +53,75 @@ inline int parse(int argc, char** argv, Arguments& a) {
   app.add_option("--dataset", a.dataset, "cifar10, cifar100 or fashion-mnist (default: cifar10)")
       ->check(CLI::IsMember({"cifar10", "cifar100", "fashion-mnist"}));
   app.add_option("--data", a.data,
-                 "folder with cifar-10-batches-bin/ and/or cifar-100-binary/, or their .bin files; without it, a cached "
-                 "copy, or the official archive is fetched")
+                 "folder with cifar-10-batches-bin/ or cifar-100-binary/, or their .bin files; default: a cached copy, or "
+                 "the official archive is downloaded")
       ->check(CLI::ExistingDirectory);
-  app.add_option("--mirror", a.mirror, "fetch the archive from this address")->capture_default_str();
-  app.add_option("--images", a.images, "take the first so many images of each set alone; 0: all")->check(whole);
+  app.add_option("--mirror", a.mirror, "download the archive from this address")->capture_default_str();
+  app.add_option("--images", a.images, "use only the first N images of each set; 0: all")->check(whole);
   app.add_option("--epochs", a.epochs, "passes over the training images")
       ->check(CLI::Range(0, 100000))
       ->capture_default_str();
-  app.add_option("--max-steps", a.max_steps, "end after so many steps of the whole run; 0: no limit")->check(whole);
-  app.add_option("--batch", a.batch, "images a step")->check(CLI::Range(1, 65536))->capture_default_str();
+  app.add_option("--max-steps", a.max_steps, "end the run after N steps; 0: no limit")->check(whole);
+  app.add_option("--batch", a.batch, "images per step")->check(CLI::Range(1, 65536))->capture_default_str();
   app.add_option("--optimizer", a.optimizer)->check(CLI::IsMember({"sgd", "adam", "adamw"}))->capture_default_str();
-  auto* rate = app.add_option("--learning-rate", a.learning_rate, "default: 0.01, of adam and adamw 0.001");
-  app.add_option("--momentum", a.momentum, "of sgd")->capture_default_str();
-  app.add_flag("--nesterov", a.nesterov, "Nesterov's momentum, of sgd");
-  app.add_option("--weight-decay", a.weight_decay, "of adamw decoupled, else L2 through the gradient")
+  auto* rate = app.add_option("--learning-rate", a.learning_rate, "default: 0.01, with adam and adamw 0.001");
+  app.add_option("--momentum", a.momentum, "momentum of sgd")->capture_default_str();
+  app.add_flag("--nesterov", a.nesterov, "Nesterov's momentum, with sgd");
+  app.add_option("--weight-decay", a.weight_decay, "decoupled with adamw, else added to the gradient (L2)")
       ->capture_default_str();
-  app.add_option("--clip-norm", a.clip_norm, "scale gradients with a larger norm down to it; 0: none")
+  app.add_option("--clip-norm", a.clip_norm, "scale gradients down to this norm if theirs is larger; 0: never")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  app.add_option("--patience", a.patience, "end after so many epochs without a better test accuracy; 0: do not")
+  app.add_option("--patience", a.patience, "end after N epochs without a better test accuracy; 0: never")
       ->check(whole)
       ->capture_default_str();
-  app.add_option("--schedule", a.schedule, "of the learning rate")
+  app.add_option("--schedule", a.schedule, "schedule of the learning rate")
       ->check(CLI::IsMember({"constant", "inverse-time", "step", "cosine", "one-cycle"}))
       ->capture_default_str();
-  app.add_option("--decay", a.decay, "of inverse-time: rate / (1 + decay x updates)")->capture_default_str();
-  app.add_option("--step-factor", a.step_factor, "of step: what the rate is multiplied with")->capture_default_str();
-  app.add_option("--step-every", a.step_every, "of step: after so many epochs")->check(positive)->capture_default_str();
-  app.add_option("--warm-up", a.warm_up, "updates over which the rate rises from 0 before the schedule")->check(whole);
-  app.add_option("--dropout", a.dropout, "share of the two hidden dense layers that is dropped")
+  app.add_option("--decay", a.decay, "for inverse-time: rate / (1 + decay x updates)")->capture_default_str();
+  app.add_option("--step-factor", a.step_factor, "for step: factor on the learning rate")->capture_default_str();
+  app.add_option("--step-every", a.step_every, "for step: multiply after every N epochs")
+      ->check(positive)
+      ->capture_default_str();
+  app.add_option("--warm-up", a.warm_up, "raise the learning rate from 0 over N updates before the schedule")->check(whole);
+  app.add_option("--dropout", a.dropout, "fraction dropped in the two hidden dense layers")
       ->check(CLI::IsMember(dropout_rates))
       ->capture_default_str();
-  app.add_option("--initializer", a.initializer, "of weights; biases begin at 0")
+  app.add_option("--initializer", a.initializer, "initializer of the weights; biases start at 0")
       ->check(CLI::IsMember({"glorot-uniform", "glorot-normal", "he-uniform", "he-normal"}))
       ->capture_default_str();
   app.add_flag("--standardize", a.standardize,
-               "bring each channel to mean 0 and stddev 1 over the training images, instead of pixels to [0, 1]; "
-               "with --load as the weights were trained");
-  app.add_flag("--augment,!--no-augment", a.augment, "shift by up to a tenth and flip (default), or not");
+               "give each channel mean 0 and stddev 1 over the training images, instead of scaling pixels to [0, 1]; "
+               "with --load, use it if the weights were trained with it");
+  app.add_flag("--augment,!--no-augment", a.augment, "shift images by up to a tenth and flip them (default), or not");
   app.add_option("--pad-crop", a.pad_crop,
-                 "instead of the shift: zeros around, so many pixels wide, and a window of 32x32 anywhere in that")
+                 "instead of the shift: add a border of N zeros, and crop to 32x32 at a random place")
       ->check(CLI::Range(1, 32));
-  app.add_option("--seed", a.seed, "of weights, order, dropout and augmentation")
+  app.add_option("--seed", a.seed, "seed of weights, order, dropout and augmentation")
       ->check(unsigned_64_bits())
       ->capture_default_str();
   app.add_option("--threads", a.threads, "0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
-  app.add_option("--device", device, "cpu, cuda, or cuda:N for the GPU with that number")
+  app.add_option("--device", device, "cpu, cuda, or cuda:N for GPU number N")
       ->check(names_a_device())
       ->capture_default_str();
-  app.add_option("--precision", a.precision, "of cuda: what products are computed in")
+  app.add_option("--precision", a.precision, "for cuda: number type of the products")
       ->check(CLI::IsMember({"tf32", "float32", "bf16"}))
       ->capture_default_str();
-  app.add_flag("--autotune", a.autotune, "of cuda: try the ways to compute each convolution first");
+  app.add_flag("--autotune", a.autotune, "for cuda: choose the fastest way to compute each convolution");
   app.add_option("--save", a.save, "write the weights to this safetensors file at the end")->check(not_empty());
-  app.add_option("--load", a.load, "begin with the weights of this file")->check(CLI::ExistingFile);
+  app.add_option("--load", a.load, "start with the weights in this file")->check(CLI::ExistingFile);
   app.add_option("--checkpoint", a.checkpoint,
-                 "keep the newest three checkpoints and the best weights in this folder: one after each epoch, and where "
-                 "the run ends or is stopped")
+                 "write a checkpoint into this folder after each epoch and at the end, also after Ctrl-C; keep the newest "
+                 "three, and the best weights")
       ->check(not_empty());
-  app.add_option("--checkpoint-every", a.checkpoint_every, "and one after so many steps each")->check(positive);
-  app.add_flag("--resume", a.resume, "go on from the newest checkpoint; from the start where there is none");
+  app.add_option("--checkpoint-every", a.checkpoint_every, "also write one after every N steps")->check(positive);
+  app.add_flag("--resume", a.resume, "continue from the newest checkpoint, or start if there is none");
   app.add_option("--report", a.report, "write a report of the run to this HTML file at the end")->check(not_empty());
-  app.add_option("--metrics", a.metrics, "write the figures of all epochs to this .csv or .jsonl file, after each")
+  app.add_option("--metrics", a.metrics, "write the figures of all epochs to this .csv or .jsonl file, after each epoch")
       ->check(not_empty());
   app.add_option("--tensorboard", a.tensorboard, "write TensorBoard's event files into this folder")->check(not_empty());
-  app.add_flag("--describe", a.describe, "print the network and end");
-  app.add_flag("--profile", a.profile, "time some training steps layer by layer and end");
+  app.add_flag("--describe", a.describe, "print the network and exit");
+  app.add_flag("--profile", a.profile, "print the time of each layer in a training step, and exit");
   try {
     app.parse(argc, argv);
     a.device = gpu_of(device) < 0 ? "cpu" : "cuda";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The same on a GPU, in CUDA sources of their own: a program without them needs no CUDA.
+// Training on a GPU. Its sources are separate, so that a program without them needs no CUDA.
 #pragma once
 #include <filesystem>
 #include <string>

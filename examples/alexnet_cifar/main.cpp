@@ -14,13 +14,13 @@ using namespace alexnet_cifar;
 
 namespace {
 
-// Throws std::invalid_argument for numbers that no recipe has.
+// Throws std::invalid_argument for values that no optimizer or schedule accepts.
 void check_recipe(const Arguments& a) {
   with_optimizer(a, a.learning_rate, [](const auto& optimizer) { optimizer.validate(); });
   schedule_of(a, 1'000'000).validate();
 }
 
-// What can be wrong is told before an hour of training, not after.
+// Reports mistakes before an hour of training, not after it.
 void check(const Arguments& a) {
   if (!a.load.empty()) SafetensorsFile{a.load};
   check_outputs(a);
@@ -47,9 +47,9 @@ void start(const Arguments& a) {
 
 }  // namespace
 
-// 0: done; 1: it failed; 2: wrong options; 130: Ctrl-C.
+// Exit codes: 0 success, 1 failure, 2 wrong options, 130 Ctrl-C.
 int main(int argc, char** argv) {
-  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // a pipe gets each line when it is there
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // a pipe receives each line at once
   Arguments a;
   if (const int code = parse(argc, argv, a); code >= 0) return code;
 #if !defined(ALEXNET_CIFAR_CUDA)
@@ -72,7 +72,7 @@ int main(int argc, char** argv) {
     if (a.checkpoint.empty())
       std::fprintf(stderr, "alexnet_cifar: stopped by a signal; nothing was saved\n");
     else
-      std::fprintf(stderr, "alexnet_cifar: stopped by a signal; --resume goes on from the newest checkpoint in %s\n",
+      std::fprintf(stderr, "alexnet_cifar: stopped by a signal; --resume continues from the newest checkpoint in %s\n",
                    a.checkpoint.c_str());
     return 130;
   } catch (const std::bad_alloc&) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// AlexNet for 32x32 images: what alexnet_cifar trains, and predict knows.
+// AlexNet for 32x32 images. alexnet_cifar trains it, and predict uses its weights.
 #pragma once
 #include <strata/network.hpp>
 

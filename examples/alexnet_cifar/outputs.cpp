@@ -13,17 +13,18 @@
 #include <strata/io/tensorboard.hpp>
 #endif
 
+#include "../common/number_text.hpp"
 #include "../common/run_facts.hpp"
 
 namespace {
 
-// Throws std::runtime_error where a file of this name cannot be written; nothing for no name.
+// Throws std::runtime_error if this file cannot be written. An empty name is accepted.
 void check_can_be_written(const std::string& file) {
   namespace fs = std::filesystem;
   if (file.empty()) return;
   const fs::path folder = fs::absolute(file).parent_path();
   if (!fs::is_directory(folder)) throw std::runtime_error(file + ": there is no folder " + folder.string());
-  if (fs::is_directory(file)) throw std::runtime_error(file + ": this is a folder; expected the name of a file");
+  if (fs::is_directory(file)) throw std::runtime_error(file + ": this is a folder; expected a file name");
   if (access(folder.c_str(), W_OK) != 0) throw std::runtime_error(file + ": its folder cannot be written to");
 }
 
@@ -74,13 +75,13 @@ void Outputs::write(strata::Report report, const std::string& dataset, const std
   setting("data set", dataset + (a_.images > 0 ? ", the first " + std::to_string(a_.images) + " images of each part" : ""));
   setting("optimizer", optimizer);
   setting("loss", "SoftmaxCrossEntropy");
-  setting("dropout", strata::detail::number_text(a_.dropout));
-  setting("initializer", a_.load.empty() ? a_.initializer : "weights that were loaded");
+  setting("dropout", shortest_text(a_.dropout));
+  setting("initializer", a_.load.empty() ? a_.initializer : "loaded weights");
   setting("inputs", a_.standardize ? "each channel with mean 0 and stddev 1" : "pixels in [0, 1]");
   setting("augmentation", !a_.augment       ? "none"
                           : a_.pad_crop > 0 ? "pad by " + std::to_string(a_.pad_crop) + " and crop, horizontal flip"
                                             : "shift by up to a tenth, horizontal flip");
-  if (a_.clip_norm > 0) setting("gradients clipped to", strata::detail::number_text(a_.clip_norm));
+  if (a_.clip_norm > 0) setting("gradients clipped to", shortest_text(a_.clip_norm));
   if (a_.patience > 0) setting("patience", std::to_string(a_.patience) + " epochs");
   add_run_facts(report, a_.command, hardware, evaluated_per_second);
   strata::write_report(a_.report, report);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What a run leaves beside its weights: metrics, TensorBoard's events, the report.
+// The outputs of a run besides its weights: metrics, TensorBoard's events, the report.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -11,7 +11,7 @@
 
 #include "arguments.hpp"
 
-// Throws std::runtime_error for an output that cannot be written.
+// Throws std::runtime_error if an output cannot be written.
 void check_outputs(const Arguments& a);
 
 class Outputs {
@@ -21,9 +21,9 @@ class Outputs {
 
   // All epochs so far.
   void write(std::span<const strata::EpochRecord> history);
-  // Pictures of the first layer's filters, after the run's last update.
+  // Pictures of the first layer's filters at the end of the run.
   void write_filters(const std::vector<strata::Picture>& filters, std::int64_t step);
-  // What make_report() cannot know.
+  // Adds the facts that make_report() does not know.
   void write(strata::Report report, const std::string& dataset, const std::string& optimizer, const std::string& hardware,
              double evaluated_per_second) const;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What alexnet_cifar does, on whichever backend.
+// Training, evaluation and profiling, for every backend.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -24,7 +24,7 @@ namespace alexnet_cifar {
 using namespace strata;
 namespace fs = std::filesystem;
 
-// Calls f.operator()<Net>() with the network of that rate of dropout.
+// Calls f.operator()<Net>() with the network that has this dropout rate.
 template <int Classes, class F, std::size_t... I>
 void with_network(double rate, F f, std::index_sequence<I...>) {
   ((dropout_rates[I] == rate ? f.template operator()<AlexNet<Classes, dropout_rates[I]>>() : void()), ...);
@@ -40,7 +40,7 @@ void print_confusion(const ConfusionTable& table, const Names& names) {
     std::printf("\nTrue classes down, predictions across:\n%s", table.text(names).c_str());
     return;
   }
-  // A hundred columns fit no screen.
+  // A hundred columns do not fit on a screen.
   std::vector<std::pair<int, int>> pairs;
   for (int t = 0; t < table.classes(); ++t)
     for (int p = 0; p < table.classes(); ++p)
@@ -50,14 +50,14 @@ void print_confusion(const ConfusionTable& table, const Names& names) {
     return m != n ? m > n : x < y;
   });
   pairs.resize(10);
-  std::printf("\nTaken most often for another:\n");
+  std::printf("\nMost frequent confusions:\n");
   for (const auto& [t, p] : pairs)
     std::printf("%5lld %s for %s\n", static_cast<long long>(table.at(t, p)),
                 std::string(names[static_cast<std::size_t>(t)]).c_str(),
                 std::string(names[static_cast<std::size_t>(p)]).c_str());
 }
 
-// A few steps to warm up, then what each layer takes.
+// Prints the time of each layer, after a few steps to warm up.
 template <class M, class Data, class Optimizer_>
 void profile(M& model, const Data& training, const Optimizer_& optimizer, const TrainOptions<Data>& options) {
   constexpr int warm_up = 3, steps = 20;
@@ -72,7 +72,7 @@ void profile(M& model, const Data& training, const Optimizer_& optimizer, const 
     for (const Batch* b; step < warm_up + steps && (b = batches.next()); ++step) {
       check_interrupted();
       if (step == warm_up) trainer.watch(&profile);
-      trainer.step(b->images, b->labels);
+      trainer.step(b->images, b->targets);
     }
   }
   std::printf("%d steps of %d images\n%s%.0f images/s\n", steps, model.options().batch, profile.text().c_str(),
@@ -101,7 +101,7 @@ void run_network(const Arguments& a, const std::string& dataset, const Data& tra
                              .resume = a.resume,
                              .clip_norm = a.clip_norm,
                              .patience = a.patience};
-  if (a.standardize) options.normalize = normalize_for(training);  // chosen within the braces it crashes nvcc 13.0
+  if (a.standardize) options.normalize = normalize_for(training);  // nvcc 13.0 crashes on this within the braces
   const auto metadata = metadata_of(data_info<Data>(options.normalize));
   if (!a.checkpoint.empty())
     options.checkpoint = Checkpoints{.directory = a.checkpoint, .every = a.checkpoint_every, .metadata = metadata};
@@ -128,7 +128,7 @@ void run_network(const Arguments& a, const std::string& dataset, const Data& tra
       timed_evaluation(model, test, SoftmaxCrossEntropy{},
                        {.normalize = options.normalize, .stop = was_interrupted, .mistakes = a.report.empty() ? 0U : 40U});
   check_interrupted();
-  // Of a run that --max-steps ends there may have been no loss after the last update.
+  // After --max-steps, this may be the first loss since the last update.
   if (!std::isfinite(e.loss))
     throw std::runtime_error("the test loss is NaN or infinite; neither weights nor a report are written");
   print_confusion(e.confusion, names);
@@ -175,7 +175,7 @@ void run_fashion(const Arguments& a, const fs::path& folder) {
   run<PaddedRgb<FashionMnist>, Backend>(a, "fashion-mnist", load, FashionMnist::class_names);
 }
 
-// dataset: as find_source() names it.
+// dataset: the name that find_source() gives.
 template <class Backend>
 void train_on(const Arguments& a, const std::string& dataset, const fs::path& folder) {
   if (dataset == "cifar100") return run_cifar<Cifar100<Fine>, Backend>(a, folder);

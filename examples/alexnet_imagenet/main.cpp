@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The AlexNet of the paper (Krizhevsky, Sutskever, Hinton 2012) as a type, every shape asserted, one step run on random
-// data. Beside it a list that is often copied, which says pad 4 where the paper has stride 4.
+// The AlexNet of the paper (Krizhevsky, Sutskever, Hinton 2012) as a type, with every shape asserted, and one training step
+// on random data. Also a list of layers that is often copied, with a padding of 4 instead of the paper's stride of 4.
 #include <cmath>
 #include <cstdio>
 #include <vector>
@@ -23,14 +23,14 @@ using AlexNet = Sequential<Input<227, 227, 3>,                                  
 static_assert(AlexNet::output == Shape{1000});
 static_assert(AlexNet::parameters == 60'965'224);
 
-// Pad 4 for stride 4: 225, 112, 112, 55, 55, 55, 55, 27 and thirteen times the parameters.
+// Padding 4 instead of stride 4 gives the sizes 225, 112, 112, 55, 55, 55, 55, 27 and thirteen times the parameters.
 template <class... Check>
 using PadForStride =
     Sequential<Input<227, 227, 3>, Conv<11, 96, Pad<4>>, Check..., MaxPool<3, 2>, Conv<5, 256>, MaxPool<3, 2>, Conv<3, 384>,
                Conv<3, 384>, Conv<3, 256>, MaxPool<3, 2>, Flatten, Dense<4096>, Dense<4096>, Dense<1000>>;
 static_assert(PadForStride<>::parameters == 789'041'512);
 static_assert(PadForStride<>::shapes[1] == Shape{225, 225, 96} && PadForStride<>::shapes[8] == Shape{27, 27, 256});
-// What a checkpoint says of it.
+// The verdict with an Expect after the first convolution.
 constexpr Diagnosis verdict = diagnose<PadForStride<Expect<55, 55, 96>>>();
 static_assert(verdict.fault == Fault::shape_differs && verdict.layer == 2);
 static_assert(verdict.expected_shape == Shape{55, 55, 96} && verdict.got_shape == Shape{225, 225, 96});

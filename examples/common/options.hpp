@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the command lines of the examples share: what they refuse beside what CLI11 does, since an option that would have no
-// effect is a mistake; and what they were.
+// Shared by the command lines of the examples: checks in addition to those of CLI11, and the command line as text. An
+// option that would have no effect is an error.
 #pragma once
 #include <CLI/CLI.hpp>
 #include <charconv>
@@ -9,17 +9,17 @@
 #include <string_view>
 #include <system_error>
 
-// Throws where the option was given and does not fit what it was given with.
+// Throws if the option was given but does not fit the other options.
 inline void only_with(const CLI::App& app, const char* option, bool fits, const char* with) {
-  if (app.count(option) > 0 && !fits) throw CLI::ValidationError(option, std::string("is for ") + with + " alone");
+  if (app.count(option) > 0 && !fits) throw CLI::ValidationError(option, std::string("is only for ") + with);
 }
 
-// For paths: "", which a variable that is not set leaves, would be taken for none.
+// For paths. An unset shell variable leaves "", which would otherwise count as no path.
 inline CLI::Validator not_empty() {
   return {[](std::string& text) { return text.empty() ? "is empty; expected a path" : ""; }, ""};
 }
 
-// CLI11 takes -1, and what is too large, for the largest number there is.
+// CLI11 reads -1, and numbers that are too large, as the largest number.
 inline CLI::Validator unsigned_64_bits() {
   return {[](std::string& text) {
             std::uint64_t value = 0;
@@ -39,13 +39,13 @@ inline CLI::Validator names_a_device() {
           },
           ""};
 }
-// The GPU's number; -1: none.
+// The number of the GPU; -1 for the CPU.
 inline int gpu_of(const std::string& device) {
   if (device == "cpu") return -1;
   return device.size() > 5 ? std::stoi(device.substr(5)) : 0;
 }
 
-// As a shell would take it again.
+// The command line, quoted so that a shell accepts it.
 inline std::string command_line(int argc, char** argv) {
   constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./=:,+%@";
   std::string line;

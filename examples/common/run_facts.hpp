@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What a report cannot know of the run that it is about.
+// The facts of a run that make_report() does not know: command, hardware, speed.
 #pragma once
 #include <chrono>
 #include <cstdio>
@@ -9,7 +9,7 @@
 #include <strata/report/report.hpp>
 #include <strata/training/trainer.hpp>
 
-// An evaluation, and how many images a second it took.
+// An evaluation, and its images per second.
 template <class M, class Data, class Loss>
 std::pair<strata::Evaluation, double> timed_evaluation(M& model, const Data& data, Loss loss,
                                                        const strata::EvaluateOptions& options) {
@@ -19,7 +19,7 @@ std::pair<strata::Evaluation, double> timed_evaluation(M& model, const Data& dat
   return {std::move(e), static_cast<double>(data.size()) / seconds};
 }
 
-// What computes: "2 threads, kernels: avx2"; "NVIDIA H200, TF32".
+// For example "2 threads, kernels: avx2" or "NVIDIA H200, TF32".
 template <class M>
 std::string hardware(M& model) {
   const std::string kernels = model.engine().kernels();

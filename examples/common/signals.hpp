@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Ctrl-C: a way out that leaves nothing half done.
+// Ends a program on Ctrl-C without leaving partial output.
 #pragma once
 #include <signal.h>
 
@@ -8,7 +8,7 @@
 struct Interrupted {};
 inline volatile std::sig_atomic_t interrupted = 0;
 
-// The first SIGINT or SIGTERM is noticed at the next step; a second of its kind ends the program at once.
+// The first SIGINT or SIGTERM takes effect at the next step; a second one of the same kind ends the program at once.
 inline void watch_signals() {
   struct sigaction action{};
   action.sa_handler = [](int) { interrupted = 1; };

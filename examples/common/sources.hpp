@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Where the images come from: a folder, a cached copy, the official archive, a Debian package.
+// Finds the images: in a folder, a cached copy, the official archive or a Debian package.
 #pragma once
 #include <unistd.h>
 
@@ -17,7 +17,7 @@
 
 // --- Download -----------------------------------------------------------------------------------------------------------
 
-// On a terminal redrawn, elsewhere a line each tenth.
+// Redraws one line on a terminal, and prints one line for each tenth elsewhere.
 class DownloadProgress {
  public:
   explicit DownloadProgress(std::string address) : address_(std::move(address)) {}
@@ -52,7 +52,7 @@ inline std::filesystem::path fetched(const strata::Archive& archive, strata::Dow
   return folder;
 }
 
-// --- Which --------------------------------------------------------------------------------------------------------------
+// --- Source ------------------------------------------------------------------------------------------------------------
 
 struct Source {
   std::string dataset;
@@ -61,38 +61,37 @@ struct Source {
 
 inline const std::filesystem::path debian_fashion = "/usr/share/datasets/fashion-mnist";
 
-// name: cifar10, cifar100 or fashion-mnist; empty: CIFAR-10, or what can be had. data: a folder; empty: to be found.
-// mirror: where archives are fetched from. Throws what download() throws, std::runtime_error where there is nothing to
-// train on, and Interrupted.
+// name: cifar10, cifar100 or fashion-mnist; if empty, CIFAR-10, or Fashion-MNIST if CIFAR-10 is not available. data: a
+// folder; if empty, the function searches for one. mirror: the address of the archives. Throws what download() throws,
+// std::runtime_error if there is no data, and Interrupted.
 inline Source find_source(const std::string& name, const std::string& data, const std::string& mirror) {
   const std::string dataset = name.empty() ? "cifar10" : name;
   if (!data.empty()) {
     for (const char* file : {"train-images-idx3-ubyte", "train-images-idx3-ubyte.gz"})
       if (const auto path = std::filesystem::path(data) / file; name.empty() && std::filesystem::exists(path))
-        throw std::runtime_error(path.string() + ": no file of CIFAR-10; is this --dataset fashion-mnist?");
+        throw std::runtime_error(path.string() + ": not a file of CIFAR-10; did you mean --dataset fashion-mnist?");
     return {dataset, data};
   }
   const bool packaged = std::filesystem::exists(debian_fashion);
   if (dataset == "fashion-mnist") {
     if (packaged) return {dataset, debian_fashion};
-    throw std::runtime_error(
-        "fashion-mnist: there is no " + debian_fashion.string() +
-        "; install Debian's dataset-fashion-mnist, or name a folder by --data DIR with the four files of "
-        "https://github.com/zalandoresearch/fashion-mnist");
+    throw std::runtime_error("fashion-mnist: there is no " + debian_fashion.string() +
+                             "; install Debian's dataset-fashion-mnist, or give --data DIR with the four files of "
+                             "https://github.com/zalandoresearch/fashion-mnist");
   }
   strata::DownloadOptions options{.base = mirror};
   if (!name.empty()) {
     const auto archive = dataset == "cifar100" ? strata::cifar100_archive() : strata::cifar10_archive();
     return {dataset, fetched(archive, options)};
   }
-  // Nothing was asked for by name: anything that can be had soon.
+  // The user named no data set, so do not wait long for this one.
   options.connect_timeout = 5;
   try {
     return {dataset, fetched(strata::cifar10_archive(), options)};
   } catch (const std::exception& e) {
     if (!packaged)
-      throw std::runtime_error(std::string(e.what()) + "; nor is Debian's package dataset-fashion-mnist installed");
-    std::printf("CIFAR-10 cannot be had: %s.\nTraining on Fashion-MNIST from %s instead, padded to 32x32x3.\n", e.what(),
+      throw std::runtime_error(std::string(e.what()) + "; Debian's package dataset-fashion-mnist is not installed either");
+    std::printf("CIFAR-10 is not available: %s.\nTraining on Fashion-MNIST from %s instead, padded to 32x32x3.\n", e.what(),
                 debian_fashion.c_str());
     return {"fashion-mnist", debian_fashion};
   }

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSL-1.0
-"""Weights from and to PyTorch and Keras, in safetensors files: docs/weights.md says how.
+"""Converts weights from and to PyTorch and Keras, in safetensors files. docs/weights.md explains the options.
 
 convert_weights.py to-pytorch   NET.safetensors STATE.safetensors
 convert_weights.py from-pytorch STATE.safetensors NET.safetensors --like OTHER.safetensors
 convert_weights.py to-keras     NET.safetensors MODEL.keras NEW.keras
 convert_weights.py from-keras   MODEL.keras NET.safetensors --like OTHER.safetensors
 
-What differs: a kernel of a convolution is height, width, in, out here and in Keras, and out, in, height, width in PyTorch; a
-matrix of a dense layer is in x out, and out x in; Flatten goes through a map by row, column, channel, and by channel, row,
-column, so that the rows of the first matrix behind it stand in another order. Groups change nothing of this.
+The differences: strata and Keras store a convolution's kernel as height, width, in, out, and PyTorch as out, in, height, width.
+They store a dense layer's matrix as in x out, and PyTorch as out x in. Their Flatten goes by row, column, channel, and PyTorch's
+by channel, row, column, so the rows of the first matrix after it have another order. Groups do not change this.
 """
 import argparse
 import json
@@ -23,11 +23,11 @@ import numpy
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-# Names of a layer's tensors here, which are Keras', and in PyTorch.
+# The names of a layer's tensors in strata and Keras, and in PyTorch.
 CONV = {"kernel": "weight", "bias": "bias"}
 DENSE = CONV
 NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
-EPSILON = 1e-3  # of BatchNorm here, as in Keras; PyTorch's is 1e-5 unless told otherwise
+EPSILON = 1e-3  # of BatchNorm in strata and Keras; PyTorch's default is 1e-5
 
 
 class ConversionError(Exception):
@@ -54,7 +54,7 @@ def read_tensors(path):
 
 
 def write_net(path, tensors, like=None):
-    """With the metadata of `like`, but for its checksums, which are of other numbers."""
+    """Writes the tensors with the metadata of `like`, without its checksums, which belong to other weights."""
     metadata = {key: text for key, text in read_net(like)[1].items() if key.startswith("strata.")} if like else {}
     for key in ("strata.checksums", "strata.training", "strata.recipe", "strata.kernels"):
         metadata.pop(key, None)
@@ -62,7 +62,7 @@ def write_net(path, tensors, like=None):
 
 
 def write(path, tensors, metadata=None):
-    """In this order, which the package safetensors would not keep: it says which layer comes after which."""
+    """Keeps the order of the tensors, which the package safetensors would not: it is the order of the layers."""
     header, offset = ({"__metadata__": metadata} if metadata else {}), 0
     for name, array in tensors.items():
         dtype = {"float32": "F32", "float64": "F64", "int64": "I64"}[array.dtype.name]
@@ -84,17 +84,17 @@ def write(path, tensors, metadata=None):
 
 
 def check_like(path, tensors, like):
-    """Throws for the first tensor that is not as in `like`."""
+    """Throws for the first tensor that differs from `like` in name or shape."""
     expected = read_net(like)[0]
     expected = {name: array for name, array in expected.items() if not name.startswith("optimizer/")}
     for name, array in expected.items():
         if name not in tensors:
-            raise ConversionError(f"{path}: nothing becomes {name}, which {like} has")
+            raise ConversionError(f"{path}: nothing becomes {name}, which is in {like}")
         if tensors[name].shape != array.shape:
             raise ConversionError(f"{path}: {name} gets the shape {tensors[name].shape}; expected {array.shape}, as in {like}")
     for name in tensors:
         if name not in expected:
-            raise ConversionError(f"{path}: it has what becomes {name}, which {like} has not")
+            raise ConversionError(f"{path}: it contains {name}, which is not in {like}")
 
 
 def layers_of(path, tensors):
@@ -114,12 +114,12 @@ def layers_of(path, tensors):
     return found
 
 
-# --- The order behind Flatten -------------------------------------------------------------------------------------------
+# --- The order after Flatten --------------------------------------------------------------------------------------------
 
 def maps_of(path, metadata):
-    """The maps (H, W, C) of what arrives at each Dense and BatchNorm, in their order; None where it is not from Flatten."""
+    """For each Dense and BatchNorm in order: the map (H, W, C) whose Flatten it takes, or None."""
     if "strata.summary" not in metadata:
-        raise ConversionError(f"{path}: no summary in its metadata tells the map before Flatten; give --flatten HxWxC")
+        raise ConversionError(f"{path}: its metadata has no summary with the map before Flatten; give --flatten HxWxC")
     maps, shape, pending = [], (), None
     for row in metadata["strata.summary"].splitlines():
         match = re.match(r"((?:\| )*)(\w+).*\(None, ([\d, ]+)\)", row)
@@ -128,9 +128,9 @@ def maps_of(path, metadata):
         before, shape = shape, tuple(int(side) for side in match[3].split(", "))
         branch, layer = match[1] != "", match[2]
         if (branch and layer == "Flatten") or (pending and (branch or layer in ("Residual", "Concat"))):
-            raise ConversionError(f"{path}: Flatten and branches together; which number is which is not known")
+            raise ConversionError(f"{path}: with Flatten and branches together, the order of the elements is not known")
         if layer == "Flatten":
-            pending = before if len(before) == 3 else pending  # of what is flat already it changes nothing
+            pending = before if len(before) == 3 else pending  # a Flatten of flat data changes nothing
         elif layer in ("Dense", "BatchNorm"):
             maps.append(pending)
             if layer == "Dense":
@@ -139,13 +139,13 @@ def maps_of(path, metadata):
 
 
 def orders_of(path, layers, metadata, flatten):
-    """{layer: order}: where the i-th number that PyTorch has behind Flatten stands here, of the layers it matters to."""
+    """{layer: order} for the layers after Flatten: PyTorch's i-th element is element order[i] in strata."""
     flat = [(name, arrays) for name, kinds, arrays in layers if kinds is NORM or arrays["kernel"].ndim == 2]
     if flatten is None:
         maps = maps_of(path, metadata)
         if len(maps) != len(flat):
             raise ConversionError(f"{path}: {len(flat)} dense and normalising layers; the summary has {len(maps)}")
-    else:  # for the first Dense, and for a BatchNorm of as many numbers between the last convolution and it
+    else:  # for the first Dense, and for a BatchNorm of the same size between the last convolution and it
         first = next((i for i, (_, arrays) in enumerate(flat) if "kernel" in arrays), len(flat))
         size = int(numpy.prod(flatten))
         names = [name for name, _, _ in layers]
@@ -159,7 +159,7 @@ def orders_of(path, layers, metadata, flatten):
             continue
         size = len(arrays["kernel"] if "kernel" in arrays else arrays["gamma"])
         if size != numpy.prod(shape):
-            raise ConversionError(f"{path}: {name} takes {size} numbers; expected {numpy.prod(shape)}, of the map "
+            raise ConversionError(f"{path}: {name} takes {size} elements; expected {numpy.prod(shape)}, of the map "
                                   f"{'x'.join(map(str, shape))} before Flatten")
         orders[name] = numpy.arange(size).reshape(shape).transpose(2, 0, 1).reshape(-1)
     return orders
@@ -168,8 +168,8 @@ def orders_of(path, layers, metadata, flatten):
 # --- PyTorch ------------------------------------------------------------------------------------------------------------
 
 def to_pytorch(path, flatten=None, modules=None, epsilon=None):
-    """A state_dict of numpy arrays. modules: names of PyTorch's modules in the order of the layers; else ours. epsilon: eps of
-    its BatchNorm, where there is one."""
+    """Returns a state_dict of numpy arrays. modules: PyTorch's names of the layers, in their order; default: strata's names.
+    epsilon: the eps of PyTorch's BatchNorm, if there is one."""
     tensors, metadata = read_net(path)
     layers = layers_of(path, tensors)
     orders = orders_of(path, layers, metadata, flatten)
@@ -195,7 +195,7 @@ def to_pytorch(path, flatten=None, modules=None, epsilon=None):
 
 
 def from_pytorch(state, path="state_dict", like=None, flatten=None, modules=None, epsilon=None):
-    """The tensors of a network from a state_dict of numpy arrays; path: what errors call it."""
+    """Returns the tensors of a network from a state_dict of numpy arrays. path: its name in errors."""
     found = {}
     for name, array in state.items():
         module, _, kind = name.rpartition(".")
@@ -235,18 +235,18 @@ def from_pytorch(state, path="state_dict", like=None, flatten=None, modules=None
 
 def given(path, epsilon):
     if epsilon is None:
-        raise ConversionError(f"{path}: it has BatchNorm, whose eps in PyTorch no state_dict tells; give --epsilon (1e-5 unless "
-                              "you set another)")
+        raise ConversionError(f"{path}: it has BatchNorm, whose eps is not in a state_dict; give --epsilon (PyTorch's default is "
+                              "1e-5)")
     return epsilon
 
 
 def other_epsilon(variance, old, new):
-    """What with the new epsilon gives the same as before: variance + epsilon is what counts."""
+    """The variance that gives the same output with the new epsilon: variance + epsilon stays the same."""
     return variance if old == new else (variance.astype(numpy.float64) + old - new).astype(numpy.float32)
 
 
 def in_order(path, modules):
-    """Of nn.Sequential, which numbers its modules; others have to be told, for safetensors keep no order."""
+    """nn.Sequential numbers its modules. Others must be named in their order, because safetensors keep none."""
     if not all(module.isdigit() for module in modules):
         raise ConversionError(f"{path}: the order of the modules {', '.join(modules)} is not known; name them in the order of "
                               "the layers by --modules A,B,...")
@@ -256,7 +256,7 @@ def in_order(path, modules):
 # --- Keras --------------------------------------------------------------------------------------------------------------
 
 def to_keras(path, model):
-    """Gives a Keras model of the same layers the weights of a file."""
+    """Sets the weights of a Keras model with the same layers."""
     from_file, _ = read_net(path)
     tensors = {name: array for name, array in from_file.items() if not name.startswith("optimizer/")}
     found, shapes = [array.shape for array in tensors.values()], [array.shape for array in model.get_weights()]
@@ -269,10 +269,10 @@ def to_keras(path, model):
 
 
 def from_keras(model, path="model", like=None):
-    """The tensors of a network from a Keras model; path: what errors call it."""
+    """Returns the tensors of a network from a Keras model. path: its name in errors."""
     names, counts, epsilons = [], {}, iter([layer.epsilon for layer in norms_of(model)])
     arrays = model.get_weights()
-    # Keras numbers its layers on from model to model; here each begins anew.
+    # Keras continues its numbers from model to model; here each model starts again.
     seen = {}
     for weight in model.weights:
         layer, _, kind = weight.path.rpartition("/")
@@ -287,7 +287,7 @@ def from_keras(model, path="model", like=None):
             tensors[name] = other_epsilon(tensors[name], next(epsilons), EPSILON)
     if like:
         expected = list(read_net(like)[0])
-        if len(expected) == len(names):  # layers may have names of their own
+        if len(expected) == len(names):  # the user may have named layers
             tensors = dict(zip(expected, tensors.values()))
         check_like(path, tensors, like)
     return tensors
@@ -298,7 +298,7 @@ def norms_of(model):
 
 
 def load_keras(path):
-    import keras  # for these two commands alone
+    import keras  # only these two commands need it
     try:
         return keras.models.load_model(path, compile=False)
     except (OSError, ValueError) as error:
@@ -313,7 +313,7 @@ def sides(text):
     except ValueError:
         shape = ()
     if len(shape) != 3 or min(shape) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: expected HxWxC, as 3x3x256")
+        raise argparse.ArgumentTypeError(f"{text}: expected HxWxC, such as 3x3x256")
     return shape
 
 
@@ -326,19 +326,19 @@ def main():
         for file in files:
             sub.add_argument(file, metavar=file.upper())
         if name.startswith("from"):
-            sub.add_argument("--like", help="a file that strata wrote of this network: names and shapes are checked, and its "
-                                            "metadata kept")
+            sub.add_argument("--like", help="a file that strata wrote for this network: checks names and shapes, and keeps its "
+                                            "metadata")
         if name.endswith("pytorch"):
-            sub.add_argument("--flatten", type=sides, metavar="HxWxC", help="the map before Flatten; else from the summary")
+            sub.add_argument("--flatten", type=sides, metavar="HxWxC", help="the map before Flatten; default: from the summary")
             sub.add_argument("--modules", type=lambda text: text.split(","), metavar="A,B,...",
                              help="PyTorch's names of the layers with weights, in their order")
-            sub.add_argument("--epsilon", type=float, help="eps of PyTorch's BatchNorm, where there is one")
+            sub.add_argument("--epsilon", type=float, help="eps of PyTorch's BatchNorm, if there is one")
         return sub
 
-    command("to-pytorch", "a state_dict in safetensors", "net", "state")
-    command("from-pytorch", "from a state_dict in safetensors", "state", "net")
-    command("to-keras", "the model with these weights", "net", "model", "new")
-    command("from-keras", "from a saved model", "model", "net")
+    command("to-pytorch", "write a state_dict in safetensors", "net", "state")
+    command("from-pytorch", "read a state_dict in safetensors", "state", "net")
+    command("to-keras", "write the model with these weights", "net", "model", "new")
+    command("from-keras", "read a saved model", "model", "net")
     a = parser.parse_args()
     try:
         if a.command == "to-pytorch":

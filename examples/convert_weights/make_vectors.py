@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSL-1.0
-"""make_vectors.py FOLDER: what tests/unit/exchange_test.cpp and tests/examples/convert_weights_test.py compare with.
+"""make_vectors.py FOLDER: writes the data for tests/unit/exchange_test.cpp and tests/examples/convert_weights_test.py.
 
-A network of random weights in the real PyTorch and the real Keras: its weights as the framework has them (PyTorch alone)
-and converted, inputs, and the outputs that the framework computes, in double precision and rounded. The weights also go
-back into a fresh network of the framework, which has to compute the same. Versions are pinned in requirements.txt.
+It makes a network with random weights in PyTorch and in Keras, and writes its weights as the framework stores them (PyTorch
+only) and converted, the inputs, and the framework's outputs, computed in double precision and rounded. It also converts the
+weights back into a new network of the framework, which must give the same outputs. requirements.txt pins the versions.
 """
 import os
 import sys
@@ -41,7 +41,7 @@ def keras_net():
 
 
 def drawn(draw, name, shape):
-    """Like trained ones: no symmetry that would hide an exchange."""
+    """Random weights without a symmetry that would hide an exchange."""
     if "var" in name:
         return draw.uniform(0.2, 3, shape)
     return draw.normal(0, 0.4, shape) + (1 if "gamma" in name else 0)
@@ -71,7 +71,7 @@ def make_pytorch(folder, inputs):
     arrays = {name: tensor.numpy() for name, tensor in load_file(folder / "pytorch_state.safetensors").items()}
     convert.write(net_file, convert.from_pytorch(arrays, flatten=MAP, epsilon=1e-5))
     convert.write(folder / "pytorch_vectors.safetensors", vectors(inputs, outputs))
-    # And back, into a fresh network.
+    # Back into a new network.
     back = torch_net().eval()
     modules = [name for name, module in back.named_modules() if list(module.parameters(recurse=False))]
     state = convert.to_pytorch(net_file, MAP, modules, 1e-5)
@@ -97,7 +97,7 @@ def make_keras(folder, inputs):
 def close(expected, found):
     worst = numpy.abs(expected - found).max() / numpy.abs(expected).max()
     if not worst <= 1e-6:
-        sys.exit(f"the weights that went back give other outputs: {worst}")
+        sys.exit(f"the weights that were converted back give other outputs: {worst}")
     print(f"largest difference after a round trip: {worst:.1e} of the largest output")
 
 

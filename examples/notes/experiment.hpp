@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// One experiment: a network, which is a type, and a recipe, which is not; and what came of training it.
+// An experiment: a network (a type), a recipe (a value), and the result of training it.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -11,13 +11,14 @@
 
 #include <strata/strata.hpp>
 
+#include "../common/number_text.hpp"
 #include "networks.hpp"
 
 namespace notes {
 
 // --- The recipe -------------------------------------------------------------------------------------------------------
 
-// The rate as a function of how many updates the whole run has.
+// The learning rate, made from the number of updates of the whole run.
 using Rate = std::function<Schedule(std::int64_t)>;
 inline Rate constant(double rate) {
   return [=](std::int64_t) { return ConstantRate{rate}; };
@@ -31,13 +32,13 @@ inline Rate cosine(double rate) {
 inline Rate one_cycle(double rate) {
   return [=](std::int64_t updates) { return OneCycle{rate, updates}; };
 }
-// Three rates, each a tenth of the one before: the paper's, whose steps were set by hand.
+// Three rates, each a tenth of the one before, as in the paper, whose steps were set by hand.
 inline Rate two_steps(double rate) {
   return [=](std::int64_t updates) { return StepDecay{rate, 0.1, (updates + 2) / 3}; };
 }
 
-// The notes name neither the kinds of augmentation nor the amounts; with these a run of row f in today's Keras ends within
-// a point of theirs.
+// The notes name neither the kinds nor the amounts of augmentation. With these, row f in Keras 3 ends within a point of the
+// notes.
 inline const Augment shift_and_flip{.width_shift = 0.1, .height_shift = 0.1, .horizontal_flip = true};
 inline const Augment crop_and_flip{.horizontal_flip = true, .pad_crop = 4};
 inline const Augment no_augmentation{};
@@ -50,9 +51,9 @@ enum class Inputs {
 
 struct Recipe {
   Rate rate;
-  double momentum = 0.9;  // of SGD
+  double momentum = 0.9;  // for SGD
   bool nesterov = false;
-  double epsilon = 1e-7;  // of Adam: Keras'
+  double epsilon = 1e-7;  // for Adam, the default of Keras
   double weight_decay = 0;
   int batch = 64;
   int epochs = 20;
@@ -71,7 +72,7 @@ Optimizer_ optimizer_of(const Recipe& r, std::int64_t updates) {
     return {.learning_rate = r.rate(updates), .epsilon = r.epsilon, .weight_decay = r.weight_decay};
 }
 
-// --- A run of it ------------------------------------------------------------------------------------------------------
+// --- A run ------------------------------------------------------------------------------------------------------------
 
 template <class Data>
 struct Sets {
@@ -79,28 +80,28 @@ struct Sets {
 };
 
 struct Job {
-  const Sets<Cifar10>* cifar10 = nullptr;  // the one that the network is for
+  const Sets<Cifar10>* cifar10 = nullptr;  // only the data set that the network needs
   const Sets<Cifar100<Fine>>* cifar100 = nullptr;
   std::uint64_t seed = 1;
   int epochs = 0, threads = 0, gpu = 0;
   std::int64_t max_steps = 0;
-  std::filesystem::path checkpoints{};  // a folder; empty: nothing is kept
+  std::filesystem::path checkpoints{};  // a folder; empty: no checkpoints
   std::int64_t checkpoint_every = 0;
   bool resume = false;
-  std::filesystem::path save{}, report{};            // files for the end of the run; empty: none
+  std::filesystem::path save{}, report{};            // files written at the end of the run; empty: none
   std::string title{}, what{}, recipe{}, command{};  // for the report
   std::function<bool()> stop{};
 };
 
 struct Outcome {
   std::vector<EpochRecord> history;
-  bool complete = false;                 // all epochs are done, or there can be no more
-  std::string diverged;                  // why
-  std::optional<Evaluation> dropout_on;  // on the test images once more, with dropout left on
+  bool complete = false;                 // all epochs are done, or the run diverged
+  std::string diverged;                  // the reason, or empty
+  std::optional<Evaluation> dropout_on;  // on the test images, with dropout left on
 };
 
-// Defined in train_run.hpp and compiled once for each combination, in networks_*.cpp, and for a GPU in networks_*.cu: a
-// combination that is missing there does not link.
+// Defined in train_run.hpp. networks_*.cpp compile each combination once, and networks_*.cu do for a GPU; a combination
+// that is missing there does not link.
 template <class Net, class Optimizer_, class Loss>
 Outcome train_on_cpu(const Recipe& recipe, const Job& job);
 template <class Net, class Optimizer_, class Loss>
@@ -108,7 +109,7 @@ Outcome train_on_gpu(const Recipe& recipe, const Job& job);
 
 // --- In the table -----------------------------------------------------------------------------------------------------
 
-// What the notes print of their last epoch.
+// The figures that the notes print for the last epoch.
 struct Figures {
   double loss, accuracy, test_loss, test_accuracy;
 };
@@ -120,10 +121,10 @@ struct Experiment {
   std::optional<Figures> notes;
   std::string (*optimizer)(const Recipe&, std::int64_t updates);
   Outcome (*train)(const Recipe&, const Job&);
-  Outcome (*train_on_gpu)(const Recipe&, const Job&) = nullptr;  // null in a program that was built without CUDA
+  Outcome (*train_on_gpu)(const Recipe&, const Job&) = nullptr;  // null in a program built without CUDA
 };
 
-// Loss: SoftmaxCrossEntropy, unless a network is to be trained that it refuses.
+// Loss: SoftmaxCrossEntropy, or Unchecked for a network that it refuses.
 template <class Net, class Optimizer_, class Loss = SoftmaxCrossEntropy>
 Experiment experiment(std::string name, std::string what, Recipe recipe, std::optional<Figures> figures = {}) {
   return {std::move(name),
@@ -140,11 +141,11 @@ Experiment experiment(std::string name, std::string what, Recipe recipe, std::op
 #endif
 }
 
-// All that a result depends on beside the network, the images, the seed and the number of epochs.
+// Everything that a result depends on, except the network, the images, the seed and the number of epochs.
 inline std::string recipe_text(const Experiment& e, std::int64_t updates, bool on_gpu = false) {
   const Recipe& r = e.recipe;
   std::string text = e.optimizer(r, updates) + ", batch " + std::to_string(r.batch);
-  if (r.augment.width_shift > 0) text += ", shift " + strata::detail::number_text(r.augment.width_shift);
+  if (r.augment.width_shift > 0) text += ", shift " + shortest_text(r.augment.width_shift);
   if (r.augment.pad_crop > 0) text += ", crop " + std::to_string(r.augment.pad_crop);
   if (r.augment.horizontal_flip) text += ", flip";
   if (r.inputs == Inputs::bytes) text += ", images from 0 to 255";

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSL-1.0
-"""Suspects of the notes by Adam in Keras itself: is what strata's runs come to Adam's doing, or strata's?
+"""Trains suspects of the notes with Adam in Keras, to see whether strata's results come from Adam or from strata.
 
 keras_runs.py --data FOLDER --out FOLDER [--epochs N] [--seeds N] [--images N] RUN...
 
-The same networks, initial values (drawn anew), batches and numbers as `notes --suspects` has under these names, on images in
-[0, 1] that are not augmented. Leaves OUT/RUN/seed-N.csv as `notes --checkpoint OUT` does, for page.py. Needs Keras 3 with a
+Networks, distributions of initial values, batches and settings are those of `notes --suspects` under the same names, on images
+in [0, 1] without augmentation. Writes OUT/RUN/seed-N.csv for page.py, like `notes --checkpoint OUT`. Needs Keras 3 with a
 backend: pip install keras==3.15.1 tensorflow-cpu==2.21.0
 """
 import argparse
@@ -17,7 +17,7 @@ import keras
 import numpy
 
 BATCH = 200
-# name: the share that is dropped, the activation of the last layer
+# name: the fraction that is dropped, the activation of the last layer
 RUNS = {"layers-both": (0.5, None), "layers-rate-logits": (0.15, None), "layers-rate-relu": (0.15, "relu")}
 
 
@@ -41,7 +41,7 @@ def network(drop, end):
 
 
 class Epochs(keras.callbacks.Callback):
-    """What a result says of each."""
+    """Collects the line of each epoch in a result."""
 
     def __init__(self, fixed, recipe):
         super().__init__()
@@ -60,7 +60,7 @@ class Epochs(keras.callbacks.Callback):
 def train(run, seed, options):
     file = options.out / run / f"seed-{seed}.csv"
     if file.exists():
-        raise SystemExit(f"{file}: is the result of an earlier run")
+        raise SystemExit(f"{file}: this is the result of an earlier run")
     training, test = ([part[:options.images] for part in images_of(options.data / f"cifar-100-binary/{name}.bin")]
                       for name in ("train", "test"))
     keras.utils.set_random_seed(seed)
@@ -84,11 +84,11 @@ def train(run, seed, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", choices=RUNS, metavar="RUN", help=", ".join(RUNS))
-    parser.add_argument("--data", type=pathlib.Path, required=True, help="with cifar-100-binary/")
+    parser.add_argument("--data", type=pathlib.Path, required=True, help="folder with cifar-100-binary/")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=1, help="1 to N")
-    parser.add_argument("--images", type=int, help="the first so many of each set; default: all")
+    parser.add_argument("--seeds", type=int, default=1, help="train with the seeds 1 to N")
+    parser.add_argument("--images", type=int, help="use only the first N images of each set; default: all")
     options = parser.parse_args()
     for run in options.runs:
         for seed in range(1, options.seeds + 1):

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Runs the experiments of the notes, rows a to h and what was proposed after them, and the post-mortem of their rewrites.
-// --help lists the options, --list the experiments.
+// Runs the experiments of the notes: rows a to h, the rows proposed after them, and the post-mortem of the rewrites. --help
+// lists the options, --list the experiments.
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 
@@ -30,7 +30,7 @@ using namespace notes;
 
 namespace {
 
-// Read when the first network asks for them.
+// Reads a data set when the first network needs it.
 class Images {
  public:
   explicit Images(const Arguments& a) : a_(a) {}
@@ -102,8 +102,8 @@ void list() {
   print("--suspects", suspects());
 }
 
-// Removes the checkpoints of a run that is done, which are large, but for the last: a --save or --report may be asked for
-// later. A run that ended in NaN keeps all. Returns whether one is left.
+// Removes the checkpoints of a finished run, because they are large, except the last, which a later --save or --report
+// needs. A run that ended in NaN keeps all. Returns whether one is left.
 bool remove_checkpoints(const fs::path& folder, const Result& result) {
   if (!fs::is_directory(folder)) return false;
   std::vector<fs::path> steps;
@@ -118,7 +118,7 @@ bool remove_checkpoints(const fs::path& folder, const Result& result) {
   return left;
 }
 
-// None where there is no file. Throws FileError for one that is not to be read, or is of another run.
+// Empty if there is no file. Throws FileError if the file is damaged, is of another run, or resume is false.
 std::optional<Result> earlier_result(const fs::path& file, const RunKey& key, bool resume) {
   if (!fs::exists(file)) return {};
   if (!resume) throw strata::FileError(file, "is the result of an earlier run; --resume reads it");
@@ -130,7 +130,7 @@ std::optional<Result> earlier_result(const fs::path& file, const RunKey& key, bo
   return found;
 }
 
-// The result that is there, or that of a run that ends now; none for one that was ended before its last epoch.
+// The earlier result, or that of a run started here; empty if the run ended before its last epoch.
 std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const Arguments& a, Images& images) {
   Job job{.seed = seed,
           .epochs = a.epochs > 0 ? a.epochs
@@ -157,7 +157,7 @@ std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const A
                    .epochs = job.epochs,
                    .recipe = recipe_text(e, updates, a.gpu >= 0)};
   job.recipe = key.recipe;
-  // A GPU's sums are other ones: its runs are not gone on with on a CPU, nor the other way round.
+  // A GPU rounds differently, so its runs are kept apart from those on a CPU.
   const std::string which = "seed-" + std::to_string(seed) + (a.gpu >= 0 ? "-cuda" : "");
   const std::string output = (a.suspects ? "suspect-" : "") + e.name + "-" + which;
   if (!a.save.empty()) job.save = fs::path(a.save) / (output + ".safetensors");
@@ -172,8 +172,8 @@ std::optional<Result> result_of(const Experiment& e, std::uint64_t seed, const A
       if ((job.save.empty() && job.report.empty()) || !found->outcome.diverged.empty()) return found;
       if (!left)
         throw strata::FileError(job.checkpoints,
-                                "has no checkpoint of this finished run, to write weights or a report from");
-      job.max_steps = 0;  // it is where it ended, and only evaluated
+                                "has no checkpoint of this finished run, so weights or a report cannot be written");
+      job.max_steps = 0;  // the run is finished; only evaluate it
     }
   }
   std::printf("\n%s, seed %llu: %s\n%s\n", e.name.c_str(), static_cast<unsigned long long>(seed), e.what.c_str(),
@@ -206,7 +206,7 @@ void start(const Arguments& a) {
   }
   Images images(a);
   std::vector<Result> results;
-  // All of the first seed first: a table with a hole in each row tells less than one with fewer seeds.
+  // Seed by seed, because a table with fewer seeds is better than a table with gaps.
   for (int seed = a.first_seed; seed < a.first_seed + a.seeds; ++seed)
     for (const Experiment& e : experiments)
       if (auto r = result_of(e, static_cast<std::uint64_t>(seed), a, images)) results.push_back(std::move(*r));
@@ -215,9 +215,9 @@ void start(const Arguments& a) {
 
 }  // namespace
 
-// 0: done; 1: it failed; 2: wrong options; 130: Ctrl-C.
+// Exit codes: 0 success, 1 failure, 2 wrong options, 130 Ctrl-C.
 int main(int argc, char** argv) {
-  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // a pipe gets each line when it is there
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // a pipe receives each line at once
   Arguments a;
   if (const int code = parse(argc, argv, a); code >= 0) return code;
   watch_signals();
@@ -226,7 +226,7 @@ int main(int argc, char** argv) {
     return 0;
   } catch (const Interrupted&) {
     std::fprintf(stderr, "notes: stopped by a signal; %s\n",
-                 a.checkpoint.empty() ? "nothing was saved" : "--resume goes on from what is saved");
+                 a.checkpoint.empty() ? "nothing was saved" : "--resume continues from the checkpoints");
     return 130;
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "notes: not enough memory\n");

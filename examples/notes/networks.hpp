@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The networks of the notes. All are one family, and each differs from another in a line.
+// The networks of the notes. All are one family; each differs from another in one line.
 #pragma once
 #include <strata/network.hpp>
 
@@ -8,7 +8,7 @@ using namespace strata;
 
 using Nothing = Sequential<>;  // a block without layers
 
-// What may differ; as it stands, the network of row h.
+// The parts that differ. The defaults give the network of row h.
 struct Parts {
   static constexpr int classes = 100;
   using First = Conv<5, 96>;
@@ -16,9 +16,9 @@ struct Parts {
   using Fourth = Conv<3, 384>;
   using Fifth = Conv<3, 256>;
   using Pool = MaxPool<3, 2>;
-  using Activation = ReLU;    // of the convolutions
+  using Activation = ReLU;    // after the convolutions
   using Flat = Nothing;       // after Flatten
-  using Hidden = ReLU;        // of the two hidden dense layers
+  using Hidden = ReLU;        // after the two hidden dense layers
   using Drop = Dropout<0.5>;  // after each of them
   using End = Nothing;        // after the last layer
 };
@@ -36,8 +36,8 @@ using AlexNet = Sequential<Input<32, 32, 3>,                                    
                            Dense<P::classes>, typename P::End>;
 
 // --- The rows ---------------------------------------------------------------------------------------------------------
-// Rows a to d do not say how the first convolution was padded: Same, as Keras' later networks have it, and for a and c also
-// by 4, as the list of layers above them says.
+// Rows a to d do not say how the first convolution was padded. We use Same, as in the later Keras networks, and for a and c
+// also a padding of 4, as in the list of layers above them.
 
 // clang-format off
 struct Ten      : Parts { static constexpr int classes = 10; };
@@ -47,7 +47,7 @@ struct B_       : Ten   { using First = Conv<11, 96>;          using Drop = Drop
 struct BPad4_   : B_    { using First = Conv<11, 96, Pad<4>>;  };
 struct D_       : Ten   { using First = Conv<11, 96>;          };
 struct E_       : Ten   { using First = Conv<7, 96>;           };
-// "The last three layers" have dropout, says row h, and its summary shows two: the third could only be here.
+// Row h says that "the last three layers" have dropout, but its summary shows two. The third could only be here.
 struct HThree_  : Parts { using Flat = Dropout<0.5>;           };
 
 using A      = AlexNet<A_>;
@@ -62,9 +62,9 @@ using HThree = AlexNet<HThree_>;
 
 // --- Row h with one thing wrong ---------------------------------------------------------------------------------------
 
-struct Keep15_      : Parts { using Drop = Dropout<Keep{0.15}>; };           // tf.nn.dropout took what to keep
+struct Keep15_      : Parts { using Drop = Dropout<Keep{0.15}>; };           // tf.nn.dropout took the fraction to keep
 struct Rate15_      : Parts { using Drop = Dropout<0.15>; };
-struct SoftmaxEnd_  : Parts { using End = Softmax; };                        // under a loss that has its own
+struct SoftmaxEnd_  : Parts { using End = Softmax; };                        // before a loss that contains a softmax
 struct ReluEnd_     : Parts { using End = ReLU; };
 struct LinearDense_ : Parts { using Hidden = Nothing; };
 struct Linear_      : LinearDense_ { using Activation = Nothing; };
@@ -84,18 +84,18 @@ using TwoGroups   = AlexNet<TwoGroups_>;
 
 // --- The rewrites -----------------------------------------------------------------------------------------------------
 
-// tf.layers: the shapes of h. Two readings of "dropout = 0.15", and two names for the last layer.
+// tf.layers: the shapes of row h, with two readings of "dropout = 0.15" and two readings of the last layer.
 struct Layers_       : SoftmaxEnd_ { using Drop = Dropout<Keep{0.15}>; };
 struct LayersRate15_ : SoftmaxEnd_ { using Drop = Dropout<0.15>; };
-struct LayersRelu_   : ReluEnd_    { using Drop = Dropout<0.15>; };          // the end that tf.nn's helper gives
-// tf.nn as its helpers print it: Same and stride 1 throughout, the last layer a softmax or a ReLU.
+struct LayersRelu_   : ReluEnd_    { using Drop = Dropout<0.15>; };          // as tf.nn's helper ends
+// tf.nn with the printed helpers: Same and stride 1 everywhere, and a softmax or a ReLU at the end.
 struct Nn_           : SameOne_    { using Drop = Dropout<Keep{0.15}>; using Second = Conv<5, 256, Groups<32>>; };
 struct NnSoftmax_    : Nn_         { using End = Softmax; };
 struct NnRelu_       : Nn_         { using End = ReLU; };
-struct NnMended_     : NnRelu_     { using Second = Conv<5, 256>; };         // the slip alone
+struct NnMended_     : NnRelu_     { using Second = Conv<5, 256>; };         // without the slip
 struct NnLogits_     : NnMended_   { using End = Nothing; };
-struct NnLinear_     : NnLogits_   { using Hidden = Nothing; };              // what then stopped at 35%
-// The same two steps where 0.15 is the share that is dropped.
+struct NnLinear_     : NnLogits_   { using Hidden = Nothing; };              // the variant that stopped at 35%
+// The same two variants with 0.15 as the fraction dropped.
 struct NnRateRelu_   : NnMended_   { using Drop = Dropout<0.15>; };
 struct NnRateLinear_ : NnLinear_   { using Drop = Dropout<0.15>; };
 

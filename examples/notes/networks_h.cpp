@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Row h, and row h with one thing wrong, compiled.
+// Compiles row h, and row h with one mistake each.
 #include "train_run.hpp"
 
 namespace notes {

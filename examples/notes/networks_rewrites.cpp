@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The two rewrites, compiled. Without Unchecked none of those that end in a softmax or a ReLU would.
+// Compiles the two rewrites. Those that end in a softmax or a ReLU need Unchecked to compile.
 #include "train_run.hpp"
 
 namespace notes {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The networks of the rows, compiled.
+// Compiles the networks of the rows.
 #include "train_run.hpp"
 
 namespace notes {

@@ -1,3 +1,3 @@
 // SPDX-License-Identifier: BSL-1.0
-// The same for a GPU.
+// The same networks for a GPU.
 #include "networks_rows.cpp"

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSL-1.0
-"""The tables and curves of docs/post-mortem.md, from the results of `notes`.
+"""Makes the tables and curves of docs/post-mortem.md from the results of `notes`.
 
 page.py [--check] [FOLDER...]
 
-Takes the seed-*.csv files below the folders into docs/post-mortem.csv (runs of the post-mortem's budget) and docs/full-runs.csv
-(all others), and makes from those the tables between the page's markers and the curves in docs/images/. Rows and the runs of
-that budget are averaged over seeds where all else is the same: images, epochs, recipe, device. Without a folder from what is in
-the files. --check writes nothing and fails where a file would change.
+Adds the seed-*.csv files in the folders to docs/post-mortem.csv (runs with the post-mortem's budget) and docs/full-runs.csv (all
+others). From these two files it makes the tables between the page's markers and the curves in docs/images/. Rows, and runs with
+that budget, are averaged over seeds if images, epochs, recipe and device are the same. --check writes nothing and fails if a file
+would change.
 """
 import csv
 import io
@@ -25,9 +25,9 @@ COLORS = ["#1b6ca8", "#d1495b", "#2e933c", "#edae49", "#6c4f9e", "#00798c", "#8d
 
 ALL = "50000"  # images
 BUDGET = ("10000", "2000", "5")  # images, test images and epochs of the post-mortem
-GPU = ", on a GPU in TF32"  # ends the recipe of a run on one
+GPU = ", on a GPU in TF32"  # the end of the recipe of a run on a GPU
 
-# Which runs stand in which table: the page's markers name them. A table begins with what the others are compared with.
+# The runs in each table, by the name of its marker in the page. The first run is the one that the others are compared with.
 TABLES = {
     "from-h": ("h", ["h-plain", "h-softmax", "h-relu-logits", "h-keep-0.15", "h-rate-0.15", "h-batch-200", "h-adam",
                      "h-helpers", "h-linear-dense", "h-linear", "h-bytes", "h-slip", "h-two-groups", "h-same"]),
@@ -40,7 +40,7 @@ TABLES = {
     "sgd": ("h-adam", [f"h-sgd-{rate}-{momentum}" for momentum in ("0.9", "0.45", "0.1")
                        for rate in ("0.1", "0.01", "0.001", "0.0001")]),
 }
-# Of the others.
+# The same for runs over all images.
 FULL_TABLES = {
     "full": ("h", ["h-plain", "h-keep-0.15", "layers", "layers-logits", "layers-dropout", "layers-both", "layers-rate",
                    "layers-rate-relu", "layers-rate-logits", "layers-rate-logits-augmented", "layers-0.0001",
@@ -56,7 +56,7 @@ ROWS = {
 FURTHER = ["a-pad4", "c-pad4", "f-plain", "f-crop", "f-0.001", "f-0.01", "f-0.03", "f-0.1", "f-constant", "f-paper", "h-60",
            "h-three", "ours10", "ours100", "ours10-he", "ours100-he", "ours10-he-0.015", "ours100-he-0.015",
            "ours100-he-0.01", "ours10-decay", "ours100-decay"]
-# Over four epochs: row f with other rates and another augmentation, row h with another dropout, row c with another padding.
+# Four epochs: row f with other learning rates and another augmentation, row h with another dropout, row c with another padding.
 RATES = {
     "f": "0.01 / (1 + 0.0005 updates)", "f-constant": "0.01", "f-0.001": "0.001, along a cosine to 0",
     "f-0.01": "0.01, along a cosine to 0", "f-0.03": "0.03, along a cosine to 0", "f-0.1": "0.1, along a cosine to 0",
@@ -64,7 +64,7 @@ RATES = {
     "c": "11x11, Same", "c-pad4": "11x11, padded by 4", "a-pad4": "11x11, padded by 4, Adam", "h": "CIFAR-100",
     "h-three": "CIFAR-100, three dropouts",
 }
-# Over one epoch of all images by Adam.
+# One epoch of all images with Adam.
 SEEDS = ["layers-rate", "layers-rate-relu", "layers-rate-logits", "nn-rate-linear", "nn-both"]
 # Curves of the post-mortem's runs, and of rows.
 ROW_CURVES = {"rows": ["f", "ours10", "ours10-he-0.015", "h-60", "ours100-he-0.015", "ours100-decay"],
@@ -108,7 +108,7 @@ WHAT = {
 
 
 def setup(line):
-    """What has to be the same for runs to be averaged."""
+    """The fields that must be equal for runs to be averaged."""
     return line["images"], line["test images"], line["epochs"], line["recipe"]
 
 
@@ -121,7 +121,7 @@ def read(text):
 
 
 def write(runs):
-    """The whole as one CSV, sorted; times are left out, since they differ each time."""
+    """All runs as one sorted CSV, without times, which differ in each run."""
     out = io.StringIO()
     writer = None
     for key in sorted(runs):
@@ -142,7 +142,7 @@ def gather(folders, small, full):
 
 
 def of(runs, name):
-    """The runs of one name, over their seeds, a list for each setup; those on a GPU last."""
+    """The runs of one name: a list of seeds per setup, those on a GPU last."""
     setups = {}
     for key, lines in sorted(runs.items()):
         if key[0] == name:
@@ -168,7 +168,7 @@ def name_of(run):
 
 
 def curve_of(runs, name):
-    """(epoch, test accuracy) of the longest run; none where there is one point or NaN at the end."""
+    """(epoch, test accuracy) of the longest run; empty if it has a single point or ends in NaN."""
     found = [line for lines in of(runs, name) for line in lines if len(line) > 1 and not line[-1]["diverged"]]
     return [(int(line["epoch"]), 100 * float(line["test accuracy"])) for line in max(found, key=len, default=[])]
 
@@ -185,7 +185,7 @@ def diverged_at(lines):
 
 
 def highest(line):
-    """The best test accuracy on the way, where that is known."""
+    """The best test accuracy and its epoch, if the epochs are known."""
     if len(line) < 2:
         return "-"
     best = max(line, key=lambda epoch: float(epoch["test accuracy"] or 0))
@@ -197,15 +197,15 @@ def not_run(missing, what="Not run yet"):
 
 
 def table(runs, first, others, whole=False):
-    """A row a run: what differs, and what came of it. Those that have not run yet are named below. whole: over all images;
-    runs may differ in their seeds, epochs and device, which are told."""
+    """A table with one row per run: the difference and the result. Runs without results are named below it. whole: runs over all
+    images, which may differ in seed, epochs and device; the table shows these."""
     out = [f"| |{' device | seed | epochs | highest, after epoch |' if whole else ''} test accuracy | with dropout left on "
            "| train accuracy | test loss | train loss |",
            f"|---|{'---|---:|---:|---:|' if whole else ''}---:|---:|---:|---:|---:|"]
     missing = []
     for run in [first, *others]:
         setups = of(runs, run)
-        if whole:  # one by one: of the same recipe one seed learns and another does not
+        if whole:  # separately, because one seed learns and another does not
             setups = [[line] for lines in setups for line in lines if line[0]["epochs"] != "1" and line[0]["images"] == ALL]
         if not setups:
             missing.append(run)
@@ -231,7 +231,7 @@ def table(runs, first, others, whole=False):
 
 
 def rows_table(runs):
-    """Rows and what was proposed after them, over their seeds, beside the notes' figures in brackets."""
+    """The rows and the rows proposed after them, averaged over seeds, with the figures of the notes in brackets."""
     out = ["| row | device | seeds | epochs | test accuracy | train accuracy | test loss | train loss |",
            "|---|---|---:|---:|---:|---:|---:|---:|"]
     missing = []
@@ -259,10 +259,10 @@ def rows_table(runs):
 
 
 def rates_table(runs):
-    """Rows for four epochs: the test accuracy after each, of the first seed."""
+    """The test accuracy of the first seed after each of four epochs."""
     out = ["| row | recipe | 1 | 2 | 3 | 4 | test loss | train accuracy |", "|---|---|---:|---:|---:|---:|---:|---:|"]
     for run in RATES:
-        # Where the rate does not depend on how many epochs there are, the first four of a longer run are such a run.
+        # If the learning rate does not depend on the number of epochs, the first four epochs of a longer run count too.
         found = [line[:4] for lines in of(runs, run) for line in lines
                  if len(line) >= 4 and (line[0]["epochs"] == "4" or "InverseTimeDecay" in line[0]["recipe"])]
         for line in found[:1]:
@@ -273,7 +273,7 @@ def rates_table(runs):
 
 
 def seeds_table(runs):
-    """Where one epoch of Adam comes to, seed by seed, here and in Keras."""
+    """The test accuracy after one epoch of Adam for each seed, in strata and in Keras."""
     groups = [(run, lines) for run in SEEDS for lines in of(runs, run)
               if lines[0][0]["epochs"] == "1" and lines[0][0]["images"] == ALL]
     seeds = sorted({int(line[0]["seed"]) for _, lines in groups for line in lines})
@@ -288,7 +288,7 @@ def seeds_table(runs):
 
 
 def curves(runs, names, over):
-    """Test accuracy by epoch, as one SVG that needs nothing from elsewhere. over: what an epoch passes."""
+    """The test accuracy by epoch as a self-contained SVG. over: the images of one epoch."""
     width, height, left, top, right, bottom = 860, 360, 52, 16, 350, 40
     points = {name: curve_of(runs, name) for name in names if curve_of(runs, name)}
     epochs = max((epoch for line in points.values() for epoch, _ in line), default=1)
@@ -311,7 +311,7 @@ def curves(runs, names, over):
     for epoch in range(0, epochs + 1, 1 + epochs // 12):
         out.append(f'<text x="{x(epoch):.1f}" y="{height - bottom + 16}" text-anchor="middle">{epoch}</text>')
     out.append(f'<text x="{x(epochs / 2):.1f}" y="{height - 6}" text-anchor="middle">passes over {over}</text>')
-    # Labels at the right, as near to the ends of their lines as they can be without touching.
+    # Labels at the right, as near to the ends of their lines as possible without overlap.
     labels = sorted((y(line[-1][1]), name) for name, line in points.items())
     places, previous = {}, -math.inf
     for place, name in labels:

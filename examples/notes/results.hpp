@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What runs leave behind: a CSV file each, a line an epoch; and the tables that are made of many.
+// The results of runs: a CSV file per run with a line per epoch, and a table of many runs.
 #pragma once
 #include <algorithm>
 #include <charconv>
@@ -17,11 +17,12 @@
 #include <strata/training/metrics.hpp>
 #include <strata/util/atomic_file.hpp>
 
+#include "../common/number_text.hpp"
 #include "experiment.hpp"
 
 namespace notes {
 
-// What has to be the same for a result to count as that of a run.
+// Identifies a run: a result with an equal key belongs to it.
 struct RunKey {
   std::string run;
   std::uint64_t seed = 1;
@@ -42,9 +43,7 @@ inline constexpr std::string_view csv_head =
 
 namespace detail {
 
-using strata::detail::number_text;
-
-// Quoted where it has to be (RFC 4180).
+// Quoted if necessary (RFC 4180).
 inline std::string csv_field(const std::string& text) {
   if (text.find_first_of(",\"\n") == std::string::npos) return text;
   std::string quoted = "\"";
@@ -71,22 +70,21 @@ inline std::vector<std::string> csv_fields(std::string_view line) {
 
 }  // namespace detail
 
-// With its head. A run that diverged in its first epochs has one line, epoch 0.
+// With the head. A run that diverged in its first epoch has one line, for epoch 0.
 inline std::string to_csv(const Result& r) {
-  using detail::number_text;
   std::string text(csv_head);
   std::vector<EpochRecord> history = r.outcome.history;
   if (history.empty()) history.emplace_back();
   for (const EpochRecord& e : history) {
     const bool last = &e == &history.back();
-    const auto maybe = [](const std::optional<double>& x) { return x ? number_text(*x) : std::string(); };
+    const auto maybe = [](const std::optional<double>& x) { return x ? shortest_text(*x) : std::string(); };
     const auto dropout = [&](double Evaluation::* what) {
-      return last && r.outcome.dropout_on ? number_text((*r.outcome.dropout_on).*what) : std::string();
+      return last && r.outcome.dropout_on ? shortest_text((*r.outcome.dropout_on).*what) : std::string();
     };
     for (const std::string& field :
          {r.key.run, std::to_string(r.key.seed), std::to_string(r.key.images), std::to_string(r.key.test_images),
-          std::to_string(r.key.epochs), std::to_string(e.epoch), number_text(e.loss), number_text(e.accuracy),
-          maybe(e.validation_loss), maybe(e.validation_accuracy), number_text(e.seconds), dropout(&Evaluation::loss),
+          std::to_string(r.key.epochs), std::to_string(e.epoch), shortest_text(e.loss), shortest_text(e.accuracy),
+          maybe(e.validation_loss), maybe(e.validation_accuracy), shortest_text(e.seconds), dropout(&Evaluation::loss),
           dropout(&Evaluation::accuracy), last ? r.outcome.diverged : std::string()})
       text += detail::csv_field(field) + ',';
     text += detail::csv_field(r.key.recipe) + '\n';
@@ -99,7 +97,7 @@ inline void write_result(const std::filesystem::path& file, const Result& r) {
   write_file_atomically(file, std::as_bytes(std::span(text.data(), text.size())));
 }
 
-// Throws FileError, with the line, for a file that write_result did not write.
+// Throws FileError with the line number for a file that write_result did not write.
 inline Result read_result(const std::filesystem::path& file) {
   std::ifstream in(file);
   std::string line;
@@ -148,7 +146,7 @@ inline Result read_result(const std::filesystem::path& file) {
 
 // --- Tables -----------------------------------------------------------------------------------------------------------
 
-// Over seeds. The spread is the stddev of the sample; one value has none.
+// Over seeds. The spread is the standard deviation of the sample, and 0 for a single value.
 struct Mean {
   double mean = 0, spread = 0;
   std::size_t count = 0;
@@ -161,12 +159,13 @@ inline Mean mean_of(std::span<const double> x) {
   return m;
 }
 
-// The stddev of an accuracy that was measured on so many images.
+// The standard deviation of an accuracy measured on this number of images.
 inline double sampling_error(double accuracy, std::size_t images) {
   return std::sqrt(accuracy * (1 - accuracy) / static_cast<double>(images));
 }
 
-// A row an experiment that has results, each figure over the seeds that did not diverge, and below that the notes'.
+// One row per experiment that has results. Each figure is the mean over the seeds that did not diverge. Below it stand the
+// figures of the notes.
 inline std::string table_of(std::span<const Experiment> experiments, std::span<const Result> results) {
   std::string text =
       "row           epochs  seeds     test accuracy          accuracy         test loss              loss\n";

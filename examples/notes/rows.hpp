@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The notes' rows, with what they print of the twentieth epoch, and the rows that they propose and did not run.
+// The rows of the notes with the figures of the twentieth epoch, and the rows that the notes propose but did not run.
 #pragma once
 #include <vector>
 
@@ -7,7 +7,8 @@
 
 namespace notes {
 
-// Keras' Adam is ours, and so is its default initialization. SGD's `decay` was inverse time decay of the rate, per update.
+// Adam and the default initialization are the same as in Keras. The `decay` of SGD was inverse time decay of the learning
+// rate, per update.
 inline std::vector<Experiment> rows() {
   const Recipe adam{.rate = constant(0.001)};
   const Recipe sgd{.rate = inverse_time(0.01, 0.0005)};
@@ -27,7 +28,7 @@ inline std::vector<Experiment> rows() {
   // clang-format on
 }
 
-// The other reading of what the notes leave open; what they propose, or meant; and our own recipe for their networks.
+// Other readings of what the notes leave open, the rows that they propose, and our own recipe for their networks.
 inline std::vector<Experiment> further_rows() {
   const auto with = [](Rate rate, auto change) {
     Recipe r{.rate = std::move(rate)};

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
-// The post-mortem: why did the notes' rewrites of row h reach 20% and 35% where row h had 46%? Row h with one suspect each,
-// and the rewrites with one suspect less each. The most telling come first.
+// The post-mortem: why did the rewrites of row h reach 20% and 35%, and row h 46%? Row h with one suspect each, and the
+// rewrites with one suspect removed each. The most informative come first.
 #pragma once
 #include <vector>
 
+#include "../common/number_text.hpp"
 #include "experiment.hpp"
 
 namespace notes {
 
-// 50,000 images a run, the number of one epoch of the notes: 785 updates at batch 64, 250 at batch 200.
+// A run sees 50,000 images, as many as one epoch of the notes: 785 updates at batch 64, 250 at batch 200.
 struct Budget {
   static constexpr std::size_t images = 10000, test_images = 2000;
   static constexpr int epochs = 5;
@@ -23,7 +24,7 @@ inline std::vector<Experiment> suspects() {
     return r;
   };
   const auto as_it_is = [](Recipe&) {};
-  // tf.layers: Keras' initialization; tf.nn: what its helpers print, the stddev of the dense layers being a guess.
+  // tf.layers has the initialization of Keras. tf.nn has that of its helpers; the stddev of the dense layers is a guess.
   const auto layers = [](auto change) {
     Recipe r{.rate = constant(0.001), .batch = 200, .augment = no_augmentation};
     change(r);
@@ -40,9 +41,11 @@ inline std::vector<Experiment> suspects() {
   const auto batch200 = [](Recipe& r) { r.batch = 200; };
   const auto batch64 = [](Recipe& r) { r.batch = 64; };
   const auto adam = [](Recipe& r) { r.rate = constant(0.001); };
-  const auto tensorflow = [](Recipe& r) { r.epsilon = 1e-8; };  // of its AdamOptimizer
+  const auto tensorflow = [](Recipe& r) { r.epsilon = 1e-8; };  // as in its AdamOptimizer
   const auto sgd = [](Recipe& r) { r.rate = inverse_time(0.03, 0.0005); };
-  const auto slow = [](Recipe& r) { r.rate = constant(0.0001); };  // the notes name no rate for the rewrites' Adam
+  const auto slow = [](Recipe& r) {
+    r.rate = constant(0.0001);
+  };  // the notes give no learning rate for Adam in the rewrites
   const auto slow_helpers = [&](Recipe& r) { helpers(r), slow(r); };
 
   // clang-format off
@@ -98,10 +101,9 @@ inline std::vector<Experiment> suspects() {
     for (const double rate : {0.1, 0.01, 0.001, 0.0001}) {
       Recipe r = h(as_it_is);
       r.rate = constant(rate), r.momentum = momentum;
-      const std::string numbers = strata::detail::number_text(rate) + ", momentum " + strata::detail::number_text(momentum);
-      all.push_back(
-          experiment<H, SGD>("h-sgd-" + strata::detail::number_text(rate) + "-" + strata::detail::number_text(momentum),
-                             "row h, SGD " + numbers + ", no decay", std::move(r)));
+      const std::string numbers = shortest_text(rate) + ", momentum " + shortest_text(momentum);
+      all.push_back(experiment<H, SGD>("h-sgd-" + shortest_text(rate) + "-" + shortest_text(momentum),
+                                       "row h, SGD " + numbers + ", no decay", std::move(r)));
     }
   return all;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Trains a network by a recipe. Included by the few files that compile networks; nvcc compiles them for a GPU.
+// Trains a network by a recipe. Only the files that compile networks include this; nvcc compiles them for a GPU.
 #pragma once
 #include <cmath>
 #include <cstdio>
@@ -32,7 +32,7 @@ using Device = Cuda;
 using Device = Cpu;
 #endif
 
-// Weights and report, where they are asked for.
+// Writes weights and report if the job names files for them.
 template <class M, class Data, class Loss>
 void write_outputs(M& model, const Data& test, Loss loss, const Normalize& normalize,
                    const std::map<std::string, std::string>& metadata, const std::vector<EpochRecord>& history,
@@ -41,7 +41,7 @@ void write_outputs(M& model, const Data& test, Loss loss, const Normalize& norma
   const auto [e, per_second] =
       timed_evaluation(model, test, loss, {.normalize = normalize, .stop = job.stop, .mistakes = 40});
   if (job.stop && job.stop()) return;
-  // Of a run that --max-steps ends there may have been no loss after the last update.
+  // After --max-steps, this may be the first loss since the last update.
   if (!std::isfinite(e.loss)) {
     std::printf("%s: the test loss is NaN or infinite; neither weights nor a report are written\n", job.title.c_str());
     return;
@@ -90,7 +90,7 @@ Outcome NOTES_TRAIN(const Recipe& recipe, const Job& job) {
     options.checkpoint =
         Checkpoints{.directory = job.checkpoints, .every = job.checkpoint_every, .keep = 2, .metadata = metadata};
   Outcome outcome;
-  // For a run that diverges.
+  // train() throws if a run diverges, so keep the history here.
   options.on_epoch = [&](std::span<const EpochRecord> history) { outcome.history.assign(history.begin(), history.end()); };
   try {
     outcome.history = train(model, sets.training, Loss{}, optimizer_of<Optimizer_>(recipe, updates), options);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Says what is on pictures: predict WEIGHTS IMAGE..., with weights or a checkpoint of alexnet_cifar and PNG or JPEG files
-// of any size, which are resized to the network's input.
+// Labels pictures: predict WEIGHTS IMAGE... takes weights or a checkpoint of alexnet_cifar, and PNG or JPEG files of any
+// size, which it resizes to the network's input.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
@@ -26,12 +26,14 @@ struct Arguments {
   int top = 5, threads = 0;
 };
 
-// Returns -1, or the exit code where the program is to end.
+// Returns -1 to continue, or the exit code.
 int parse(int argc, char** argv, Arguments& a) {
-  CLI::App app{"Labels pictures with a network that alexnet_cifar trained, or notes by the rows from f on"};
-  app.add_option("weights", a.weights, "what was saved: by --save, or a checkpoint")->required();
+  CLI::App app{"Labels pictures with a network trained by alexnet_cifar, or by notes (rows f to h and ours)"};
+  app.add_option("weights", a.weights, "the file written by --save, or a checkpoint")->required();
   app.add_option("images", a.images, "PNG or JPEG files")->required();
-  app.add_option("--top", a.top, "so many classes for each")->check(CLI::Range(1, 1000))->capture_default_str();
+  app.add_option("--top", a.top, "number of classes to print for each picture")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
   app.add_option("--threads", a.threads, "0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
   try {
     app.parse(argc, argv);
@@ -50,11 +52,11 @@ std::vector<double> softmax(std::span<const float> logits) {
   return p;
 }
 
-// Returns how many files could not be labelled; each has said why.
+// Prints the labels, or why a file cannot be labelled. Returns how many cannot.
 template <class Net>
 int label(const Arguments& a, const DataInfo& info) {
   if (info.classes.size() != static_cast<std::size_t>(Net::output.channels) || !(info.image == Net::input))
-    throw FileError(a.weights, "its metadata is of other data than its network takes");
+    throw FileError(a.weights, "its metadata describes other data than its network takes");
   Model<Net, Cpu, Inference> model{{.batch = 1, .threads = a.threads}};
   load_weights(model, a.weights);
   int failed = 0;
@@ -77,7 +79,7 @@ int label(const Arguments& a, const DataInfo& info) {
   return failed;
 }
 
-// The first of the networks whose fingerprint the file has.
+// Uses the first of the networks whose fingerprint is in the file.
 template <class... Nets>
 int run(const Arguments& a) {
   const SafetensorsFile file(a.weights);
@@ -93,13 +95,13 @@ int run(const Arguments& a) {
   };
   if (!(fits.template operator()<Nets>() || ...))
     throw FileError(a.weights, "the architecture " + fingerprint->second +
-                                   " is of no network that predict knows; expected one of alexnet_cifar's");
+                                   " belongs to no network that predict knows; expected one of alexnet_cifar");
   return failed;
 }
 
 }  // namespace
 
-// 0: all were labelled; 1: some could not be, or none; 2: wrong options.
+// Exit codes: 0 all pictures labelled, 1 some or none, 2 wrong options.
 int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   Arguments a;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The README's code: a network, checked while compiling, trained on arrays of one's own.
+// The code in the README: a network that the compiler checks, trained on arrays of your own.
 #include <cstdio>
 #include <vector>
 
@@ -7,10 +7,9 @@
 
 using namespace strata;
 
-using Net =
-    Sequential<Input<8, 8, 1>,                                   // height, width, channels
-               Conv<3, 16>, ReLU, MaxPool<2>, Expect<4, 4, 16>,  // a checkpoint: this shape here, or it does not compile
-               Flatten, Dense<32>, ReLU, Dropout<0.1>, Dense<2>>;
+using Net = Sequential<Input<8, 8, 1>,                                   // height, width, channels
+                       Conv<3, 16>, ReLU, MaxPool<2>, Expect<4, 4, 16>,  // does not compile with another shape here
+                       Flatten, Dense<32>, ReLU, Dropout<0.1>, Dense<2>>;
 
 static_assert(Net::output == Shape{2});
 static_assert(Net::parameters == 16 * 9 + 16 + 256 * 32 + 32 + 32 * 2 + 2);

@@ -5,7 +5,7 @@
 #include <strata/strata.hpp>
 
 #include <strata/backend/cuda/engine.hpp>
-#include <strata/training/gpu_trainer.hpp>
+#include <strata/backend/cuda/steps.hpp>
 
 namespace strata {
 

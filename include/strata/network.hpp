@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
-// Networks as types: layers, losses, and all that is known of them while compiling. Needs the standard library alone.
+// Networks as types: layers, losses, and everything about them that is known at compile time. Needs only the standard
+// library.
 #pragma once
 
-// The compile-time engine. Errors first: the fewer levels between them and you, the shorter they are.
+// errors.hpp comes first: the shorter its chain of includes, the shorter the error messages.
 #include <strata/core/errors.hpp>
 
 #include <strata/core/sequential.hpp>
 
 #include <strata/core/diagnose.hpp>
 #include <strata/core/summary.hpp>
+
+// Comparison with Keras
 #include <strata/interop/keras_summary.hpp>
 
 // Layers

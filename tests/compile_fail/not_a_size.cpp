@@ -3,7 +3,7 @@
 #include <strata/network.hpp>
 using namespace strata;
 
-// expect-error: a kernel, window or stride here is no size
+// expect-error: a kernel, window or stride here is not a size
 // expect-error: not_a_size<.*at_layer<1>.*MaxPool<3, .*1.5
 #ifdef EXPECT_COMPILE_FAIL
 using Net = Sequential<Input<9, 9, 3>, MaxPool<3, 3 / 2.0>, Flatten, Dense<10>>;

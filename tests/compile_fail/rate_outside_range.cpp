@@ -3,7 +3,7 @@
 #include <strata/network.hpp>
 using namespace strata;
 
-// expect-error: a dropout rate lies in \[0, 1\)
+// expect-error: a dropout rate is the fraction dropped, in \[0, 1\)
 // expect-error: rate_outside_range<.*at_layer<2>.*Dropout<50
 #ifdef EXPECT_COMPILE_FAIL
 using Net = Sequential<Input<8, 8, 3>, Flatten, Dropout<50>, Dense<10>>;

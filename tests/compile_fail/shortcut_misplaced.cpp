@@ -3,7 +3,7 @@
 #include <strata/network.hpp>
 using namespace strata;
 
-// expect-error: this Shortcut is not the last layer of a Residual
+// expect-error: a Shortcut is the last layer of a Residual
 // expect-error: shortcut_misplaced<.*at_layer<1>.*Shortcut<.*Conv<1, 16
 #ifdef EXPECT_COMPILE_FAIL
 using Net = Sequential<Input<8, 8, 3>, Residual<Shortcut<Conv<1, 16>>, Conv<3, 16>>, Flatten, Dense<10>>;

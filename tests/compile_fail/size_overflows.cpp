@@ -3,7 +3,7 @@
 #include <strata/network.hpp>
 using namespace strata;
 
-// expect-error: has 2\^31 numbers or more
+// expect-error: has 2\^31 elements or more
 // expect-error: size_overflows<.*at_layer<2>.*Dense<4096.*got<2466254848(LL)?>
 #ifdef EXPECT_COMPILE_FAIL
 using Net = Sequential<Input<448, 448, 3>, Flatten, Dense<4096>, Dense<10>>;

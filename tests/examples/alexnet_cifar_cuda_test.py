@@ -64,7 +64,7 @@ class Cuda(unittest.TestCase):
     def test_options(self):
         result = run("--precision", "bf16")
         self.assertEqual(result.returncode, 2)
-        self.assertIn("--precision: is for --device cuda alone", " ".join(result.stderr.split()))
+        self.assertIn("--precision: is only for --device cuda", " ".join(result.stderr.split()))
         result = run("--device", "gpu")
         self.assertEqual(result.returncode, 2)
         self.assertIn("gpu is neither cpu nor cuda nor cuda:N", result.stderr)

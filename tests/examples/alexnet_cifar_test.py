@@ -97,18 +97,18 @@ class Options(unittest.TestCase):
         self.fails(2, ["--load", str(ROOT / "none")], "--load", ROOT / "none")
 
     def test_without_effect(self):
-        self.fails(2, ["--nesterov: is for --optimizer sgd"], "--nesterov", "--optimizer", "adam")
-        self.fails(2, ["--decay: is for --schedule inverse-time"], "--decay", "0.1", "--schedule", "cosine")
+        self.fails(2, ["--nesterov: is only for --optimizer sgd"], "--nesterov", "--optimizer", "adam")
+        self.fails(2, ["--decay: is only for --schedule inverse-time"], "--decay", "0.1", "--schedule", "cosine")
         self.fails(2, ["--warm-up"], "--warm-up", "5", "--schedule", "one-cycle")
         self.fails(2, ["--step-every"], "--step-every", "5")
-        self.fails(2, ["--resume: is for runs with --checkpoint"], "--resume")
-        self.fails(2, ["--initializer: is for runs without --load"], "--initializer", "he-normal", "--load", PROGRAM)
-        self.fails(2, ["--patience: is for runs that train"], "--patience", "2", "--profile")
-        self.fails(2, ["--clip-norm: is for runs that train"], "--clip-norm", "2", "--describe")
+        self.fails(2, ["--resume: is only for runs with --checkpoint"], "--resume")
+        self.fails(2, ["--initializer: is only for runs without --load"], "--initializer", "he-normal", "--load", PROGRAM)
+        self.fails(2, ["--patience: is only for runs that train"], "--patience", "2", "--profile")
+        self.fails(2, ["--clip-norm: is only for runs that train"], "--clip-norm", "2", "--describe")
         for output in ("--save", "--checkpoint", "--report", "--metrics", "--tensorboard"):
             for mode in ("--profile", "--describe"):
-                self.fails(2, [f"{output}: is for runs that train"], output, ROOT / "a.csv", mode)
-        self.fails(2, ["--checkpoint-every: is for runs with --checkpoint"], "--checkpoint-every", "5")
+                self.fails(2, [f"{output}: is only for runs that train"], output, ROOT / "a.csv", mode)
+        self.fails(2, ["--checkpoint-every: is only for runs with --checkpoint"], "--checkpoint-every", "5")
 
     def test_cannot_be_meant(self):
         self.fails(2, ["the momentum is 1;"], "--momentum", "1")
@@ -234,11 +234,11 @@ class Training(unittest.TestCase):
 
     def test_recipes(self):
         for says, options in (
-            ("SGD{rate WarmUp{Cosine{rate 0.02, total 7, final 0}, updates 5}, momentum 0.8, nesterov, weight_decay 0.1}",
+            ("SGD{learning_rate WarmUp{Cosine{learning_rate 0.02, total 7, final 0}, updates 5}, momentum 0.8, nesterov, weight_decay 0.1}",
              "--schedule cosine --warm-up 5 --nesterov --learning-rate 0.02 --momentum 0.8 --weight-decay 0.1"),
-            ("SGD{rate StepDecay{rate 0.01, factor 0.5, every 6}", "--schedule step --step-every 2 --step-factor 0.5"),
-            ("AdamW{rate OneCycle{max 0.001, total 12,", "--optimizer adamw --schedule one-cycle"),
-            ("Adam{rate Constant{rate 0.001}", "--optimizer adam --schedule constant --no-augment"),
+            ("SGD{learning_rate StepDecay{learning_rate 0.01, factor 0.5, every 6}", "--schedule step --step-every 2 --step-factor 0.5"),
+            ("AdamW{learning_rate OneCycle{max 0.001, total 12,", "--optimizer adamw --schedule one-cycle"),
+            ("Adam{learning_rate 0.001", "--optimizer adam --schedule constant --no-augment"),
         ):
             with self.subTest(options):
                 result = run(*SHORT, "--data", CIFAR, "--epochs", "4", *options.split())
@@ -285,7 +285,7 @@ class Training(unittest.TestCase):
     def test_cifar100(self):
         result = run(*SHORT, "--data", CIFAR, "--dataset", "cifar100")
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn("Taken most often for another", result.stdout)
+        self.assertIn("Most frequent confusions", result.stdout)
 
     def test_diverges(self):
         file = ROOT / "diverged"

@@ -117,7 +117,7 @@ class Convert(unittest.TestCase):
         epsilon = ["--epsilon", "1e-5"]
         self.fails("give --epsilon", "from-pytorch", STATE, self.out, "--flatten", "3x3x6")
         self.fails("give --flatten HxWxC", "from-pytorch", STATE, self.out, *epsilon)
-        self.fails("dense takes 54 numbers; expected 72, of the map 3x4x6", "from-pytorch", STATE, self.out, "--flatten",
+        self.fails("dense takes 54 elements; expected 72, of the map 3x4x6", "from-pytorch", STATE, self.out, "--flatten",
                    "3x4x6", *epsilon)
         self.fails("--modules names 0, 1", "from-pytorch", STATE, self.out, "--modules", "0,1", *epsilon)
         self.fails("give --epsilon", "to-pytorch", self.like, self.out, "--modules", MODULES)

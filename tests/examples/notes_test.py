@@ -69,11 +69,11 @@ class Options(unittest.TestCase):
         self.fails(2, "--seeds", "--row", "a", "--seeds", "0")
         self.fails(2, "--first-seed", "--row", "a", "--first-seed", "0")
         self.fails(2, "--data", "--row", "a", "--data", ROOT / "none")
-        self.fails(2, "--resume: is for runs with --checkpoint", "--row", "a", "--resume")
-        self.fails(2, "--checkpoint-every: is for runs with --checkpoint", "--row", "a", "--checkpoint-every", "5")
+        self.fails(2, "--resume: is only for runs with --checkpoint", "--row", "a", "--resume")
+        self.fails(2, "--checkpoint-every: is only for runs with --checkpoint", "--row", "a", "--checkpoint-every", "5")
         self.fails(2, "is empty", "--row", "a", "--checkpoint", "")
-        self.fails(2, "--mirror: is for runs without --data", "--row", "a", "--data", CIFAR, "--mirror", "x")
-        self.fails(2, "--suspects: has a budget of its own", "--suspects", "--all")
+        self.fails(2, "--mirror: is only for runs without --data", "--row", "a", "--data", CIFAR, "--mirror", "x")
+        self.fails(2, "--suspects: has its own budget", "--suspects", "--all")
         self.fails(1, "--row z: there is no such row", "--row", "z")
         self.fails(1, "--row h-linear: there is no such row", "--row", "h-linear")
         self.fails(1, "--row a: there is no such suspect", "--suspects", "--row", "a")
@@ -91,7 +91,7 @@ class Runs(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("cifar10 from", result.stdout)
         self.assertIn("24 training and 24 test images", result.stdout)
-        self.assertIn("SGD{rate InverseTimeDecay{rate 0.03, decay 0.0005}, momentum 0.9, weight_decay 0}, batch 64, "
+        self.assertIn("SGD{learning_rate InverseTimeDecay{learning_rate 0.03, decay 0.0005}, momentum 0.9, weight_decay 0}, batch 64, "
                       "shift 0.1, flip", result.stdout)
         for text in ("f, seed 1", "h, seed 1", "f, seed 2", "h, seed 2"):
             self.assertEqual(result.stdout.count(f"\n{text}: "), 1)
@@ -165,7 +165,7 @@ class Runs(unittest.TestCase):
                      "--checkpoint", folder)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("images from 0 to 255", result.stdout)
-        self.assertIn("Adam{rate Constant{rate 0.001}", result.stdout)
+        self.assertIn("Adam{learning_rate 0.001", result.stdout)
         self.assertEqual(sorted(found.name for found in folder.iterdir()), ["h-bytes", "h-slip", "layers"])
         self.assertEqual(sorted(file.name for file in folder.glob("*/seed-1/*")),
                          ["best.safetensors"] * 3 + ["step-000000001.safetensors"] * 3)
@@ -202,7 +202,7 @@ class Runs(unittest.TestCase):
             metadata = header.pop("__metadata__")
             self.assertEqual(sum(math.prod(tensor["shape"]) for tensor in header.values()), 21594506)
             page = files[1].read_text()
-            for text in ("f, seed 1", "SGD{rate InverseTimeDecay{rate 0.01", "CIFAR-10, 5x5, SGD 0.01, dropout 0.5", "Eigen 3"):
+            for text in ("f, seed 1", "SGD{learning_rate InverseTimeDecay{learning_rate 0.01", "CIFAR-10, 5x5, SGD 0.01, dropout 0.5", "Eigen 3"):
                 self.assertIn(text, page)
             for file in files:
                 file.unlink()

@@ -132,7 +132,7 @@ class Predict(unittest.TestCase):
                     metadata[key] = value
             return changed(self.ten, "changed", edit)
 
-        self.fails("the architecture 0123456789abcdef is of no network", change("strata.architecture", "0123456789abcdef"),
+        self.fails("the architecture 0123456789abcdef belongs to no network", change("strata.architecture", "0123456789abcdef"),
                    self.noise)
         self.fails("no metadata strata.architecture", change("strata.architecture", None), self.noise)
         self.fails("no metadata strata.classes", change("strata.classes", None), self.noise)
@@ -145,7 +145,7 @@ class Predict(unittest.TestCase):
             begin = header["dense_2/bias"]["data_offsets"][0]
             data[begin:begin + 4] = struct.pack("<f", math.nan)
         self.fails(f"these weights give NaN or infinity for {self.noise}", changed(self.ten, "nan", not_a_number), self.noise)
-        self.fails("is of other data than its network takes", change("strata.classes", "cat\ndog\n"), self.noise)
+        self.fails("describes other data than its network takes", change("strata.classes", "cat\ndog\n"), self.noise)
 
     def test_options(self):
         self.assertEqual(run("--help").returncode, 0)

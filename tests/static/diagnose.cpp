@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Every fault as a value: which, where, with which numbers; and that the network goes on as it was plainly meant.
+#include <cstddef>
 #include <limits>
+#include <span>
 
 #include <strata/network.hpp>
 
@@ -88,7 +90,7 @@ static_assert(is(at_map<Conv<true, 8>>, Fault::not_a_size, 4) && is(at_map<Conv<
 static_assert(is(at_map<MaxPool<nullptr>>, Fault::not_a_size, 4) && is(at_map<AvgPool<3, 1.5>>, Fault::not_a_size, 4));
 static_assert(at_map<Conv<3u, 8>>.ok() && at_map<Conv<3L, 8>>.ok() && at_map<Conv<Size<3, 3>, 8>>.ok());
 // More than an int holds is no small number.
-static_assert(is(at_map<Conv<4294967299, 8, Valid>>, Fault::kernel_larger_than_padded_input, 4, largest_size, 15));
+static_assert(is(at_map<Conv<4294967299, 8, Valid>>, Fault::kernel_larger_than_padded_input, 4, detail::max_elements, 15));
 static_assert(is(at_map<Conv<-4294967297, 8>>, Fault::not_positive, 4, 1, -1, Parameter::kernel));
 static_assert(recovered<Four<Conv<2.5, 8>>> == Shape{10} && recovered<Four<MaxPool<nullptr>>> == Shape{10});
 
@@ -301,5 +303,71 @@ static_assert(trains<Cifar, Dropout<2>>.fault == Fault::rate_outside_range);
 // 1x1x10 is a map, and no vector of ten.
 static_assert(diagnose<Sequential<Input<8, 8, 3>, Conv<8, 10, Valid>>, SoftmaxCrossEntropy, Small>().fault ==
               Fault::outputs_differ_from_classes);
+
+// --- targets that are not one class an image -----------------------------------------------------------------------------
+struct AnyTarget : Unchecked<SoftmaxCrossEntropy> {
+  static constexpr TargetKinds targets{TargetKind::class_index, TargetKind::class_map, TargetKind::labels,
+                                       TargetKind::values, TargetKind::distribution};
+};
+struct Regression {
+  static constexpr Takes takes = Takes::logits;
+  static constexpr TargetKinds targets{TargetKind::values, TargetKind::distribution};
+};
+template <class Element>
+struct Gives {
+  std::span<const Element> targets(std::size_t) const { return {}; }
+};
+template <TargetKind Kind, class Base = Gives<float>>
+struct With : Base {
+  static constexpr Shape image{8, 8, 3};
+  static constexpr Target target{Kind, Shape{10}};
+};
+template <class Data, class Loss, class... Last>
+inline constexpr Diagnosis used = diagnose<Ends<Last...>, Loss, Data>();
+static_assert(used<With<TargetKind::values>, Regression>.ok() && used<With<TargetKind::distribution>, Regression>.ok());
+static_assert(used<With<TargetKind::labels>, Regression>.fault == Fault::loss_takes_other_target);
+static_assert(used<Small, Regression>.fault == Fault::loss_takes_other_target);
+static_assert(used<With<TargetKind::values>, SoftmaxCrossEntropy>.fault == Fault::loss_takes_other_target);
+static_assert(used<With<TargetKind::values>, AnyTarget>.ok() && used<Small, AnyTarget>.ok());
+// The network's output has the target's shape.
+struct Map : Gives<int> {
+  static constexpr Shape image{8, 8, 3};
+  static constexpr Target target = Target::class_map(8, 8, 21);
+};
+static_assert(is_shape(used<Map, AnyTarget>, Fault::outputs_differ_from_target, 2, Shape{8, 8, 21}, Shape{10}));
+static_assert(diagnose<Sequential<Input<8, 8, 3>, Conv<1, 21>>, AnyTarget, Map>().ok());
+struct Boxes : Gives<float> {
+  static constexpr Shape image{8, 8, 3};
+  static constexpr Target target = Target::values(Shape{4});
+};
+static_assert(is_shape(used<Boxes, Regression>, Fault::outputs_differ_from_target, 2, Shape{4}, Shape{10}));
+// A data set that learns its classes at run time.
+struct Folder {
+  static constexpr Shape image{8, 8, 3};
+  static int class_count() { return 7; }
+};
+static_assert(used<Folder, SoftmaxCrossEntropy>.ok() && used<Folder, Regression>.fault == Fault::loss_takes_other_target);
+// It gives the target that it declares, in its own type.
+static_assert(used<With<TargetKind::values, Gives<int>>, Regression>.fault == Fault::target_not_given);
+static_assert(used<With<TargetKind::class_map>, AnyTarget>.fault == Fault::target_not_given);
+static_assert(used<With<TargetKind::class_map, Gives<int>>, AnyTarget>.ok());
+static_assert(used<With<TargetKind::labels, Folder>, AnyTarget>.fault == Fault::target_not_given);
+template <class Label>
+struct Labelled {
+  Label label(std::size_t) const { return 0; }
+};
+static_assert(used<With<TargetKind::class_index, Labelled<int>>, SoftmaxCrossEntropy>.ok());
+static_assert(used<With<TargetKind::class_index, Labelled<unsigned char>>, SoftmaxCrossEntropy>.ok());
+static_assert(used<With<TargetKind::class_index, Labelled<float>>, SoftmaxCrossEntropy>.fault == Fault::target_not_given);
+static_assert(used<With<TargetKind::class_index>, SoftmaxCrossEntropy>.fault == Fault::target_not_given);
+// In the order in which a reader would look.
+static_assert(used<Cifar, Regression>.fault == Fault::images_differ_from_input);
+static_assert(used<Hundred, Regression>.fault == Fault::loss_takes_other_target);
+static_assert(used<Boxes, Regression, Softmax>.fault == Fault::outputs_differ_from_target);
+static_assert(used<With<TargetKind::values, Gives<int>>, Regression, Softmax>.fault == Fault::target_not_given);
+static_assert(used<With<TargetKind::values>, Regression, Softmax>.fault == Fault::loss_needs_logits);
+// What is no loss at all.
+static_assert(meets<Sgd> == Fault::not_a_loss && meets<ReLU> == Fault::not_a_loss && meets<int> == Fault::not_a_loss);
+static_assert(used<Small, Sgd>.fault == Fault::not_a_loss && used<Cifar, Sgd>.fault == Fault::images_differ_from_input);
 
 }  // namespace

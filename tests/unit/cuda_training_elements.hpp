@@ -275,7 +275,7 @@ void check_images(const Data& data, const strata::BatchOptions& options, std::ui
   while (const strata::Batch* b = batches.next()) {
     std::vector<Pixel> staged;
     std::vector<std::uint32_t> indices;
-    for (const int label : b->labels) {  // a label is an index here
+    for (const int label : b->targets.classes) {  // a label is an index here
       indices.push_back(static_cast<std::uint32_t>(label));
       const auto pixels = data.pixels(static_cast<std::size_t>(label));
       staged.insert(staged.end(), pixels.begin(), pixels.end());

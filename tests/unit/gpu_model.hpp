@@ -16,7 +16,7 @@
 
 #include <strata/strata.hpp>
 
-#include <strata/training/gpu_trainer.hpp>
+#include <strata/backend/cuda/steps.hpp>
 
 #include "files.hpp"
 
@@ -243,8 +243,8 @@ TEST_CASE("the images of each feed are normalized by its own numbers") {
     const auto* ready = same.next();
     double loss = 0;
     on_gpu.learn(*feed->next(), [](const StepResult&) {});
-    on_gpu.settle([&](const StepResult& r) { loss = r.loss; });
-    CHECK(loss == doctest::Approx(on_cpu.step(ready->images, ready->labels).loss).epsilon(1e-5 * gpu_rounding));
+    on_gpu.drain([&](const StepResult& r) { loss = r.loss; });
+    CHECK(loss == doctest::Approx(on_cpu.step(ready->images, ready->targets).loss).epsilon(1e-5 * gpu_rounding));
   }
 }
 

@@ -133,7 +133,7 @@ TEST_CASE("a recipe says all that a result depends on") {
   const std::string plain = recipe_text(e, 10);
   CHECK(
       plain ==
-      "SGD{rate Cosine{rate 0.5, total 10, final 0}, momentum 0.9, weight_decay 0.25}, batch 64, shift 0.1, flip, weights "
+      "SGD{learning_rate Cosine{learning_rate 0.5, total 10, final 0}, momentum 0.9, weight_decay 0.25}, batch 64, shift 0.1, flip, weights "
       "GlorotUniform{}, biases Constant{0}");
   const auto changed = [&](auto change) {
     Experiment other = e;

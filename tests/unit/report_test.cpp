@@ -69,7 +69,7 @@ Report report(int classes = 3) {
   r.mistake_images = {{1, 2, 3, {255, 0, 0, 0, 0, 255}}, {1, 2, 1, {0, 255}}};
   r.filters = {{1, 1, 3, {1, 2, 3}}};
   r.summary = "Layer <0>\n";
-  r.settings = {{"seed", "1"}, {"optimizer", "SGD{rate 0.1}"}};
+  r.settings = {{"seed", "1"}, {"optimizer", "SGD{learning_rate 0.1}"}};
   r.run = {{"command", "train --name 'a&b'"}};
   return r;
 }

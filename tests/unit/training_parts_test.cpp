@@ -107,8 +107,8 @@ TEST_CASE("a Schedule is any of them") {
   CHECK(Adam{.learning_rate = WarmUp{Cosine{1, 4}, 2}}.learning_rate(1) == near(0.5));
   CHECK(AdamW{.learning_rate = OneCycle{1, 10}}.learning_rate(2) == near(1));
   static_assert(!std::is_convertible_v<std::string, Schedule> && !std::is_convertible_v<Constant, Schedule>);
-  CHECK(Schedule(0.01).describe() == "ConstantRate{rate 0.01}");
-  CHECK(Schedule(WarmUp{Cosine{0.1, 100}, 10}).describe() == "WarmUp{Cosine{rate 0.1, total 100, final 0}, updates 10}");
+  CHECK(Schedule(0.01).describe() == "0.01");
+  CHECK(Schedule(WarmUp{Cosine{0.1, 100}, 10}).describe() == "WarmUp{Cosine{learning_rate 0.1, total 100, final 0}, updates 10}");
   CHECK(Schedule(OneCycle{1, 10}).describe() ==
         "OneCycle{max 1, total 10, fraction 0.3, start_divisor 25, final_divisor 10000}");
 }
@@ -137,15 +137,18 @@ TEST_CASE("schedules that cannot be meant are refused") {
 // --- Optimizers ---------------------------------------------------------------------------------------------------------
 
 static_assert(Optimizer<SGD> && Optimizer<Adam> && Optimizer<AdamW> && !Optimizer<Schedule>);
-static_assert(SGD::slots == 1 && Adam::slots == 2 && AdamW::slots == 2);
 
 TEST_CASE("optimizers begin with Keras' numbers, say what they are and refuse nonsense") {
-  CHECK(SGD{}.describe() == "SGD{rate ConstantRate{rate 0.01}, momentum 0, weight_decay 0}");
+  CHECK(SGD{}.describe() == "SGD{learning_rate 0.01, momentum 0, weight_decay 0}");
   CHECK(SGD{.momentum = 0.9, .nesterov = true, .weight_decay = 0.0005}.describe() ==
-        "SGD{rate ConstantRate{rate 0.01}, momentum 0.9, nesterov, weight_decay 0.0005}");
-  CHECK(Adam{}.describe() == "Adam{rate ConstantRate{rate 0.001}, beta1 0.9, beta2 0.999, epsilon 1e-07, weight_decay 0}");
+        "SGD{learning_rate 0.01, momentum 0.9, nesterov, weight_decay 0.0005}");
+  CHECK(Adam{}.describe() == "Adam{learning_rate 0.001, beta1 0.9, beta2 0.999, epsilon 1e-07, weight_decay 0}");
   CHECK(AdamW{}.describe() ==
-        "AdamW{rate ConstantRate{rate 0.001}, beta1 0.9, beta2 0.999, epsilon 1e-07, weight_decay 0.004}");
+        "AdamW{learning_rate 0.001, beta1 0.9, beta2 0.999, epsilon 1e-07, weight_decay 0.004}");
+  CHECK(SGD{}.slots() == 0);
+  CHECK(SGD{.momentum = 0.9}.slots() == 1);
+  CHECK(Adam::slots() == 2);
+  CHECK(AdamW::slots() == 2);
   CHECK_NOTHROW(SGD{}.validate());
   CHECK_NOTHROW(Adam{}.validate());
   CHECK_NOTHROW(AdamW{}.validate());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Where regions of memory may begin.
+// The alignment of regions of memory.
 #pragma once
 #include <cstdint>
 

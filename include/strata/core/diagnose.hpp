@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
-// diagnose: the verdict on a network, alone or with the loss and the data it is to meet, as a constexpr value. And the
-// same verdict as an error, for the functions that train.
+// diagnose: the first fault of a network, alone or with the loss and the data that it is used with, as a constexpr value.
+// The functions that train turn the same diagnosis into an error, through detail::checked.
 #pragma once
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <type_traits>
+
 #include <strata/core/sequential.hpp>
 #include <strata/core/target.hpp>
 
@@ -12,11 +17,16 @@ template <class Net>
 struct analysed;
 template <class... Layers>
 struct analysed<Sequential<Layers...>> {
-  using nodes = typename unroll<List<>, Layers...>::type;
+  using nodes = typename expand<Sequential<Layers...>>::type;
   static constexpr const auto& table = table_of<nodes>::value;
 };
 
-constexpr Fault fit(Values ends_in, Takes takes) {
+template <class Loss>
+concept HasTakes = requires {
+  { Loss::takes } -> std::convertible_to<Takes>;
+};
+
+constexpr Fault loss_fault(Values ends_in, Takes takes) {
   switch (takes) {
     case Takes::logits:
       return ends_in == Values::any ? Fault::none : Fault::loss_needs_logits;
@@ -30,24 +40,56 @@ constexpr Fault fit(Values ends_in, Takes takes) {
   return Fault::none;
 }
 
+template <class Given, class Element>
+concept SpanOf = std::convertible_to<Given, std::span<const Element>>;
+
+// Whether a data set that declares `target` also has the member function that gives it.
+template <class Data>
+constexpr bool gives_target() {
+  if constexpr (requires { Target(Data::target); }) {
+    constexpr TargetKind kind = Target(Data::target).kind;
+    if constexpr (kind == TargetKind::class_index)
+      return requires(const Data& data, std::size_t i) {
+        { data.label(i) } -> std::convertible_to<int>;
+        requires std::integral<std::remove_cvref_t<decltype(data.label(i))>>;
+      };
+    else if constexpr (kind == TargetKind::class_map)
+      return requires(const Data& data, std::size_t i) {
+        { data.targets(i) } -> SpanOf<int>;
+      };
+    else
+      return requires(const Data& data, std::size_t i) {
+        { data.targets(i) } -> SpanOf<float>;
+      };
+  }
+  return true;
+}
+
 }  // namespace detail
 
+// The first fault of a network.
 template <class Net>
 constexpr Diagnosis diagnose() {
   return detail::analysed<Net>::table.diagnosis;
 }
 
+// Of a network and a loss: first the network, then what the loss takes.
 template <class Net, class Loss>
 constexpr Diagnosis diagnose() {
   Diagnosis d = diagnose<Net>();
   if (!d.ok()) return d;
   constexpr const auto& table = detail::analysed<Net>::table;
-  d.fault = detail::fit(table.ends_in, Loss::takes);
+  if constexpr (detail::HasTakes<Loss>)
+    d.fault = detail::loss_fault(table.ends_in, Loss::takes);
+  else
+    d.fault = Fault::not_a_loss;
   if (!d.ok()) d.node = table.nodes - 1, d.layer = table.layers - 1;
   return d;
 }
 
-// Images first, then classes, then the loss: the order in which a reader would look.
+// Of a network, a loss and a data set, in the order in which a reader would look: the network, the images, the target that
+// the loss takes, the network's output, the data set's member functions, the outputs that the loss takes. A data set whose
+// classes are known at run time only is not compared with the network's output here.
 template <class Net, class Loss, class Data>
 constexpr Diagnosis diagnose() {
   Diagnosis d = diagnose<Net>();
@@ -58,28 +100,70 @@ constexpr Diagnosis diagnose() {
     d.expected_shape = table.input, d.got_shape = Data::image;
     return d;
   }
-  if (!(table.output == Shape{Data::classes})) {
-    d.fault = Fault::outputs_differ_from_classes, d.node = table.nodes - 1, d.layer = table.layers - 1;
-    d.expected = Data::classes, d.got = table.output.size();
-    d.expected_shape = Shape{Data::classes}, d.got_shape = table.output;
-    return d;
+  constexpr Target target = detail::target_of<Data>();
+  if constexpr (detail::HasTakes<Loss>) {
+    d.node = table.nodes - 1, d.layer = table.layers - 1;
+    if (!detail::targets_of<Loss>().has(target.kind)) {
+      d.fault = Fault::loss_takes_other_target;
+      return d;
+    }
+    if (target.known() && !(table.output == target.output)) {
+      d.fault =
+          target.kind == TargetKind::class_index ? Fault::outputs_differ_from_classes : Fault::outputs_differ_from_target;
+      d.expected = target.output.size(), d.got = table.output.size();
+      d.expected_shape = target.output, d.got_shape = table.output;
+      return d;
+    }
+    if (!detail::gives_target<Data>()) {
+      d.fault = Fault::target_not_given;
+      return d;
+    }
   }
   return diagnose<Net, Loss>();
 }
 
 namespace detail {
 
-template <class... What>
-struct meeting {
-  static constexpr Diagnosis diagnosis = diagnose<What...>();
+template <TargetKind Kind>
+struct target_tag;
+#define STRATA_TARGET(kind)             \
+  template <>                           \
+  struct target_tag<TargetKind::kind> { \
+    using type = target::kind;          \
+  };                                    \
+  template <class Loss>                 \
+  using if_takes_##kind = std::conditional_t<targets_of<Loss>().has(TargetKind::kind), List<target::kind>, List<>>
+STRATA_TARGET(class_index);
+STRATA_TARGET(class_map);
+STRATA_TARGET(labels);
+STRATA_TARGET(values);
+STRATA_TARGET(distribution);
+#undef STRATA_TARGET
+
+template <class Targets>
+struct expected_target_of;
+template <class... Targets>
+struct expected_target_of<List<Targets...>> {
+  using type = expected_target<Targets...>;
+};
+
+// A network with a loss, or with a loss and a data set.
+template <class... Parts>
+struct use {
+  static constexpr Diagnosis diagnosis = diagnose<Parts...>();
 };
 template <Fault F, class Of, class Net, class Loss, class Data>
-struct meeting_verdict {
+struct use_verdict {
+  static_assert(!diagnose<Net>().ok(), "strata: core/diagnose.hpp has no verdict on this fault");
+  using type = ok;  // the network has reported the fault itself
+};
+template <class Of, class Net, class Loss, class Data>
+struct use_verdict<Fault::none, Of, Net, Loss, Data> {
   using type = ok;
 };
 #define STRATA_LOSS_VERDICT(fault)                                                                             \
   template <class Of, class Net, class Loss, class Data>                                                       \
-  struct meeting_verdict<Fault::fault, Of, Net, Loss, Data> {                                                  \
+  struct use_verdict<Fault::fault, Of, Net, Loss, Data> {                                                      \
     using last = typename node<typename pick<Of::diagnosis.node, typename analysed<Net>::nodes>::type>::layer; \
     using type = error::fault<Loss, last>;                                                                     \
   }
@@ -88,30 +172,53 @@ STRATA_LOSS_VERDICT(loss_needs_log_probabilities);
 STRATA_LOSS_VERDICT(loss_needs_probabilities);
 #undef STRATA_LOSS_VERDICT
 template <class Of, class Net, class Loss, class Data>
-struct meeting_verdict<Fault::images_differ_from_input, Of, Net, Loss, Data> {
+struct use_verdict<Fault::images_differ_from_input, Of, Net, Loss, Data> {
   using type = error::images_differ_from_input<Data, typename words<Of>::wanted_shape, typename words<Of>::shape_here>;
 };
 template <class Of, class Net, class Loss, class Data>
-struct meeting_verdict<Fault::outputs_differ_from_classes, Of, Net, Loss, Data> {
+struct use_verdict<Fault::outputs_differ_from_classes, Of, Net, Loss, Data> {
   using type = error::outputs_differ_from_classes<Data, typename words<Of>::wanted_shape, typename words<Of>::shape_here>;
+};
+template <class Of, class Net, class Loss, class Data>
+struct use_verdict<Fault::outputs_differ_from_target, Of, Net, Loss, Data> {
+  using type = error::outputs_differ_from_target<Data, typename words<Of>::wanted_shape, typename words<Of>::shape_here>;
+};
+template <class Of, class Net, class Loss, class Data>
+struct use_verdict<Fault::loss_takes_other_target, Of, Net, Loss, Data> {
+  using taken = typename concat<if_takes_class_index<Loss>, if_takes_class_map<Loss>, if_takes_labels<Loss>,
+                                if_takes_values<Loss>, if_takes_distribution<Loss>>::type;
+  using type = error::loss_takes_other_target<Loss, Data, typename expected_target_of<taken>::type,
+                                              got_target<typename target_tag<target_of<Data>().kind>::type>>;
+};
+template <class Of, class Net, class Loss, class Data>
+struct use_verdict<Fault::target_not_given, Of, Net, Loss, Data> {
+  static constexpr TargetKind kind = target_of<Data>().kind;
+  using member = std::conditional_t<kind == TargetKind::class_index, missing::label_giving_int,
+                                    std::conditional_t<kind == TargetKind::class_map, missing::targets_giving_span_of_int,
+                                                       missing::targets_giving_span_of_float>>;
+  using type = error::target_not_given<Data, typename target_tag<kind>::type, member>;
+};
+template <class Of, class Net, class Loss, class Data>
+struct use_verdict<Fault::not_a_loss, Of, Net, Loss, Data> {
+  using type = error::not_a_loss<Loss>;
 };
 
 template <class Net, class Loss, class Data = void>
-struct verdict_of_meeting {
-  using of = meeting<Net, Loss, Data>;
-  using type = typename meeting_verdict<of::diagnosis.fault, of, Net, Loss, Data>::type;
+struct verdict_of_use {
+  using of = use<Net, Loss, Data>;
+  using type = typename use_verdict<of::diagnosis.fault, of, Net, Loss, Data>::type;
 };
 template <class Net, class Loss>
-struct verdict_of_meeting<Net, Loss, void> {
-  using of = meeting<Net, Loss>;
-  using type = typename meeting_verdict<of::diagnosis.fault, of, Net, Loss, void>::type;
+struct verdict_of_use<Net, Loss, void> {
+  using of = use<Net, Loss>;
+  using type = typename use_verdict<of::diagnosis.fault, of, Net, Loss, void>::type;
 };
-// Hung on the signature of whatever brings a network, a loss and data together, as its result: `checked<...>::result`.
-// A network that is broken by itself has reported already, and adds nothing here. (The error has to stand inside a class:
-// raised directly in a signature, clang takes it for a failed substitution and adds "no matching function".)
+// The result of every function that brings a network, a loss and data together: `checked<...>::result`. A network that is
+// broken by itself has reported already and adds nothing here. (The error has to stand inside a class: raised directly in a
+// signature, clang takes it for a failed substitution and adds "no matching function".)
 template <class Result, class Net, class Loss, class Data = void>
 struct checked {
-  static_assert(sizeof(typename verdict_of_meeting<Net, Loss, Data>::type) != 0);
+  static_assert(sizeof(typename verdict_of_use<Net, Loss, Data>::type) != 0);
   using result = Result;
 };
 

@@ -5,7 +5,7 @@
 
 namespace strata {
 
-// The words of an error. `at_layer` counts from Input, which is 0, through all nested blocks.
+// The words of an error. `at_layer` counts from Input, which is 0, and counts the layers of nested blocks.
 template <int Index>
 struct at_layer;
 template <int Row>
@@ -28,6 +28,24 @@ struct dilation;
 struct declared_input;
 struct input_size;
 }  // namespace parameter
+// The kind of target that a data set has, and the kinds that a loss takes.
+namespace target {
+struct class_index;
+struct class_map;
+struct labels;
+struct values;
+struct distribution;
+}  // namespace target
+// The member function that gives a target: label(i) or targets(i).
+namespace missing {
+struct label_giving_int;
+struct targets_giving_span_of_int;
+struct targets_giving_span_of_float;
+}  // namespace missing
+template <class... Targets>
+struct expected_target;
+template <class Target>
+struct got_target;
 
 }  // namespace strata
 
@@ -76,7 +94,27 @@ struct loss_needs_probabilities {
 template <class Data, class Expected, class Got>
 struct outputs_differ_from_classes {
   static_assert(never<Data, Expected, Got>,
-                "strata: the network's outputs are not the data set's classes; resize the last layer");
+                "strata: the network has another number of outputs than the data set has classes; resize the last layer");
+};
+template <class Data, class Expected, class Got>
+struct outputs_differ_from_target {
+  static_assert(never<Data, Expected, Got>,
+                "strata: the network's output does not have the shape of the data set's target; resize the last layer");
+};
+template <class Loss, class Data, class Expected, class Got>
+struct loss_takes_other_target {
+  static_assert(
+      never<Loss, Data, Expected, Got>,
+      "strata: the loss does not take the data set's kind of target; choose another loss, or change the data set");
+};
+template <class Data, class Target, class Missing>
+struct target_not_given {
+  static_assert(never<Data, Target, Missing>,
+                "strata: the data set declares a target and does not give it; add the member function named here");
+};
+template <class Loss>
+struct not_a_loss {
+  static_assert(never<Loss>, "strata: this type is not a loss; a loss has `static constexpr Takes takes`");
 };
 template <class Data, class Expected, class Got>
 struct images_differ_from_input {
@@ -101,7 +139,7 @@ struct concat_shapes_differ {
 template <class At, class Layer>
 struct shortcut_misplaced {
   static_assert(never<At, Layer>,
-                "strata: this Shortcut is not the last layer of a Residual, or its second; keep one, at the end");
+                "strata: a Shortcut is the last layer of a Residual, and its only Shortcut; move or remove this one");
 };
 template <class At, class Layer>
 struct not_a_layer {
@@ -131,7 +169,7 @@ struct negative_padding {
 template <class At, class Layer>
 struct rate_outside_range {
   static_assert(never<At, Layer>,
-                "strata: a dropout rate lies in [0, 1): the share that is dropped; Keep{p} takes p in (0, 1]");
+                "strata: a dropout rate is the fraction dropped, in [0, 1); Keep{p} takes the fraction kept, in (0, 1]");
 };
 template <class At, class Layer>
 struct number_outside_range {
@@ -148,7 +186,8 @@ struct option_not_taken {
 };
 template <class At, class Layer>
 struct not_a_size {
-  static_assert(never<At, Layer>, "strata: a kernel, window or stride here is no size; give an int or Size<rows, columns>");
+  static_assert(never<At, Layer>,
+                "strata: a kernel, window or stride here is not a size; give an int or Size<rows, columns>");
 };
 template <class At, class Layer>
 struct not_a_shape {
@@ -163,10 +202,10 @@ struct window_does_not_tile {
 template <class At, class Layer, class Got>
 struct size_overflows {
   static_assert(never<At, Layer, Got>,
-                "strata: a map or weight of this layer has 2^31 numbers or more; make the layer smaller");
+                "strata: a map or weight of this layer has 2^31 elements or more; make the layer smaller");
 };
 
-// A Keras summary that is not the network's: what Keras prints is expected, what the network has is got.
+// A Keras summary that differs from the network. Expected is what Keras printed, got is what the network has.
 template <class At, class Layer, class ExpectedShape, class GotShape, class Expected, class Got>
 struct keras_row_differs {
   static_assert(

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
-// LayerInfo: what one layer answers when it is asked what becomes of a shape. Values only, so that the answer can be looked
-// at while compiling without stopping the compiler.
+// LayerInfo: the result of a layer's infer(Shape). A fault is a value like the others, so that code can look at it at
+// compile time without stopping the compiler.
 #pragma once
 #include <cstdint>
-#include <limits>
 
+#include <strata/core/saturate.hpp>
 #include <strata/core/shape.hpp>
 #include <strata/core/window.hpp>
 
@@ -13,7 +13,7 @@ namespace strata {
 // One fault for each error of core/errors.hpp, under the same name.
 enum class Fault {
   none,
-  custom,  // the layer's own: Layer::error
+  custom,  // of a layer outside the library: its error is Layer::error
   input_channels_differ,
   kernel_larger_than_padded_input,
   needs_flat_input,
@@ -24,6 +24,10 @@ enum class Fault {
   loss_needs_probabilities,
   outputs_differ_from_classes,
   images_differ_from_input,
+  not_a_loss,
+  loss_takes_other_target,
+  outputs_differ_from_target,
+  target_not_given,
   groups_do_not_divide_channels,
   residual_shapes_differ,
   concat_shapes_differ,
@@ -44,10 +48,10 @@ enum class Fault {
   size_overflows
 };
 
-// Which number of a layer a fault is about.
+// The number of a layer that a fault is about.
 enum class Parameter { none, kernel, stride, filters, units, groups, dilation, declared_input, input_size };
 
-// What kind of numbers leave a layer: a loss asks for one kind.
+// The kind of numbers in a layer's output; a loss takes one kind.
 enum class Values { as_before, any, rectified, squashed, dropped, probabilities, log_probabilities };
 
 struct LayerInfo {
@@ -55,21 +59,12 @@ struct LayerInfo {
   Fault fault = Fault::none;
   std::int64_t expected = 0, got = 0;
   Parameter parameter = Parameter::none;
-  std::int64_t parameters = 0;  // trainable numbers
-  std::int64_t state = 0;       // numbers kept beside them, as the running means of BatchNorm
-  std::int64_t macs = 0;
+  std::int64_t parameters = 0;  // trainable
+  std::int64_t state = 0;       // not trainable, such as the running means of BatchNorm
+  std::int64_t macs = 0;        // multiply-adds of one sample, forward
   Values values = Values::as_before;
-  Window window{};  // for the receptive field; 1x1 where the layer does not look around
-  int unread_rows = 0, unread_columns = 0;
+  Window window{};                          // for the receptive field; 1x1 for a layer that works on single positions
+  int unread_rows = 0, unread_columns = 0;  // of the padded input, which no window reads
 };
-
-// Dimensions multiply far beyond 64 bits before anyone notices: these stop at the top instead.
-inline constexpr std::int64_t too_many = std::numeric_limits<std::int64_t>::max() / 4;
-constexpr std::int64_t times(std::int64_t a, std::int64_t b) { return a > 0 && b > too_many / a ? too_many : a * b; }
-constexpr std::int64_t plus(std::int64_t a, std::int64_t b) { return b > too_many - a ? too_many : a + b; }
-// What kernels index with.
-inline constexpr std::int64_t largest_size = std::numeric_limits<int>::max();
-constexpr int narrow(std::int64_t n) { return static_cast<int>(n > largest_size ? largest_size : n); }
-constexpr std::int64_t size_of(Shape s) { return times(times(s.height, s.width), s.channels); }
 
 }  // namespace strata

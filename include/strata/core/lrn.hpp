@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
+// The numbers of a local response normalisation, for layers and kernels.
 #pragma once
 
 namespace strata {
 
-// The AlexNet paper's constants (section 3.3); alpha on the plain sum.
+// The defaults are those of the AlexNet paper (section 3.3). alpha multiplies the sum, not the mean, of the squares.
 struct LrnParameters {
   int n = 5;
   double k = 2, alpha = 1e-4, beta = 0.75;

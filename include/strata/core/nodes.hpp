@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
-// Unrolls nested blocks and branches into one flat list of nodes, the program that shapes, errors, memory plans and models
-// all walk. Fork remembers a value, Next ends one branch and starts the next from there, Join brings the branches together.
+// Expands nested blocks and branches into one flat list of nodes. Shapes, errors, memory plans and models all walk that
+// list.
+//
+// A layer that is made of layers has a member type `nodes`, which says what it expands to:
+//     template <class... Layers>
+//     struct Residual {
+//       using nodes = graph::Nodes<graph::Fork, Layers..., graph::Join<Residual>>;
+//       static constexpr LayerInfo join(Shape first, Shape second);  // where its branches meet
+//     };
 #pragma once
 #include <concepts>
 
 #include <strata/core/layer_info.hpp>
-#include <strata/layers/combine.hpp>
+#include <strata/core/type_list.hpp>
 
 namespace strata {
 
@@ -17,41 +24,41 @@ concept Layer = requires(Shape s) {
   { L::infer(s) } -> std::same_as<LayerInfo>;
 };
 
-namespace detail {
+namespace graph {
 
-template <class...>
-struct List {};
+// Layers and the marks below, in order. Entries that are themselves made of layers are expanded in place.
+template <class... Entries>
+using Nodes = detail::List<Entries...>;
+// Branches start here, all with the same input.
 struct Fork {};
+// Ends one branch and starts the next, from the fork's input.
 struct Next {};
+// Ends the last branch and brings the branches together as Parent::join and Parent's kernel say. With one branch alone, a
+// Parent that keeps the shape joins it with the fork's input.
 template <class Parent>
 struct Join {};
-struct EndOfShortcut {};  // so that a Shortcut in a Shortcut is not at the end; unroll takes it out again
-// A branch of a Concat, but for the first.
-template <class Layer>
-struct Branch {};
 
-template <class Done, class... Todo>
-struct unroll {
-  using type = Done;
+}  // namespace graph
+
+namespace detail {
+
+template <class L>
+struct expand_layer {
+  using type = List<L>;
 };
-template <class... Done, class L, class... Todo>
-struct unroll<List<Done...>, L, Todo...> : unroll<List<Done..., L>, Todo...> {};
-template <class... Done, class... Block, class... Todo>
-struct unroll<List<Done...>, Sequential<Block...>, Todo...> : unroll<List<Done...>, Block..., Todo...> {};
-template <class... Done, class... Block, class... Todo>
-struct unroll<List<Done...>, Residual<Block...>, Todo...>
-    : unroll<List<Done..., Fork>, Block..., Join<Residual<Block...>>, Todo...> {};
-// At the end of a Residual it starts the second branch; anywhere else a Shortcut is a layer, and one with a fault.
-template <class... Done, class... Block, class... Layers, class... Todo>
-struct unroll<List<Done...>, Shortcut<Block...>, Join<Residual<Layers...>>, Todo...>
-    : unroll<List<Done..., Next>, Block..., EndOfShortcut, Join<Residual<Layers...>>, Todo...> {};
-template <class... Done, class... Todo>
-struct unroll<List<Done...>, EndOfShortcut, Todo...> : unroll<List<Done...>, Todo...> {};
-template <class... Done, class Layer, class... Todo>
-struct unroll<List<Done...>, Branch<Layer>, Todo...> : unroll<List<Done..., Next>, Layer, Todo...> {};
-template <class... Done, class First, class... Rest, class... Todo>
-struct unroll<List<Done...>, Concat<First, Rest...>, Todo...>
-    : unroll<List<Done..., Fork>, First, Branch<Rest>..., Join<Concat<First, Rest...>>, Todo...> {};
+template <class L>
+struct expand;
+template <class L>
+  requires requires { typename L::nodes; }
+struct expand_layer<L> : expand<typename L::nodes> {};
+
+// expand<L>::type is the flat list of nodes of L. The templates nest as deeply as the layers do, however many there are.
+template <class L>
+struct expand : expand_layer<L> {};
+template <class... Entries>
+struct expand<List<Entries...>> : concat<typename expand<Entries>::type...> {};
+template <class... Layers>
+struct expand<Sequential<Layers...>> : expand<List<Layers...>> {};
 
 enum class Kind { layer, fork, next, join };
 
@@ -70,7 +77,7 @@ struct node {  // a layer
   }
   static constexpr LayerInfo join(Shape, Shape) { return {}; }
 };
-struct bracket {
+struct mark {
   using layer = void;
   static constexpr LayerInfo infer(Shape in) {
     LayerInfo s;
@@ -80,31 +87,22 @@ struct bracket {
   static constexpr LayerInfo join(Shape, Shape) { return {}; }
 };
 template <>
-struct node<Fork> : bracket {
+struct node<graph::Fork> : mark {
   static constexpr Kind kind = Kind::fork;
 };
 template <>
-struct node<Next> : bracket {
+struct node<graph::Next> : mark {
   static constexpr Kind kind = Kind::next;
 };
 template <class Parent>
-struct node<Join<Parent>> : bracket {
+struct node<graph::Join<Parent>> : mark {
   static constexpr Kind kind = Kind::join;
   using layer = Parent;
-  static constexpr LayerInfo join(Shape sum, Shape next) { return Parent::join(sum, next); }
+  static constexpr LayerInfo join(Shape first, Shape second) { return Parent::join(first, second); }
 };
 
 template <class L>
 inline constexpr bool is_input = false;
-
-template <int I, class List>
-struct pick;
-template <class Head, class... Tail>
-struct pick<0, List<Head, Tail...>> {
-  using type = Head;
-};
-template <int I, class Head, class... Tail>
-struct pick<I, List<Head, Tail...>> : pick<I - 1, List<Tail...>> {};
 
 }  // namespace detail
 }  // namespace strata

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Options of layers: Conv<5, 96, Stride<2>, Valid>. Each is a type that writes itself into Settings, in any order.
+// Options of layers: Conv<5, 96, Stride<2>, Valid>. Each is a type that sets its part of Settings; their order does not
+// matter.
 #pragma once
 #include <concepts>
 #include <initializer_list>
@@ -9,7 +10,7 @@
 
 namespace strata {
 
-// A rectangle where a kernel or window is asked for: Conv<Size<3, 5>, 96>.
+// A kernel, window or stride that is not square: Conv<Size<3, 5>, 96>, rows first.
 struct Extent {
   int height = 1, width = 1;
   friend constexpr bool operator==(const Extent&, const Extent&) = default;
@@ -18,8 +19,8 @@ template <int Height, int Width>
 inline constexpr Extent Size{Height, Width};
 
 namespace detail {
-// What else may stand there is told apart by not_a_size, so that Conv<2.5, 96> is our error. (decltype of a template
-// argument that is a class is const with g++ 12, and a reference behind nvcc.)
+// Layers accept any type here and report not_a_size themselves, so that Conv<2.5, 96> gives our error. (The decltype of a
+// template argument of class type is const with g++ 12, and a reference with nvcc.)
 template <class Side>
 inline constexpr bool is_size = std::same_as<std::remove_cvref_t<Side>, Extent> ||
                                 (std::integral<Side> && !std::same_as<Side, bool> && !std::same_as<Side, char>);
@@ -29,14 +30,14 @@ constexpr Extent extent(Side side) {
     return side;
   } else if constexpr (is_size<Side>) {
     const auto n = static_cast<std::int64_t>(side);
-    const int number = n < -largest_size ? -1 : narrow(n);
+    const int number = n < -max_elements ? -1 : saturate_to_int(n);
     return {number, number};
   } else {
     return {};
   }
 }
 
-// Bits of what an option sets; a layer lists the ones it takes.
+// One bit for each thing that an option can set. A layer lists those that it takes.
 enum Option : unsigned {
   sets_stride = 1,
   sets_padding = 2,
@@ -58,21 +59,23 @@ struct Settings {
 };
 }  // namespace detail
 
+// Stride<n>, or Stride<rows, columns>.
 template <int Rows, int Columns = Rows>
 struct Stride {
   static constexpr unsigned sets = detail::sets_stride;
   static constexpr void apply(detail::Settings& s) { s.window.stride_h = Rows, s.window.stride_w = Columns; }
 };
-// TensorFlow's: output = ceil(input / stride), the odd pixel of padding goes after.
+// As in TensorFlow: output = ceil(input / stride). If the padding is odd, the extra row or column is at the end.
 struct Same {
   static constexpr unsigned sets = detail::sets_padding;
   static constexpr void apply(detail::Settings& s) { s.window.padding = Padding::same; }
 };
+// No padding.
 struct Valid {
   static constexpr unsigned sets = detail::sets_padding;
   static constexpr void apply(detail::Settings& s) { s.window.padding = Padding::valid; }
 };
-// Pad<n> on all sides, as PyTorch and Caffe mean it; or Pad<top, bottom, left, right>.
+// Pad<n> on all sides, as in PyTorch and Caffe, or Pad<top, bottom, left, right>.
 template <int Top, int Bottom = Top, int Left = Top, int Right = Left>
 struct Pad {
   static constexpr unsigned sets = detail::sets_padding;
@@ -81,34 +84,37 @@ struct Pad {
     s.window.top = Top, s.window.bottom = Bottom, s.window.left = Left, s.window.right = Right;
   }
 };
+// Dilation<n>, or Dilation<rows, columns>: the distance between the taps of a kernel.
 template <int Rows, int Columns = Rows>
 struct Dilation {
   static constexpr unsigned sets = detail::sets_dilation;
   static constexpr void apply(detail::Settings& s) { s.window.dilation_h = Rows, s.window.dilation_w = Columns; }
 };
+// Splits input channels and filters into Count groups; each filter sees the channels of its own group.
 template <int Count>
 struct Groups {
   static constexpr unsigned sets = detail::sets_groups;
   static constexpr void apply(detail::Settings& s) { s.groups = Count; }
 };
-// The input channels that the author believes in, all groups together.
+// Declares the input channels (of all groups together), which the compiler then checks.
 template <int Channels>
 struct In {
   static constexpr unsigned sets = detail::sets_declared_input;
   static constexpr void apply(detail::Settings& s) { s.declared_input = Channels; }
 };
+// Leaves out the bias.
 struct NoBias {
   static constexpr unsigned sets = detail::sets_bias;
   static constexpr void apply(detail::Settings& s) { s.bias = false; }
 };
-// No row or column of the padded input may stay unread.
+// Makes it an error if the windows leave rows or columns of the padded input unread.
 struct Exact {
   static constexpr unsigned sets = detail::sets_exact;
   static constexpr void apply(detail::Settings& s) { s.exact = true; }
 };
 
 namespace detail {
-// `given` holds what the layer was told already, by position and not by option.
+// `given` holds the settings that the layer takes by position.
 template <unsigned Takes, class... Options>
 constexpr Settings read_options(Settings given) {
   [[maybe_unused]] const auto read = [&given]<class O>(O*) {
@@ -139,32 +145,37 @@ constexpr LayerInfo fault(Shape recovered, Fault f, std::int64_t expected = 0, s
 }
 constexpr int at_least_one(int n) { return n < 1 ? 1 : n; }
 
-// The settings with every number that cannot be meant replaced by the nearest that can: how a faulty layer recovers.
-constexpr WindowSpec mended(WindowSpec w) {
+// The settings with every invalid number replaced by the nearest valid one, so that a faulty layer has an output.
+constexpr WindowSpec with_valid_numbers(WindowSpec w) {
   for (int* n : {&w.kernel_h, &w.kernel_w, &w.stride_h, &w.stride_w, &w.dilation_h, &w.dilation_w}) *n = at_least_one(*n);
   for (int* n : {&w.top, &w.bottom, &w.left, &w.right}) *n = *n < 0 ? 0 : *n;
   return w;
 }
 
-// What convolutions and pools share: from settings and an input to a step, with the first fault. `filters` is null for a
-// pool, which keeps its channels.
+// infer() of convolutions and pools. `filters` is null for a pool, which keeps the channels.
 constexpr LayerInfo slide_over(Shape in, const Settings& s, const int* filters) {
   const WindowSpec& asked = s.window;
-  const WindowSpec w = mended(asked);
+  const WindowSpec w = with_valid_numbers(asked);
   const Axis rows = slide_rows(w, in.height), columns = slide_columns(w, in.width);
   const int channels = filters ? at_least_one(*filters) : in.channels;
-  LayerInfo step;
-  step.out = Shape{at_least_one(narrow(rows.output)), at_least_one(narrow(columns.output)), channels};
-  step.window = {w.kernel_h,           w.kernel_w,         w.stride_h,
-                 w.stride_w,           w.dilation_h,       w.dilation_w,
-                 narrow(rows.before),  narrow(rows.after), narrow(columns.before),
-                 narrow(columns.after)};
-  step.unread_rows = narrow(rows.unread);
-  step.unread_columns = narrow(columns.unread);
+  LayerInfo info;
+  info.out = Shape{at_least_one(saturate_to_int(rows.output)), at_least_one(saturate_to_int(columns.output)), channels};
+  info.window = {w.kernel_h,
+                 w.kernel_w,
+                 w.stride_h,
+                 w.stride_w,
+                 w.dilation_h,
+                 w.dilation_w,
+                 saturate_to_int(rows.before),
+                 saturate_to_int(rows.after),
+                 saturate_to_int(columns.before),
+                 saturate_to_int(columns.after)};
+  info.unread_rows = saturate_to_int(rows.unread);
+  info.unread_columns = saturate_to_int(columns.unread);
 
-  const auto fail = [&step](Fault f, std::int64_t expected, std::int64_t got, Parameter which = Parameter::none) {
-    if (step.fault != Fault::none) return;
-    step.fault = f, step.expected = expected, step.got = got, step.parameter = which;
+  const auto fail = [&info](Fault f, std::int64_t expected, std::int64_t got, Parameter which = Parameter::none) {
+    if (info.fault != Fault::none) return;
+    info.fault = f, info.expected = expected, info.got = got, info.parameter = which;
   };
   const auto positive = [&fail](int n, Parameter which) {
     if (n < 1) fail(Fault::not_positive, 1, n, which);
@@ -187,7 +198,7 @@ constexpr LayerInfo slide_over(Shape in, const Settings& s, const int* filters) 
   if (columns.output == 0) fail(Fault::kernel_larger_than_padded_input, columns.extent, columns.padded);
   if (s.exact && rows.unread > 0) fail(Fault::window_does_not_tile, rows.padded, rows.padded - rows.unread);
   if (s.exact && columns.unread > 0) fail(Fault::window_does_not_tile, columns.padded, columns.padded - columns.unread);
-  return step;
+  return info;
 }
 }  // namespace detail
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Sequential: a network, where it starts with Input, or a block, where it does not. The thin shell that turns the table's
-// verdict into one error.
+// Sequential: a network if it starts with Input, else a block. A thin shell around the table, which turns the table's
+// diagnosis into one error.
 #pragma once
 #include <array>
 #include <type_traits>
@@ -34,7 +34,7 @@ struct parameter_name<Parameter::none> {
   using type = void;
 };
 
-// The words of an error, from a diagnosis held as `Of::diagnosis`.
+// The words of an error, from the diagnosis `Of::diagnosis`.
 template <class Of>
 struct words {
   static constexpr Diagnosis d = Of::diagnosis;
@@ -58,9 +58,17 @@ struct words {
 
 template <Fault F, class Of, class L>
 struct verdict {
+  static_assert(
+      error::never<Of, L>,
+      "strata: this fault is not one of a layer; a layer of your own reports Fault::custom, and core/sequential.hpp "
+      "needs a STRATA_VERDICT line for each of the library's");
   using type = ok;
 };
-// One line for each fault of a layer: which words its error takes.
+template <class Of, class L>
+struct verdict<Fault::none, Of, L> {
+  using type = ok;
+};
+// One line for each fault of a layer: the words that its error takes.
 #define STRATA_VERDICT(fault, ...)                          \
   template <class Of, class L>                              \
   struct verdict<Fault::fault, Of, L> {                     \
@@ -89,7 +97,7 @@ STRATA_VERDICT(not_a_shape, L);
 STRATA_VERDICT(window_does_not_tile, L, typename w::expected_number, typename w::got_number);
 STRATA_VERDICT(size_overflows, L, typename w::got_number);
 #undef STRATA_VERDICT
-// Faults of no layer in particular: `L` is the network.
+// Faults of the network as a whole.
 template <class Of, class Net>
 struct verdict<Fault::no_input, Of, Net> {
   using type = error::no_input<Net>;
@@ -98,13 +106,14 @@ template <class Of, class Net>
 struct verdict<Fault::empty_network, Of, Net> {
   using type = error::empty_network<Net>;
 };
-// A layer's own error: template <class At, class Layer, class Expected, class Got> struct error { static_assert(...); };
+// A layer's own error: its member template <class At, class Layer, class Expected, class Got> struct error.
 template <class Of, class L>
 struct verdict<Fault::custom, Of, L> {
   using w = words<Of>;
   using type = typename L::template error<typename w::at, L, typename w::expected_number, typename w::got_number>;
 };
 
+// The layer that a fault is about; the network where it is about no layer.
 template <int Node, class Nodes, class Net>
 struct blamed {
   using type = typename node<typename pick<Node, Nodes>::type>::layer;
@@ -117,16 +126,17 @@ struct blamed<-1, Nodes, Net> {
 template <class Nodes>
 inline constexpr std::size_t layer_count = static_cast<std::size_t>(table_of<Nodes>::value.layers);
 
-// A network's numbers, behind its one check.
-template <class Net, class Nodes>
+// The numbers of a network. Instantiating this reports the network's first fault.
+template <class Net>
 struct members {
-  static constexpr const auto& table = table_of<Nodes>::value;
+  using nodes = typename expand<Net>::type;
+  static constexpr const auto& table = table_of<nodes>::value;
   static constexpr Diagnosis diagnosis = table.diagnosis;
   static_assert(
-      sizeof(typename verdict<diagnosis.fault, members, typename blamed<diagnosis.node, Nodes, Net>::type>::type) != 0);
+      sizeof(typename verdict<diagnosis.fault, members, typename blamed<diagnosis.node, nodes, Net>::type>::type) != 0);
 
-  static constexpr std::array<Shape, layer_count<Nodes>> shapes = [] {
-    std::array<Shape, layer_count<Nodes>> s{};
+  static constexpr std::array<Shape, layer_count<nodes>> shapes = [] {
+    std::array<Shape, layer_count<nodes>> s{};
     for (const Row& row : table.rows)
       if (row.layer >= 0) s[static_cast<std::size_t>(row.layer)] = row.out;
     return s;
@@ -138,31 +148,40 @@ struct members {
 template <class... Layers>
 struct Sequential {
  private:
-  using nodes = typename detail::unroll<detail::List<>, Layers...>::type;
-  using checked = detail::members<Sequential, nodes>;
-  // A block has no shapes of its own, so only what holds an Input is checked here; a block that is used as a network is
-  // checked when the first of the members below is asked for.
-  static constexpr bool is_network = (false || ... || detail::is_input<Layers>);
+  using nodes = typename detail::expand<Sequential>::type;
+  using checked = detail::members<Sequential>;
+  // A block has no shapes of its own, so only a Sequential with an Input is checked here. A block that is used as a network
+  // is checked by the first use of a member below.
+  static constexpr bool is_network = [] {
+    constexpr std::array<bool, sizeof...(Layers) + 1> inputs{detail::is_input<Layers>..., false};
+    for (const bool input : inputs)
+      if (input) return true;
+    return false;
+  }();
   static_assert(sizeof(std::conditional_t<is_network, checked, detail::ok>) != 0);
 
  public:
   static constexpr Shape input = checked::table.input;
   static constexpr Shape output = checked::table.output;
   static constexpr std::int64_t parameters = checked::table.parameters;  // trainable
-  static constexpr std::int64_t macs = checked::table.macs;              // of one sample, forward
-  static constexpr int layers = checked::table.layers;                   // of all blocks, Input is layer 0
-  // One for each layer: what leaves it.
+  static constexpr std::int64_t macs = checked::table.macs;              // multiply-adds of one sample, forward
+  static constexpr int layers = checked::table.layers;                   // of all blocks; Input is layer 0
+  // The output shape of each layer.
   static constexpr std::array<Shape, detail::layer_count<nodes>> shapes = checked::shapes;
 
-  // float32: weights, their gradients, momentum, state, and for each sample every layer's output and its gradient. An upper
-  // bound, since layers that work in place share theirs.
+  // An upper bound for float32: weights, gradients, momentum and state, and for each sample every layer's output and its
+  // gradient. Layers that work in place need less.
   static constexpr std::int64_t training_bytes(std::int64_t batch) {
-    return times(4, plus(plus(times(3, parameters), checked::table.state), times(times(2, batch), checked::table.outputs)));
+    const std::int64_t kept = detail::saturating_add(detail::saturating_multiply(3, parameters), checked::table.state);
+    const std::int64_t values = detail::saturating_multiply(2, batch, checked::table.outputs);
+    return detail::saturating_multiply(4, detail::saturating_add(kept, values));
   }
-  // float32, about: weights, state, and for each sample twice the largest output. Branches may need more; exact is
-  // Model<Net, Cpu, Inference>::plan(batch, threads).
+  // An estimate for float32: weights and state, and for each sample twice the largest output. Branches may need more;
+  // Model<Net, Cpu, Inference>::plan(batch, threads) is exact.
   static constexpr std::int64_t inference_bytes(std::int64_t batch) {
-    return times(4, plus(plus(parameters, checked::table.state), times(times(2, batch), checked::table.largest)));
+    const std::int64_t kept = detail::saturating_add(parameters, checked::table.state);
+    const std::int64_t values = detail::saturating_multiply(2, batch, checked::table.largest);
+    return detail::saturating_multiply(4, detail::saturating_add(kept, values));
   }
 };
 

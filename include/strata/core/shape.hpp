@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
-// Shape: what one sample looks like between two layers. The batch is never part of it.
+// Shape: the shape of one sample between two layers. The batch is never part of it.
 #pragma once
 #include <cstdint>
 
 namespace strata {
 
 // Shape{height, width, channels} is a feature map, stored (H,W,C); Shape{n} is a flat vector.
-// The two never compare equal, so that a Dense on a map is an error and not a silent flatten.
+// The two never compare equal, so that a Dense on a map is an error instead of a silent flatten.
 struct Shape {
   int height = 0;
   int width = 0;
@@ -16,7 +16,7 @@ struct Shape {
   constexpr Shape() = default;
   constexpr explicit Shape(int n) : height(1), width(1), channels(n), flat(true) {}
   constexpr Shape(int h, int w, int c) : height(h), width(w), channels(c) {}
-  // All members, as nvcc writes a Shape that is a template argument.
+  // All members; nvcc writes a Shape that is a template argument in this way.
   constexpr Shape(int h, int w, int c, bool is_flat) : height(h), width(w), channels(c), flat(is_flat) {}
 
   // Elements of one sample.

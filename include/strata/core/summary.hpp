@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// summary<Net>(): the table that Keras prints, written while compiling, with what Keras leaves out: multiply-adds, bytes,
-// the receptive field, and the rows and columns that a window never reads.
+// summary<Net>(): a table like that of Keras, written at compile time, with more columns: multiply-adds, bytes, the
+// receptive field, and the rows and columns that no window reads.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -14,7 +14,7 @@
 namespace strata {
 namespace detail {
 
-// Text in a buffer that is large enough; what does not fit is dropped.
+// Text in a buffer of fixed size. Characters that do not fit are dropped.
 template <std::size_t Capacity>
 struct Text {
   std::array<char, Capacity> characters{};
@@ -40,8 +40,8 @@ struct Text {
     while (count > 0) put(digits[--count]);
     return *this;
   }
-  // A number between 0 and 1, to three places.
-  constexpr Text& share(double x) {
+  // A number between 0 and 1, with three decimal places.
+  constexpr Text& fraction(double x) {
     const int thousandths = static_cast<int>(x * 1000 + 0.5);
     number(thousandths / 1000);
     int rest = thousandths % 1000;
@@ -52,7 +52,7 @@ struct Text {
     }
     return *this;
   }
-  // 5x5; or 5, where one number is enough.
+  // "5x5"; or "5", if the numbers are equal and not always_both.
   constexpr Text& pair(std::int64_t rows, std::int64_t columns, bool always_both = true) {
     number(rows);
     if (always_both || rows != columns) put('x').number(columns);
@@ -103,7 +103,7 @@ constexpr Cell label() {
     if (w.dilation_h != 1 || w.dilation_w != 1) c.put(" dilation ").pair(w.dilation_h, w.dilation_w, false);
     if (settings.groups != 1) c.put(" groups ").number(settings.groups);
   } else if constexpr (requires { double{L::rate}; }) {
-    c.put(' ').share(L::rate);
+    c.put(' ').fraction(L::rate);
   }
   return c;
 }
@@ -116,39 +116,41 @@ constexpr Cell label_of_node() {
   }
 }
 
-// How much of the image one number depends on.
-struct Sight {
-  std::int64_t rows = 1, columns = 1;            // the window over the image, padding included
-  std::int64_t step_rows = 1, step_columns = 1;  // from one number to its neighbour
-  bool all = false;
+// The part of the image that one element depends on.
+struct ReceptiveField {
+  std::int64_t rows = 1, columns = 1;            // padding included
+  std::int64_t step_rows = 1, step_columns = 1;  // from one element to the next
+  bool all = false;                              // behind a Dense
 };
-constexpr Sight wider(const Sight& a, const Sight& b) {
+constexpr ReceptiveField larger(const ReceptiveField& a, const ReceptiveField& b) {
   return {std::max(a.rows, b.rows), std::max(a.columns, b.columns), a.step_rows, a.step_columns, a.all || b.all};
 }
 template <std::size_t Count>
-constexpr auto sights(const Table<Count>& table) {
-  std::array<Sight, Count == 0 ? 1 : Count> seen{};
+constexpr auto receptive_fields(const Table<Count>& table) {
+  std::array<ReceptiveField, Count == 0 ? 1 : Count> fields{};
   for (std::size_t i = 1; i < table.rows.size(); ++i) {
     const Row& row = table.rows[i];
-    const auto of = [&seen](int row_number) {
-      return row_number < 0 ? Sight{} : seen[static_cast<std::size_t>(row_number)];
+    const auto of = [&fields](int row_number) {
+      return row_number < 0 ? ReceptiveField{} : fields[static_cast<std::size_t>(row_number)];
     };
-    Sight s = of(row.kind == Kind::next ? row.fork : row.source);
+    ReceptiveField s = of(row.kind == Kind::next ? row.fork : row.source);
     if (row.kind == Kind::join) {
-      // A branch ended before its Next; where there is none, the fork itself comes in.
-      if (row.previous_end < 0) s = wider(s, of(row.fork));
+      // The branches end before each Next and here. With one branch alone, the fork's value is the other.
+      if (row.previous_end < 0) s = larger(s, of(row.fork));
       for (int end = row.previous_end; end >= 0; end = table.rows[static_cast<std::size_t>(end)].previous_end)
-        s = wider(s, of(end - 1));
+        s = larger(s, of(end - 1));
     } else if (row.kind == Kind::layer) {
       const Window& w = row.step.window;
-      s.rows = plus(s.rows, times(times(w.kernel_h - 1, w.dilation_h), s.step_rows));
-      s.columns = plus(s.columns, times(times(w.kernel_w - 1, w.dilation_w), s.step_columns));
-      s.step_rows = times(s.step_rows, w.stride_h), s.step_columns = times(s.step_columns, w.stride_w);
+      s.rows = saturating_add(s.rows, saturating_multiply(saturating_multiply(w.kernel_h - 1, w.dilation_h), s.step_rows));
+      s.columns =
+          saturating_add(s.columns, saturating_multiply(saturating_multiply(w.kernel_w - 1, w.dilation_w), s.step_columns));
+      s.step_rows = saturating_multiply(s.step_rows, w.stride_h),
+      s.step_columns = saturating_multiply(s.step_columns, w.stride_w);
       s.all = s.all || (row.in.flat && row.out.flat && row.step.macs > 0);
     }
-    seen[i] = s;
+    fields[i] = s;
   }
-  return seen;
+  return fields;
 }
 
 template <class Nodes>
@@ -178,7 +180,7 @@ struct summary_of {
     t.right("Bytes", widths[4]).right("Sees", widths[5]).right("Unread", widths[6]).put('\n');
     rule('=');
     const auto labels = labels_of<nodes>::make();
-    const auto seen = sights(table);
+    const auto fields = receptive_fields(table);
     std::size_t depth = 0;
     for (std::size_t i = 0; i < table.rows.size(); ++i) {
       const Row& row = table.rows[i];
@@ -188,13 +190,13 @@ struct summary_of {
         for (std::size_t d = 0; d < depth; ++d) name.put("| ");
         name.put(labels[i].view());
         shape.shape(row.out);
-        parameters.number(plus(row.step.parameters, row.step.state));
+        parameters.number(saturating_add(row.step.parameters, row.step.state));
         macs.number(row.step.macs);
-        bytes.number(times(4, size_of(row.out)));
-        if (seen[i].all)
+        bytes.number(saturating_multiply(4, saturating_size(row.out)));
+        if (fields[i].all)
           sees.put("all");
         else
-          sees.pair(seen[i].rows, seen[i].columns);
+          sees.pair(fields[i].rows, fields[i].columns);
         if (row.step.unread_rows > 0 || row.step.unread_columns > 0)
           unread.pair(row.step.unread_rows, row.step.unread_columns);
         t.left(name.view().substr(0, widths[0] - 1), widths[0]).left(shape.view(), widths[1]);
@@ -212,7 +214,7 @@ struct summary_of {
     return t;
   }
   static constexpr std::size_t size = write().size;
-  // Only as large as the text, since it ends up in the program.
+  // Exactly as large as the text, since it becomes part of the program.
   static constexpr std::array<char, size> characters = [] {
     const auto draft = write();
     std::array<char, size> exact{};
@@ -223,12 +225,13 @@ struct summary_of {
 
 }  // namespace detail
 
-// A row a layer: name with kernel, stride and padding (none: valid); what leaves it; parameters as Keras counts them, those
-// that are not trained included; multiply-adds and bytes (float32) of one image; the part of the image that one number
-// depends on; rows x columns of the padded input that no window reads. Layers inside of Residual and Concat are indented.
+// One row for each layer: name with kernel, stride and padding (valid if none is shown); output shape; parameters as Keras
+// counts them, including those that are not trained; multiply-adds and bytes (float32) of one image; receptive field
+// ("Sees"); rows x columns of the padded input that no window reads ("Unread"). Layers inside Residual and Concat are
+// indented.
 template <class Net>
 constexpr std::string_view summary() {
-  static_assert(Net::layers >= 0);  // what is wrong with the network is said here, and not from far within
+  static_assert(Net::layers >= 0);  // reports a fault of the network here instead of deep inside
   return {detail::summary_of<Net>::characters.data(), detail::summary_of<Net>::size};
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The table: a network folded once, while compiling, into a row a node. Everything else reads it.
+// The table: a network evaluated once, at compile time, into one row for each node. Everything else reads it.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -9,10 +9,10 @@
 
 namespace strata {
 
-// The verdict on a network as a value.
+// The first fault of a network, as a value.
 struct Diagnosis {
   Fault fault = Fault::none;
-  int layer = -1;  // Input is 0; blocks are counted through
+  int layer = -1;  // Input is 0; the layers of blocks count
   std::int64_t expected = 0, got = 0;
   Shape expected_shape{}, got_shape{};
   Parameter parameter = Parameter::none;
@@ -24,7 +24,7 @@ namespace detail {
 
 struct Row {
   Kind kind = Kind::layer;
-  int layer = -1;  // number of the layer; brackets have none
+  int layer = -1;  // number of the layer; -1 for forks and the like
   Shape in{}, out{};
   LayerInfo step{};
   Values values = Values::any;  // of the output
@@ -46,7 +46,7 @@ struct Table {
   std::array<Row, Count == 0 ? 1 : Count> rows{};
   int nodes = static_cast<int>(Count);
   int layers = 0;
-  Shape input{1, 1, 1}, output{1, 1, 1};  // as they stay where there is no Input, or nothing: no size is zero
+  Shape input{1, 1, 1}, output{1, 1, 1};  // without an Input: no size is zero
   std::int64_t parameters = 0, state = 0, macs = 0;
   std::int64_t outputs = 0;  // elements of all layers' outputs, one sample
   std::int64_t largest = 0;  // elements of the largest of them
@@ -54,11 +54,13 @@ struct Table {
   Diagnosis diagnosis{};
 };
 
-// Walks the nodes with a stack of forks. The first fault is kept; each faulty layer goes on as it was plainly meant.
+// Walks the nodes with a stack of forks. Keeps the first fault; a faulty layer continues with the output that its author
+// most likely meant. The cost is linear in the number of nodes, since compilers limit the steps of an evaluation.
 template <std::size_t Count>
 constexpr Table<Count> fold(const std::array<Rule, Count == 0 ? 1 : Count>& rules) {
   Table<Count> t;
-  std::array<int, Count + 1> forks{}, last_end{};
+  // For each open fork, its row and the first and last branch end so far; for each branch end, the next of the same fork.
+  std::array<int, Count + 1> forks{}, first_end{}, last_end{}, next_end{};
   int depth = 0;
   bool has_input = false;
   const auto report = [&t](Fault f, int node, int layer) {
@@ -86,7 +88,8 @@ constexpr Table<Count> fold(const std::array<Rule, Count == 0 ? 1 : Count>& rule
     row.step = rule.infer(row.in);
     Shape expected_shape = row.step.out, got_shape = row.in;
     if (rule.kind == Kind::fork) {
-      forks[static_cast<std::size_t>(depth)] = i, last_end[static_cast<std::size_t>(depth)] = -1, ++depth;
+      const auto top = static_cast<std::size_t>(depth++);
+      forks[top] = i, first_end[top] = last_end[top] = -1;
     } else if ((rule.kind == Kind::next || rule.kind == Kind::join) && depth > 0) {
       const auto top = static_cast<std::size_t>(depth - 1);
       row.fork = forks[top];
@@ -95,15 +98,14 @@ constexpr Table<Count> fold(const std::array<Rule, Count == 0 ? 1 : Count>& rule
       if (rule.kind == Kind::next) {
         row.step.out = forked;
         row.values = t.rows[static_cast<std::size_t>(row.fork)].values;
+        next_end[at] = -1;
+        (last_end[top] < 0 ? first_end[top] : next_end[static_cast<std::size_t>(last_end[top])]) = i;
         last_end[top] = i;
       } else {
-        // Branches in order: what ended at each Next, then what ends here. A join with one branch adds the fork itself.
-        std::array<int, Count + 1> ends{};
-        int branches = 0;
-        for (int end = row.previous_end; end >= 0; end = t.rows[static_cast<std::size_t>(end)].previous_end)
-          ends[static_cast<std::size_t>(branches++)] = end;
-        Shape sum =
-            branches > 0 ? t.rows[static_cast<std::size_t>(ends[static_cast<std::size_t>(branches - 1)])].in : row.in;
+        // In the order of the branches: the input of each Next is the end of a branch, and the input here is the last. A
+        // join of one branch adds the fork's own value.
+        const int first = first_end[top];
+        Shape sum = first >= 0 ? t.rows[static_cast<std::size_t>(first)].in : row.in;
         const auto add = [&](Shape next) {
           const LayerInfo s = rule.join(sum, next);
           if (s.fault != Fault::none && row.step.fault == Fault::none)
@@ -111,9 +113,10 @@ constexpr Table<Count> fold(const std::array<Rule, Count == 0 ? 1 : Count>& rule
           row.step.values = s.values;
           sum = s.out;
         };
-        for (int b = branches - 2; b >= 0; --b) add(t.rows[static_cast<std::size_t>(ends[static_cast<std::size_t>(b)])].in);
-        row.identity = branches == 0 && rule.join(Shape{1}, Shape{1}).out == Shape{1};  // a sum of one
-        if (branches > 0 || row.identity) add(branches > 0 ? row.in : forked);
+        for (int end = first; end >= 0; end = next_end[static_cast<std::size_t>(end)])
+          if (end != first) add(t.rows[static_cast<std::size_t>(end)].in);
+        row.identity = first < 0 && rule.join(Shape{1}, Shape{1}).out == Shape{1};  // a sum, not a concatenation
+        if (first >= 0 || row.identity) add(first >= 0 ? row.in : forked);
         row.step.out = sum;
         --depth;
       }
@@ -125,20 +128,20 @@ constexpr Table<Count> fold(const std::array<Rule, Count == 0 ? 1 : Count>& rule
       row.values = t.rows[at - 1].values;
 
     Fault f = row.step.fault;
-    if (f == Fault::none && (size_of(row.out) > largest_size || row.step.parameters > largest_size)) {
+    if (f == Fault::none && (saturating_size(row.out) > max_elements || row.step.parameters > max_elements)) {
       f = Fault::size_overflows;
-      row.step.got = size_of(row.out) > largest_size ? size_of(row.out) : row.step.parameters;
+      row.step.got = saturating_size(row.out) > max_elements ? saturating_size(row.out) : row.step.parameters;
     }
     if (f != Fault::none && report(f, i, row.layer)) {
       t.diagnosis.expected = row.step.expected, t.diagnosis.got = row.step.got, t.diagnosis.parameter = row.step.parameter;
       t.diagnosis.expected_shape = expected_shape, t.diagnosis.got_shape = got_shape;
     }
-    t.parameters = plus(t.parameters, row.step.parameters);
-    t.state = plus(t.state, row.step.state);
-    t.macs = plus(t.macs, row.step.macs);
+    t.parameters = saturating_add(t.parameters, row.step.parameters);
+    t.state = saturating_add(t.state, row.step.state);
+    t.macs = saturating_add(t.macs, row.step.macs);
     if (row.layer >= 0) {
-      t.outputs = plus(t.outputs, size_of(row.out));
-      if (size_of(row.out) > t.largest) t.largest = size_of(row.out);
+      t.outputs = saturating_add(t.outputs, saturating_size(row.out));
+      if (saturating_size(row.out) > t.largest) t.largest = saturating_size(row.out);
     }
     t.output = row.out;
     t.ends_in = row.values;

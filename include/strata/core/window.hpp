@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Window arithmetic: how a kernel or a pool slides over a map. The one place where padding is turned into numbers, for
-// types (while compiling) and for the conformance tests (at run time) alike.
+// Window arithmetic: how the window of a convolution or a pool slides over a map. Padding is computed here and nowhere
+// else, for types (at compile time) and for the conformance tests (at run time).
 #pragma once
 #include <cstdint>
 
@@ -9,12 +9,12 @@
 namespace strata {
 
 enum class Padding {
-  same,      // TensorFlow's: output = ceil(input / stride), the odd pixel goes after
+  same,      // as in TensorFlow: output = ceil(input / stride), an odd row or column of padding is at the end
   valid,     // none
   explicit_  // the numbers given
 };
 
-// What the author wrote, before an input is known.
+// A window as the author wrote it, before the input is known.
 struct WindowSpec {
   int kernel_h = 1, kernel_w = 1;
   int stride_h = 1, stride_w = 1;
@@ -23,7 +23,7 @@ struct WindowSpec {
   int top = 0, bottom = 0, left = 0, right = 0;  // for explicit_
 };
 
-// The same with every number settled.
+// A window over a known input.
 struct Window {
   int kernel_h = 1, kernel_w = 1;
   int stride_h = 1, stride_w = 1;
@@ -33,10 +33,10 @@ struct Window {
 
 // One axis of a window over `input` positions.
 struct Axis {
-  std::int64_t output = 0;  // 0 where the window is larger than its padded input
+  std::int64_t output = 0;  // 0 if the window is larger than its padded input
   std::int64_t before = 0, after = 0;
-  std::int64_t extent = 0;  // what the dilated window spans
-  std::int64_t padded = 0;  // input and padding
+  std::int64_t extent = 0;  // of the dilated window
+  std::int64_t padded = 0;  // input with padding
   std::int64_t unread = 0;  // rows at the end of the padded input that no window reads
 };
 
@@ -68,20 +68,20 @@ constexpr Axis slide_columns(const WindowSpec& s, int width) {
   return slide(width, s.kernel_w, s.stride_w, s.dilation_w, s.padding, s.left, s.right);
 }
 
-// A window over a map: what every kernel of every backend takes as its geometry.
+// A window over a map, the geometry that the kernels of all backends take.
 struct Geometry {
   Shape in;   // (H,W,C) of one sample
   Shape out;  // (H,W,F) of one sample
   Window window;
   int groups = 1;
 
-  // Multiply-adds of one output element of a convolution, padding taps counted.
+  // Multiply-adds of one output element of a convolution, those on padding included.
   [[nodiscard]] constexpr std::int64_t taps() const {
     return static_cast<std::int64_t>(window.kernel_h) * window.kernel_w * (in.channels / groups);
   }
 };
 
-// `filters` <= 0 keeps the channels, as a pool does. Precondition: the window fits (both Axis::output > 0).
+// With `filters` <= 0 the channels stay as they are, as in a pool. Precondition: the window fits (both Axis::output > 0).
 constexpr Geometry place(const WindowSpec& s, Shape in, int filters = 0, int groups = 1) {
   const Axis rows = slide_rows(s, in.height), columns = slide_columns(s, in.width);
   Geometry g;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
-// keras_summary: holds a network to the text that Keras' model.summary() printed, while compiling:
+// keras_summary: compares a network with the text that Keras' model.summary() printed, at compile time:
 //
 //     static_assert(keras_summary<Net, R"(
 //     conv2d (Conv2D)              (None, 32, 32, 96)        7296
 //     max_pooling2d (MaxPooling2D) (None, 15, 15, 96)        0
 //     ...)">);
 //
-// Output shape and parameters are compared row by row. Both of Keras' layouts are read: that of Keras 2, with names cut by
-// their column, and the boxes of Keras 3. Heads, rules and totals are passed over.
+// It compares output shapes and parameters row by row. It reads the layouts of Keras 2, which cuts names at their column,
+// and of Keras 3, with its boxes, and skips headings, rules and totals.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -15,17 +15,15 @@
 #include <string_view>
 
 #include <strata/core/diagnose.hpp>
+#include <strata/layers/expect.hpp>
 
 namespace strata {
 
-template <int First, int... Rest>
-struct Expect;
-
-// A text as a template argument.
+// Text as a template argument.
 template <std::size_t Size>
 struct FixedString {
   char characters[Size]{};
-  // NOLINTNEXTLINE(google-explicit-constructor): keras_summary<Net, "..."> is what this is for
+  // NOLINTNEXTLINE(google-explicit-constructor): makes keras_summary<Net, "..."> possible
   consteval FixedString(const char (&text)[Size]) {
     for (std::size_t i = 0; i < Size; ++i) characters[i] = text[i];
   }
@@ -34,7 +32,7 @@ struct FixedString {
 
 namespace detail {
 
-// What a row stands for, as far as it matters: Keras lists its Input and its activations only sometimes.
+// Whether Keras always lists a layer: Input and activations have a row in some models only.
 enum class Listed { always, input, activation };
 
 struct KerasRow {
@@ -45,13 +43,13 @@ struct KerasRow {
 };
 
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
-// A decimal number at `at`, which moves behind it; -1 where there is none. Commas between digits are Keras 3's thousands.
+// Reads a decimal number and moves `at` behind it; -1 if there is none. Keras 3 puts commas between thousands.
 constexpr std::int64_t read_number(std::string_view s, std::size_t& at, bool thousands) {
   if (at >= s.size() || !is_digit(s[at])) return -1;
   std::int64_t n = 0;
   for (; at < s.size(); ++at) {
     if (is_digit(s[at]))
-      n = plus(times(10, n), s[at] - '0');
+      n = saturating_add(saturating_multiply(10, n), s[at] - '0');
     else if (!thousands || s[at] != ',' || at + 1 >= s.size() || !is_digit(s[at + 1]))
       break;
   }
@@ -60,7 +58,7 @@ constexpr std::int64_t read_number(std::string_view s, std::size_t& at, bool tho
 constexpr void skip_blanks(std::string_view s, std::size_t& at) {
   while (at < s.size() && s[at] == ' ') ++at;
 }
-// Where the output shape starts: behind "(None," or, where the batch is fixed, "(128,". The end of the line if nowhere.
+// Where the output shape starts: after "(None," or, with a fixed batch, "(128,". The end of the line if there is none.
 constexpr std::size_t find_shape(std::string_view line) {
   for (std::size_t i = 0; i < line.size(); ++i) {
     if (line[i] != '(') continue;
@@ -73,7 +71,7 @@ constexpr std::size_t find_shape(std::string_view line) {
   }
   return line.size();
 }
-// `name` is all before the shape: "conv2d_1 (Conv2D)", cut by its column, or without the type, which Keras 3 wraps.
+// `name` is the text before the shape: "conv2d_1 (Conv2D)", perhaps cut, or without the type, which Keras 3 may wrap.
 constexpr Listed kind_of_row(std::string_view name) {
   const std::size_t type = name.find('(');
   const bool typed = type != std::string_view::npos;
@@ -84,7 +82,7 @@ constexpr Listed kind_of_row(std::string_view name) {
     return Listed::activation;
   return Listed::always;
 }
-// `shape` points behind the batch: " 15, 15, 96)        0".
+// `shape` points to the text after the batch: " 15, 15, 96)        0".
 constexpr KerasRow read_row(std::string_view line, std::size_t shape) {
   KerasRow row;
   row.kind = kind_of_row(line.substr(0, line.substr(0, shape).rfind('(')));
@@ -94,18 +92,18 @@ constexpr KerasRow read_row(std::string_view line, std::size_t shape) {
     skip_blanks(line, at);
     if (at < line.size() && line[at] == ')') break;
     const std::int64_t n = read_number(line, at, false);
-    if (n < 0 || n > largest_size || count == 3) return row;
+    if (n < 0 || n > max_elements || count == 3) return row;
     sizes[count] = n;
     skip_blanks(line, at);
     if (at < line.size() && line[at] == ',') ++at;
   }
   if (count == 1)
-    row.out = Shape{narrow(sizes[0])};
+    row.out = Shape{saturate_to_int(sizes[0])};
   else if (count == 3)
-    row.out = Shape{narrow(sizes[0]), narrow(sizes[1]), narrow(sizes[2])};
+    row.out = Shape{saturate_to_int(sizes[0]), saturate_to_int(sizes[1]), saturate_to_int(sizes[2])};
   else
     return row;
-  while (at < line.size() && !is_digit(line[at])) ++at;  // ), ] and the line of a box
+  while (at < line.size() && !is_digit(line[at])) ++at;  // ), ] and the edge of a box
   row.parameters = read_number(line, at, true);
   row.readable = row.parameters >= 0;
   return row;
@@ -116,7 +114,7 @@ struct KerasRows {
   std::array<KerasRow, Capacity> rows{};
   std::size_t count = 0;
 };
-// No row is shorter than "(None,1)0".
+// The shortest row is "(None,1)0".
 template <std::size_t Size>
 constexpr auto read_keras(const FixedString<Size>& text) {
   KerasRows<Size / 8 + 1> read;
@@ -134,23 +132,26 @@ constexpr auto read_keras(const FixedString<Size>& text) {
 enum class KerasFault { none, row, rows, unreadable };
 struct KerasDifference {
   KerasFault fault = KerasFault::none;
-  int row = 0;  // counted from 1, as a reader counts
+  int row = 0;  // counted from 1
   int node = -1;
   std::int64_t expected = 0, got = 0;
   Shape expected_shape{}, got_shape{};
 };
 
 template <class N>
-inline constexpr bool is_checkpoint = false;
+inline constexpr bool is_expect = false;
 template <int First, int... Rest>
-inline constexpr bool is_checkpoint<Expect<First, Rest...>> = true;
+inline constexpr bool is_expect<Expect<First, Rest...>> = true;
+// Activations of one's own included.
+template <class N>
+inline constexpr bool is_elementwise = requires { N::template forward<float>(0.0f); };
 
-// The layers that may be rows: Expect is none, and brackets are none.
+// A layer that may have a row in Keras: all but Expect.
 struct OwnRow {
   Listed kind = Listed::always;
   int node = -1;
   Shape out{};
-  std::int64_t parameters = 0;  // as Keras counts: those that are not trained too
+  std::int64_t parameters = 0;  // as Keras counts, including those that are not trained
 };
 template <std::size_t Capacity>
 struct OwnRows {
@@ -163,25 +164,26 @@ template <class... N>
 struct own_rows<List<N...>> {
   static constexpr auto read() {
     constexpr const auto& table = table_of<List<N...>>::value;
-    constexpr std::array<bool, sizeof...(N) + 1> checkpoint{is_checkpoint<N>..., false};
+    constexpr std::array<bool, sizeof...(N) + 1> expect{is_expect<N>..., false};
+    constexpr std::array<bool, sizeof...(N) + 1> elementwise{is_elementwise<N>..., false};
     constexpr std::array<bool, sizeof...(N) + 1> input{is_input<N>..., false};
     OwnRows<sizeof...(N) + 1> own;
-    for (std::size_t i = 0; i + 1 < checkpoint.size(); ++i) {
+    for (std::size_t i = 0; i + 1 < expect.size(); ++i) {
       const Row& row = table.rows[i];
-      if (row.layer < 0 || checkpoint[i]) continue;
+      if (row.layer < 0 || expect[i]) continue;
       const Values v = row.step.values;
-      const bool activation =
-          v == Values::rectified || v == Values::squashed || v == Values::probabilities || v == Values::log_probabilities;
+      const bool activation = elementwise[i] || v == Values::rectified || v == Values::squashed ||
+                              v == Values::probabilities || v == Values::log_probabilities;
       own.rows[own.count++] = {input[i]     ? Listed::input
                                : activation ? Listed::activation
                                             : Listed::always,
-                               static_cast<int>(i), row.out, plus(row.step.parameters, row.step.state)};
+                               static_cast<int>(i), row.out, saturating_add(row.step.parameters, row.step.state)};
     }
     return own;
   }
 };
 
-// Walks both lists; a row of a kind that one side may leave out is passed over where the other does not have it.
+// Walks both lists, and skips rows that only one side has if they are of a kind that may be left out.
 template <std::size_t Rows, std::size_t Own>
 constexpr KerasDifference compare(const KerasRows<Rows>& keras, const OwnRows<Own>& own) {
   KerasDifference d;
@@ -195,7 +197,8 @@ constexpr KerasDifference compare(const KerasRows<Rows>& keras, const OwnRows<Ow
       return d;
     }
     while (o < own.count && own.rows[o].kind != theirs.kind && own.rows[o].kind != Listed::always) ++o;
-    if (o == own.count && theirs.kind == Listed::activation) continue;  // a softmax at the end, which our loss has
+    if (o == own.count && theirs.kind == Listed::activation)
+      continue;  // a softmax at the end, which the loss contains here
     if (o == own.count) {
       d.fault = KerasFault::rows;
       break;
@@ -234,6 +237,11 @@ struct keras_check {
 };
 template <KerasFault F, class Check>
 struct keras_verdict {
+  static_assert(error::never<Check>, "strata: interop/keras_summary.hpp has no verdict on this difference");
+  using type = ok;
+};
+template <class Check>
+struct keras_verdict<KerasFault::none, Check> {
   using type = ok;
 };
 template <class Check>
@@ -257,11 +265,12 @@ struct keras_verdict<KerasFault::unreadable, Check> {
 
 }  // namespace detail
 
-// True, or one error that names the row. Input, activations and Expect need no row; where Keras lists an Input or an
-// activation, the network has to have it there (but for an activation at the very end, which a loss on logits contains).
+// True, or one error that names the row. Input, activations and Expect need no row. If Keras lists an Input or an
+// activation, the network must have it at that place, except an activation at the very end, which a loss on logits
+// contains.
 template <class Net, FixedString Text>
 inline constexpr bool keras_summary =
-    Net::layers >= 0 &&  // a network that is broken by itself says so here
+    Net::layers >= 0 &&  // reports a fault of the network itself
     sizeof(typename detail::keras_verdict<detail::keras_check<Net, Text>::difference.fault,
                                           detail::keras_check<Net, Text>>::type) != 0;
 

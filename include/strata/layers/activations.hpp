@@ -16,7 +16,7 @@ constexpr LayerInfo keep(Shape in, Values values) {
 }
 constexpr LayerInfo keep_flat(Shape in, Values values) {
   LayerInfo s = keep(in, values);
-  if (!in.flat) s.fault = Fault::needs_flat_input, s.got = size_of(in);
+  if (!in.flat) s.fault = Fault::needs_flat_input, s.got = saturating_size(in);
   return s;
 }
 }  // namespace detail

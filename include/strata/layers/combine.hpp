@@ -1,24 +1,67 @@
 // SPDX-License-Identifier: BSL-1.0
-// Layers made of layers: branches that start at the same input and meet again. core/nodes.hpp unrolls them.
+// Layers made of layers: branches that start at the same input and meet again. core/nodes.hpp says how such a layer is
+// written; it need not be one of these.
 #pragma once
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#include <strata/core/nodes.hpp>
 #include <strata/core/options.hpp>
 
 namespace strata {
 
-// The projected side of a Residual, whose last layer it is:
-// Residual<Conv<3, 64, Stride<2>>, ..., Shortcut<Conv<1, 64, Stride<2>>>>.
+// The second branch of a Residual, which otherwise is the input itself. It is the last layer of its Residual:
+// Residual<Conv<3, 64, Stride<2>>, ..., Shortcut<Conv<1, 64, Stride<2>>>>. Anywhere else it is an error.
+// Error: shortcut_misplaced.
 template <class... Layers>
 struct Shortcut {
   static constexpr const char* name = "Shortcut";
-  // Asked only where a Shortcut stands elsewhere.
+  // Called only for a Shortcut that no Residual has replaced by its layers.
   static constexpr LayerInfo infer(Shape in) { return detail::fault(in, Fault::shortcut_misplaced); }
 };
 
-// Adds its input (or its Shortcut of it) to what its layers make of it (He, Zhang, Ren, Sun 2016).
+namespace detail {
+
+template <class L, bool Last>
+struct open_shortcut {
+  using type = L;
+};
+template <class... Layers>
+struct open_shortcut<Shortcut<Layers...>, true> {
+  using type = graph::Nodes<graph::Next, Layers...>;
+};
+// The flat nodes of a Residual's layers; a Shortcut at their end has become the second branch.
+template <class Flat, class Indices>
+struct residual_branches;
+template <class... N, std::size_t... I>
+struct residual_branches<List<N...>, std::index_sequence<I...>> {
+  using type = graph::Nodes<typename open_shortcut<N, I + 1 == sizeof...(N)>::type...>;
+};
+template <class Flat>
+struct residual_branches_of;
+template <class... N>
+struct residual_branches_of<List<N...>> : residual_branches<List<N...>, std::index_sequence_for<N...>> {};
+
+// A Concat without branches has no nodes, which makes it an error: not_a_layer.
+template <class Parent, class... Branches>
+struct ConcatNodes {};
+template <class Parent, class First, class... Rest>
+struct ConcatNodes<Parent, First, Rest...> {
+  using nodes = graph::Nodes<graph::Fork, First, graph::Nodes<graph::Next, Rest>..., graph::Join<Parent>>;
+};
+
+}  // namespace detail
+
+// y = layers(x) + x, or layers(x) + shortcut(x) (He, Zhang, Ren, Sun 2016). Both have the same shape, (N,H,W,C) or (N,n).
+// Error: residual_shapes_differ.
 template <class... Layers>
 struct Residual {
   static constexpr const char* name = "Residual";
-  // Shapes of the branch and of the shortcut.
+  using nodes =
+      graph::Nodes<graph::Fork,
+                   typename detail::residual_branches_of<typename detail::expand<graph::Nodes<Layers...>>::type>::type,
+                   graph::Join<Residual>>;
   static constexpr LayerInfo join(Shape sum, Shape next) {
     LayerInfo s;
     s.out = sum;
@@ -28,14 +71,15 @@ struct Residual {
   }
 };
 
-// Puts the channels of its branches side by side. Each argument is a branch: a layer, or a Sequential of layers.
+// Concatenates its branches over the channels: (N,H,W,C1), (N,H,W,C2), ... -> (N,H,W,C1+C2+...), and vectors likewise. Each
+// argument is a branch: a layer, or a Sequential of layers; all start at the same input. Error: concat_shapes_differ.
 template <class... Branches>
-struct Concat {
+struct Concat : detail::ConcatNodes<Concat<Branches...>, Branches...> {
   static constexpr const char* name = "Concat";
   static constexpr LayerInfo join(Shape sum, Shape next) {
     LayerInfo s;
     s.out = sum;
-    s.out.channels = narrow(static_cast<std::int64_t>(sum.channels) + next.channels);
+    s.out.channels = detail::saturate_to_int(static_cast<std::int64_t>(sum.channels) + next.channels);
     s.values = Values::any;
     if (sum.height != next.height || sum.width != next.width || sum.flat != next.flat)
       s.fault = Fault::concat_shapes_differ;

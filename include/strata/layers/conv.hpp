@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
+// Conv: a convolution.
 #pragma once
 #include <strata/core/options.hpp>
 #include <strata/core/tensor_info.hpp>
 
 namespace strata {
 
-// A convolution (strictly, a correlation, as in every framework) with a bias. Kernel is a number or Size<h, w>.
-// (N,H,W,C) -> (N,H',W',Filters); weights (KH,KW,C/groups,Filters). Padding is Same unless told otherwise.
-// Takes Stride, Same, Valid, Pad, Dilation, Groups, In, NoBias, Exact.
+// A convolution (more exactly a cross-correlation, as in every framework) with a bias. Kernel is a number or Size<h, w>.
+// (N,H,W,C) -> (N,H',W',Filters); weights (KH,KW,C/groups,Filters), bias (Filters). The default padding is Same.
+// Options: Stride, Same, Valid, Pad, Dilation, Groups, In, NoBias, Exact.
+// Errors: needs_feature_map, kernel_larger_than_padded_input, groups_do_not_divide_channels, input_channels_differ,
+// window_does_not_tile, size_overflows, and for its arguments not_a_size, not_positive, negative_padding,
+// options_contradict and option_not_taken.
 template <auto Kernel, int Filters, class... Options>
 struct Conv {
   static constexpr const char* name = "Conv";
@@ -26,13 +30,13 @@ struct Conv {
     constexpr int filters = Filters;
     LayerInfo s = detail::slide_over(in, settings, &filters);
     s.values = Values::any;
-    const std::int64_t taps = times(times(s.window.kernel_h, s.window.kernel_w),
-                                    detail::at_least_one(in.channels / detail::at_least_one(settings.groups)));
-    s.parameters = times(taps, s.out.channels) + (has_bias ? s.out.channels : 0);
-    s.macs = times(size_of(s.out), taps);
+    const int channels = detail::at_least_one(in.channels / detail::at_least_one(settings.groups));
+    const std::int64_t taps = detail::saturating_multiply(s.window.kernel_h, s.window.kernel_w, channels);
+    s.parameters = detail::saturating_multiply(taps, s.out.channels) + (has_bias ? s.out.channels : 0);
+    s.macs = detail::saturating_multiply(detail::saturating_size(s.out), taps);
     return s;
   }
-  // The last two only for a layer without a fault.
+  // Precondition of both: infer(in) has no fault.
   static constexpr Geometry geometry(Shape in) { return place(settings.window, in, Filters, settings.groups); }
   static constexpr auto tensors(Shape in) {
     const Geometry g = geometry(in);

@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: BSL-1.0
+// Dense: a fully connected layer; and Flatten, which a map needs before it.
 #pragma once
 #include <strata/core/options.hpp>
 #include <strata/core/tensor_info.hpp>
 
 namespace strata {
 
-// (N,H,W,C) -> (N,H*W*C), in the order they are stored: rows, columns, channels. Moves nothing.
+// (N,H,W,C) -> (N,H*W*C), in the order of memory: rows, columns, channels. Copies nothing. A flat vector stays as it is.
+// Error: size_overflows.
 struct Flatten {
   static constexpr const char* name = "Flatten";
   static constexpr LayerInfo infer(Shape in) {
+    const std::int64_t size = detail::saturating_size(in);
     LayerInfo s;
-    s.out = Shape{narrow(size_of(in))};
-    return size_of(in) > largest_size ? detail::fault(s.out, Fault::size_overflows, 0, size_of(in)) : s;
+    s.out = Shape{detail::saturate_to_int(size)};
+    return size > detail::max_elements ? detail::fault(s.out, Fault::size_overflows, 0, size) : s;
   }
 };
 
-// A fully connected layer with a bias. (N,in) -> (N,Units); weights (in,Units). Takes In, NoBias.
+// A fully connected layer with a bias. (N,n) -> (N,Units); weights (n,Units), bias (Units). Options: In, NoBias.
+// Errors: needs_flat_input, input_channels_differ, not_positive, size_overflows, options_contradict, option_not_taken.
 template <int Units, class... Options>
 struct Dense {
   static constexpr const char* name = "Dense";
@@ -29,7 +33,7 @@ struct Dense {
     LayerInfo s;
     s.out = Shape{units};
     s.values = Values::any;
-    s.macs = times(size_of(in), units);
+    s.macs = detail::saturating_multiply(detail::saturating_size(in), units);
     s.parameters = s.macs + (has_bias ? units : 0);
     const auto fail = [&s](Fault f, std::int64_t expected, std::int64_t got, Parameter which = Parameter::none) {
       if (s.fault == Fault::none) s.fault = f, s.expected = expected, s.got = got, s.parameter = which;
@@ -39,7 +43,7 @@ struct Dense {
     if (Units < 1) fail(Fault::not_positive, 1, Units, Parameter::units);
     if (declared && settings.declared_input < 1)
       fail(Fault::not_positive, 1, settings.declared_input, Parameter::declared_input);
-    if (!in.flat) fail(Fault::needs_flat_input, 0, size_of(in));
+    if (!in.flat) fail(Fault::needs_flat_input, 0, detail::saturating_size(in));
     if (declared && settings.declared_input != in.channels)
       fail(Fault::input_channels_differ, settings.declared_input, in.channels);
     return s;

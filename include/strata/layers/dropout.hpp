@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// Dropout.
 #pragma once
 #include <type_traits>
 
@@ -6,14 +7,14 @@
 
 namespace strata {
 
-// The share that is kept: what tf.nn.dropout of TensorFlow 1 took, where Keras takes the share that is dropped.
+// The fraction that is kept, as tf.nn.dropout of TensorFlow 1 took it. Keras and PyTorch take the fraction that is dropped.
 struct Keep {
   double probability = 1;
 };
 
 namespace detail {
 constexpr double rate_of(Keep keep) { return 1 - keep.probability; }
-// What is no number at all is no rate.
+// -1, which is out of range, for an argument that is not a number.
 template <class Rate>
 constexpr double rate_of(Rate rate) {
   if constexpr (std::is_arithmetic_v<Rate>)
@@ -23,8 +24,9 @@ constexpr double rate_of(Rate rate) {
 }
 }  // namespace detail
 
-// While training sets a share of the numbers to zero and divides the others by what is left, so that evaluation changes
-// nothing. Dropout<0.5> drops half; Dropout<Keep{0.5}> keeps half.
+// In training, sets a random fraction of the elements to zero and divides the others by the fraction that is kept, so that
+// their expected values stay the same; otherwise does nothing. Keeps the shape, (N,H,W,C) or (N,n). Dropout<0.5> drops
+// half, Dropout<Keep{0.75}> a quarter. Error: rate_outside_range.
 template <auto Rate>
 struct Dropout {
   static constexpr const char* name = "Dropout";

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
+// Expect: a check of the shape at its place in the network.
 #pragma once
 #include <strata/core/options.hpp>
 
 namespace strata {
 
-// A checkpoint: the shape here, or it does not compile. Expect<h, w, c> for a map, Expect<n> for a flat vector. Does
-// nothing.
+// An error unless the input has this shape: Expect<h, w, c> for (N,h,w,c), Expect<n> for (N,n). Passes its input on without
+// computing anything. Errors: shape_differs, not_a_shape.
 template <int First, int... Rest>
 struct Expect {
   static constexpr const char* name = "Expect";

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// Input: the first layer of a network.
 #pragma once
 #include <initializer_list>
 
@@ -7,7 +8,8 @@
 
 namespace strata {
 
-// Where a network starts: the shape of one image, (H,W,C) as Keras and the AlexNet paper order it.
+// The start of a network, with the shape of one image in the order of Keras and the AlexNet paper:
+// -> (N,Height,Width,Channels). Errors: not_positive, input_not_first, and no_input for a network without.
 template <int Height, int Width, int Channels>
 struct Input {
   static constexpr const char* name = "Input";

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// Batch normalisation and local response normalisation. Both keep the shape.
 #pragma once
 #include <array>
 
@@ -7,8 +8,9 @@
 
 namespace strata {
 
-// Batch normalisation (Ioffe, Szegedy 2015) over each channel. `parameters` are the 2C trainable ones (gamma, beta); the
-// running mean and variance are state, which Keras' row counts too (4C). Momentum 0.99 and epsilon 1e-3 are Keras'.
+// Batch normalisation (Ioffe, Szegedy 2015) of each channel, over (N,H,W,C) or (N,C). Trainable: gamma and beta, 2C
+// numbers. The running mean and variance are state, not parameters; Keras counts them too (4C). Momentum and epsilon are
+// the defaults of Keras.
 struct BatchNorm {
   static constexpr const char* name = "BatchNorm";
   static constexpr const char* keras = "batch_normalization";
@@ -18,8 +20,8 @@ struct BatchNorm {
     LayerInfo s;
     s.out = in;
     s.values = Values::any;
-    s.parameters = times(2, in.channels);
-    s.state = times(2, in.channels);
+    s.parameters = detail::saturating_multiply(2, in.channels);
+    s.state = detail::saturating_multiply(2, in.channels);
     return s;
   }
   static constexpr std::array<TensorInfo, 4> tensors(Shape in) {
@@ -30,9 +32,10 @@ struct BatchNorm {
   }
 };
 
-// Local response normalisation across channels (Krizhevsky, Sutskever, Hinton 2012, section 3.3):
-// y = x / (k + alpha * sum of x^2 over n neighbouring channels)^beta, alpha on the plain sum as in the paper and in
+// Local response normalisation across channels (Krizhevsky, Sutskever, Hinton 2012, section 3.3), over (N,H,W,C):
+// y = x / (k + alpha * sum of x^2 over n neighbouring channels)^beta. alpha multiplies the sum, as in the paper and in
 // TensorFlow; Caffe, PyTorch and cuDNN divide alpha by n first.
+// Errors: needs_feature_map, not_positive, number_outside_range.
 template <int N = 5, double K = 2.0, double Alpha = 1e-4, double Beta = 0.75>
 struct LRN {
   static constexpr const char* name = "LRN";
@@ -43,7 +46,7 @@ struct LRN {
     LayerInfo s;
     s.out = in;
     if (N < 1) return detail::fault(in, Fault::not_positive, 1, N, Parameter::kernel);
-    // k = 0 is a division by zero wherever a window is, as behind a ReLU.
+    // k = 0 divides by zero if all inputs of a window are zero, as often after a ReLU.
     if (!(K > 0 && Alpha >= 0 && Beta >= 0)) s.fault = Fault::number_outside_range;
     return in.flat ? detail::fault(in, Fault::needs_feature_map, 0, in.channels) : s;
   }

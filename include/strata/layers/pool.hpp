@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: BSL-1.0
-// Pools are Valid unless told otherwise, and keep the channels. (N,H,W,C) -> (N,H',W',C).
+// Pools: (N,H,W,C) -> (N,H',W',C), or (N,C) for the global one.
 #pragma once
 #include <strata/core/options.hpp>
 
 namespace strata {
 
 namespace detail {
-template <auto Window, auto Step_, class... Options>
+template <auto Window, auto Stride_, class... Options>
 struct Pool {
   static constexpr Settings settings = [] {
     Settings s;
     s.window.kernel_h = extent(Window).height, s.window.kernel_w = extent(Window).width;
-    s.window.stride_h = extent(Step_).height, s.window.stride_w = extent(Step_).width;
-    if (!is_size<decltype(Window)> || !is_size<decltype(Step_)>) s.fault = Fault::not_a_size;
-    // A stride by position that is not the default is a stride given.
-    if (!(extent(Step_) == extent(Window))) s.seen |= sets_stride;
+    s.window.stride_h = extent(Stride_).height, s.window.stride_w = extent(Stride_).width;
+    if (!is_size<decltype(Window)> || !is_size<decltype(Stride_)>) s.fault = Fault::not_a_size;
+    // A stride by position other than the default counts as an option given.
+    if (!(extent(Stride_) == extent(Window))) s.seen |= sets_stride;
     return read_options < sets_stride | sets_padding | sets_declared_input | sets_exact | sets_dilation, Options... > (s);
   }();
   static constexpr strata::LayerInfo infer(Shape in) { return slide_over(in, settings, nullptr); }
@@ -22,20 +22,24 @@ struct Pool {
 };
 }  // namespace detail
 
-// Windows and strides are numbers or Size<h, w>; the stride is the window's size unless given, by position or as
-// Stride<rows, columns>. Takes Stride, Same, Valid, Pad, Dilation, In, Exact.
+// The maximum of each window: (N,H,W,C) -> (N,H',W',C). Window and stride are a number or Size<h, w>. The default stride is
+// the window's size; another is given by position or as Stride<rows, columns>. The default padding is Valid. Options:
+// Stride, Same, Valid, Pad, Dilation, In, Exact. Errors: needs_feature_map, kernel_larger_than_padded_input,
+// input_channels_differ, window_does_not_tile, and for its arguments not_a_size, not_positive, negative_padding,
+// options_contradict and option_not_taken.
 template <auto Window, auto Stride_ = Window, class... Options>
 struct MaxPool : detail::Pool<Window, Stride_, Options...> {
   static constexpr const char* name = "MaxPool";
 };
 
-// The mean of the real elements under the window, padding not counted, as TensorFlow and Keras do (PyTorch counts it).
+// The mean of each window, without its padding, as in TensorFlow and Keras (PyTorch counts padding by default). Shapes,
+// options and errors are those of MaxPool.
 template <auto Window, auto Stride_ = Window, class... Options>
 struct AvgPool : detail::Pool<Window, Stride_, Options...> {
   static constexpr const char* name = "AvgPool";
 };
 
-// The mean of each channel: (N,H,W,C) -> (N,C), flat.
+// The mean of each channel: (N,H,W,C) -> (N,C), a flat vector. Error: needs_feature_map.
 struct GlobalAvgPool {
   static constexpr const char* name = "GlobalAvgPool";
   static constexpr LayerInfo infer(Shape in) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// Tells networks apart.
+// architecture_fingerprint<Net>(): tells networks apart.
 #pragma once
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -39,7 +40,7 @@ constexpr std::string_view name_of_node() {
   return {};
 }
 
-// Numbers that change what a layer computes, and no shape: slope of a LeakyReLU.
+// Numbers that change the results of a layer but not its shape, such as the slope of a LeakyReLU.
 template <class N>
 constexpr std::span<const double> numbers_of_node() {
   if constexpr (requires { std::span<const double>(node<N>::layer::numbers); }) return node<N>::layer::numbers;
@@ -51,28 +52,29 @@ struct fingerprint_of;
 template <class... Nodes>
 struct fingerprint_of<List<Nodes...>> {
   static constexpr std::uint64_t value(const auto& table) {
+    constexpr std::array<std::string_view, sizeof...(Nodes) + 1> names{name_of_node<Nodes>()..., std::string_view{}};
+    constexpr std::array<std::span<const double>, sizeof...(Nodes) + 1> numbers{numbers_of_node<Nodes>()...,
+                                                                                std::span<const double>{}};
     Fnv f;
-    std::size_t i = 0;
-    const auto add = [&](std::string_view name, std::span<const double> numbers) {
-      const Row& row = table.rows[i++];
-      if (name == "Dropout") return;
+    for (std::size_t i = 0; i < sizeof...(Nodes); ++i) {
+      const Row& row = table.rows[i];
+      if (names[i] == "Dropout") continue;
       const Window& w = row.step.window;
-      f.number(static_cast<int>(row.kind)).text(name).number(row.step.parameters);
+      f.number(static_cast<int>(row.kind)).text(names[i]).number(row.step.parameters);
       for (const int n :
            {row.out.flat ? 1 : 0, row.out.height, row.out.width, row.out.channels, w.kernel_h, w.kernel_w, w.stride_h,
             w.stride_w, w.dilation_h, w.dilation_w, w.pad_top, w.pad_bottom, w.pad_left, w.pad_right})
         f.number(n);
-      for (const double x : numbers) f.number(std::bit_cast<std::int64_t>(x));
-    };
-    (add(name_of_node<Nodes>(), numbers_of_node<Nodes>()), ...);
+      for (const double x : numbers[i]) f.number(std::bit_cast<std::int64_t>(x));
+    }
     return f.hash;
   }
 };
 
 }  // namespace detail
 
-// Sixteen hexadecimal digits that are the same for networks of the same layers, numbers, windows and shapes. Dropout does
-// not count: without training there is none. For telling files apart; no protection against a forger.
+// Sixteen hexadecimal digits, equal for networks with the same layers, numbers, windows and shapes. Dropout does not count,
+// since it does nothing outside of training. For telling files apart; not a protection against forgery.
 template <class Net>
 [[nodiscard]] std::string architecture_fingerprint() {
   constexpr auto hash = detail::fingerprint_of<typename detail::analysed<Net>::nodes>::value(detail::analysed<Net>::table);

@@ -154,9 +154,9 @@ constexpr Layout<Count> lay_out(const Table<Count>& t, const std::array<NodeTrai
     l.state[i] = state, state += row.step.state;
     const int node = static_cast<int>(i);
     // The images are the caller's.
-    if (b.value[i] == node && i > 0) value_bytes[i] = aligned(batch * size_of(row.out) * scalar.activation);
+    if (b.value[i] == node && i > 0) value_bytes[i] = aligned(batch * saturating_size(row.out) * scalar.activation);
     if (training && b.gradient[i] == node && i > 0)
-      gradient_bytes[i] = aligned(batch * size_of(row.out) * scalar.activation);
+      gradient_bytes[i] = aligned(batch * saturating_size(row.out) * scalar.activation);
     begin[i] = node;
     end[i] = training ? t.nodes : b.value_end[i];  // backward reads what forward left
     if (traits[i].kernel) {

@@ -30,9 +30,7 @@ struct ConstantRate {
   double learning_rate = 0.01;
   [[nodiscard]] constexpr double operator()(std::int64_t) const { return learning_rate; }
   void validate() const { detail::check_not_negative("the learning rate", learning_rate); }
-  [[nodiscard]] std::string describe() const {
-    return "ConstantRate{learning_rate " + detail::number_text(learning_rate) + "}";
-  }
+  [[nodiscard]] std::string describe() const { return detail::number_text(learning_rate); }
 };
 
 // learning_rate / (1 + decay * updates): the meaning of `decay=` in Keras' optimizers up to 2.10 (now InverseTimeDecay with

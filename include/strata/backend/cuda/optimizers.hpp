@@ -12,8 +12,8 @@ namespace strata::cuda {
 
 namespace detail {
 
-// w[i] becomes element(w[i], g[i], the slots of i), unless *halt is not 0. copy, if not null, gets the new weight in the type
-// of activations. Slot k of parameter i is slots[k * stride + i].
+// w[i] becomes element(w[i], g[i], the slots of i), unless *halt is not 0. copy, if not null, gets the new weight in the
+// type of activations. Slot k of parameter i is slots[k * stride + i].
 template <class Element, class A>
 struct UpdateParameter {
   const Element* element;
@@ -91,8 +91,8 @@ constexpr std::int64_t second_norm_parts(std::int64_t n) { return std::min<std::
 
 // Updates n parameters by the element at `element`, on the device.
 template <Run R, class Element, class A>
-void update(R& run, std::int64_t n, const Element* element, const std::int32_t* halt, float* w, const float* g, float* slots,
-            std::int64_t stride, A* copy) {
+void update(R& run, std::int64_t n, const Element* element, const std::int32_t* halt, float* w, const float* g,
+            float* slots, std::int64_t stride, A* copy) {
   run(n, detail::UpdateParameter<Element, A>{element, halt, w, g, slots, stride, copy});
 }
 
