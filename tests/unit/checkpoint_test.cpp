@@ -357,6 +357,27 @@ TEST_CASE("another run is refused, with the first thing that differs") {
                        FileError);
 }
 
+TEST_CASE("the state reads back from its text") {
+  TrainingState state{.epoch = 3, .step = 2, .updates = 18, .seconds = 0.25};
+  state.loss.add(0.3, 8);
+  state.accuracy = {3, 8};
+  state.history = {{.epoch = 1, .loss = 0.1, .accuracy = std::nan("")}, {.epoch = 2, .loss = 1e-300, .samples = 9}};
+  state.history[1].validation_loss = -0.0;
+  state.history[1].validation_metrics = {
+      {"top 5%\n", 0.1}, {"", 1e300}, {"plain", std::numeric_limits<double>::infinity()}};
+  const std::string text = detail::state_text(state);
+  const TrainingState back = detail::StateReader("f", text).read();
+  CHECK(detail::state_text(back) == text);
+  CHECK(back.history[1].validation_metrics == state.history[1].validation_metrics);
+  for (const char* bad : {"%zz", "a%"}) {
+    std::string damaged = text;
+    damaged.replace(damaged.find("top%20"), 6, bad);
+    CHECK_THROWS_AS((void)detail::StateReader("f", damaged).read(), FileError);
+  }
+  for (std::size_t n = 0; n < text.size(); ++n)
+    CHECK_THROWS_AS((void)detail::StateReader("f", text.substr(0, n)).read(), FileError);
+}
+
 TEST_CASE("a transform whose fields differ makes another run") {
   const Folder folder;
   auto options = options_for(folder.path, false);

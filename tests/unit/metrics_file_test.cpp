@@ -41,6 +41,20 @@ TEST_CASE("a line an epoch") {
   CHECK(metrics_jsonl({}).empty());
 }
 
+TEST_CASE("metrics of one's own are further columns") {
+  auto all = history();
+  all[1].validation_metrics = {{"top 5", 0.75}, {"a,\"b\"", std::numeric_limits<double>::quiet_NaN()}};
+  CHECK(metrics_csv(all) ==
+        "epoch,step,learning_rate,loss,accuracy,val_loss,val_accuracy,val_top 5,\"val_a,\"\"b\"\"\",seconds,"
+        "images_per_second\n"
+        "1,8,1e-07,2.25,0.3333333333333333,0.1,0.5,,,0.5,60\n"
+        "2,9,0.1,1e+300,0,,,0.75,nan,0,\n");
+  const std::string lines = metrics_jsonl(all);
+  CHECK(lines.find("\"val_accuracy\": 0.5, \"val_top 5\": null, \"val_a,\\\"b\\\"\": null, \"seconds\"") !=
+        std::string::npos);
+  CHECK(lines.find("\"val_top 5\": 0.75, \"val_a") != std::string::npos);
+}
+
 TEST_CASE("numbers read back as they were") {
   auto all = history();
   for (double x : {0.1 + 0.2, 1 / 3.0, 2.3025850929940455, 5e-324, 1.7976931348623157e308}) {
@@ -72,8 +86,8 @@ TEST_CASE("the name says which, and the file is replaced as a whole") {
   write_metrics(folder / "m.jsonl", all);
   CHECK(read(folder / "m.jsonl") == metrics_jsonl(all));
   for (const char* name : {"m.json", "m.CSV", "m", "csv", ".csv"})
-    CHECK_THROWS_WITH_AS(write_metrics(folder / name, all), doctest::Contains("expected a name that ends so"),
-                         std::invalid_argument);
+    CHECK_THROWS_WITH_AS(write_metrics(folder / name, all),
+                         doctest::Contains("expected a name that ends in .csv or .jsonl"), std::invalid_argument);
   CHECK(std::distance(fs::directory_iterator(folder), {}) == 2);
   CHECK_THROWS_WITH_AS(write_metrics(folder / "none" / "m.csv", all), doctest::Contains("none/m.csv"), std::system_error);
 }

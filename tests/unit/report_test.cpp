@@ -209,8 +209,8 @@ TEST_CASE("a report shows the run, and asks for nothing from outside") {
             "<td class=\"zero\" style=\"--s:0\">0</td></tr>"));
   CHECK(has(matrix, "<th><span>2</span></th>"));  // a class without a name
   CHECK_FALSE(has(matrix, "none"));
-  CHECK(has(matrix, "cat for dog &amp; &quot;co&quot; (1)"));
-  CHECK_FALSE(has(matrix, "cat for cat"));
+  CHECK(has(matrix, "cat as dog &amp; &quot;co&quot; (1)"));
+  CHECK_FALSE(has(matrix, "cat as cat"));
   CHECK(count(section(page, "classes"), "<data value=\"0.75\">0.750</data>") == 6);
   CHECK(has(section(page, "mistakes"),
             "<b>dog &amp; &quot;co&quot;</b> <data value=\"0.75\">0.750</data><br/>is <b>cat</b> "
@@ -222,6 +222,16 @@ TEST_CASE("a report shows the run, and asks for nothing from outside") {
             "<td></td><td></td></tr>"));
   CHECK(has(section(page, "network"), "Layer &lt;0&gt;"));
   CHECK(has(section(page, "run"), "train --name &#39;a&amp;b&#39;"));
+}
+
+TEST_CASE("metrics are among the figures, and an accuracy of values is left out") {
+  Report r = report();
+  r.metrics = {{"top <5>", 0.75}};
+  for (EpochRecord& e : r.history) e.accuracy = std::nan("");
+  const std::string page = report_html(r);
+  CHECK(unclosed(page).empty());
+  CHECK(has(page, "<div>test top &lt;5&gt;<data value=\"0.75\">0.7500</data></div>"));
+  CHECK_FALSE(has(page, "nan"));
 }
 
 TEST_CASE("samples that got no class have a column") {
@@ -237,9 +247,9 @@ TEST_CASE("many classes are a map") {
   CHECK(count(map, "<td") == 0);
   CHECK(count(map, "class=\"hit\"") == 100);
   CHECK(count(map, "class=\"miss\"") == 100);
-  CHECK(has(map, "<title>99 taken for cat: 1</title>"));
+  CHECK(has(map, "<title>99 predicted as cat: 1</title>"));
   CHECK(count(section(page, "classes"), "<table") == 3);
-  CHECK(count(map, " for ") == 1 + 100 + 100 + 12);  // "for another", the cells, the most confused
+  CHECK(count(map, " as ") == 100 + 100 + 12);  // the cells, and the most frequent confusions
 }
 
 TEST_CASE("equal runs have equal reports but for one section") {

@@ -88,7 +88,7 @@ class TensorBoardWriter {
   detail::OpenFile file_;
 };
 
-// The epochs of a run, each at its last step: loss, accuracy, val_loss, val_accuracy, learning_rate.
+// The epochs of a run, each at its last step: loss, accuracy, val_loss, val_accuracy, val_<metric>, learning_rate.
 class TensorBoardRun {
  public:
   // A directory belongs to one run, which may be stopped and resumed. Makes it. Throws std::filesystem::filesystem_error if
@@ -104,13 +104,14 @@ class TensorBoardRun {
   // the new file; they replace those in older files.
   void write(std::span<const EpochRecord> history) {
     for (const EpochRecord& r : history.subspan(std::min(written_, history.size()))) {
-      const auto scalar = [&](const char* tag, std::optional<double> x) {
+      const auto scalar = [&](const std::string& tag, std::optional<double> x) {
         if (x) writer().scalar(tag, *x, r.step);
       };
       scalar("loss", r.loss);
       scalar("accuracy", r.accuracy);
       scalar("val_loss", r.validation_loss);
       scalar("val_accuracy", r.validation_accuracy);
+      for (const MetricValue& m : r.validation_metrics) scalar("val_" + m.name, m.value);
       scalar("learning_rate", r.learning_rate);
       ++written_;
     }

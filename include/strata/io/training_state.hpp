@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The state of a run as text, for the metadata of a checkpoint.
 #pragma once
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cstddef>
@@ -27,6 +28,18 @@ class StateWriter {
     text_ += w;
     return *this;
   }
+  // Any text as one word: '%' and the bytes up to a space become %xx.
+  StateWriter& name(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (byte > ' ' && c != '%')
+        out += c;
+      else
+        out += {'%', "0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]};
+    }
+    return word(out.empty() ? "%" : out);
+  }
   StateWriter& whole(std::int64_t n) { return word(std::to_string(n)); }
   StateWriter& real(double x) { return word(std::to_string(std::bit_cast<std::uint64_t>(x))); }
   StateWriter& real(const std::optional<double>& x) { return x ? real(*x) : word("-"); }
@@ -46,7 +59,9 @@ inline std::string state_text(const TrainingState& s) {
   w.word("seconds").real(s.seconds).line();
   for (const EpochRecord& r : s.history) {
     w.word("record").whole(r.epoch).real(r.loss).real(r.accuracy).real(r.validation_loss).real(r.validation_accuracy);
-    w.whole(r.samples).real(r.seconds).line();
+    w.whole(r.samples).real(r.seconds).whole(static_cast<std::int64_t>(r.validation_metrics.size()));
+    for (const MetricValue& m : r.validation_metrics) w.name(m.name).real(m.value);
+    w.line();
   }
   return w.text();
 }
@@ -71,6 +86,10 @@ class StateReader {
       r.loss = real(), r.accuracy = real();
       r.validation_loss = maybe(), r.validation_accuracy = maybe();
       r.samples = whole(), r.seconds = seconds();
+      for (std::int64_t left = whole(0, 1 << 16); left > 0; --left) {
+        std::string metric = name();
+        r.validation_metrics.push_back({std::move(metric), real()});
+      }
       s.history.push_back(r);
       if (std::cmp_not_equal(r.epoch, s.history.size())) fail("the epochs do not follow each other");
     }
@@ -108,6 +127,25 @@ class StateReader {
     const double s = real();
     if (!(s >= 0 && s < 1e9)) fail(std::to_string(s) + " seconds");
     return s;
+  }
+  // What StateWriter::name() wrote.
+  std::string name() {
+    std::string_view w = word();
+    std::string out;
+    if (w == "%") return out;
+    while (!w.empty()) {
+      if (w[0] != '%') {
+        out += w[0];
+        w.remove_prefix(1);
+        continue;
+      }
+      unsigned byte = 0;
+      const auto [end, error] = std::from_chars(w.data() + 1, w.data() + std::min<std::size_t>(w.size(), 3), byte, 16);
+      if (error != std::errc{} || end != w.data() + 3) fail("\"" + std::string(w) + "\" is not a name");
+      out += static_cast<char>(static_cast<unsigned char>(byte));
+      w.remove_prefix(3);
+    }
+    return out;
   }
   std::optional<double> maybe() {
     const std::string_view w = word();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What pages are made of: escaped text, numbers, pictures as data URIs, line charts as SVG. Everything is well-formed XML
-// too, so that any parser can check it.
+// Parts of HTML pages: escaped text, numbers, images as data URIs, line charts as SVG. All of it is well-formed XML, so
+// that any parser can check it.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -27,7 +27,7 @@ namespace detail {
 
 // --- Text ---------------------------------------------------------------------------------------------------------------
 
-// Text for elements and attributes. What is no text (control characters, bytes that are no UTF-8) becomes U+FFFD.
+// Text for elements and attributes. Control characters and bytes that are not UTF-8 become U+FFFD.
 inline std::string escaped(std::string_view text) {
   std::string out;
   while (!text.empty()) {
@@ -53,19 +53,25 @@ inline std::string escaped(std::string_view text) {
   return out;
 }
 
-// With so many digits after the point, whatever the locale.
+// The escaped name of class c, or its number.
+inline std::string class_name(std::span<const std::string> names, int c) {
+  const auto i = static_cast<std::size_t>(c);
+  return escaped(i < names.size() ? names[i] : std::to_string(c));
+}
+
+// Rounded to `digits` after the point; independent of the locale.
 inline std::string fixed(double x, int digits) {
   std::array<char, 400> buffer;  // the largest double has 309 digits before the point
   return {buffer.data(),
           std::to_chars(buffer.data(), buffer.data() + buffer.size(), x, std::chars_format::fixed, digits).ptr};
 }
-// With so many digits that count.
+// Rounded to `digits` significant digits.
 inline std::string rounded(double x, int digits) {
   std::array<char, 64> buffer;
   return {buffer.data(),
           std::to_chars(buffer.data(), buffer.data() + buffer.size(), x, std::chars_format::general, digits).ptr};
 }
-// Shown short, kept whole for whoever reads the page by program.
+// Shown rounded; the attribute has all digits for programs that read the page.
 inline std::string data_element(double x, const std::string& shown) {
   return "<data value=\"" + number_text(x) + "\">" + shown + "</data>";
 }
@@ -85,7 +91,7 @@ inline std::string base64(std::span<const std::uint8_t> bytes) {
   return out;
 }
 
-// scale: pixels of the screen a pixel.
+// scale: screen pixels for one pixel.
 inline std::string image_element(const Image& p, int scale, std::string_view alternative) {
   const std::string head = "<img width=\"" + std::to_string(p.width * scale) + "\" height=\"" +
                            std::to_string(p.height * scale) + "\" alt=\"" + escaped(alternative) + "\" src=\"";
@@ -96,7 +102,7 @@ inline std::string image_element(const Image& p, int scale, std::string_view alt
 
 struct Curve {
   std::string name;
-  std::vector<std::pair<double, double>> points;  // x rises; where y is no number that can be drawn the line has a gap
+  std::vector<std::pair<double, double>> points;  // x increases; the line has a gap where y cannot be drawn
 };
 
 // Ticks at multiples of 1, 2 or 5 times a power of ten, about `about` of them, around all of [low, high].
@@ -118,17 +124,17 @@ struct ChartAxis {
     steps = std::max(1, static_cast<int>(std::ceil((to - low) / step - 1e-9)));
   }
   [[nodiscard]] double tick(int i) const { return low + i * step; }
-  // So many that no two ticks read the same.
+  // Enough that no two ticks read the same.
   [[nodiscard]] int digits() const {
     const double largest = std::max(std::abs(tick(0)), std::abs(tick(steps)));
     return std::clamp(static_cast<int>(std::ceil(std::log10(largest / step))) + 1, 4, 15);
   }
-  [[nodiscard]] double share(double x) const { return (x - low) / (step * steps); }
+  [[nodiscard]] double fraction(double x) const { return (x - low) / (step * steps); }
 };
 
 inline bool can_be_drawn(double y) { return std::abs(y) < 1e100; }
 
-// A <figure>. Colours are the page's: classes c0, c1 of lines and points. Throws std::invalid_argument where there is no
+// A <figure>. The style sheet gives the colours of the classes c0 and c1. Throws std::invalid_argument if there is no
 // point.
 inline std::string line_chart(std::string_view title, std::string_view x_name, std::span<const Curve> curves) {
   constexpr double left = 70, right = 468, top = 12, bottom = 236;
@@ -146,7 +152,7 @@ inline std::string line_chart(std::string_view title, std::string_view x_name, s
   const ChartAxis ticks(x0, x1, 6, 1);  // whole numbers; the axis itself ends where the curves do
   const double margin = x1 > x0 ? 0 : 0.5;
   const auto x_of = [&](double x) { return fixed(left + (right - left) * (x - x0 + margin) / (x1 - x0 + 2 * margin), 1); };
-  const auto y_of = [&](double y) { return fixed(bottom - (bottom - top) * ys.share(y), 1); };
+  const auto y_of = [&](double y) { return fixed(bottom - (bottom - top) * ys.fraction(y), 1); };
 
   std::string grid, lines, legend;
   const auto text = [](const std::string& x, const std::string& y, const char* anchor, const std::string& content) {
@@ -156,7 +162,7 @@ inline std::string line_chart(std::string_view title, std::string_view x_name, s
     const std::string y = y_of(ys.tick(i));
     grid += "<path d=\"M" + fixed(left, 0) + " " + y + "H" + fixed(right, 0) + "\"/>";
     const double value = std::abs(ys.tick(i)) < ys.step / 2 ? 0 : ys.tick(i);
-    grid += text(fixed(left - 6, 0), fixed(bottom - (bottom - top) * ys.share(ys.tick(i)) + 5, 1), "end",
+    grid += text(fixed(left - 6, 0), fixed(bottom - (bottom - top) * ys.fraction(ys.tick(i)) + 5, 1), "end",
                  rounded(value, ys.digits()));
   }
   for (int i = 0; i <= ticks.steps; ++i)
