@@ -142,7 +142,7 @@ class Trainer<Model<Net, GpuOf<Precision, Engine_>, Mode>, Loss, Optimizer_> {
                                   std::to_string(model_.options().batch) + " images of " + std::to_string(one) +
                                   " numbers");
     detail::check_labels(labels, n, classes);
-    engine.bring(images, 0);
+    engine.upload(images, 0);
     engine.device().copy_bytes(labels_, labels.data(), static_cast<std::int64_t>(labels.size_bytes()));
     stages_[static_cast<std::size_t>(queued_) % in_flight]->recipe.reset();
     set_numbers(0);
@@ -224,15 +224,15 @@ class Trainer<Model<Net, GpuOf<Precision, Engine_>, Mode>, Loss, Optimizer_> {
     const TensorRegions<float> r = model_.regions();
     model_.engine().open_tensors(r);
     for (int slot = 0; slot < slots; ++slot)
-      host_moments_[static_cast<std::size_t>(slot)].pull(model_.engine().device(), moments(slot), r.parameter_count,
-                                                         r.filters);
+      host_moments_[static_cast<std::size_t>(slot)].download(model_.engine().device(), moments(slot), r.parameter_count,
+                                                             r.filters);
   }
   void from_host() {
     const TensorRegions<float> r = model_.regions();
     model_.engine().close_tensors(r);
     for (int slot = 0; slot < slots; ++slot)
-      host_moments_[static_cast<std::size_t>(slot)].push(model_.engine().device(), moments(slot), r.parameter_count,
-                                                         r.filters);
+      host_moments_[static_cast<std::size_t>(slot)].upload(model_.engine().device(), moments(slot), r.parameter_count,
+                                                           r.filters);
   }
 
   // A step of n images as it is queued from its second time on, for whoever measures it; null before. Launched by itself it

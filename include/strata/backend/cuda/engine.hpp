@@ -45,7 +45,8 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
         denses_(cublas_.get(), std::int64_t{32} << 20, options.autotune ? tuned : 0, device().stream()) {}
   ~CudaEngine() { static_cast<void>(cudaStreamSynchronize(device().stream())); }
 
-  [[nodiscard]] CudaEngine& runner() { return *this; }
+  using Ops = cuda::Ops<CudaEngine>;
+  [[nodiscard]] Ops ops() { return Ops(*this); }
   // The versions of what is not ours: "cuDNN 9.19.0, CUDA 13.0".
   [[nodiscard]] static std::string libraries() {
     const auto dnn = cudnnGetVersion();
@@ -65,7 +66,7 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
     arena_ = cuda::DeviceMemory(device(), before + rounded(workspace_bytes_) + copies_bytes_, "the model");
     workspace_ = arena_.get() + before;
     copies_ = workspace_ + rounded(workspace_bytes_);
-    this->settle_in(arena_.get(), request);
+    this->use_arena(arena_.get(), request);
     return arena_.get();
   }
   // Beside the memory plan: what cuDNN and cuBLASLt asked for.
@@ -83,17 +84,17 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
   // precision).
   void conv_forward(const Geometry& g, int batch, const A* x, const float* w, const float* bias, A* y, bool relu) {
     const cuda::ConvPlan& plan = convs_.get(forward(g, batch, bias != nullptr));
-    const Parameters p = aligned(w, g.taps() * g.out.channels, bias, g.out.channels);
+    const Parameters p = aligned_parameters(w, g.taps() * g.out.channels, bias, g.out.channels);
     plan.forward(cudnn_.get(), x, p.weights, p.bias, y, workspace(plan.workspace_size()));
     const std::int64_t rows = std::int64_t{batch} * g.out.height * g.out.width;
     if (bias && !plan.fused())
       cuda::add_bias(device(), rows, g.out.channels, bias, y, relu);
     else if (relu)
-      cuda::relu_forward(device(), rows * g.out.channels, static_cast<const A*>(y), y);
+      cuda::activation_forward<ReLU>(device(), rows * g.out.channels, static_cast<const A*>(y), y);
   }
   void conv_backward_input(const Geometry& g, int batch, const A* dy, const float* w, A* dx) {
     const cuda::ConvPlan& plan = convs_.get(backward_input(g, batch));
-    const Parameters p = aligned(w, g.taps() * g.out.channels, nullptr, 0);
+    const Parameters p = aligned_parameters(w, g.taps() * g.out.channels, nullptr, 0);
     plan.backward_input(cudnn_.get(), dy, p.weights, dx, workspace(plan.workspace_size()));
   }
   // scratch has room for a number a weight.
@@ -122,13 +123,13 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
   }
   void dense_forward(int inputs, int units, int batch, const A* x, const float* w, const float* bias, A* y, bool relu) {
     const cuda::DensePlan& plan = denses_.get(forward(inputs, units, batch, bias != nullptr));
-    const Parameters p = aligned(w, std::int64_t{inputs} * units, bias, units);
+    const Parameters p = aligned_parameters(w, std::int64_t{inputs} * units, bias, units);
     plan.forward(device().stream(), x, p.weights, p.bias, y, workspace(plan.workspace_size()));
-    if (relu) cuda::relu_forward(device(), std::int64_t{batch} * units, static_cast<const A*>(y), y);
+    if (relu) cuda::activation_forward<ReLU>(device(), std::int64_t{batch} * units, static_cast<const A*>(y), y);
   }
   void dense_backward_input(int inputs, int units, int batch, const A* dy, const float* w, A* dx) {
     const cuda::DensePlan& plan = denses_.get(backward_input(inputs, units, batch));
-    const Parameters p = aligned(w, std::int64_t{inputs} * units, nullptr, 0);
+    const Parameters p = aligned_parameters(w, std::int64_t{inputs} * units, nullptr, 0);
     plan.backward_input(device().stream(), dy, p.weights, dx, workspace(plan.workspace_size()));
   }
   void dense_backward_weights(int inputs, int units, int batch, const A* x, const A* dy, float* dw) {
@@ -160,7 +161,7 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
     const A *weights, *bias;
   };
   // bias may be null.
-  Parameters aligned(const float* w, std::int64_t count, const float* bias, std::int64_t biases) {
+  Parameters aligned_parameters(const float* w, std::int64_t count, const float* bias, std::int64_t biases) {
     Parameters p{weights(w), bias ? weights(bias) : nullptr};
     std::byte* free = copies_;
     const auto place = [&](const A*& tensor, std::int64_t n) {
