@@ -19,7 +19,7 @@ namespace cuda {
 struct CudaSystem {
   using Device = cuda::Device;
   using Memory = DeviceMemory;
-  using Event = cuda::Event;
+  using Event = StreamEvent;
   using Graph = CapturedGraph;
   using CopyStream = cuda::CopyStream;
   template <class T>
