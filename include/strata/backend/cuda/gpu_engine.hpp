@@ -26,10 +26,10 @@ struct StepNumbers {
   std::uint64_t step = 0;   // picks dropout's random numbers
   std::uint64_t epoch = 0;  // picks augmentation's
   UpdateNumbers update{0, 0};
-  std::uint64_t slot = 0;  // where the score goes
+  std::uint64_t slot = 0;  // where to write the score
 };
 
-// System: the names of device.hpp, as a struct: Device, Memory, Event, Graph, CopyStream, PinnedAllocator.
+// System: a struct with the types of device.hpp: Device, Memory, Event, Graph, CopyStream, PinnedAllocator.
 template <class Precision, class System_>
 class GpuEngine {
  public:
@@ -126,7 +126,7 @@ class GpuEngine {
     return std::all_of(values.begin(), values.end(), [](A v) { return std::isfinite(static_cast<float>(v)); });
   }
 
-  // Parameters as products read them.
+  // Where products read these parameters.
   [[nodiscard]] const A* weights(const float* parameters) const {
     if constexpr (copies)
       return copy_ + (parameters - parameters_);

@@ -34,7 +34,7 @@ inline Descriptor make_tensor(std::int64_t id, const Sizes& n, Number type, bool
   return tensor;
 }
 
-// A window that slides; sums are float32. Paddings before and after may differ.
+// A sliding window; sums are float32. The paddings before and after may differ.
 inline Descriptor make_convolution(const Window& w) {
   using Pair = std::array<std::int64_t, 2>;
   const Pair before = {w.pad_top, w.pad_left}, after = {w.pad_bottom, w.pad_right};
