@@ -92,10 +92,6 @@ void check_close(const Numbers& got, const Numbers& expected, const Numbers& sum
   }
 }
 
-void rectify(Numbers& n) {
-  for (double& x : n) x = x < 0 ? 0 : x;
-}
-
 // (KH,KW,C,F), as the host has weights, to (F,KH,KW,C).
 Numbers filters_first(const Numbers& w, std::int64_t filters) {
   Numbers out(w.size());
@@ -121,19 +117,16 @@ void convolve(Random& random, CudnnHandle& handle, const Geometry& g, int batch,
   const auto workspace = [&] { return cuda::detail::Trial(plans.workspace_size()); };
 
   for (const bool has_bias : {false, true}) {
-    for (const bool relu : {false, true}) {
-      ConvProblem p{ConvOperation::forward, g, batch, math, has_bias, relu};
-      CAPTURE(ConvPlan::describe(p));
-      const ConvPlan& plan = plans.get(p);
-      const bool whole = plan.fused();
-      const double* b = has_bias && whole ? bias.data() : nullptr;
-      reference::conv_forward<double>(g, batch, x.data(), w.data(), b, expected.data());
-      reference::conv_forward<double>(g, batch, ax.data(), aw.data(), b ? abias.data() : nullptr, sums.data());
-      if (relu && whole) rectify(expected);
-      const Memory y(outs, type);
-      plan.forward(handle.get(), device_x.get(), device_w.get(), device_bias.get(), y.get(), workspace().get());
-      check_close(y.read(), expected, sums, g.taps() + 1, math, type);
-    }
+    ConvProblem p{ConvOperation::forward, g, batch, math, has_bias};
+    CAPTURE(ConvPlan::describe(p));
+    const ConvPlan& plan = plans.get(p);
+    const bool whole = plan.fused();
+    const double* b = has_bias && whole ? bias.data() : nullptr;
+    reference::conv_forward<double>(g, batch, x.data(), w.data(), b, expected.data());
+    reference::conv_forward<double>(g, batch, ax.data(), aw.data(), b ? abias.data() : nullptr, sums.data());
+    const Memory y(outs, type);
+    plan.forward(handle.get(), device_x.get(), device_w.get(), device_bias.get(), y.get(), workspace().get());
+    check_close(y.read(), expected, sums, g.taps() + 1, math, type);
   }
   {
     const ConvPlan& plan = plans.get({ConvOperation::backward_input, g, batch, math});
@@ -244,15 +237,11 @@ TEST_CASE("Dense layers on the GPU are those of the reference") {
         DenseProblem p{.inputs = inputs, .units = units, .batch = batch, .math = math};
         for (const Number output : {type, Number::float32}) {
           const Memory device_bias(bias, output), device_y(dy.size(), output);
-          for (const bool relu : {false, true}) {
-            p.bias = true, p.relu = relu, p.output = output;
-            reference::dense_forward<double>(inputs, units, batch, x.data(), w.data(), bias.data(), y.data());
-            reference::dense_forward<double>(inputs, units, batch, ax.data(), aw.data(), abias.data(), sums.data());
-            if (relu) rectify(y);
-            plans.get(p).forward(nullptr, device_x.get(), device_w.get(), device_bias.get(), device_y.get(),
-                                 workspace.get());
-            check_close(device_y.read(), y, sums, inputs + 1, math, output);
-          }
+          p.bias = true, p.output = output;
+          reference::dense_forward<double>(inputs, units, batch, x.data(), w.data(), bias.data(), y.data());
+          reference::dense_forward<double>(inputs, units, batch, ax.data(), aw.data(), abias.data(), sums.data());
+          plans.get(p).forward(nullptr, device_x.get(), device_w.get(), device_bias.get(), device_y.get(), workspace.get());
+          check_close(device_y.read(), y, sums, inputs + 1, math, output);
         }
         p = {DenseOperation::backward_input, inputs, units, batch, math};
         reference::dense_backward_input<double>(inputs, units, batch, dy.data(), w.data(), dx.data());

@@ -74,14 +74,14 @@ TEST_CASE("A card without bfloat16 says so, and has the rest") {
     }
   const ConvProblem p = test::convolutions(AlexNet<10>{}, 128, Math::bf16).front();
   CHECK_THROWS_WITH_AS(ConvPlan(p, {.properties = &properties}),
-                       "cuDNN has no plan for Conv forward, bias, ReLU, 5x5, 32x32x3 -> 32x32x96, groups 1, batch 128, "
+                       "cuDNN has no plan for Conv forward, bias, 5x5, 32x32x3 -> 32x32x96, groups 1, batch 128, "
                        "bfloat16: the heuristics propose no engine",
                        CudnnError);
 }
 
-TEST_CASE("Engines that want more workspace than is given are passed over") {
+TEST_CASE("Engines that need more workspace than the limit are skipped") {
   const Descriptor properties = device_properties(test::json(test::h100));
-  const Target target{.properties = &properties};
+  const PlanTarget target{.properties = &properties};
   int smaller = 0;
   for (const Math math : {Math::float32, Math::tf32}) {
     for (const ConvProblem& p : test::convolutions(AlexNet<10>{}, 128, math)) {
@@ -101,7 +101,7 @@ TEST_CASE("Engines that want more workspace than is given are passed over") {
   CHECK(why.ends_with(" bytes, the limit is -1"));
 }
 
-TEST_CASE("Bias and ReLU may be left out of the graph") {
+TEST_CASE("The bias can be left out of the graph") {
   const Descriptor properties = device_properties(test::json(test::h100));
   ConvPlans plans({.properties = &properties}, {.fuse = false});
   for (const ConvProblem& p : test::convolutions(AlexNet<10>{}, 128, Math::tf32)) {
@@ -119,7 +119,7 @@ TEST_CASE("A plan is made once, and one for each problem") {
   problems.push_back(problems.front());
   problems.back().batch = 80;
   problems.push_back(problems.front());
-  problems.back().relu = false;
+  problems.back().bias = false;
   problems.push_back(problems.front());
   problems.back().math = Math::float32;
   std::vector<const ConvPlan*> made;
