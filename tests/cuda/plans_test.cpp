@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Which engines cuDNN has for AlexNet's convolutions on cards that are described to it; nothing runs.
+// Which engines cuDNN has for AlexNet's convolutions on GPUs that are only described; nothing runs.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -31,7 +31,7 @@ TEST_CASE("There is a fused and exact plan for each of AlexNet's convolutions") 
           const ConvPlan plan(p, {.properties = &properties});
           CHECK(plan.fused());
           CHECK(plan.workspace_size() <= PlanOptions{}.workspace_limit);
-          // Same bits every time, and nothing rounded on the way.
+          // The same bits every time, and no intermediate rounding.
           CHECK_FALSE(has_note(plan, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC));
           CHECK_FALSE(has_note(plan, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS));
           CHECK_FALSE(has_note(plan, CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION));
@@ -40,7 +40,7 @@ TEST_CASE("There is a fused and exact plan for each of AlexNet's convolutions") 
             CHECK_FALSE(has_note(plan, CUDNN_NUMERICAL_NOTE_WINOGRAD));
             CHECK_FALSE(has_note(plan, CUDNN_NUMERICAL_NOTE_FFT));
           }
-          // Three input channels are too few for tensor cores to pay.
+          // With three input channels, tensor cores are not faster.
           if (math != Math::float32 && p.geometry.in.channels > 3) CHECK(has_note(plan, CUDNN_NUMERICAL_NOTE_TENSOR_CORE));
           // cuDNN 9.19 has no other from bfloat16 inputs.
           const bool rounded = p.operation == ConvOperation::backward_weights && math == Math::bf16;
@@ -51,7 +51,7 @@ TEST_CASE("There is a fused and exact plan for each of AlexNet's convolutions") 
   }
 }
 
-TEST_CASE("Which of an engine's notes will do") {
+TEST_CASE("Which of an engine's notes are acceptable") {
   using Notes = std::vector<cudnnBackendNumericalNote_t>;
   for (const Math math : {Math::float32, Math::tf32, Math::bf16}) {
     const bool strict = math == Math::float32;

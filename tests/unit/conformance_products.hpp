@@ -109,7 +109,7 @@ TEST_CASE_TEMPLATE("convolutions that cross every block", B, CONFORMANCE_BACKEND
   check({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{20, 20, 13}, 7, 1, 8);   // a map above a chunk
   check({.kernel_h = 5, .kernel_w = 5, .padding = Padding::same}, Shape{20, 19, 3}, 40, 1, 9);   // few channels
   check({.kernel_h = 3, .kernel_w = 3, .dilation_w = 2, .padding = Padding::same}, Shape{7, 7, 16}, 34, 2, 9);
-  // In fewer multiplications, forward and back.
+  // With Winograd's way, forward and backward.
   const WindowSpec three{.kernel_h = 3, .kernel_w = 3, .padding = Padding::same};
   REQUIRE(cpu::detail::winograd_pays(place(three, Shape{8, 8, 64}, 72), 12));
   REQUIRE(cpu::detail::winograd_input_pays(place(three, Shape{8, 8, 64}, 72), 12));
@@ -187,9 +187,8 @@ TEST_CASE_TEMPLATE("backward of a convolution before a max pool", B, CONFORMANCE
   check_conv_pool<B>(wide, place(pool, wide.out), 3, draw);
 }
 
-// By fewer multiplications, also where that would not pay. Sums of inputs meet sums of weights, of which parts cancel: the
-// magnitude is that of all inputs of a phase under a tile of up to four by four outputs, each with all weights of that
-// phase.
+// The magnitude of Winograd's sums. Sums of inputs are multiplied with sums of weights, and parts of both cancel: it is the
+// sum over all inputs of a phase under a tile of up to four by four outputs, each times all weights of that phase.
 inline Numbers winograd_magnitude(const Geometry& g, int batch, const Numbers& x, const Numbers& w) {
   const strata::Window& win = g.window;
   const std::int64_t each = std::int64_t{g.in.channels} * g.out.channels;
@@ -202,7 +201,7 @@ inline Numbers winograd_magnitude(const Geometry& g, int batch, const Numbers& x
           for (std::int64_t n = 0; n < each; ++n)
             phase[static_cast<std::size_t>((kh * win.kernel_w + kw) * each + n)] +=
                 aw[static_cast<std::size_t>((i * win.kernel_w + j) * each + n)];
-  constexpr int around = 3;  // a tile may begin or end so many outputs away, also outside the map
+  constexpr int around = 3;  // a tile may begin or end this many outputs away, also outside the map
   Geometry wide = g;
   wide.out.height += 2 * around, wide.out.width += 2 * around;
   wide.window.pad_top += around * win.stride_h, wide.window.pad_left += around * win.stride_w;
@@ -267,7 +266,7 @@ void check_winograd(const Geometry& g, int batch, Draw& draw) {
               static_cast<double>(g.out.channels) * g.window.kernel_h * g.window.kernel_w);
 }
 
-TEST_CASE_TEMPLATE("convolutions in fewer multiplications", B, CONFORMANCE_BACKENDS) {
+TEST_CASE_TEMPLATE("Winograd's convolutions", B, CONFORMANCE_BACKENDS) {
   int done = 0;
   for (std::uint64_t seed = 1; done < 600; ++seed) {
     Draw draw(seed);
@@ -285,13 +284,13 @@ TEST_CASE_TEMPLATE("convolutions in fewer multiplications", B, CONFORMANCE_BACKE
     INFO(describe(g, batch));
     check_winograd<B>(g, batch, draw);
   };
-  // More channels than a block is deep, more filters than a task takes panels, more tiles than a task.
+  // More channels than a block is deep, more filters than the panels of a task, more tiles than a task.
   check({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{4, 5, 300}, 44, 3);
   check({.kernel_h = 5, .kernel_w = 5, .stride_h = 2, .stride_w = 2, .padding = Padding::same}, Shape{5, 5, 10}, 300, 9);
   check({.kernel_h = 3, .kernel_w = 2, .padding = Padding::same}, Shape{14, 15, 4}, 20, 7);
 }
 
-TEST_CASE("which convolutions take fewer multiplications") {
+TEST_CASE("which convolutions are Winograd's") {
   const auto pays = [](int kernel, int stride, Shape in, int filters, int batch) {
     const WindowSpec s{
         .kernel_h = kernel, .kernel_w = kernel, .stride_h = stride, .stride_w = stride, .padding = Padding::same};
@@ -308,8 +307,8 @@ TEST_CASE("which convolutions take fewer multiplications") {
   CHECK_FALSE(cpu::detail::winograd_pays(grouped, 128));
 }
 
-// The points are chosen for this: with 0, 1, -1, 2, -2 it would be twice as much.
-TEST_CASE("fewer multiplications lose little") {
+// The points are chosen for small errors: with 0, 1, -1, 2, -2 they would be twice as large.
+TEST_CASE("Winograd's convolutions lose few digits") {
   Draw draw(7);
   const auto error = [&](const WindowSpec& s, Shape in) {
     const Geometry g = place(s, in, 48);
@@ -338,7 +337,7 @@ TEST_CASE("fewer multiplications lose little") {
   CHECK(error(same(5, 2), Shape{15, 15, 64}) < 4.5e-7);
 }
 
-TEST_CASE("tiles of outputs are as large as saves most") {
+TEST_CASE("tiles of outputs have the size that saves most") {
   const auto outputs = [](int size) { return cpu::detail::WinogradAxis(size, 3, 1).outputs; };
   CHECK(outputs(2) == 2);
   CHECK(outputs(3) == 3);
@@ -374,10 +373,10 @@ TEST_CASE_TEMPLATE("convolutions worked out by hand", B, CONFORMANCE_BACKENDS) {
   // TensorFlow pads 1 2 3 4 to 1 2 3 4 0, PyTorch with padding=1 to 0 1 2 3 4 0.
   CHECK(conv_by_hand<B>(same, Shape{1, 4, 1}, 1, {1, 2, 3, 4}, {1, 1, 1}) == Numbers{6, 7});
   CHECK(conv_by_hand<B>(symmetric, Shape{1, 4, 1}, 1, {1, 2, 3, 4}, {1, 1, 1}) == Numbers{3, 9});
-  // An even kernel: the odd row and column go after.
+  // An even kernel: the odd row and column of padding come after the map.
   CHECK(conv_by_hand<B>({.kernel_h = 2, .kernel_w = 2, .padding = Padding::same}, Shape{3, 3, 1}, 1,
                         {1, 2, 3, 4, 5, 6, 7, 8, 9}, {1, 1, 1, 1}) == Numbers{12, 16, 9, 24, 28, 15, 15, 17, 9});
-  // The kernel is not turned round.
+  // The kernel is not flipped.
   CHECK(conv_by_hand<B>({.kernel_w = 2}, Shape{1, 4, 1}, 1, {1, 2, 3, 4}, {1, 10}) == Numbers{21, 32, 43});
   CHECK(conv_by_hand<B>({.kernel_w = 3, .dilation_w = 2}, Shape{1, 5, 1}, 1, {1, 2, 3, 4, 5}, {1, 10, 100}) ==
         Numbers{531});

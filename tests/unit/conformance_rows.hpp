@@ -10,7 +10,7 @@
 //   each(f)        calls f(ops, threads, what) for each way to run: numbers of threads, or orders of the indices
 //   random(seed, layer, step)  Ops::Random
 //   lengths()      of element-wise work
-// Rows of products, losses and optimizers: conformance_products.hpp, and the files that include this.
+// conformance_products.hpp and conformance_training.hpp have more rows.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -43,7 +43,7 @@ constexpr double quiet_nan = std::numeric_limits<double>::quiet_NaN();
 
 using Scratch = std::function<std::int64_t(int threads)>;
 
-// kernel(ops, scratch, pointers to the outputs) in each way; the outputs, whose bits must not depend on the way.
+// Runs kernel(ops, scratch, pointers to the outputs) in each way and returns the outputs. All ways must give the same bits.
 template <class B, class Kernel, class... T>
 std::tuple<std::vector<T>...> run_with(const Scratch& scratch, Kernel&& kernel, const Out<T>&... outputs) {
   Runs<T...> runs(outputs...);
@@ -62,7 +62,7 @@ std::tuple<std::vector<T>...> run(Kernel&& kernel, const Out<T>&... outputs) {
 
 // ---- Activations -----------------------------------------------------------------------------------------------------
 
-// x / (1 + exp(-x)), whose backward needs x: an activation is this struct and a row below.
+// x / (1 + exp(-x)). Its backward needs x. A new activation needs such a struct and a row below.
 struct SiLU : strata::Activation<strata::Values::any> {
   static constexpr const char* name = "SiLU";
   template <class T>
@@ -197,7 +197,7 @@ TEST_CASE_TEMPLATE("sums and copies", B, CONFORMANCE_BACKENDS) {
   }
 }
 
-// What a layer of the user's may run.
+// A function object for a layer of the user's.
 template <class T, class C>
 struct Reversed {
   std::int64_t n;

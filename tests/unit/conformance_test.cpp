@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Every CPU kernel against the reference in double precision, over drawn shapes, with poisoned outputs and guarded buffers,
-// on pools of 1, 2 and 3 threads, which must agree to the bit. The reference itself against small cases worked out by hand
-// and against finite differences.
+// The conformance table on the CPU, and the reference itself against small cases worked out by hand and against finite
+// differences.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -61,7 +60,7 @@ TEST_CASE("pools worked out by hand") {
   CHECK(argmax == std::vector<std::int32_t>{-1, 0, 2});
 }
 
-// ---- Normalisations --------------------------------------------------------------------------------------------------
+// ---- Normalizations --------------------------------------------------------------------------------------------------
 
 TEST_CASE("means of more numbers than a float can count") {
   constexpr int side = 4200;  // squared, above 2^24
@@ -83,7 +82,7 @@ TEST_CASE("means of more numbers than a float can count") {
   CHECK(dbeta == doctest::Approx(static_cast<double>(side) * side).epsilon(1e-6));
 }
 
-TEST_CASE("normalisations worked out by hand") {
+TEST_CASE("normalizations worked out by hand") {
   const Numbers x{1, 2}, one{1}, zero{0};
   Numbers y(2);
   reference::lrn_forward(Shape{1, 1, 2}, 1, {.n = 5, .k = 2, .alpha = 1, .beta = 1}, x.data(), y.data());
@@ -101,7 +100,7 @@ TEST_CASE("normalisations worked out by hand") {
 
 // ---- The reference's gradients against finite differences ------------------------------------------------------------
 
-// value() depends on x; gradient is what it is said to be.
+// Compares `gradient` with the differences of value(), which depends on x.
 template <class F>
 void check_gradient(const char* what, Numbers& x, const Numbers& gradient, F&& value) {
   const double step = 1e-5;
@@ -123,7 +122,7 @@ double dot(const Numbers& a, const Numbers& b) {
   for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
   return sum;
 }
-// Numbers far enough apart for a maximum to stay where it is.
+// Numbers that are far enough apart that a small change does not move a maximum.
 Numbers distinct(Draw& draw, std::int64_t n) {
   Numbers v = zeros(n);
   for (std::size_t i = 0; i < v.size(); ++i) {
@@ -133,7 +132,7 @@ Numbers distinct(Draw& draw, std::int64_t n) {
   return v;
 }
 
-TEST_CASE("gradients of what slides") {
+TEST_CASE("gradients of convolutions and pools") {
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
     Draw draw(seed);
     const int groups = draw.between(1, 2), batch = draw.between(1, 2);

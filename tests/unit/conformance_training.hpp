@@ -48,14 +48,14 @@ TEST_CASE_TEMPLATE("losses", B, CONFORMANCE_BACKENDS) {
       const auto x_ = as<T>(x);
       Numbers loss(static_cast<std::size_t>(batch)), gradient(x.size());
       if (probabilities) {
-        // The upper end of the clip is another number in each precision.
+        // The upper end of the clip differs from precision to precision.
         std::vector<T> loss_(loss.size()), gradient_(x.size());
         slow_loss(which, batch, classes, x_.data(), labels.data(), loss_.data(), gradient_.data());
         loss = as_numbers(loss_), gradient = as_numbers(gradient_);
       } else {
         slow_loss(which, batch, classes, x.data(), labels.data(), loss.data(), gradient.data());
       }
-      // What is added up is of the order of the inputs (of their squares, for squared errors), plus the label's 1.
+      // The terms are of the order of the inputs (for squared errors, of their squares), plus the label's 1.
       const double loss_size = which == Loss::mean_squared_error ? (1 + range) * (1 + range) : 2 + 2 * range;
       const double divisor =
           batch * (which == Loss::mean_squared_error || which == Loss::sigmoid_cross_entropy ? classes : 1);
@@ -78,7 +78,7 @@ TEST_CASE_TEMPLATE("losses", B, CONFORMANCE_BACKENDS) {
                  Out<T>(batch));
       CHECK_MESSAGE(same_bits(alone, each), "the loss depends on whether its gradient is wanted");
     }
-  // Logits that overflow where exp is taken of them.
+  // Logits whose exp overflows.
   const std::vector<T> large{T(1000), T(-1000)};
   const int label = 1;
   for (const Loss which : {Loss::softmax_cross_entropy, Loss::sigmoid_cross_entropy}) {
@@ -170,7 +170,7 @@ TEST_CASE("optimizers worked out by hand") {
   CHECK(sgd(true, 0, true) == doctest::Approx(1.43));     // 1 + 0.9 x 0.7 - 0.2
   CHECK(sgd(false, 0.5, true) == doctest::Approx(1.65));  // 1 + (0.9 - 0.1 x 2.5)
   for (const bool decoupled : {false, true}) {
-    // The first step is the rate long, whatever the gradient.
+    // The first step is as long as the rate, for any gradient.
     double w = 1, m = 0, v = 0;
     const double g = 2;
     reference::adam_update<double>(1, 0.1, 0.9, 0.999, 0, 0.5, decoupled, 1, &w, &g, &m, &v);

@@ -200,6 +200,15 @@ TEST_CASE("backward tells which gradients are final, last layers first") {
   CHECK(left == 0);
 }
 
+TEST_CASE("a model refuses a call while another one is running") {
+  Model<Sequential<Input<6, 6, 2>, Flatten, Dense<3>>> model{{.batch = 2, .threads = 1}};
+  const auto images = numbers<float>(2 * 72, 1);
+  model.forward(images, true, 0);
+  std::fill_n(model.output_gradient(), 2 * 3, 0.25f);
+  CHECK_THROWS_AS(model.backward([&](std::int64_t, std::int64_t) { model.predict(images); }), std::logic_error);
+  CHECK(model.predict(images).size() == 6);
+}
+
 TEST_CASE("a layer that works in place takes no memory, unless another layer needs the old values") {
   using Dense_ = Sequential<Input<1, 1, 16>, Flatten, Dense<64>, ReLU, Dense<2>>;
   const auto activations = []<class N>(N) { return Model<N>::plan(8, 1).activations; };

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // Model: a network with parameters, on a backend. All its memory is one arena, sized by the plan; forward, backward and
-// predict allocate nothing.
+// predict allocate nothing. One thread at a time may call them: two at once get std::logic_error.
 #pragma once
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -18,6 +19,7 @@
 #include <strata/core/diagnose.hpp>
 #include <strata/model/engine.hpp>
 #include <strata/model/graph.hpp>
+#include <strata/model/in_use.hpp>
 #include <strata/model/options.hpp>
 #include <strata/model/pass.hpp>
 #include <strata/model/plan.hpp>
@@ -132,21 +134,8 @@ class Model {
   // The same for n images that are already in the engine's memory and type (N,H,W,C). The result stays there too. On a GPU
   // the step is the one that the engine was given.
   const A* run_on_engine(const A* images, int n, bool training, bool dropout, std::uint64_t step) {
-    images_ = images;
-    batch_ = n;
-    step_ = step;
-    dropout_ = dropout;
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto& node = nodes[i];
-      if (node.length == 0) continue;
-      const Profile::Timer timer(timed(i) ? &profile_->rows[static_cast<std::size_t>(node.row)].forward : nullptr);
-      if (node.length == 1)
-        forward_node(i, training);
-      else
-        node.block_forward(passes(i, training).data());
-      if (timed(i)) engine_.finish();
-    }
-    return input_of(static_cast<int>(count) - 1);
+    const detail::InUse now(busy_);
+    return run_nodes(images, n, training, dropout, step);
   }
 
   // Where the loss writes its gradient before backward().
@@ -167,6 +156,7 @@ class Model {
   void backward(Ready&& ready)
     requires training_mode
   {
+    const detail::InUse now(busy_);
     for (std::size_t i = count; i-- > 0;) {
       const auto& node = nodes[i];
       if (node.length == 0) continue;
@@ -256,8 +246,27 @@ class Model {
     if (images.size() != n * one || n > static_cast<std::size_t>(options_.batch))
       throw std::invalid_argument("strata: " + std::to_string(images.size()) + " numbers are not up to " +
                                   std::to_string(options_.batch) + " images of " + std::to_string(one) + " numbers");
-    const A* outputs = run_on_engine(engine_.upload(images, step), static_cast<int>(n), training, dropout, step);
+    const detail::InUse now(busy_);
+    const A* outputs = run_nodes(engine_.upload(images, step), static_cast<int>(n), training, dropout, step);
     return engine_.download(outputs, n * static_cast<std::size_t>(Net::output.size()));
+  }
+
+  const A* run_nodes(const A* images, int n, bool training, bool dropout, std::uint64_t step) {
+    images_ = images;
+    batch_ = n;
+    step_ = step;
+    dropout_ = dropout;
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto& node = nodes[i];
+      if (node.length == 0) continue;
+      const Profile::Timer timer(timed(i) ? &profile_->rows[static_cast<std::size_t>(node.row)].forward : nullptr);
+      if (node.length == 1)
+        forward_node(i, training);
+      else
+        node.block_forward(passes(i, training).data());
+      if (timed(i)) engine_.finish();
+    }
+    return input_of(static_cast<int>(count) - 1);
   }
 
   // f(name, info, offset from the first parameter, or from the first number of state)
@@ -375,6 +384,7 @@ class Model {
   int batch_ = 0;
   bool dropout_ = false;
   std::uint64_t step_ = 0;
+  std::atomic<bool> busy_{false};
 };
 
 }  // namespace strata
