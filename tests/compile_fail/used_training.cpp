@@ -8,6 +8,15 @@ using Ends = Sequential<Input<32, 32, 3>, Conv<3, 8, Stride<4>>, ReLU, Flatten, 
 
 // cases: softmax relu sigmoid dropout probabilities logarithms classes images map three
 // cases: evaluate_classes evaluate_loss evaluate_images step
+// cases: target evaluate_target not_given not_a_loss step_not_a_loss
+struct Regression {
+  static constexpr Takes takes = Takes::anything;
+  static constexpr TargetKinds targets{TargetKind::values};
+};
+// Declares ten values for each image, and has the member functions of a data set of ten classes.
+struct Declared : Cifar10 {
+  static constexpr Target target = Target::values(Shape{10});
+};
 using Data = Cifar10;
 using Loss = SoftmaxCrossEntropy;
 using Net = Ends<>;
@@ -57,6 +66,21 @@ auto found(Model<Net, Cpu, Inference>& m, const FashionMnist& d) { return evalua
 #elif defined CASE_step
 // expect-error(step): error::loss_needs_logits<
 auto stepped(Model<Ends<Tanh>>& m) { return Trainer(m, Loss{}, SGD{.learning_rate = 0.1}).step({}, {}); }
+#elif defined CASE_target
+// expect-error(target): error::loss_takes_other_target<.*Regression
+auto trained(Model<Net>& m, const Data& d) { return train(m, d, Regression{}, SGD{.learning_rate = 0.1}); }
+#elif defined CASE_evaluate_target
+// expect-error(evaluate_target): error::loss_takes_other_target<.*Regression
+auto found(Model<Net>& m, const Data& d) { return evaluate(m, d, Regression{}); }
+#elif defined CASE_not_given
+// expect-error(not_given): error::target_not_given<.*Declared
+auto trained(Model<Net>& m, const Declared& d) { return train(m, d, Regression{}, SGD{.learning_rate = 0.1}); }
+#elif defined CASE_not_a_loss
+// expect-error(not_a_loss): error::not_a_loss<.*ReLU
+auto trained(Model<Net>& m, const Data& d) { return train(m, d, ReLU{}, SGD{.learning_rate = 0.1}); }
+#elif defined CASE_step_not_a_loss
+// expect-error(step_not_a_loss): error::not_a_loss<.*ReLU
+auto stepped(Model<Net>& m) { return Trainer(m, ReLU{}, SGD{.learning_rate = 0.1}).step({}, {}); }
 #else
 auto trained(Model<Net>& m, const Data& d) { return train(m, d, Loss{}, SGD{.learning_rate = 0.1}, {.epochs = 2}); }
 auto found(Model<Net>& m, const Data& d) { return evaluate(m, d, Loss{}); }

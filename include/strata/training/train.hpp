@@ -153,44 +153,36 @@ class LearnerOf final : public Learner {
   const TrainOptions<Data>& options_;
 };
 
-}  // namespace detail
-
-// Loss and accuracy on a data set, dropout off unless asked for: evaluate(model, Cifar10::test(dir)). Throws DataError for
-// data that cannot be read, std::invalid_argument for an empty data set.
-template <class Net, class Backend, class Mode, Dataset Data, class Loss = SoftmaxCrossEntropy>
-typename detail::checked<Evaluation, Net, Loss, Data>::result evaluate(Model<Net, Backend, Mode>& model, const Data& data,
-                                                                       Loss loss = {},
-                                                                       const EvaluateOptions& options = {}) {
-  detail::takes_batches<typename Backend::scalar>();
-  detail::check_classes<Net>(data);
-  constexpr TargetKind kind = detail::target_of<Data>().kind;
-  Evaluator<Model<Net, Backend, Mode>, Loss, kind> evaluator(model, std::move(loss));
-  return detail::evaluate_with(evaluator, data, model.options().batch, options, [](const StepResult&) {});
+// evaluate() and train() after their check.
+template <class M, class Data, class Loss>
+Evaluation evaluate_checked(M& model, const Data& data, Loss loss, const EvaluateOptions& options) {
+  using Net = typename M::network;
+  static_assert(Dataset<Data>, "strata: this is not a data set; data/dataset.hpp says what one has");
+  takes_batches<typename M::T>();
+  check_classes<Net>(data);
+  Evaluator<M, Loss, target_of<Data>().kind> evaluator(model, std::move(loss));
+  return evaluate_with(evaluator, data, model.options().batch, options, [](const StepResult&) {});
 }
 
-// Trains for some epochs and returns a record of each; the optimizer begins with empty memory. The order of the images and
-// their augmentation follow the model's seed. Throws std::invalid_argument for invalid options and an empty data set,
-// DataError for data that cannot be read, NotFiniteError if the loss of a step or a validation is NaN or infinite, and what
-// the checkpointer throws.
-template <class Net, class Backend, Dataset Data, class Loss, Optimizer Optimizer_>
-typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result train(Model<Net, Backend>& model,
-                                                                                  const Data& data, Loss loss,
-                                                                                  Optimizer_ optimizer,
-                                                                                  const TrainOptions<Data>& options = {}) {
-  const detail::LoopOptions loop{.epochs = options.epochs,
-                                 .max_steps = options.max_steps,
-                                 .verbose = options.verbose,
-                                 .validates = options.validation.has_value(),
-                                 .resume = options.resume,
-                                 .patience = options.patience,
-                                 .stop = options.stop,
-                                 .on_epoch = options.on_epoch};
+template <class M, class Data, class Loss, class Optimizer_>
+std::vector<EpochRecord> train_checked(M& model, const Data& data, Loss loss, Optimizer_ optimizer,
+                                       const TrainOptions<Data>& options) {
+  using Net = typename M::network;
+  static_assert(Dataset<Data>, "strata: this is not a data set; data/dataset.hpp says what one has");
+  static_assert(Optimizer<Optimizer_>, "strata: this is not an optimizer; optimizers/update.hpp says what one has");
+  const LoopOptions loop{.epochs = options.epochs,
+                         .max_steps = options.max_steps,
+                         .verbose = options.verbose,
+                         .validates = options.validation.has_value(),
+                         .resume = options.resume,
+                         .patience = options.patience,
+                         .stop = options.stop,
+                         .on_epoch = options.on_epoch};
   loop.validate();
-  detail::takes_batches<typename Backend::scalar>();
-  detail::check_classes<Net>(data);
-  constexpr TargetKind kind = detail::target_of<Data>().kind;
-  // checked<> has looked at the loss already: Unchecked keeps the trainer from reporting the same error again.
-  using Training_ = Trainer<Model<Net, Backend>, Unchecked<Loss>, Optimizer_, kind>;
+  takes_batches<typename M::T>();
+  check_classes<Net>(data);
+  // The loss has been checked: Unchecked keeps the trainer from doing it again.
+  using Training_ = Trainer<M, Unchecked<Loss>, Optimizer_, target_of<Data>().kind>;
   Training_ trainer(model, {std::move(loss)}, std::move(optimizer));
   trainer.clip_gradients(options.clip_norm);
   trainer.groups(options.groups);
@@ -204,14 +196,43 @@ typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result trai
   if (steps == 0) throw std::invalid_argument("strata: the data set to train on is empty");
   if (options.validation && options.validation->size() == 0)
     throw std::invalid_argument("strata: the data set to validate on is empty");
-  const auto checkpointer = detail::checkpointer_of(trainer, data, steps, options);
-  detail::LearnerOf<Training_, Data> learner(trainer, batches, options);
+  const auto checkpointer = checkpointer_of(trainer, data, steps, options);
+  LearnerOf<Training_, Data> learner(trainer, batches, options);
   try {
-    return detail::run_epochs(learner, steps, checkpointer.get(), loop);
+    return run_epochs(learner, steps, checkpointer.get(), loop);
   } catch (const NotFiniteError& e) {
     if (checkpointer) checkpointer->set_aside(e.update());
     throw;
   }
+}
+
+}  // namespace detail
+
+// Loss and accuracy on a data set, dropout off unless asked for: evaluate(model, Cifar10::test(dir)). Throws DataError for
+// data that cannot be read, std::invalid_argument for an empty data set.
+template <class Net, class Backend, class Mode, class Data, class Loss = SoftmaxCrossEntropy>
+typename detail::checked<Evaluation, Net, Loss, Data>::result evaluate(Model<Net, Backend, Mode>& model, const Data& data,
+                                                                       Loss loss = {},
+                                                                       const EvaluateOptions& options = {}) {
+  if constexpr (diagnose<Net, Loss, Data>().ok())
+    return detail::evaluate_checked(model, data, std::move(loss), options);
+  else
+    return {};  // the check has failed already, with one error
+}
+
+// Trains for some epochs and returns a record of each; the optimizer begins with empty memory. The order of the images and
+// their augmentation follow the model's seed. Throws std::invalid_argument for invalid options and an empty data set,
+// DataError for data that cannot be read, NotFiniteError if the loss of a step or a validation is NaN or infinite, and what
+// the checkpointer throws.
+template <class Net, class Backend, class Data, class Loss, class Optimizer_>
+typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result train(Model<Net, Backend>& model,
+                                                                                  const Data& data, Loss loss,
+                                                                                  Optimizer_ optimizer,
+                                                                                  const TrainOptions<Data>& options = {}) {
+  if constexpr (diagnose<Net, Loss, Data>().ok())
+    return detail::train_checked(model, data, std::move(loss), std::move(optimizer), options);
+  else
+    return {};
 }
 
 }  // namespace strata

@@ -45,7 +45,7 @@ class Trainer {
   Trainer(M& model, Loss loss, Optimizer_ optimizer)
       : model_(model),
         optimizer_((optimizer.validate(), std::move(optimizer))),
-        evaluator_(model, std::move(loss)),
+        evaluator_(model, sound(std::move(loss))),
         tensors_(model.parameter_tensors()),
         steps_(model.engine(), {.parameters = Net::parameters,
                                 .slots = optimizer_.slots(),
@@ -101,7 +101,7 @@ class Trainer {
   // The number of updates done; on a GPU of those queued, until drain().
   [[nodiscard]] std::int64_t updates() const { return updates_; }
   [[nodiscard]] const Optimizer_& optimizer() const { return optimizer_; }
-  [[nodiscard]] const Loss& loss() const { return evaluator_.loss(); }
+  [[nodiscard]] const auto& loss() const { return evaluator_.loss(); }
   [[nodiscard]] M& model() { return model_; }
   // What the optimizer keeps, on the host, in the order of the model's parameters; slot in [0, optimizer().slots()). On a
   // GPU as of the last download().
@@ -171,6 +171,16 @@ class Trainer {
   using Element = typename detail::element_of<Optimizer_, T>::type;
   static_assert(std::is_trivially_copyable_v<Element>, "strata: an optimizer's element is copied to the device as bytes");
   static constexpr std::int64_t element_bytes() { return static_cast<std::int64_t>(sizeof(Element)); }
+
+  // A loss that does not fit has been reported; a stand-in keeps it from adding other errors.
+  static constexpr bool fits = diagnose<Net, Loss>().ok();
+  using Sound = std::conditional_t<fits, Loss, Unchecked<MeanSquaredError>>;
+  static Sound sound([[maybe_unused]] Loss loss) {
+    if constexpr (fits)
+      return loss;
+    else
+      return {};
+  }
 
   static void check(const Targets& targets, std::size_t n, std::span<const std::uint32_t> indices) {
     detail::check_targets(Kind, targets, n, static_cast<std::size_t>(Rows::target), Rows::width, indices);
@@ -254,7 +264,7 @@ class Trainer {
 
   M& model_;
   Optimizer_ optimizer_;
-  Evaluator<M, Loss, Kind> evaluator_;
+  Evaluator<M, Sound, Kind> evaluator_;
   std::vector<ParameterTensor> tensors_;
   std::vector<ParameterGroup> groups_;
   std::vector<detail::ParameterRange> ranges_;
