@@ -148,7 +148,7 @@ TEST_CASE("checkpoints") {
                   .kernels = "avx2"};
   TrainingState state{.epoch = 2, .step = 3, .updates = 11, .seconds = 0.5, .history = {{.epoch = 1, .loss = 0.25}}};
   detail::write_checkpoint(file, run, "seed: 1\n", state);
-  fuzz<FileError>(folder.path, bytes_of(file), 600, 2, [&](const std::string& bytes) {
+  fuzz<FileError>(folder.path, bytes_of(file), 600, 13, [&](const std::string& bytes) {
     put(file, bytes);
     const detail::CheckpointContent c = detail::read_checkpoint(file);
     detail::check_fits(c, run, "seed: 1\n");

@@ -16,28 +16,11 @@
 #include <strata/core/summary.hpp>
 #include <strata/io/safetensors.hpp>
 #include <strata/io/seal.hpp>
+#include <strata/io/weights_file.hpp>
 #include <strata/model/fingerprint.hpp>
 #include <strata/model/model.hpp>
 
 namespace strata {
-namespace detail {
-
-inline std::string shape_text(std::span<const std::int64_t> shape) {
-  std::string text = "(";
-  for (const std::int64_t n : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(n);
-  return text + ")";
-}
-
-inline void write_weights(const std::filesystem::path& path, std::span<const Tensor> tensors,
-                          const std::string& architecture, const std::string& summary,
-                          std::map<std::string, std::string> metadata = {}) {
-  metadata["strata.architecture"] = architecture;
-  metadata["strata.summary"] = summary;
-  seal(metadata, tensors);
-  save_safetensors(path, tensors, metadata);
-}
-
-}  // namespace detail
 
 // Writes the tensors, and as metadata the summary of the network ("strata.summary"), its fingerprint
 // ("strata.architecture"), checksums ("strata.checksums") and the metadata given. Equal models give equal bytes. The file
