@@ -29,7 +29,7 @@ void run(benchmark::State& state, KernelPath path, const Shape& s) {
     state.SkipWithError("this processor lacks it");
     return;
   }
-  // At cache lines, as an arena has them: a tile that straddles lines costs up to a tenth.
+  // Aligned to cache lines, as in an arena: tiles that straddle lines are up to a tenth slower.
   struct alignas(64) Line {
     float numbers[16];
   };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
-// Each layer of the network by itself: forward and backward (gradients of parameters and of the input, as far as the
-// network needs them), nominal FLOP/s where a layer multiplies. Kernels are reached as a layer of a user's own is:
-// CpuKernel<Layer>::forward and ::backward with a Pass. What the model fuses is not fused here: bench_step has the whole.
-// As in the network, half of what comes from a ReLU is zero, and of the gradients that come from a max pool all but a few.
+// Each layer of the network by itself: forward and backward (the gradients that the network needs), and nominal FLOP/s of
+// layers with products. It calls CpuKernel<Layer>::forward and ::backward with a Pass, so that nothing is fused as it is in
+// a model; bench_step measures the whole. As in the network, half of a ReLU's outputs are zero, and so are most gradients
+// that a max pool sends back.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -23,12 +23,12 @@ class Buffer {
  public:
   explicit Buffer(std::int64_t numbers) : lines_(static_cast<std::size_t>(numbers / 16 + 1)) {}
   [[nodiscard]] float* data() { return lines_.data()->numbers; }
-  // In [-1, 1), but zero except for a share.
-  void fill(std::int64_t n, std::uint64_t seed, double share) {
+  // In [-1, 1); only the fraction `nonzero` is not zero.
+  void fill(std::int64_t n, std::uint64_t seed, double nonzero) {
     const strata::Random random(seed, strata::Purpose::user);
     for (std::int64_t i = 0; i < n; ++i) {
       const auto at = static_cast<std::uint64_t>(i);
-      data()[i] = static_cast<double>(random.uniform(2 * at)) < share ? 2 * random.uniform(2 * at + 1) - 1 : 0;
+      data()[i] = static_cast<double>(random.uniform(2 * at)) < nonzero ? 2 * random.uniform(2 * at + 1) - 1 : 0;
     }
   }
 
@@ -38,7 +38,7 @@ class Buffer {
 
 enum class Direction { forward, backward };
 
-// Shares of the numbers that are not zero; whether someone before the layer learns.
+// The fractions that are not zero, and whether a layer before this one has parameters.
 struct Place {
   double input = 0.5, gradient = 0.5;
   bool input_learns = true;
@@ -55,23 +55,25 @@ void run(benchmark::State& state, Shape in, Direction direction, Place place) {
   x.fill(inputs, 1, place.input);
   dy.fill(outputs, 2, place.gradient);
   parameters.fill(l.parameters, 3, 1);
-  Buffer saved(Kernel::saved_bytes(in, l.out, batch) / 4), scratch(Kernel::template scratch<float>(in, batch, threads));
-  Buffer none(0);
-  const strata::Pass<float> pass{.batch = batch,
-                                 .in = in,
-                                 .out = l.out,
-                                 .x = x.data(),
-                                 .y = y.data(),
-                                 .dy = dy.data(),
-                                 .dx = place.input_learns ? dx.data() : nullptr,
-                                 .parameters = parameters.data(),
-                                 .gradients = gradients.data(),
-                                 .state = none.data(),
-                                 .saved = reinterpret_cast<std::byte*>(saved.data()),
-                                 .scratch = scratch.data(),
-                                 .training = true,
-                                 .random = strata::Random(1, strata::Purpose::dropout, 1, 1),
-                                 .pool = pool};
+  using Ops = strata::cpu::Ops<float>;
+  Buffer saved(Kernel::template saved_bytes<Ops>(in, l.out, batch) / 4),
+      scratch(Kernel::template scratch<Ops>(in, batch, threads)), none(0);
+  const strata::Pass<Ops> pass{.batch = batch,
+                               .in = in,
+                               .out = l.out,
+                               .x = x.data(),
+                               .y = y.data(),
+                               .dy = dy.data(),
+                               .dx = place.input_learns ? dx.data() : nullptr,
+                               .parameters = parameters.data(),
+                               .gradients = gradients.data(),
+                               .state = none.data(),
+                               .saved = reinterpret_cast<std::byte*>(saved.data()),
+                               .scratch = scratch.data(),
+                               .training = true,
+                               .dropout = true,
+                               .random = strata::Random(1, strata::Purpose::dropout, 1, 1),
+                               .ops = Ops(pool)};
   Kernel::forward(pass);
   for (auto _ : state) {
     if (direction == Direction::forward)

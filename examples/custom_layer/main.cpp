@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// A layer of one's own, outside the library: its shape rule, its error while compiling, its kernel.
-#include <algorithm>
+// A layer of your own, outside the library: its shape rule, its compile-time error, its kernel.
 #include <cmath>
-#include <cstdio>
+#include <cstdint>
 #include <vector>
 
 #include <strata/strata.hpp>
@@ -27,20 +26,43 @@ struct Maxout {
   };
 };
 
-template <int Pieces>
-struct strata::CpuKernel<Maxout<Pieces>> : KernelTraits {
-  template <class T>
-  static void forward(const Pass<T>& p) {
-    for (std::int64_t i = 0; i < p.count_out(); ++i) p.y[i] = *std::max_element(p.x + i * Pieces, p.x + (i + 1) * Pieces);
+// The work of one element, on any backend. Values are compared in C: bfloat16 has no arithmetic.
+template <class T, class C>
+struct MaxoutForward {
+  int pieces;
+  const T* x;
+  T* y;
+  STRATA_HOST_DEVICE void operator()(std::int64_t i) const {
+    std::int64_t largest = i * pieces;
+    for (std::int64_t k = largest + 1; k < (i + 1) * pieces; ++k)
+      if (static_cast<C>(x[k]) > static_cast<C>(x[largest])) largest = k;
+    y[i] = x[largest];
   }
-  template <class T>
-  static void backward(const Pass<T>& p) {
+};
+template <class T, class C>
+struct MaxoutBackward {
+  int pieces;
+  const T *x, *dy;
+  T* dx;
+  STRATA_HOST_DEVICE void operator()(std::int64_t i) const {
+    std::int64_t largest = i * pieces;
+    for (std::int64_t k = largest + 1; k < (i + 1) * pieces; ++k)
+      if (static_cast<C>(x[k]) > static_cast<C>(x[largest])) largest = k;
+    for (std::int64_t k = i * pieces; k < (i + 1) * pieces; ++k) dx[k] = k == largest ? dy[i] : T(0);
+  }
+};
+
+// One kernel for all backends: the CPU runs it in its threads, a GPU launches it.
+template <int Pieces>
+struct strata::Kernel<Maxout<Pieces>> : KernelTraits {
+  template <class P>
+  static void forward(const P& p) {
+    p.ops.elements(p.count_out(), MaxoutForward<typename P::A, typename P::Compute>{Pieces, p.x, p.y});
+  }
+  template <class P>
+  static void backward(const P& p) {
     if (!p.dx) return;
-    for (std::int64_t i = 0; i < p.count_out(); ++i) {
-      const T* from = p.x + i * Pieces;
-      const auto largest = std::max_element(from, from + Pieces) - from;
-      for (int k = 0; k < Pieces; ++k) p.dx[i * Pieces + k] = k == largest ? p.dy[i] : T{0};
-    }
+    p.ops.elements(p.count_out(), MaxoutBackward<typename P::A, typename P::Compute>{Pieces, p.x, p.dy, p.dx});
   }
 };
 

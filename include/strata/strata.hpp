@@ -8,6 +8,7 @@
 #include <strata/network.hpp>
 
 // Models, training and data
+#include <strata/backend/cpu/cpu.hpp>
 #include <strata/data/cifar.hpp>
 #include <strata/data/idx.hpp>
 #include <strata/data/normalize_for.hpp>

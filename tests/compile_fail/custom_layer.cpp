@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A layer of one's own says in its own words what is wrong, and the network recovers all the same.
+// A layer outside the library reports an error of its own, and the network recovers as after any other.
 #include <strata/network.hpp>
 using namespace strata;
 

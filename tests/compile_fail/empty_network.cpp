@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Nothing at all.
+// No layers.
 #include <strata/network.hpp>
 using namespace strata;
 

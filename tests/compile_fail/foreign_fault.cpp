@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A layer of one's own reports a fault that no layer can have: the network must not compile without an error.
+// A layer outside the library reports a fault that is not one of layers. It must not compile without an error.
 #include <strata/network.hpp>
 using namespace strata;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The network of ImageNet meets the images of CIFAR.
+// A network for ImageNet with the images of CIFAR.
 #include <strata/network.hpp>
 using namespace strata;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A second convolution that believes in 3 input channels, where the pool before it hands over 96.
+// A second convolution that declares 3 input channels; the pool before it has 96.
 #include <strata/network.hpp>
 using namespace strata;
 

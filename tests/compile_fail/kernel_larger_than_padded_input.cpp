@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// One pool too many: 2x2 is left, and the window wants 3x3.
+// One pool too many: a window of 3x3 on a map of 2x2.
 #include <strata/network.hpp>
 using namespace strata;
 

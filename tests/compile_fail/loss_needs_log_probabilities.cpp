@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// NegativeLogLikelihood only picks a number: it takes logarithms, and gets logits.
+// NegativeLogLikelihood takes log-probabilities and gets logits.
 #include <strata/network.hpp>
 using namespace strata;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// CrossEntropy takes the logarithm of what it gets, and a logit may be negative.
+// CrossEntropy takes probabilities and gets logits.
 #include <strata/network.hpp>
 using namespace strata;
 

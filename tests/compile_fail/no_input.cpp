@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A block is asked what only a network knows.
+// A block is used as a network.
 #include <strata/network.hpp>
 using namespace strata;
 

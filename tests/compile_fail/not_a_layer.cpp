@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// An optimizer strayed into the network.
+// An optimizer among the layers.
 #include <strata/network.hpp>
 using namespace strata;
 

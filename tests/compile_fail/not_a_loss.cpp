@@ -7,11 +7,6 @@ struct Sgd {};
 
 // expect-error: this type is not a loss
 // expect-error: not_a_loss<.*Sgd
-#ifdef EXPECT_COMPILE_FAIL
-using Loss = Sgd;
-#else
-using Loss = SoftmaxCrossEntropy;
-#endif
 using Net = Sequential<Input<8, 8, 3>, Flatten, Dense<10>>;
 struct Digits {
   static constexpr Shape image{8, 8, 3};
@@ -22,5 +17,9 @@ template <class Net, class Loss, class Data>
 auto train() -> typename detail::checked<bool, Net, Loss, Data>::result {
   return true;
 }
-bool trained = train<Net, Loss, Digits>();
+#ifdef EXPECT_COMPILE_FAIL
+bool trained = train<Net, Sgd, Digits>();
+#else
+bool trained = train<Net, SoftmaxCrossEntropy, Digits>();
+#endif
 static_assert(Net::output == Shape{10});

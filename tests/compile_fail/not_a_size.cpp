@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A stride that is computed, and not a whole number.
+// A computed stride that is not an integer.
 #include <strata/network.hpp>
 using namespace strata;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The first pool is Same where Valid was meant. Everything after it has the right shape again: only a check between sees
-// it.
+// The first pool is Same where Valid was meant. Everything after it has the right shape again; only a check in between
+// finds the mistake.
 #include <strata/network.hpp>
 using namespace strata;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The projection comes before the layers that it goes around.
+// The Shortcut comes before the other layers of its Residual.
 #include <strata/network.hpp>
 using namespace strata;
 

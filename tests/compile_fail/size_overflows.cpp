@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A dense layer on a map that nothing has shrunk.
+// A dense layer on a map of full size.
 #include <strata/network.hpp>
 using namespace strata;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The data set declares numbers to predict, and gives class numbers.
+// The data set declares values as its target, but gives class numbers.
 #include <cstddef>
 #include <span>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Mistakes in a network the way most users will meet them: all of the library is included, and the network goes on to be
-// asserted about, summarized, trained and asked. One error each: nothing of all that adds a second.
+// Mistakes in a network as most users meet them: they include the whole library, and use the network in assertions,
+// summaries, training and prediction. None of these uses may add a second error.
 #include <strata/strata.hpp>
 using namespace strata;
 
@@ -56,7 +56,7 @@ using Net = With<Conv<3, 8>, Residual<Concat<Sequential<ReLU, MaxPool<3, 1, Same
 using Net = With<Conv<3, 8>>;
 #endif
 
-#ifndef CASE_empty  // of nothing nothing can be known
+#ifndef CASE_empty  // has no output
 static_assert(Net::output == Shape{10});
 static_assert(Net::layers >= 3 && Net::shapes.back() == Net::output);
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A good network meets a loss or data that it does not fit: at train, at evaluate, and in a loop of one's own.
+// A valid network with a loss or a data set that does not fit: in train, in evaluate, and in a training loop of one's own.
 #include <strata/strata.hpp>
 using namespace strata;
 
@@ -41,7 +41,7 @@ auto trained(Model<Net>& m, const Mnist& d) { return train(m, d, Loss{}, SGD{.le
 using Map = Sequential<Input<32, 32, 3>, Conv<32, 10, Valid>>;
 auto trained(Model<Map>& m, const Data& d) { return train(m, d, Loss{}, SGD{.learning_rate = 0.1}); }
 #elif defined CASE_three
-// Images, classes and loss are all wrong: one error, and the first that a reader would look at.
+// Images, classes and loss are all wrong: one error, for the first of them.
 // expect-error(three): error::images_differ_from_input<
 using Three = Sequential<Input<28, 28, 1>, Flatten, Dense<100>, Softmax>;
 auto trained(Model<Three>& m, const Data& d) { return train(m, d, Loss{}, SGD{.learning_rate = 0.1}); }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// AlexNet's first convolution on 224 pixels, the most copied slip in the literature: the paper says 224, and only 227 works
-// out.
+// AlexNet's first convolution on 224 pixels, a mistake that many copied: the paper says 224, but only 227 tiles.
 #include <strata/network.hpp>
 using namespace strata;
 

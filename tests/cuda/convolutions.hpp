@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// The convolutions of a network, read off its type.
+// The convolutions of a network type.
 #pragma once
 #include <cstddef>
-#include <type_traits>
 #include <vector>
 
 #include <strata/backend/cuda/conv.hpp>
@@ -15,18 +14,17 @@ inline constexpr bool is_conv = false;
 template <auto Kernel, int Filters, class... Options>
 inline constexpr bool is_conv<Conv<Kernel, Filters, Options...>> = true;
 
-// What training and prediction ask of cuDNN for one batch. For networks without blocks.
+// The problems for cuDNN in training and prediction with one batch. For networks without blocks.
 template <class... Layers>
 std::vector<cuda::ConvProblem> convolutions(Sequential<Layers...>, int batch, cuda::Math math) {
   using Net = Sequential<Layers...>;
   static_assert(Net::shapes.size() == sizeof...(Layers));
-  const bool rectified[] = {std::is_same_v<Layers, ReLU>..., false};
   std::vector<cuda::ConvProblem> problems;
   std::size_t i = 0;
   const auto add = [&]<class L>(L) {
     if constexpr (is_conv<L>) {
       const Geometry g = L::geometry(Net::shapes[i - 1]);
-      problems.push_back({cuda::ConvOperation::forward, g, batch, math, L::has_bias, rectified[i + 1]});
+      problems.push_back({cuda::ConvOperation::forward, g, batch, math, L::has_bias});
       problems.push_back({cuda::ConvOperation::backward_input, g, batch, math});
       problems.push_back({cuda::ConvOperation::backward_weights, g, batch, math});
     }

@@ -27,8 +27,7 @@ Numbers multiply(const MatmulProblem& p, const Numbers& a, const Numbers& b, con
       for (std::int64_t k = 0; k < p.depth; ++k)
         sum += (p.transpose_a ? a[at(k, row, p.depth)] : a[at(row, k, p.rows)]) *
                (p.transpose_b ? b[at(column, k, p.columns)] : b[at(k, column, p.depth)]);
-      if (p.epilogue == Epilogue::bias || p.epilogue == Epilogue::relu_bias) sum += bias[static_cast<std::size_t>(row)];
-      if ((p.epilogue == Epilogue::relu || p.epilogue == Epilogue::relu_bias) && sum < 0) sum = 0;
+      if (p.epilogue == Epilogue::bias) sum += bias[static_cast<std::size_t>(row)];
       d[at(row, column, p.rows)] = sum;
     }
   }
@@ -57,14 +56,10 @@ TEST_CASE("The products of a Dense are those of the reference") {
     DenseProblem p{.inputs = inputs, .units = units, .batch = batch};
 
     for (const bool has_bias : {false, true}) {
-      for (const bool relu : {false, true}) {
-        p.bias = has_bias, p.relu = relu;
-        reference::dense_forward<double>(inputs, units, batch, x.data(), w.data(), has_bias ? bias.data() : nullptr,
-                                         y.data());
-        if (relu)
-          for (double& v : y) v = v < 0 ? 0 : v;
-        check_equal(multiply(dense_product(p), w, x, bias), y);
-      }
+      p.bias = has_bias;
+      reference::dense_forward<double>(inputs, units, batch, x.data(), w.data(), has_bias ? bias.data() : nullptr,
+                                       y.data());
+      check_equal(multiply(dense_product(p), w, x, bias), y);
     }
     p.operation = DenseOperation::backward_input;
     reference::dense_backward_input<double>(inputs, units, batch, dy.data(), w.data(), dx.data());
@@ -95,7 +90,7 @@ TEST_CASE("cuBLASLt takes the descriptors, and holds what was asked for") {
   for (const Math math : {Math::float32, Math::tf32, Math::bf16}) {
     for (const auto operation :
          {DenseOperation::forward, DenseOperation::backward_input, DenseOperation::backward_weights}) {
-      DenseProblem p{operation, 4096, 10, 80, math, true, true, activation(math)};
+      DenseProblem p{operation, 4096, 10, 80, math, true, activation(math)};
       MatmulProblem product = dense_product(p);
       cuda::detail::MatmulOperation descriptor(product);
       const auto get = [&](cublasLtMatmulDescAttributes_t name, auto value) {
@@ -109,7 +104,7 @@ TEST_CASE("cuBLASLt takes the descriptors, and holds what was asked for") {
       CHECK((get(CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_C) == CUBLAS_OP_T) == product.transpose_a);
       CHECK((get(CUBLASLT_MATMUL_DESC_TRANSB, CUBLAS_OP_C) == CUBLAS_OP_T) == product.transpose_b);
       CHECK(get(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_GELU) ==
-            (operation == DenseOperation::forward ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_DEFAULT));
+            (operation == DenseOperation::forward ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT));
       CHECK_NOTHROW(static_cast<void>(cuda::detail::matrix_layout(product.output, product.rows, product.columns)));
       CHECK_NOTHROW(static_cast<void>(cuda::detail::matmul_preference(1 << 20)));
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// GPUs that need not be there, as cuDNN's JSON describes them. What a card has is in the tables of compute capabilities of
-// the CUDA C++ Programming Guide and in its data sheet.
+// GPUs in cuDNN's JSON, which need not exist on this machine. The numbers are from the tables of compute capabilities in
+// the CUDA C++ Programming Guide and from data sheets.
 #pragma once
 #include <string>
 
@@ -10,7 +10,7 @@ struct Card {
   const char* name;
   int capability;  // 900 is 9.0
   int multiprocessors;
-  int shared_memory;        // bytes that a block may ask for
+  int shared_memory;        // bytes available to a block
   int threads, blocks;      // of a multiprocessor
   long long memory;         // bytes
   int l2_cache;             // bytes

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The main of programs that need a GPU: without one it says which tests are skipped, and why.
+// The main of programs that need a GPU. Without one it prints which tests are skipped, and why.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
-// What runs the GPU's kernels on a GPU, for unit/cuda_elements.hpp: by the library's own launches and by other grids.
+// Runs the GPU's kernels on a GPU, for unit/cuda_elements.hpp: with the library's own launches and with other grids.
 //
-// The bounds there need not be wider for a device. By the CUDA C++ Programming Guide (mathematical functions) exp is within
-// 2 units of the last place in single precision and 1 in double, log and log1p within 1 in both, tanh within 2; sqrt and
-// division are exact. That is less than the several units that each of those bounds leaves.
+// The bounds of the tests need not be wider for a device. According to the CUDA C++ Programming Guide (mathematical
+// functions) exp is within 2 units of the last place in single precision and 1 in double, log and log1p within 1 in both,
+// tanh within 2; sqrt and division are exact. The bounds allow several units.
 #pragma once
 #include <cstdint>
 #include <type_traits>
@@ -16,7 +16,7 @@ namespace conformance {
 
 class Runner {
  public:
-  // As everywhere; few blocks, so that threads take one element after the other, and these in another order.
+  // The library's launch; and few blocks, so that each thread takes several elements, in another order.
   enum Order { device, one_block, five_blocks };
   static constexpr Order orders[] = {device, one_block, five_blocks};
   explicit Runner(Order order) : order_(order) {}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Compiling is the test: nvcc makes a kernel of every element, in every type of numbers.
+// The test is that nvcc compiles a kernel of every element, in every type of numbers.
+#include <cmath>
 #include <cstdint>
 
 #include <strata/backend/cuda/activations.hpp>
@@ -30,6 +31,27 @@ struct Launcher {
   }
 };
 
+// An activation of the user's, whose backward needs x.
+struct SiLU : strata::Activation<strata::Values::any> {
+  static constexpr const char* name = "SiLU";
+  template <class T>
+  STRATA_HOST_DEVICE static T forward(T x) {
+    return x / (T{1} + std::exp(-x));
+  }
+  template <class T>
+  STRATA_HOST_DEVICE static T backward(T x, T y, T dy) {
+    const T sigmoid = T{1} / (T{1} + std::exp(-x));
+    return dy * (sigmoid + y * (T{1} - sigmoid));
+  }
+};
+
+template <class F, class T>
+void activation(Launcher& run, T* t) {
+  const T* in = t;
+  strata::cuda::activation_forward<F>(run, 9, in, t);
+  strata::cuda::activation_backward<F>(run, 9, in, in, in, t);
+}
+
 template <class T>
 void all_of(Launcher& run, T* t) {
   using namespace strata;
@@ -41,14 +63,11 @@ void all_of(Launcher& run, T* t) {
   std::int32_t* where = nullptr;
   const std::uint64_t* step = nullptr;
   const Geometry g = place({.kernel_h = 3, .kernel_w = 3, .stride_h = 2, .stride_w = 2}, Shape{9, 9, 4});
-  cuda::relu_forward(run, 9, in, t);
-  cuda::relu_backward(run, 9, in, in, t);
-  cuda::leaky_relu_forward(run, 9, C{2}, in, t);
-  cuda::leaky_relu_backward(run, 9, C{2}, in, in, t);
-  cuda::sigmoid_forward(run, 9, in, t);
-  cuda::sigmoid_backward(run, 9, in, in, t);
-  cuda::tanh_forward(run, 9, in, t);
-  cuda::tanh_backward(run, 9, in, in, t);
+  activation<ReLU>(run, t);
+  activation<LeakyReLU>(run, t);
+  activation<Sigmoid>(run, t);
+  activation<Tanh>(run, t);
+  activation<SiLU>(run, t);
   cuda::add_bias(run, 9, 4, from, t, true);
   cuda::bias_gradient(run, 9, 4, in, c, c);
   cuda::max_pool_forward(run, g, 1, in, t, where);
@@ -69,7 +88,6 @@ void all_of(Launcher& run, T* t) {
   cuda::log_softmax_backward(run, 9, 4, in, in, t);
   cuda::dropout_forward(run, 9, 0.5, 1, 2, step, in, t);
   cuda::dropout_backward(run, 9, 0.5, 1, 2, step, in, t);
-  cuda::relu_dropout_forward(run, 9, 0.5, 1, 2, step, in, t);
   cuda::relu_dropout_backward(run, 9, 0.5, in, in, t);
   cuda::softmax_cross_entropy(run, 9, 4, in, labels, c, t);
   cuda::negative_log_likelihood(run, 9, 4, in, labels, c, t);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
-// A program that is linked with this gets managed memory from operator new where managed_memory.hpp says so: kernels reach
-// all that stands on the heap, std::vector's contents too. What asks for an alignment of its own does not.
+// In a program that is linked with this, operator new returns managed memory while managed_memory.hpp's flag is set, so
+// that kernels can access the heap, including the contents of std::vector. Over-aligned allocations are not managed.
 //
-// Managed memory is slow to get, and tests ask for a little of it often. So it is taken in large pieces and cut into blocks
-// whose sizes are powers of 2; what is freed serves again. With STRATA_TEST_MEMORY=separate in the environment every block
-// is a piece of its own, as long as was asked for, so that compute-sanitizer sees where it ends.
+// Managed memory is slow to allocate, and tests often need a little of it. It is therefore allocated in large pieces and
+// cut into blocks whose sizes are powers of 2, which are reused. With STRATA_TEST_MEMORY=separate in the environment every
+// block is a piece of its own with the requested size, so that compute-sanitizer sees where it ends.
 #include "managed_memory.hpp"
 
 #include <cuda_runtime_api.h>
@@ -22,7 +22,7 @@
 
 namespace {
 
-// For what operator new itself has to remember.
+// For operator new's own records.
 template <class T>
 struct Malloc {
   using value_type = T;
@@ -41,7 +41,7 @@ struct Piece {
   std::byte* end;
   int size_class;  // cut into blocks of 2^size_class bytes; -1: it is one block
 };
-// By where they begin. Memory knows by its address what it is: what others allocate may be freed here.
+// By their first address, which tells managed memory from other memory: both may be freed here.
 using Pieces = std::map<std::byte*, Piece, std::less<>, Malloc<std::pair<std::byte* const, Piece>>>;
 Pieces& pieces() {
   alignas(Pieces) static std::byte room[sizeof(Pieces)];
@@ -54,7 +54,7 @@ struct FreeBlock {
 };
 struct SizeClass {
   FreeBlock* free;
-  std::byte *uncut, *end;  // what is left of its last piece
+  std::byte *uncut, *end;  // the rest of its last piece
 };
 SizeClass size_classes[64] = {};
 std::mutex mutex;  // never held while CUDA is called
@@ -98,7 +98,7 @@ bool separate() {
 }
 
 void* take(std::size_t bytes) {
-  if (kernels_reach_heap) {  // of one thread, main's
+  if (kernels_reach_heap) {  // only main's thread
     static const bool own = separate();
     return own ? take_piece(std::max<std::size_t>(bytes, 1), -1) : take_block(bytes);
   }
@@ -125,7 +125,7 @@ void give(void* p) {
 
 }  // namespace
 
-// Inlined, GCC takes them for a mismatched pair. The other forms of new and delete call these.
+// If they were inlined, GCC would warn about a mismatched pair. The other forms of new and delete call these.
 [[gnu::noinline]] void* operator new(std::size_t n) { return take(n); }
 [[gnu::noinline]] void operator delete(void* p) noexcept {
   if (p) give(p);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// Whether operator new gives this thread memory that kernels reach, in a program with managed_memory.cpp.
+// Whether operator new returns managed memory in this thread, in a program with managed_memory.cpp.
 inline constinit thread_local bool kernels_reach_heap = false;
 
-// For as long as it lives the thread is in calls of CUDA, which allocates for itself, as tools do that watch it.
+// While it lives, the thread is in calls of CUDA: CUDA, and tools that watch it, allocate memory of their own.
 class CallsCuda {
  public:
   CallsCuda() { kernels_reach_heap = false; }

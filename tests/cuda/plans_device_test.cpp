@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Convolutions and dense layers on the GPU beside the reference in double. What is allowed is what rounding can do at most:
-// of the products' factors, of a float32 sum in any order, and of the result.
+// Convolutions and dense layers on the GPU against the reference in double. The bound is the largest error of rounding the
+// products' factors, a float32 sum in any order, and the result.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -22,7 +22,7 @@ using Numbers = std::vector<double>;
 class Random {
  public:
   int number(int least, int most) { return std::uniform_int_distribution<int>(least, most)(random_); }
-  // Numbers that float32, and where asked bfloat16, can hold.
+  // Numbers that float32 (or bfloat16, on request) can hold.
   Numbers draw(std::int64_t count, Number type) {
     Numbers n(static_cast<std::size_t>(count));
     std::normal_distribution<float> normal;
@@ -51,7 +51,7 @@ class Memory {
     else
       put<float>(numbers);
   }
-  // Filled with NaNs, so that what is not written shows.
+  // Filled with NaNs, so that unwritten elements are noticed.
   Memory(std::size_t count, Number type) : count_(count), type_(type), bytes_(bytes(count, type)) {
     check(cudaMemset(bytes_.get(), 0xFF, static_cast<std::size_t>(bytes(count, type))), "cudaMemset");
   }
@@ -79,7 +79,7 @@ class Memory {
   cuda::detail::Trial bytes_;
 };
 
-// `sums` are those of the products' absolute values, `terms` how many products a sum has.
+// `sums` are the sums of the products' absolute values, `terms` the number of products of a sum.
 void check_close(const Numbers& got, const Numbers& expected, const Numbers& sums, std::int64_t terms, Math math,
                  Number output) {
   REQUIRE(got.size() == expected.size());
@@ -90,10 +90,6 @@ void check_close(const Numbers& got, const Numbers& expected, const Numbers& sum
     const double bound = sums[i] * (factors + sum) * (1 + result) + std::abs(expected[i]) * result;
     CHECK(std::abs(got[i] - expected[i]) <= bound);  // false for a NaN too
   }
-}
-
-void rectify(Numbers& n) {
-  for (double& x : n) x = x < 0 ? 0 : x;
 }
 
 // (KH,KW,C,F), as the host has weights, to (F,KH,KW,C).
@@ -121,19 +117,16 @@ void convolve(Random& random, CudnnHandle& handle, const Geometry& g, int batch,
   const auto workspace = [&] { return cuda::detail::Trial(plans.workspace_size()); };
 
   for (const bool has_bias : {false, true}) {
-    for (const bool relu : {false, true}) {
-      ConvProblem p{ConvOperation::forward, g, batch, math, has_bias, relu};
-      CAPTURE(ConvPlan::describe(p));
-      const ConvPlan& plan = plans.get(p);
-      const bool whole = plan.fused();
-      const double* b = has_bias && whole ? bias.data() : nullptr;
-      reference::conv_forward<double>(g, batch, x.data(), w.data(), b, expected.data());
-      reference::conv_forward<double>(g, batch, ax.data(), aw.data(), b ? abias.data() : nullptr, sums.data());
-      if (relu && whole) rectify(expected);
-      const Memory y(outs, type);
-      plan.forward(handle.get(), device_x.get(), device_w.get(), device_bias.get(), y.get(), workspace().get());
-      check_close(y.read(), expected, sums, g.taps() + 1, math, type);
-    }
+    ConvProblem p{ConvOperation::forward, g, batch, math, has_bias};
+    CAPTURE(ConvPlan::describe(p));
+    const ConvPlan& plan = plans.get(p);
+    const bool whole = plan.fused();
+    const double* b = has_bias && whole ? bias.data() : nullptr;
+    reference::conv_forward<double>(g, batch, x.data(), w.data(), b, expected.data());
+    reference::conv_forward<double>(g, batch, ax.data(), aw.data(), b ? abias.data() : nullptr, sums.data());
+    const Memory y(outs, type);
+    plan.forward(handle.get(), device_x.get(), device_w.get(), device_bias.get(), y.get(), workspace().get());
+    check_close(y.read(), expected, sums, g.taps() + 1, math, type);
   }
   {
     const ConvPlan& plan = plans.get({ConvOperation::backward_input, g, batch, math});
@@ -170,7 +163,7 @@ Geometry drawn(Random& random) {
     s.top = random.number(2, 4), s.bottom = random.number(0, 2);
     s.left = random.number(2, 4), s.right = random.number(0, 2);
   }
-  // Channels in eights, which bfloat16's engines want, and in odd numbers, which they take too.
+  // Multiples of eight channels, which bfloat16's engines prefer, and odd numbers.
   const int groups = random.number(0, 2) ? 1 : 2, each = random.number(0, 1) ? 8 : random.number(1, 5);
   return place(s, Shape{random.number(6, 12), random.number(6, 12), groups * each}, groups * each * random.number(1, 2),
                groups);
@@ -188,7 +181,7 @@ TEST_CASE("Convolutions on the GPU are those of the reference") {
   }
 }
 
-TEST_CASE("So are those that are not fused, and those that the clock chose") {
+TEST_CASE("Convolutions that are not fused, and autotuned ones, are those of the reference") {
   Random random;
   CudnnHandle handle;
   for (int round = 0; round < 4; ++round) {
@@ -224,7 +217,7 @@ TEST_CASE("Dense layers on the GPU are those of the reference") {
   Random random;
   CublasHandle handle;
   for (int round = 0; round < 20; ++round) {
-    // Matrices whose rows cuBLASLt can load by 16 bytes, and others.
+    // Matrices whose rows cuBLASLt can load 16 bytes at a time, and others.
     const int by = random.number(0, 1) ? 8 : 1;
     const int batch = random.number(1, 40), inputs = by * random.number(1, 30), units = by * random.number(1, 20);
     for (const Math math : all_math) {
@@ -244,15 +237,11 @@ TEST_CASE("Dense layers on the GPU are those of the reference") {
         DenseProblem p{.inputs = inputs, .units = units, .batch = batch, .math = math};
         for (const Number output : {type, Number::float32}) {
           const Memory device_bias(bias, output), device_y(dy.size(), output);
-          for (const bool relu : {false, true}) {
-            p.bias = true, p.relu = relu, p.output = output;
-            reference::dense_forward<double>(inputs, units, batch, x.data(), w.data(), bias.data(), y.data());
-            reference::dense_forward<double>(inputs, units, batch, ax.data(), aw.data(), abias.data(), sums.data());
-            if (relu) rectify(y);
-            plans.get(p).forward(nullptr, device_x.get(), device_w.get(), device_bias.get(), device_y.get(),
-                                 workspace.get());
-            check_close(device_y.read(), y, sums, inputs + 1, math, output);
-          }
+          p.bias = true, p.output = output;
+          reference::dense_forward<double>(inputs, units, batch, x.data(), w.data(), bias.data(), y.data());
+          reference::dense_forward<double>(inputs, units, batch, ax.data(), aw.data(), abias.data(), sums.data());
+          plans.get(p).forward(nullptr, device_x.get(), device_w.get(), device_bias.get(), device_y.get(), workspace.get());
+          check_close(device_y.read(), y, sums, inputs + 1, math, output);
         }
         p = {DenseOperation::backward_input, inputs, units, batch, math};
         reference::dense_backward_input<double>(inputs, units, batch, dy.data(), w.data(), dx.data());

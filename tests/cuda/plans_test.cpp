@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Which engines cuDNN has for AlexNet's convolutions on cards that are described to it; nothing runs.
+// Which engines cuDNN has for AlexNet's convolutions on GPUs that are only described; nothing runs.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -31,7 +31,7 @@ TEST_CASE("There is a fused and exact plan for each of AlexNet's convolutions") 
           const ConvPlan plan(p, {.properties = &properties});
           CHECK(plan.fused());
           CHECK(plan.workspace_size() <= PlanOptions{}.workspace_limit);
-          // Same bits every time, and nothing rounded on the way.
+          // The same bits every time, and no intermediate rounding.
           CHECK_FALSE(has_note(plan, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC));
           CHECK_FALSE(has_note(plan, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS));
           CHECK_FALSE(has_note(plan, CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION));
@@ -40,7 +40,7 @@ TEST_CASE("There is a fused and exact plan for each of AlexNet's convolutions") 
             CHECK_FALSE(has_note(plan, CUDNN_NUMERICAL_NOTE_WINOGRAD));
             CHECK_FALSE(has_note(plan, CUDNN_NUMERICAL_NOTE_FFT));
           }
-          // Three input channels are too few for tensor cores to pay.
+          // With three input channels, tensor cores are not faster.
           if (math != Math::float32 && p.geometry.in.channels > 3) CHECK(has_note(plan, CUDNN_NUMERICAL_NOTE_TENSOR_CORE));
           // cuDNN 9.19 has no other from bfloat16 inputs.
           const bool rounded = p.operation == ConvOperation::backward_weights && math == Math::bf16;
@@ -51,7 +51,7 @@ TEST_CASE("There is a fused and exact plan for each of AlexNet's convolutions") 
   }
 }
 
-TEST_CASE("Which of an engine's notes will do") {
+TEST_CASE("Which of an engine's notes are acceptable") {
   using Notes = std::vector<cudnnBackendNumericalNote_t>;
   for (const Math math : {Math::float32, Math::tf32, Math::bf16}) {
     const bool strict = math == Math::float32;
@@ -74,14 +74,14 @@ TEST_CASE("A card without bfloat16 says so, and has the rest") {
     }
   const ConvProblem p = test::convolutions(AlexNet<10>{}, 128, Math::bf16).front();
   CHECK_THROWS_WITH_AS(ConvPlan(p, {.properties = &properties}),
-                       "cuDNN has no plan for Conv forward, bias, ReLU, 5x5, 32x32x3 -> 32x32x96, groups 1, batch 128, "
+                       "cuDNN has no plan for Conv forward, bias, 5x5, 32x32x3 -> 32x32x96, groups 1, batch 128, "
                        "bfloat16: the heuristics propose no engine",
                        CudnnError);
 }
 
-TEST_CASE("Engines that want more workspace than is given are passed over") {
+TEST_CASE("Engines that need more workspace than the limit are skipped") {
   const Descriptor properties = device_properties(test::json(test::h100));
-  const Target target{.properties = &properties};
+  const PlanTarget target{.properties = &properties};
   int smaller = 0;
   for (const Math math : {Math::float32, Math::tf32}) {
     for (const ConvProblem& p : test::convolutions(AlexNet<10>{}, 128, math)) {
@@ -101,7 +101,7 @@ TEST_CASE("Engines that want more workspace than is given are passed over") {
   CHECK(why.ends_with(" bytes, the limit is -1"));
 }
 
-TEST_CASE("Bias and ReLU may be left out of the graph") {
+TEST_CASE("The bias can be left out of the graph") {
   const Descriptor properties = device_properties(test::json(test::h100));
   ConvPlans plans({.properties = &properties}, {.fuse = false});
   for (const ConvProblem& p : test::convolutions(AlexNet<10>{}, 128, Math::tf32)) {
@@ -119,7 +119,7 @@ TEST_CASE("A plan is made once, and one for each problem") {
   problems.push_back(problems.front());
   problems.back().batch = 80;
   problems.push_back(problems.front());
-  problems.back().relu = false;
+  problems.back().bias = false;
   problems.push_back(problems.front());
   problems.back().math = Math::float32;
   std::vector<const ConvPlan*> made;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
-// cuDNN's rules of shapes and this library's, which are those of a Conv (layers/conv.hpp): for thousands of drawn layers,
-// right ones and wrong ones, both take the same and refuse the same, and agree about the output's size to the pixel.
+// cuDNN's shape rules against this library's (layers/conv.hpp): for thousands of random layers, valid and invalid, both
+// accept the same, refuse the same and compute the same output size.
 //
-// They differ in one thing: cuDNN is told no number of groups but infers it from the channels of the weights. Groups that
-// do not divide can so become another number of groups that does.
+// There is one difference: cuDNN infers the number of groups from the channels of the weights. Groups that do not divide
+// the channels may thus become another number of groups that does.
 #include <doctest/doctest.h>
 
 #include <random>
@@ -17,7 +17,7 @@ using namespace strata::cuda;
 
 namespace {
 
-// A layer as its author would write it, and where it stands.
+// A layer's options and its input.
 struct Layer {
   strata::detail::Settings settings;
   Shape in;
@@ -26,7 +26,7 @@ struct Layer {
 
   // What Conv::infer says.
   [[nodiscard]] LayerInfo infer() const { return strata::detail::slide_over(in, settings, &filters); }
-  // The very numbers that were asked for, wrong ones too.
+  // Exactly these numbers, even if they are invalid.
   [[nodiscard]] Geometry asked(LayerInfo step) const {
     const WindowSpec& w = settings.window;
     Geometry g{in, {step.out.height, step.out.width, filters}, step.window, settings.groups};
@@ -47,7 +47,7 @@ class Draw {
   int number(int least, int most) { return std::uniform_int_distribution<int>(least, most)(random_); }
   bool chance(int one_in) { return number(1, one_in) == 1; }
 
-  // A layer that may be wrong only in that its window may not fit.
+  // A layer that is valid unless its window does not fit.
   Layer layer() {
     Layer l;
     WindowSpec& w = l.settings.window;
@@ -75,7 +75,7 @@ class Draw {
 constexpr ConvOperation operations[] = {ConvOperation::forward, ConvOperation::backward_input,
                                         ConvOperation::backward_weights};
 
-// cuDNN takes a geometry for all three operations: 3, for none: 0.
+// For how many of the three operations cuDNN accepts a geometry.
 int taken(const Geometry& g, int batch) {
   int count = 0;
   for (const ConvOperation operation : operations) {
@@ -83,7 +83,7 @@ int taken(const Geometry& g, int batch) {
       static_cast<void>(conv_graph({operation, g, batch, Math::tf32})->finalize());
       ++count;
     } catch (const CudnnError& e) {
-      // Not any failure: a refusal.
+      // A refusal and no other failure.
       REQUIRE(CUDNN_STATUS_CATEGORY(e.status()) == CUDNN_STATUS_BAD_PARAM);
     }
   }
@@ -154,7 +154,7 @@ TEST_CASE("cuDNN refuses groups that do not divide, unless the weights' channels
     if (step.fault != Fault::groups_do_not_divide_channels) continue;
     const Geometry g = l.asked(step);
     CAPTURE(describe(l, g));
-    // Its window fits, whatever comes first.
+    // Its window fits in any case.
     Layer whole = l;
     whole.settings.groups = 1;
     const bool fits = whole.infer().fault == Fault::none;
@@ -179,7 +179,7 @@ TEST_CASE("cuDNN refuses paddings below zero") {
     CAPTURE(describe(l, g));
     CHECK(step.fault == Fault::negative_padding);
     CHECK(taken(g, l.batch) == 0);
-    // Nor with the size that the formula gives for an input that is cut.
+    // Nor the size that the formula gives for a cropped input.
     g.out.height = static_cast<int>(slide_rows(w, l.in.height).output);
     g.out.width = static_cast<int>(slide_columns(w, l.in.width).output);
     CHECK(taken(g, l.batch) == 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Every fault as a value: which, where, with which numbers; and that the network goes on as it was plainly meant.
+// Every fault as a value, with its place and its numbers; and the output with which a network continues after a fault.
 #include <cstddef>
 #include <limits>
 #include <span>
@@ -9,7 +9,7 @@
 namespace {
 using namespace strata;
 
-// What a broken network leaves at its end; Sequential itself would stop the compiler.
+// The output of a broken network. Sequential itself would stop the compiler.
 template <class Net>
 inline constexpr Shape recovered = detail::analysed<Net>::table.output;
 
@@ -36,9 +36,9 @@ static_assert(at_map<Conv<3, 8>>.layer == -1 && at_map<Conv<3, 8>>.node == -1);
 
 // --- input_channels_differ ----------------------------------------------------------------------------------------------
 static_assert(is(at_map<Conv<5, 256, In<3>>>, Fault::input_channels_differ, 4, 3, 96));
-static_assert(is(at_map<Conv<5, 256, In<48>>>, Fault::input_channels_differ, 4, 48, 96));  // divides, and is wrong
+static_assert(is(at_map<Conv<5, 256, In<48>>>, Fault::input_channels_differ, 4, 48, 96));  // divides 96, and is wrong
 static_assert(is(at_map<Conv<5, 256, In<48>, Groups<2>>>, Fault::input_channels_differ, 4, 48,
-                 96));  // In counts all groups
+                 96));  // In counts the channels of all groups
 static_assert(at_map<Conv<5, 256, In<96>, Groups<2>>>.ok());
 static_assert(is(at_map<Conv<3, 384>, Conv<3, 384, In<192>>>, Fault::input_channels_differ, 5, 192, 384));
 static_assert(is(at_map<MaxPool<3, 2, In<3>>>, Fault::input_channels_differ, 4, 3, 96));
@@ -78,7 +78,7 @@ static_assert(is_shape(at_vector<Expect<193>>, Fault::shape_differs, 2, Shape{19
 static_assert(is_shape(at_vector<Expect<8, 8, 3>>, Fault::shape_differs, 2, Shape{8, 8, 3}, Shape{192}));
 static_assert(is_shape(at_map<Expect<21600>>, Fault::shape_differs, 4, Shape{21600}, Shape{15, 15, 96}));
 static_assert(at_map<Expect<15, 15, 96>>.ok() && at_vector<Expect<192>>.ok());
-static_assert(recovered<Two<Expect<193>>> == Shape{193});  // the author is believed
+static_assert(recovered<Two<Expect<193>>> == Shape{193});  // continues with the shape in Expect
 
 // --- not_a_shape, not_a_size --------------------------------------------------------------------------------------------
 static_assert(is(at_map<Expect<15, 15>>, Fault::not_a_shape, 4) &&
@@ -89,7 +89,7 @@ static_assert(is(at_map<Conv<2.5, 8>>, Fault::not_a_size, 4) && is(at_map<Conv<3
 static_assert(is(at_map<Conv<true, 8>>, Fault::not_a_size, 4) && is(at_map<Conv<'3', 8>>, Fault::not_a_size, 4));
 static_assert(is(at_map<MaxPool<nullptr>>, Fault::not_a_size, 4) && is(at_map<AvgPool<3, 1.5>>, Fault::not_a_size, 4));
 static_assert(at_map<Conv<3u, 8>>.ok() && at_map<Conv<3L, 8>>.ok() && at_map<Conv<Size<3, 3>, 8>>.ok());
-// More than an int holds is no small number.
+// A number beyond int does not become a small one.
 static_assert(is(at_map<Conv<4294967299, 8, Valid>>, Fault::kernel_larger_than_padded_input, 4, detail::max_elements, 15));
 static_assert(is(at_map<Conv<-4294967297, 8>>, Fault::not_positive, 4, 1, -1, Parameter::kernel));
 static_assert(recovered<Four<Conv<2.5, 8>>> == Shape{10} && recovered<Four<MaxPool<nullptr>>> == Shape{10});
@@ -163,16 +163,17 @@ static_assert(is(at_map<MaxPool<3, 2, Groups<2>>>, Fault::option_not_taken, 4));
 static_assert(is(at_map<MaxPool<3, 2, NoBias>>, Fault::option_not_taken, 4));
 static_assert(is(at_vector<Dense<10, Stride<2>>>, Fault::option_not_taken, 2));
 static_assert(is(at_vector<Dense<10, Same>>, Fault::option_not_taken, 2));
-static_assert(is(at_map<Conv<3, 8, ReLU>>, Fault::option_not_taken, 4));  // a layer is no option
+static_assert(is(at_map<Conv<3, 8, ReLU>>, Fault::option_not_taken, 4));  // a layer is not an option
 static_assert(recovered<Four<Conv<3, 8, Same, Valid>>> == Shape{10});
-static_assert(recovered<Sequential<Input<8, 8, 3>, Conv<3, 16, Valid, Same>>> == Shape{6, 6, 16});  // the first counts
+static_assert(recovered<Sequential<Input<8, 8, 3>, Conv<3, 16, Valid, Same>>> ==
+              Shape{6, 6, 16});  // the first of the two is used
 
 // --- window_does_not_tile -----------------------------------------------------------------------------------------------
 static_assert(is(at_map<MaxPool<2, 2, Exact>>, Fault::window_does_not_tile, 4, 15, 14));
 static_assert(is(at_map<Conv<4, 8, Valid, Stride<1, 3>, Exact>>, Fault::window_does_not_tile, 4, 15, 13));
 static_assert(is(at_map<MaxPool<3, 2, Pad<0, 1>, Exact>>, Fault::window_does_not_tile, 4, 16, 15));
 static_assert(at_map<MaxPool<3, 2, Exact>>.ok() && at_map<Conv<4, 8, Stride<3>, Exact>>.ok());
-static_assert(at_map<MaxPool<2>>.ok());  // legal where nobody says Exact
+static_assert(at_map<MaxPool<2>>.ok());  // legal without Exact
 
 // --- size_overflows -----------------------------------------------------------------------------------------------------
 static_assert(is(at_vector<Dense<2'000'000'000>>, Fault::size_overflows, 2, 0, 193LL * 2'000'000'000));
@@ -180,7 +181,7 @@ static_assert(is(at_map<Conv<3, 2'000'000'000>>, Fault::size_overflows, 4, 0, 22
 static_assert(is(diagnose<Sequential<Input<40'000, 40'000, 3>, Flatten>>(), Fault::size_overflows, 0, 0, 4'800'000'000));
 static_assert(is(diagnose<Sequential<Input<448, 448, 3>, Flatten, Dense<4096>>>(), Fault::size_overflows, 2, 0,
                  602'112LL * 4096 + 4096));
-// Numbers far beyond reason are still only a diagnosis: nothing overflows on the way, or this would not compile.
+// Extreme numbers give a diagnosis. This would not compile if anything overflowed.
 constexpr int huge = 2'147'483'647;
 static_assert(!diagnose<Sequential<Input<huge, huge, huge>, Conv<huge, huge, Stride<huge>, Dilation<huge>>, Flatten,
                                    Dense<huge>, Dense<huge>, Dense<huge>>>()
@@ -202,19 +203,19 @@ static_assert(is_shape(at_map<Residual<Conv<3, 64, Stride<2>>, Shortcut<Conv<1, 
                        Shape{8, 8, 64}, Shape{15, 15, 64}));
 static_assert(is_shape(at_map<Concat<Conv<1, 8>, Conv<3, 8, Valid>>>, Fault::concat_shapes_differ, 6, Shape{15, 15, 8},
                        Shape{13, 13, 8}));
-// The third branch is measured against the first two together.
+// The third branch is compared with the concatenation of the first two.
 static_assert(is_shape(at_map<Concat<Conv<1, 8>, Conv<3, 4>, MaxPool<3, 1>>>, Fault::concat_shapes_differ, 7,
                        Shape{15, 15, 12}, Shape{13, 13, 96}));
 static_assert(is_shape(at_map<Concat<Conv<1, 8>, Flatten>>, Fault::concat_shapes_differ, 6, Shape{15, 15, 8},
                        Shape{15 * 15 * 96}));
-// A fault inside a branch comes before the one where they meet.
+// A fault inside a branch comes before the one of the join.
 static_assert(is(at_map<Residual<Conv<3, 64, In<3>>>>, Fault::input_channels_differ, 4, 3, 96));
 static_assert(recovered<Four<Residual<Conv<3, 64>>>> == Shape{10});
 static_assert(recovered<Sequential<Input<8, 8, 3>, Concat<Conv<1, 8>, Conv<3, 8, Valid>>>> == Shape{8, 8, 16});
 
 // --- what the network as a whole can do wrong ---------------------------------------------------------------------------
 struct Sgd {};
-struct Half {  // a function of that name, with another result
+struct Half {  // infer() with another result
   static constexpr int infer(Shape) { return 0; }
 };
 static_assert(is(at_vector<Sgd>, Fault::not_a_layer, 2) && is(at_vector<int>, Fault::not_a_layer, 2));
@@ -228,9 +229,10 @@ static_assert(is(diagnose<Sequential<Sequential<>, Sequential<Sequential<>>>>(),
 static_assert(is(diagnose<Sequential<ReLU, Input<8, 8, 3>>>(), Fault::input_not_first, 1));
 static_assert(is(diagnose<Sequential<Input<8, 8, 3>, ReLU, Sequential<Input<8, 8, 3>, ReLU>>>(), Fault::input_not_first,
                  2));
-static_assert(diagnose<Sequential<Sequential<Input<8, 8, 3>, ReLU>, ReLU>>().ok());  // the first is the first
+static_assert(diagnose<Sequential<Sequential<Input<8, 8, 3>, ReLU>, ReLU>>()
+                  .ok());  // the Input of the inner network is the first layer
 
-// Only the first fault is told, and within a layer the one that explains the others.
+// Only the first fault is reported, and within a layer the one that explains the others.
 static_assert(is(at_map<Conv<3, 8, In<3>>, Dense<10>, Conv<0, 8>>, Fault::input_channels_differ, 4, 3, 96));
 static_assert(is(at_map<Conv<0, 0, Same, Valid>>, Fault::options_contradict, 4));
 
@@ -285,7 +287,7 @@ struct Hundred {
   static constexpr Shape image{8, 8, 3};
   static constexpr int classes = 100;
 };
-struct Turned {  // as many numbers, in another order
+struct Turned {  // the same number of elements in another order
   static constexpr Shape image{3, 8, 8};
   static constexpr int classes = 10;
 };
@@ -297,10 +299,10 @@ static_assert(is_shape(trains<Turned>, Fault::images_differ_from_input, 0, Shape
 static_assert(is_shape(trains<Hundred>, Fault::outputs_differ_from_classes, 2, Shape{100}, Shape{10}));
 static_assert(trains<Hundred>.expected == 100 && trains<Hundred>.got == 10);
 static_assert(trains<Small, Softmax>.fault == Fault::loss_needs_logits);
-// As a reader would look: the network first, then images, classes, loss.
+// In the order in which a reader would look: the network, then images, classes, loss.
 static_assert(trains<Hundred, Softmax>.fault == Fault::outputs_differ_from_classes);
 static_assert(trains<Cifar, Dropout<2>>.fault == Fault::rate_outside_range);
-// 1x1x10 is a map, and no vector of ten.
+// 1x1x10 is a map, not a vector of ten.
 static_assert(diagnose<Sequential<Input<8, 8, 3>, Conv<8, 10, Valid>>, SoftmaxCrossEntropy, Small>().fault ==
               Fault::outputs_differ_from_classes);
 
@@ -341,13 +343,13 @@ struct Boxes : Gives<float> {
   static constexpr Target target = Target::values(Shape{4});
 };
 static_assert(is_shape(used<Boxes, Regression>, Fault::outputs_differ_from_target, 2, Shape{4}, Shape{10}));
-// A data set that learns its classes at run time.
+// A data set whose classes are known at run time only.
 struct Folder {
   static constexpr Shape image{8, 8, 3};
   static int class_count() { return 7; }
 };
 static_assert(used<Folder, SoftmaxCrossEntropy>.ok() && used<Folder, Regression>.fault == Fault::loss_takes_other_target);
-// It gives the target that it declares, in its own type.
+// A data set has to give the target that it declares, with the right elements.
 static_assert(used<With<TargetKind::values, Gives<int>>, Regression>.fault == Fault::target_not_given);
 static_assert(used<With<TargetKind::class_map>, AnyTarget>.fault == Fault::target_not_given);
 static_assert(used<With<TargetKind::class_map, Gives<int>>, AnyTarget>.ok());
@@ -366,7 +368,7 @@ static_assert(used<Hundred, Regression>.fault == Fault::loss_takes_other_target)
 static_assert(used<Boxes, Regression, Softmax>.fault == Fault::outputs_differ_from_target);
 static_assert(used<With<TargetKind::values, Gives<int>>, Regression, Softmax>.fault == Fault::target_not_given);
 static_assert(used<With<TargetKind::values>, Regression, Softmax>.fault == Fault::loss_needs_logits);
-// What is no loss at all.
+// Types that are not losses.
 static_assert(meets<Sgd> == Fault::not_a_loss && meets<ReLU> == Fault::not_a_loss && meets<int> == Fault::not_a_loss);
 static_assert(used<Small, Sgd>.fault == Fault::not_a_loss && used<Cifar, Sgd>.fault == Fault::images_differ_from_input);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Networks against what Keras printed of them, in both of its layouts.
+// Networks compared with the summaries that Keras printed of them, in both of its layouts.
 #include <strata/network.hpp>
 
 namespace {
@@ -14,7 +14,7 @@ using AlexNet =
                Flatten,  //
                Dense<4096>, ReLU, Dropout<0.5>, Dense<4096>, ReLU, Dropout<0.5>, Dense<Classes>>;
 
-// The summary this library began with: Keras 2, July 2021.
+// A summary of Keras 2, July 2021.
 constexpr FixedString notes = R"(
 Model: "sequential"
 _________________________________________________________________
@@ -38,7 +38,7 @@ dense_2 (Dense)              (None, 100)               409700
 )";
 static_assert(keras_summary<AlexNet<100>, notes>);
 
-// As values: which row differs, for all eight ways to pad the three pools. One of them is right.
+// The row that differs, as a value, for all eight paddings of the three pools. One of them is right.
 template <class Net, FixedString Text>
 constexpr detail::KerasDifference difference = detail::keras_check<Net, Text>::difference;
 template <int Same_>
@@ -54,10 +54,10 @@ static_assert(told_at<4>(8, Shape{1, 1, 256}, Shape{2, 2, 256}));
 static_assert(told_at<5>(2, Shape{15, 15, 96}, Shape{16, 16, 96}));
 static_assert(told_at<6>(4, Shape{3, 3, 256}, Shape{4, 4, 256}));
 static_assert(told_at<7>(2, Shape{15, 15, 96}, Shape{16, 16, 96}));
-// Ten classes: the last row, in shape and in parameters.
+// With ten classes the last row differs, in shape and in parameters.
 static_assert(difference<AlexNet<10>, notes>.row == 14);
 static_assert(difference<AlexNet<10>, notes>.expected == 409'700 && difference<AlexNet<10>, notes>.got == 40'970);
-// Same shapes, other parameters: the 32 silent groups of the notes.
+// The same shapes with other parameters: 32 groups by mistake.
 using Grouped = Sequential<Input<8, 8, 96>, Conv<5, 256, Groups<32>>>;
 constexpr auto grouped = difference<Grouped, "conv2d_1 (Conv2D)            (None, 8, 8, 256)         614656">;
 static_assert(grouped.fault == detail::KerasFault::row && grouped.expected == 614'656 && grouped.got == 19'456);
@@ -134,19 +134,19 @@ using Two = Sequential<Input<8, 8, 3>, Flatten, ReLU, Dense<10>>;
 template <FixedString Text>
 constexpr detail::KerasFault fault = difference<Two, Text>.fault;
 static_assert(fault<"flatten (Flatten) (None, 192) 0\ndense (Dense) (None, 10) 1930"> == detail::KerasFault::none);
-// The text ends early; or goes on.
+// The text has a row too few; or a row too many.
 constexpr FixedString first_row = "flatten (Flatten) (None, 192) 0";
 constexpr auto early = difference<Two, first_row>;
 static_assert(early.fault == detail::KerasFault::rows && early.expected == 1 && early.got == 2);
 static_assert(fault<"f (Flatten) (None, 192) 0\nd (Dense) (None, 10) 1930\nd (Dropout) (None, 10) 0"> ==
               detail::KerasFault::rows);
-// An activation in the middle that the network does not have; a softmax at the end, which its loss has.
+// An activation in the middle that the network lacks; a softmax at the end, which the loss contains.
 static_assert(difference<Two, "a (Activation) (None, 8, 8, 3) 0\nf (Flatten) (None, 192) 0">.row == 1);
 static_assert(fault<"f (Flatten) (None, 192) 0\nd (Dense) (None, 10) 1930\na (Activation) (None, 10) 0"> ==
               detail::KerasFault::none);
 // A vector is not a map of one row.
 static_assert(fault<"f (Flatten) (None, 1, 1, 192) 0\nd (Dense) (None, 10) 1930"> == detail::KerasFault::row);
-// Nothing there; a model that was not built; one without sizes; one that is no image; no parameters.
+// An empty text; a model that was not built; unknown sizes; not an image; no parameters.
 static_assert(fault<""> == detail::KerasFault::unreadable);
 static_assert(fault<"│ flatten (Flatten)  │ ?  │  0 (unbuilt) │"> == detail::KerasFault::unreadable);
 static_assert(fault<"flatten (Flatten) multiple 0"> == detail::KerasFault::unreadable);
@@ -156,5 +156,23 @@ static_assert(fault<"conv3d (Conv3D) (None, 4, 4, 4, 16) 432"> == detail::KerasF
 static_assert(fault<"flatten (Flatten) (None, 192)"> == detail::KerasFault::unreadable);
 static_assert(fault<"flatten (Flatten) (None, 192"> == detail::KerasFault::unreadable);
 static_assert(fault<"flatten (Flatten) (None, 99999999999999999999999) 0"> == detail::KerasFault::unreadable);
+
+// An activation from outside the library needs no row, and may have one.
+struct Swish {
+  static constexpr LayerInfo infer(Shape in) {
+    LayerInfo s;
+    s.out = in;
+    s.values = Values::any;
+    return s;
+  }
+  template <class T>
+  static T forward(T x) {
+    return x;
+  }
+};
+using Own = Sequential<Input<8, 8, 1>, Flatten, Swish, Dense<2>>;
+static_assert(keras_summary<Own, "flatten (Flatten) (None, 64) 0\ndense (Dense) (None, 2) 130">);
+static_assert(keras_summary<
+              Own, "flatten (Flatten) (None, 64) 0\nactivation (Activation) (None, 64) 0\ndense (Dense) (None, 2) 130">);
 
 }  // namespace

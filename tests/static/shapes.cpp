@@ -5,7 +5,7 @@
 namespace {
 using namespace strata;
 
-// What leaves each layer, and nothing after the last one.
+// Compares the output shapes of all layers.
 template <class Net>
 constexpr bool shapes_are(const Shape (&expected)[Net::layers]) {
   for (int i = 0; i < Net::layers; ++i)
@@ -53,7 +53,7 @@ struct pool_<true> {
 template <int Bits, int Which>
 using Pool = typename pool_<((Bits >> Which) & 1) != 0>::type;
 
-// Pools as the bits of `Is` say, checkpoints as the bits of `Should` do.
+// The bits of `Is` give the padding of the pools, the bits of `Should` the shapes that Expect checks.
 template <int Is, int Should>
 using Pools = Sequential<Input<32, 32, 3>, Conv<5, 96>, ReLU, Pool<Is, 0>,                      //
                          Expect<(Should & 1) != 0 ? 16 : 15, (Should & 1) != 0 ? 16 : 15, 96>,  //
@@ -78,7 +78,7 @@ constexpr bool all_told(std::integer_sequence<int, Is...> all) {
   return (told_among<Is>(all) && ...);
 }
 static_assert(all_told(std::make_integer_sequence<int, 8>{}));
-// Without checkpoints two of the seven mistakes end in the same flatten and the same number of parameters.
+// Without Expect, two of the seven mistakes have the same flat size and the same number of parameters at the end.
 template <int Bits>
 using Unchecked_ = Sequential<Input<32, 32, 3>, Conv<5, 96>, Pool<Bits, 0>, Conv<5, 256, Stride<2>>, Pool<Bits, 1>,
                               Conv<3, 384>, Conv<3, 384>, Conv<3, 256>, Pool<Bits, 2>, Flatten, Dense<10>>;
@@ -111,9 +111,9 @@ static_assert(shapes_are<Literal>({Shape{227, 227, 3}, Shape{225, 225, 96}, Shap
                                    Shape{55, 55, 256}, Shape{55, 55, 384}, Shape{55, 55, 384}, Shape{55, 55, 256},
                                    Shape{27, 27, 256}, Shape{186'624}, Shape{4096}, Shape{4096}, Shape{1000}}));
 static_assert(Literal::parameters == 789'041'512);
-// The reason given for the padding, "so that the image does not shrink", takes 5.
+// The reason given for the padding, "so that the image does not shrink", needs a padding of 5.
 static_assert(Listed<Conv<11, 96, Pad<5>>>::shapes[1] == Shape{227, 227, 96});
-// Stride 4 and the padding: the same flatten as without it, and only the middle tells.
+// With stride 4 the padding does not change the flat size; only the maps in between differ.
 using Both = Listed<Conv<11, 96, Stride<4>, Pad<4>>>;
 static_assert(shapes_are<Both>({Shape{227, 227, 3}, Shape{57, 57, 96}, Shape{28, 28, 96}, Shape{28, 28, 256},
                                 Shape{13, 13, 256}, Shape{13, 13, 384}, Shape{13, 13, 384}, Shape{13, 13, 256},
@@ -150,19 +150,19 @@ static_assert(leaves<MaxPool<3, 2, Pad<1>>>(Shape{9, 9, 7}) == Shape{5, 5, 7});
 static_assert(leaves<AvgPool<Size<3, 2>, Size<1, 2>>>(Shape{9, 9, 7}) == Shape{7, 4, 7});
 static_assert(leaves<MaxPool<3, 3, Stride<2>>>(Shape{9, 9, 7}) == Shape{4, 4, 7});
 static_assert(leaves<GlobalAvgPool>(Shape{9, 9, 7}) == Shape{7});
-// TensorFlow's Same: the odd pixel goes after. 32 with 5x5 and stride 2 pads 1 before and 2 after.
+// Same as in TensorFlow: an odd row of padding is at the end. 32 with 5x5 and stride 2 pads 1 before and 2 after.
 static_assert(after<Conv<5, 8, Stride<2>>>(Shape{32, 32, 3}).window.pad_top == 1);
 static_assert(after<Conv<5, 8, Stride<2>>>(Shape{32, 32, 3}).window.pad_bottom == 2);
-// What no window reads: a row and a column in the first and second pool of AlexNet, none in the third.
+// Unread rows and columns: one each in the first and second pool of AlexNet, none in the third.
 static_assert(after<MaxPool<3, 2>>(Shape{32, 32, 96}).unread_rows == 1);
 static_assert(after<MaxPool<3, 2>>(Shape{32, 32, 96}).unread_columns == 1);
 static_assert(after<MaxPool<3, 2>>(Shape{8, 8, 256}).unread_rows == 1);
 static_assert(after<MaxPool<3, 2>>(Shape{3, 3, 256}).unread_rows == 0);
-// The famous one: 224 does not tile, 227 does.
+// AlexNet's first layer: 224 does not tile, 227 does.
 static_assert(after<Conv<11, 96, Stride<4>, Valid>>(Shape{224, 224, 3}).unread_rows == 1);
 static_assert(after<Conv<11, 96, Stride<4>, Valid>>(Shape{227, 227, 3}).unread_rows == 0);
 
-// Same keeps rows and columns at stride 1, whatever the kernel; and is the ceiling of input / stride at any.
+// The output of Same is the ceiling of input / stride, for every kernel and dilation.
 constexpr bool same_is_ceiling() {
   for (int input = 1; input <= 40; ++input)
     for (int kernel = 1; kernel <= 12; ++kernel)
@@ -201,14 +201,14 @@ using Inception =
                                           Sequential<MaxPool<3, 1, Same>, Conv<1, 32>, ReLU>>>;
 static_assert(Inception::output == Shape{28, 28, 256});
 static_assert(Inception::parameters == 193 * 64 + 193 * 96 + (9 * 96 + 1) * 128 + 193 * 16 + (25 * 16 + 1) * 32 + 193 * 32);
-// Branches in branches, a branch that does nothing, and one branch alone.
+// Branches in branches, an empty branch, and one branch alone.
 using Deep =
     Sequential<Input<8, 8, 4>,
                Concat<Sequential<>, Residual<Conv<3, 4>>, Concat<Conv<1, 3>, Sequential<Conv<1, 2>, Residual<ReLU>>>>,
                Concat<Conv<1, 5>>>;
 static_assert(Deep::output == Shape{8, 8, 5});
 static_assert(Deep::shapes[Deep::layers - 3] == Shape{8, 8, 13});
-// Vectors side by side too.
+// Concat of vectors.
 static_assert(Sequential<Input<2, 2, 1>, Flatten, Concat<Dense<3>, Dense<4>>>::output == Shape{7});
 
 // --- The rest -----------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What promises to allocate nothing, and models that promise what they allocate. This program replaces operator new to
-// count; the sanitizers have their own, so their builds report it as skipped.
+// Functions that must not allocate, and models whose plan says what they allocate. This program replaces operator new to
+// count; sanitizers have their own operator new, so that their builds skip this test.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -19,7 +19,7 @@ std::atomic<long> allocations{0};
 std::atomic<long> aligned_bytes{0};
 }  // namespace
 
-// Inlined, GCC takes them for a mismatched pair.
+// If they were inlined, GCC would warn about a mismatched pair.
 [[gnu::noinline]] void* operator new(std::size_t n) {
   ++allocations;
   if (void* p = std::malloc(n == 0 ? 1 : n)) return p;
@@ -50,9 +50,9 @@ std::vector<float> numbers(std::size_t n) {
   return v;
 }
 
-TEST_CASE("what is allocated is counted") {
+TEST_CASE("allocations are counted") {
   const long before = allocations, bytes = aligned_bytes;
-  // Called as a function: a new-expression that nobody looks at may be left out, and clang does.
+  // Called as a function: compilers may remove an unused new-expression, and clang does.
   ::operator delete(::operator new(192, std::align_val_t{64}), std::align_val_t{64});
   CHECK(allocations == before + 1);
   CHECK(aligned_bytes == bytes + 192);
@@ -70,7 +70,7 @@ TEST_CASE("a training step and a prediction allocate nothing after the first") {
   CHECK(allocations == before);
 }
 
-TEST_CASE("the plan is what is allocated, and an upper bound holds") {
+TEST_CASE("a model allocates what its plan says, within the upper bound") {
   const long before = aligned_bytes;
   Model<Small> model{{.batch = 20, .threads = 2}};
   CHECK(aligned_bytes - before == Model<Small>::plan(20, 2).total());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the conformance tests of all backends share: drawn cases, guarded buffers, and how far from the reference in double
-// precision a kernel may be.
+// What the conformance tests of all backends share: random cases, guarded buffers, and how far a kernel may be from the
+// reference in double precision.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -9,8 +9,11 @@
 #include <cstring>
 #include <initializer_list>
 #include <limits>
+#include <optional>
 #include <string>
+#include <tuple>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -32,7 +35,7 @@ using strata::Shape;
 using strata::WindowSpec;
 using Numbers = std::vector<double>;
 
-// ---- Drawing cases ---------------------------------------------------------------------------------------------------
+// ---- Random cases ----------------------------------------------------------------------------------------------------
 
 class Draw {
  public:
@@ -41,7 +44,7 @@ class Draw {
     return low + static_cast<int>(random_.below(static_cast<std::uint32_t>(high - low + 1), next_++));
   }
   bool chance(int percent) { return between(1, 100) <= percent; }
-  // Always a float, so that kernels in both precisions see the same inputs.
+  // Always a float, so that kernels in all precisions get the same inputs.
   double number(double low = -1, double high = 1) {
     return static_cast<float>(low + (high - low) * static_cast<double>(random_.uniform(next_++)));
   }
@@ -95,7 +98,7 @@ inline std::string describe(const Geometry& g, int batch) {
 
 // ---- Running a kernel ------------------------------------------------------------------------------------------------
 
-// Numbers of any type from a double and back.
+// From a double to any type of numbers, and back.
 template <class T>
 T number(double x) {
   if constexpr (std::is_same_v<T, Bf16>)
@@ -131,9 +134,14 @@ Numbers map(const Numbers& v, F&& f) {
 inline Numbers absolute(const Numbers& v) {
   return map(v, [](double x) { return std::abs(x); });
 }
+// What is left of numbers in a type.
+template <class T>
+Numbers seen(const Numbers& v) {
+  return as_numbers(as<T>(v));
+}
 inline Numbers zeros(std::int64_t n) { return Numbers(static_cast<std::size_t>(n)); }
 
-// A buffer that is poison before a kernel fills it, between two fences that nobody may touch.
+// A buffer that holds poison until a kernel fills it, between two fences that no kernel may touch.
 template <class T>
 class Guarded {
  public:
@@ -165,8 +173,44 @@ bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 
-// A sum of `terms` rounded terms is off by about sqrt(terms) epsilon times the sum of their magnitudes, epsilon that of
-// what is computed in; what is stored as bfloat16 by half of its last place more. A NaN is never close to a number.
+// An output, poisoned or with initial values.
+template <class T>
+struct Out {
+  explicit Out(std::int64_t n) : size(n) {}
+  explicit Out(const Numbers& numbers) : start(&numbers) {}
+  [[nodiscard]] Guarded<T> buffer() const { return start ? Guarded<T>(*start) : Guarded<T>(size); }
+  std::int64_t size = 0;
+  const Numbers* start = nullptr;
+};
+
+// Runs a kernel into guarded buffers and compares the bits with those of the first run.
+template <class... T>
+class Runs {
+ public:
+  explicit Runs(const Out<T>&... outputs) : outputs_(outputs...) {}
+  // kernel(pointers to the outputs)
+  template <class Kernel>
+  void add(const std::string& way, Kernel&& kernel) {
+    INFO(way);
+    auto buffers = std::apply([](const auto&... o) { return std::tuple<Guarded<T>...>(o.buffer()...); }, outputs_);
+    std::apply([&](auto&... b) { kernel(b.data()...); }, buffers);
+    CHECK_MESSAGE(std::apply([](auto&... b) { return (b.intact() && ...); }, buffers), "wrote outside its output");
+    auto now = std::apply([](auto&... b) { return std::tuple<std::vector<T>...>(b.inside()...); }, buffers);
+    if (!first_) first_ = now;
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      CHECK_MESSAGE((same_bits(std::get<I>(now), std::get<I>(*first_)) && ...), "differs from the first run");
+    }(std::index_sequence_for<T...>{});
+  }
+  [[nodiscard]] const std::tuple<std::vector<T>...>& outputs() const { return *first_; }
+
+ private:
+  std::tuple<Out<T>...> outputs_;
+  std::optional<std::tuple<std::vector<T>...>> first_;
+};
+
+// The error of a sum of `terms` rounded terms is about sqrt(terms) epsilon times the sum of their magnitudes, with the
+// epsilon of the type that computes. Storing as bfloat16 adds half a unit of the last place. A NaN is not close to a
+// number.
 template <class T>
 void check_close(const char* what, const std::vector<T>& got, const Numbers& want, const Numbers& magnitude, double terms) {
   INFO(std::string(what));  // of a const char* this doctest prints the address
@@ -191,15 +235,26 @@ void check_close(const char* what, const std::vector<T>& got, const Numbers& wan
   }
 }
 
+// To the bit, except that any NaN equals any other.
+template <class T>
+void check_equal(const char* what, const std::vector<T>& got, const Numbers& want) {
+  INFO(std::string(what));  // of a const char* this doctest prints the address
+  REQUIRE(got.size() == want.size());
+  std::string wrong;
+  for (std::size_t i = 0; i < got.size() && wrong.empty(); ++i)
+    if (const double v = value_of(got[i]); !(v == want[i] || (v != v && want[i] != want[i])))
+      wrong = std::to_string(v) + " instead of " + std::to_string(want[i]) + " at " + std::to_string(i);
+  CHECK(wrong == "");
+}
 template <class T>
 void check_same(const char* what, const std::vector<T>& got, const std::vector<T>& want) {
   check_close(what, got, as_numbers(want), zeros(static_cast<std::int64_t>(want.size())), 0);
 }
 
-// Sizes around one, a vector register, and the pieces that element-wise work is cut into.
+// Sizes around one, a vector register, and the chunks of element-wise work on the CPU.
 inline std::vector<std::int64_t> lengths() { return {1, 2, 3, 7, 16, 31, 100, 16383, 16384, 16385, 3 * 16384 + 5}; }
 
-// Sums over each row, spread back over it.
+// For each element of a row, the sum of f over the row.
 template <class F>
 Numbers by_row(int batch, int classes, F&& f) {
   Numbers out(static_cast<std::size_t>(batch) * static_cast<std::size_t>(classes));

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-// Eigen takes its buffers with malloc, which operator new does not see: let it assert that it takes none.
+// Eigen allocates buffers with malloc, which operator new does not count; this makes Eigen assert that it allocates none.
 #define EIGEN_RUNTIME_NO_MALLOC
 #define eigen_assert(condition) static_cast<void>((condition) || (std::abort(), false))
 #include <strata/backend/cpu/gemm.hpp>
@@ -23,7 +23,7 @@
 namespace {
 std::atomic<long> allocations{0};
 }
-// clang's thread sanitizer has an operator new of its own, and counts nothing.
+// clang's thread sanitizer has its own operator new, so that nothing is counted.
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define STRATA_TEST_KEEPS_NEW
@@ -83,7 +83,7 @@ struct Problem {
         ldc(n_ + 3 * extra),
         accumulate(add) {
     std::uniform_real_distribution<T> value(T(-1), T(1));
-    // Exactly as long as the last row's last number, so that reading on is reading past the end; NaN between the rows.
+    // The buffer ends with the last row's last number, so that reading on is reading past the end. NaN between the rows.
     const auto fill = [&](std::vector<T>& to, int rows, int width, int ld) {
       to.assign(rows > 0 && width > 0
                     ? static_cast<std::size_t>(rows - 1) * static_cast<std::size_t>(ld) + static_cast<std::size_t>(width)
@@ -102,7 +102,7 @@ struct Problem {
     return static_cast<std::size_t>(row) * static_cast<std::size_t>(ld) + static_cast<std::size_t>(column);
   }
 
-  // C with its guards; also checks the scratch's guards, and that nothing was allocated.
+  // Returns C with its guards; checks the scratch's guards and that nothing was allocated.
   [[nodiscard]] std::vector<T> run(std::size_t misaligned = 0) const {
     std::vector<T> c = before;
     const auto size = static_cast<std::size_t>(gemm_scratch<T>(m, n, k));
@@ -201,7 +201,7 @@ TEST_CASE("gemm gives the same bits wherever its scratch lies and however m is c
   Paths::each([&] {
     const std::vector<float> whole = problem.run();
     CHECK(whole == problem.run(3));
-    if (std::string(strata::cpu::kernel_path()) == "eigen") return;  // Eigen promises no such thing
+    if (std::string(strata::cpu::kernel_path()) == "eigen") return;  // Eigen does not guarantee it
     std::vector<float> parts = problem.before;
     std::vector<float> scratch(static_cast<std::size_t>(gemm_scratch<float>(m, n, k)));
     for (int first = 0; first < m; first += 37) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// A GPU backend on the host: the library's own kernels, blocks, engine and trainer as they are, in a loop; cuDNN's and
-// cuBLASLt's products by the reference; queues that do at once what they are asked for, and graphs that do it again.
+// A GPU backend on the host. The library's own kernels, blocks, engine and trainer run in a loop; the reference computes
+// the products of cuDNN and cuBLASLt; a queue does its work at once, and a graph repeats it.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -21,7 +21,7 @@ namespace emulated {
 
 using strata::Geometry;
 
-// What a device of this kind was asked for.
+// How often a device of this kind was used.
 struct Counts {
   std::int64_t launches = 0, allocations = 0, captures = 0, replays = 0;
 };
@@ -36,7 +36,7 @@ class Device {
   void operator()(std::int64_t n, Element element) {
     static_assert(std::is_trivially_copyable_v<Element>);
     ++counts.launches;
-    // While a graph is captured, nothing runs.
+    // A graph that is being captured only records.
     if (recorded)
       recorded->push_back([=] {
         for (std::int64_t i = n; i-- > 0;) element(i);
@@ -44,7 +44,7 @@ class Device {
     else
       for (std::int64_t i = n; i-- > 0;) element(i);
   }
-  // Products are no elements.
+  // For products, which are no elements.
   void call(std::function<void()> work) { recorded ? recorded->push_back(std::move(work)) : work(); }
   void copy_bytes(void* to, const void* from, std::int64_t bytes) {
     call([=] {
@@ -126,11 +126,12 @@ class Engine : public strata::cuda::GpuEngine<Precision, System> {
   using Base::Base;
   using Base::device;
 
-  [[nodiscard]] Engine& runner() { return *this; }
+  using Ops = strata::cuda::Ops<Engine>;
+  [[nodiscard]] Ops ops() { return Ops(*this); }
 
   std::byte* allocate(const strata::ArenaRequest& request) {
     memory_ = Memory(device(), request.bytes, "");
-    this->settle_in(memory_.get(), request);
+    this->use_arena(memory_.get(), request);
     return memory_.get();
   }
 

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: BSL-1.0
-// Whole models: gradients of every layer against finite differences in double, the same bits for any number of threads.
-// What they allocate: allocation_test.cpp.
+// Whole models: gradients of every layer against finite differences in double, the same bits for any number of threads,
+// layers of the user's own. What models allocate: allocation_test.cpp.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <string>
 #include <vector>
 
 #include <strata/strata.hpp>
+
+#include "gpu_emulated.hpp"
 
 using namespace strata;
 
 namespace {
 
-// Smooth where it can be: distinct values keep max pools and ReLUs away from their kinks.
+// Distinct values keep max pools and ReLUs away from their kinks.
 template <class T>
 std::vector<T> numbers(std::size_t n, std::uint64_t seed) {
   std::vector<T> v(n);
@@ -38,7 +43,7 @@ double gradient_error(int batch) {
     return sum / batch;
   };
   loss_at(model.output_gradient());
-  for (double& g : model.gradients()) g = std::nan("");  // nothing may be left unwritten
+  for (double& g : model.gradients()) g = std::nan("");  // all must be written
   model.backward();
   const std::vector<double> gradients(model.gradients().begin(), model.gradients().end());
   double worst = 0, largest = 1e-6;
@@ -70,12 +75,40 @@ using Branches =
 using Nested =
     Sequential<Input<4, 4, 2>, Conv<3, 2>, Tanh, Residual<Concat<Conv<1, 1>, Residual<Conv<3, 2>>>, Tanh, Conv<1, 2>>,
                Concat<Conv<1, 2>>, Flatten, Dense<3>>;
-// A Sigmoid works in place, and not over what a ReLU or a max pool behind one still asks for its sign.
+// A Sigmoid works in place, but not where a ReLU before it, or a max pool, still asks for signs.
 using Signs =
     Sequential<Input<6, 6, 2>, Conv<3, 4>, ReLU, MaxPool<2>, Sigmoid, Conv<3, 5>, ReLU, Sigmoid, Flatten, Dense<16>, ReLU,
                Dropout<0.25>, Sigmoid, Dense<12>, ReLU, Tanh, Dense<9>, ReLU, LeakyReLU, Dense<3>>;
 template <class Last>
 using Ends = Sequential<Input<2, 2, 2>, Flatten, Dense<6>, Tanh, Dense<4>, Last>;
+
+// An activation that is defined here: one struct for all backends. Its backward needs x.
+struct SiLU : Activation<Values::any> {
+  static constexpr const char* name = "SiLU";
+  template <class T>
+  STRATA_HOST_DEVICE static T forward(T x) {
+    return x / (T{1} + std::exp(-x));
+  }
+  template <class T>
+  STRATA_HOST_DEVICE static T backward(T x, T y, T dy) {
+    const T sigmoid = T{1} / (T{1} + std::exp(-x));
+    return dy * (sigmoid + y * (T{1} - sigmoid));
+  }
+};
+// One that works in place, from its output: x / (1 + |x|).
+struct Softsign : Activation<Values::squashed> {
+  static constexpr const char* name = "Softsign";
+  template <class T>
+  STRATA_HOST_DEVICE static T forward(T x) {
+    return x / (T{1} + std::abs(x));
+  }
+  template <class T>
+  STRATA_HOST_DEVICE static T backward(T y, T dy) {
+    return dy * (T{1} - std::abs(y)) * (T{1} - std::abs(y));
+  }
+};
+using Own = Sequential<Input<6, 6, 2>, Conv<3, 4>, SiLU, Residual<Conv<3, 4>, SiLU, Softsign>, Softsign, Flatten, Dense<6>,
+                       SiLU, Dense<3>>;
 
 }  // namespace
 
@@ -86,6 +119,7 @@ TEST_CASE("backward agrees with finite differences") {
   CHECK(gradient_error<Branches, SoftmaxCrossEntropy>(2) < 1e-6);
   CHECK(gradient_error<Nested, SoftmaxCrossEntropy>(2) < 1e-6);
   CHECK(gradient_error<Signs, SoftmaxCrossEntropy>(2) < 1e-6);
+  CHECK(gradient_error<Own, SoftmaxCrossEntropy>(2) < 1e-6);
   CHECK(gradient_error<Plain, SigmoidCrossEntropy>(3) < 1e-6);
   CHECK(gradient_error<Plain, MeanSquaredError>(1) < 1e-6);
   CHECK(gradient_error<Ends<Softmax>, CrossEntropy>(4) < 1e-6);
@@ -93,7 +127,89 @@ TEST_CASE("backward agrees with finite differences") {
   CHECK(gradient_error<Ends<Softmax>, Unchecked<SoftmaxCrossEntropy>>(4) < 1e-6);
 }
 
-TEST_CASE("what works in place takes no memory of its own, unless somebody needs what was there") {
+namespace {
+// Gradients for a given gradient of the output.
+template <class Net, class Backend>
+std::vector<double> gradients_on(int batch) {
+  using M = Model<Net, Backend>;
+  using T = typename M::T;
+  M model{{.batch = batch, .threads = 2, .seed = 3, .biases = Uniform{0.3}}};
+  const auto images = numbers<T>(static_cast<std::size_t>(batch * Net::input.size()), 5);
+  model.forward(images, true, 9);
+  using A = typename Backend::activation;
+  const auto dy = numbers<float>(static_cast<std::size_t>(batch * Net::output.size()), 6);
+  for (std::size_t i = 0; i < dy.size(); ++i) model.output_gradient()[i] = static_cast<A>(dy[i]);
+  model.backward();
+  const T* g = model.engine_gradients();
+  std::vector<double> all(g, g + Net::parameters);
+  // A GPU has the filters of a convolution first.
+  if constexpr (!Backend::on_host)
+    for (const FilterTensor& f : model.regions().filters) {
+      std::vector<float> turned(static_cast<std::size_t>(f.taps * f.filters));
+      cuda::transpose(f.filters, f.taps, g + f.offset, turned.data());
+      std::copy(turned.begin(), turned.end(), all.begin() + f.offset);
+    }
+  return all;
+}
+double largest_difference(const std::vector<double>& a, const std::vector<double>& b) {
+  double worst = 0, largest = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    worst = std::max(worst, std::abs(a[i] - b[i]));
+    largest = std::max(largest, std::abs(b[i]));
+  }
+  return a.size() == b.size() ? worst / largest : 1e9;
+}
+}  // namespace
+
+TEST_CASE("activations defined here run on every backend") {
+  const auto exact = gradients_on<Own, CpuOf<double>>(3);
+  CHECK(largest_difference(gradients_on<Own, Cpu>(3), exact) < 1e-5);
+  CHECK(largest_difference(gradients_on<Own, emulated::Gpu<>>(3), exact) < 1e-5);
+  CHECK(largest_difference(gradients_on<Own, emulated::Gpu<cuda::BFloat16>>(3), exact) < 0.1);
+}
+
+TEST_CASE("backward tells which gradients are final, last layers first") {
+  using Net = Sequential<Input<6, 6, 2>, Conv<3, 4>, ReLU, BatchNorm, Flatten, Dense<6>, Tanh, Dense<3, NoBias>>;
+  Model<Net> model{{.batch = 2, .threads = 1}};
+  std::vector<std::string> names;
+  std::int64_t offset = 0;
+  for (const ParameterTensor& t : model.parameter_tensors()) {
+    CHECK(t.offset == offset);
+    offset += t.info.size();
+    names.push_back(t.name);
+  }
+  CHECK(offset == Net::parameters);
+  CHECK(names == std::vector<std::string>{"conv2d/kernel", "conv2d/bias", "batch_normalization/gamma",
+                                          "batch_normalization/beta", "dense/kernel", "dense/bias", "dense_1/kernel"});
+  const auto images = numbers<float>(2 * 72, 1);
+  const auto run = [&](auto&&... ready) {
+    model.forward(images, true, 0);
+    std::fill_n(model.output_gradient(), 2 * 3, 0.25f);
+    for (float& g : model.gradients()) g = std::nanf("");
+    model.backward(ready...);
+  };
+  run();
+  const std::vector<float> want(model.gradients().begin(), model.gradients().end());
+  std::int64_t left = Net::parameters;
+  run([&](std::int64_t first, std::int64_t n) {
+    CHECK(first + n == left);
+    left = first;
+    for (std::int64_t i = first; i < first + n; ++i)
+      if (model.gradients()[static_cast<std::size_t>(i)] != want[static_cast<std::size_t>(i)]) FAIL_CHECK("not final");
+  });
+  CHECK(left == 0);
+}
+
+TEST_CASE("a model refuses a call while another one is running") {
+  Model<Sequential<Input<6, 6, 2>, Flatten, Dense<3>>> model{{.batch = 2, .threads = 1}};
+  const auto images = numbers<float>(2 * 72, 1);
+  model.forward(images, true, 0);
+  std::fill_n(model.output_gradient(), 2 * 3, 0.25f);
+  CHECK_THROWS_AS(model.backward([&](std::int64_t, std::int64_t) { model.predict(images); }), std::logic_error);
+  CHECK(model.predict(images).size() == 6);
+}
+
+TEST_CASE("a layer that works in place takes no memory, unless another layer needs the old values") {
   using Dense_ = Sequential<Input<1, 1, 16>, Flatten, Dense<64>, ReLU, Dense<2>>;
   const auto activations = []<class N>(N) { return Model<N>::plan(8, 1).activations; };
   const std::int64_t alone = activations(Dense_{}), one = 64 * 8 * 4;
@@ -155,7 +271,7 @@ TEST_CASE("a network learns, and smaller last batches work") {
   CHECK(counted == 50);
 }
 
-TEST_CASE("a network that computes nothing hands its input through") {
+TEST_CASE("a network without computation returns its input") {
   Model<Sequential<Input<2, 2, 1>, Flatten>> model{{.batch = 1, .threads = 1}};
   const std::vector<float> image{1, 2, 3, 4};
   const auto out = model.predict(image);

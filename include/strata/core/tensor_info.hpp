@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What a layer keeps between steps: names, shapes and how to begin. Initialization and files read it.
+// What a layer keeps between steps: names, shapes and initial values. Initialization and files read it.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -10,19 +10,24 @@ namespace strata {
 
 enum class Role { weight, bias, scale, shift, running_mean, running_variance };
 
+// How a backend may arrange a tensor in memory. The weights of a convolution are (KH,KW,C/groups,F) on the host; a backend
+// may keep the filters first.
+enum class TensorLayout { plain, filters };
+
 struct TensorInfo {
   const char* name = "";  // Keras' name within the layer
   Role role = Role::weight;
   std::array<std::int64_t, 4> shape{};
   int rank = 0;
   std::int64_t fan_in = 0, fan_out = 0;  // Keras' fans: kernel area times channels in, out
+  TensorLayout layout = TensorLayout::plain;
 
   [[nodiscard]] constexpr std::int64_t size() const {
     std::int64_t n = 1;
     for (int i = 0; i < rank; ++i) n *= shape[static_cast<std::size_t>(i)];
     return n;
   }
-  // State is not trained: it follows the batches.
+  // State is not trained; it follows the batches.
   [[nodiscard]] constexpr bool trainable() const { return role != Role::running_mean && role != Role::running_variance; }
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What a Model asks of the engine of a backend, which owns the memory and runs the kernels: eigen/engine.hpp on the
-// processor, cudnn/engine.hpp on a GPU.
+// What a Model and the engine of a backend tell each other. An engine owns the memory and runs the kernels:
+// backend/cpu/engine.hpp, backend/cuda/engine.hpp.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -10,14 +10,14 @@ namespace strata {
 struct EngineOptions {
   int threads = 0;        // of the processor; 0: all cores
   int device = 0;         // which GPU
-  bool autotune = false;  // try the GPU's ways to compute a convolution, and keep the fastest
+  bool autotune = false;  // measure several ways to compute each product and keep the fastest
 };
 
 // The memory of a model, parameters first.
 struct ArenaRequest {
   std::int64_t bytes;
-  std::int64_t own;     // where what the engine keeps for itself begins
-  std::int64_t images;  // numbers in a batch of images
+  std::int64_t own;     // where the engine's own part begins
+  std::int64_t images;  // elements in a batch of images
 };
 
 // The weights of a convolution: (taps,filters) on the host, taps being (KH,KW,C/groups).
@@ -26,7 +26,7 @@ struct FilterTensor {
   std::int64_t taps, filters;
 };
 
-// All that has values between steps, where the engine has it.
+// Everything that keeps its values between steps, in the engine's memory.
 template <class T>
 struct TensorRegions {
   T* parameters;

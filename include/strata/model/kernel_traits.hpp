@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What a model's plan asks of a kernel, whatever the backend.
+// What a model's memory plan asks of a kernel. These are the defaults.
 #pragma once
 #include <cstdint>
 
@@ -7,24 +7,33 @@
 
 namespace strata {
 
-// Defaults of a kernel.
 struct KernelTraits {
-  static constexpr bool view = false;          // output is the input under another name: nothing runs
-  static constexpr bool in_place = false;      // forward and backward may write over what they read
-  static constexpr bool reads_output = false;  // backward needs y as forward left it
-  static constexpr bool reads_signs = false;   // backward, alone or in a block, asks which numbers of y are above 0
-  // Of a layer in place: what is above 0 stays so, unless no gradient passes there; all else does not become so.
+  static constexpr bool view = false;          // the output is the input under another name; no code runs
+  static constexpr bool in_place = false;      // y may be x, and dx may be dy
+  static constexpr bool reads_output = false;  // backward needs y as forward wrote it
+  static constexpr bool reads_signs = false;   // backward, alone or in a block, asks which elements of y are above 0
+  // A layer that works in place keeps the sign mask (y > 0 iff x > 0), except where the gradient is zero.
   static constexpr bool keeps_signs = false;
-  // There is something to choose before there is memory: prepare<Training>(engine, in, batch, learns_before, at), also of
-  // the blocks that begin with this layer.
+  // The kernel has prepare(ops, in, batch, Preparation), which runs before memory is allocated. A block that begins with
+  // this layer has it too.
   static constexpr bool prepares = false;
-  // Bytes kept from forward to backward.
-  static constexpr std::int64_t saved_bytes(Shape, Shape, std::int64_t) { return 0; }
-  // Numbers of scratch, for forward and backward.
-  template <class T>
-  static constexpr std::int64_t scratch(Shape, int, int) {
+  // Bytes that forward leaves for backward.
+  template <class Ops>
+  static constexpr std::int64_t saved_bytes(Shape /*in*/, Shape /*out*/, std::int64_t /*batch*/) {
     return 0;
   }
+  // Scratch for forward and backward, counted in elements of the parameters' type.
+  template <class Ops>
+  static constexpr std::int64_t scratch(Shape /*in*/, int /*batch*/, int /*threads*/) {
+    return 0;
+  }
+};
+
+// What a layer with products will be asked for.
+struct Preparation {
+  bool training = false;  // the gradients of the parameters
+  bool input_gradient = false;
+  std::int64_t offset = 0;  // parameters of the layers before this one
 };
 
 }  // namespace strata

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The memory plan: from a network's table to byte offsets in one arena, while compiling. Values that work in place share a
-// buffer; buffers whose lives do not overlap share memory.
+// The memory plan: computes byte offsets in one arena from a network's table, at compile time. Layers that work in place
+// share a buffer; buffers whose lifetimes do not overlap share memory.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -16,7 +16,7 @@ namespace strata {
 struct MemoryPlan {
   std::int64_t weights = 0, state = 0, gradients = 0, optimizer = 0;
   std::int64_t activations = 0, activation_gradients = 0, saved = 0, scratch = 0;
-  std::int64_t engine = 0;  // what the backend keeps beside: of a GPU the images and, below float32, a copy of the weights
+  std::int64_t engine = 0;  // the backend's own: on a GPU the images and, with bfloat16, a copy of the weights
   [[nodiscard]] constexpr std::int64_t total() const {
     return weights + state + gradients + optimizer + activations + activation_gradients + saved + scratch + engine;
   }
@@ -24,19 +24,19 @@ struct MemoryPlan {
 
 namespace detail {
 
-// What the plan asks of a node's kernel.
+// What the plan needs to know about a node's kernel.
 struct NodeTraits {
-  bool kernel = false;  // false: a bracket, nothing below counts
+  bool kernel = false;  // false: a bracket; the rest is unused
   bool view = false, in_place = false, reads_output = false, reads_signs = false, keeps_signs = false;
   std::int64_t (*saved_bytes)(Shape, Shape, std::int64_t) = nullptr;
   std::int64_t (*scratch)(Shape, int, int) = nullptr;
 };
 
-// Which buffer each node's output and its gradient live in: the number of the node that made it.
+// The buffers of each node's output and its gradient: a buffer has the number of the node that creates it.
 template <std::size_t Count>
 struct Buffers {
   std::array<int, Count> value{}, gradient{};
-  std::array<bool, Count> learns{};  // has something trainable at or before it, so that its gradient is needed
+  std::array<bool, Count> learns{};  // it or a node before it has parameters, so that its gradient is needed
   std::array<int, Count> value_end{}, gradient_begin{}, gradient_end{};  // first and last node that touch the buffer
 };
 
@@ -54,7 +54,7 @@ constexpr Buffers<Count> assign_buffers(const Table<Count>& t, const std::array<
     if (row.kind == Kind::fork || row.kind == Kind::next || (row.kind == Kind::layer && k.view)) {
       b.value[at(i)] = b.value[at(source)];
     } else if (row.kind == Kind::layer && k.in_place && b.value[at(source)] != 0) {
-      // Not over what another branch still reads, nor over what an earlier layer's backward needs unchanged.
+      // Not if another branch still reads the buffer, or an earlier layer's backward needs it unchanged.
       bool free = t.rows[at(source)].kind == Kind::layer || t.rows[at(source)].kind == Kind::join;
       for (int j = source; j >= 0; --j) {
         if (b.value[at(j)] != b.value[at(source)]) break;
@@ -68,7 +68,7 @@ constexpr Buffers<Count> assign_buffers(const Table<Count>& t, const std::array<
     if (row.kind == Kind::fork || (row.kind == Kind::layer && (k.view || k.in_place)))
       b.gradient[at(i)] = b.gradient[at(source)];
   }
-  // Lives, in node numbers. The gradient of a node's output is written by its readers and read by the node.
+  // Lifetimes, in node numbers. The readers of a node's output write its gradient, and the node reads it.
   for (int i = 0; i < t.nodes; ++i) {
     b.value_end[at(i)] = i;
     b.gradient_begin[at(i)] = b.gradient_end[at(i)] = i;
@@ -99,13 +99,13 @@ constexpr Buffers<Count> assign_buffers(const Table<Count>& t, const std::array<
       }
     }
   }
-  // What the network ends in stays until the loss, and the caller, have read it.
+  // The network's output lives until the loss and the caller have read it.
   touch_value(t.nodes - 1, t.nodes);
   touch_gradient(t.nodes - 1, t.nodes);
   return b;
 }
 
-// Byte offsets of buffers with lives [begin, end]: each goes to the lowest place that is free all its life.
+// Byte offsets of buffers with lifetimes [begin, end]: each gets the lowest place that is free during all of it.
 template <std::size_t Count>
 constexpr std::int64_t place_buffers(const std::array<std::int64_t, Count>& bytes, const std::array<int, Count>& begin,
                                      const std::array<int, Count>& end, std::array<std::int64_t, Count>& offset) {
@@ -126,7 +126,7 @@ constexpr std::int64_t place_buffers(const std::array<std::int64_t, Count>& byte
   return top;
 }
 
-// Bytes of a number: of what has values between steps, and of what flows between layers.
+// Bytes of an element: of parameters and state, and of what flows between layers.
 struct ScalarBytes {
   std::int64_t parameter, activation;
 };
@@ -135,7 +135,7 @@ struct ScalarBytes {
 template <std::size_t Count>
 struct Layout {
   std::array<std::int64_t, Count> value{}, gradient{}, saved{};  // by node; from the arena's start
-  std::array<std::int64_t, Count> parameters{}, state{};         // by node; in numbers, from the start of their region
+  std::array<std::int64_t, Count> parameters{}, state{};         // by node; in elements, from the start of their region
   std::int64_t weights = 0, states = 0, gradients = 0, scratch = 0, engine = 0;  // where the regions start
   MemoryPlan plan;
 };
@@ -158,7 +158,7 @@ constexpr Layout<Count> lay_out(const Table<Count>& t, const std::array<NodeTrai
     if (training && b.gradient[i] == node && i > 0)
       gradient_bytes[i] = aligned(batch * saturating_size(row.out) * scalar.activation);
     begin[i] = node;
-    end[i] = training ? t.nodes : b.value_end[i];  // backward reads what forward left
+    end[i] = training ? t.nodes : b.value_end[i];  // backward reads the values of forward
     if (traits[i].kernel) {
       l.saved[i] = saved;
       saved += aligned(traits[i].saved_bytes(row.in, row.out, batch));
@@ -176,7 +176,7 @@ constexpr Layout<Count> lay_out(const Table<Count>& t, const std::array<NodeTrai
   l.plan.saved = saved;
   l.plan.scratch = scratch;
   l.plan.engine = aligned(engine);
-  // Regions one after the other.
+  // The regions follow each other.
   l.states = l.plan.weights;
   l.gradients = l.states + l.plan.state;
   const std::int64_t values = l.gradients + l.plan.gradients, gradients = values + l.plan.activations;

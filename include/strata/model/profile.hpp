@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Where the time of real training steps goes, layer by layer; layers that the backend does together share a row.
+// How long each layer takes in real training steps. Layers that the backend does together share a row.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -9,23 +9,24 @@
 
 namespace strata {
 
-// Sums over the steps that were watched; seconds of wall-clock time.
+// Sums over the watched steps, in seconds of wall-clock time.
 struct LayerTime {
   std::string name;                  // "Conv + ReLU + MaxPool"
   int first = 0;                     // layer number, Input is 0; -1: no layer
   std::int64_t macs = 0;             // nominal multiply-adds of one sample, forward (see Sequential::macs)
   bool learns_before = true;         // a layer before it has parameters, so backward computes the gradient of its input
-  double forward = 0, backward = 0;  // backward of a row without layers: what runs once a step
+  double forward = 0, backward = 0;  // a row without layers has its time once per step in `backward`
 };
 
-// Model::watch fills it, Trainer adds what is not of the model.
+// Model::watch fills it; Trainer adds rows for the loss and the update.
 class Profile {
  public:
   std::vector<LayerTime> rows;
   std::int64_t steps = 0, samples = 0;
 
   using clock = std::chrono::steady_clock;
-  // Adds the time since its construction to a sum that outlives it; a null sum: none, and the clock is not read.
+  // Adds the time from its construction to its destruction to a sum, which must live until then. If the sum is null, it
+  // does nothing and does not read the clock.
   class Timer {
    public:
     explicit Timer(double* sum) : sum_(sum), begin_(sum ? clock::now() : clock::time_point{}) {}
@@ -46,8 +47,8 @@ class Profile {
     return all;
   }
 
-  // A line a row: milliseconds a step, the rate in nominal GFLOP/s (two a multiply-add; work that a kernel saves, such as
-  // taps on padding, counts as done), the share of all.
+  // One line for each row: milliseconds per step, nominal GFLOP/s (a multiply-add is two; work that a kernel saves, such as
+  // taps on padding, counts too), the fraction of the total.
   [[nodiscard]] std::string text() const {
     std::string out;
     char line[160];
@@ -68,7 +69,7 @@ class Profile {
     const double all = seconds();
     double forward = 0, backward = 0, flops = 0;
     for (const LayerTime& row : rows) {
-      // Forward, the gradient of the weights, and that of the input unless nobody asks for it.
+      // Forward, the gradient of the weights and, if needed, the gradient of the input.
       const double flop = 2.0 * static_cast<double>(row.macs) * (row.learns_before ? 3 : 2) * static_cast<double>(samples);
       add(row.first < 0 ? "" : std::to_string(row.first).c_str(), row.name.c_str(), row.forward, row.backward, flop, all);
       forward += row.forward, backward += row.backward, flops += flop;

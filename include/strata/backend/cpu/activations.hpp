@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
-// Activations: forward from inputs, backward from outputs, each may write over what it reads.
+// Activations on the CPU: any struct of layers/activations.hpp element by element, and faster ways for a few.
 #pragma once
 #include <strata/backend/cpu/chunks.hpp>
 #include <strata/backend/cpu/simd.hpp>
+#include <strata/layers/activations.hpp>
 
 namespace strata::cpu {
 
 namespace detail {
 
-// to[i] = from[i], or 0 where `test[i]` is below 0 (forward, test is from: a NaN stays) or not above 0 (backward).
+// to[i] = from[i], or 0. Forward: 0 if test[i] < 0 (test is from, and a NaN stays). Backward: 0 unless test[i] > 0.
 template <class T, bool Backward>
 struct ReluKernel {
   template <int Bytes>
@@ -33,55 +34,83 @@ struct ReluKernel {
 
 }  // namespace detail
 
+// y may be x.
 template <class T>
 void relu_forward(std::int64_t n, const T* x, T* y, ThreadPool& pool) {
   const auto run = detail::ReluKernel<T, false>::table::of(detail::path_now());
   for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) { run(count, x + first, x + first, y + first); });
 }
+// dx may be dy.
 template <class T>
 void relu_backward(std::int64_t n, const T* y, const T* dy, T* dx, ThreadPool& pool) {
   const auto run = detail::ReluKernel<T, true>::table::of(detail::path_now());
   for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) { run(count, y + first, dy + first, dx + first); });
 }
 
-template <class T>
-void leaky_relu_forward(std::int64_t n, T slope, const T* x, T* y, ThreadPool& pool) {
-  for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
-    for (std::int64_t i = first; i < first + count; ++i) y[i] = x[i] < T{0} ? slope * x[i] : x[i];
-  });
-}
-template <class T>
-void leaky_relu_backward(std::int64_t n, T slope, const T* y, const T* dy, T* dx, ThreadPool& pool) {
-  for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
-    for (std::int64_t i = first; i < first + count; ++i) dx[i] = y[i] > T{0} ? dy[i] : slope * dy[i];
-  });
-}
+// The activation F over n elements. Specialize it for a faster way.
+template <class F>
+struct ActivationOf {
+  template <class T>
+  static void forward(std::int64_t n, const T* x, T* y, ThreadPool& pool) {
+    for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
+      for (std::int64_t i = first; i < first + count; ++i) y[i] = F::forward(x[i]);
+    });
+  }
+  // x may be null if F::backward does not take it.
+  template <class T>
+  static void backward(std::int64_t n, const T* x, const T* y, const T* dy, T* dx, ThreadPool& pool) {
+    for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
+      for (std::int64_t i = first; i < first + count; ++i)
+        if constexpr (strata::detail::BackwardFromOutput<F>)
+          dx[i] = F::backward(y[i], dy[i]);
+        else
+          dx[i] = F::backward(x[i], y[i], dy[i]);
+    });
+  }
+};
 
-template <class T>
-void sigmoid_forward(std::int64_t n, const T* x, T* y, ThreadPool& pool) {
-  for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
-    Array<T>(y + first, count) = ((-ConstArray<T>(x + first, count)).exp() + T{1}).inverse();
-  });
-}
-template <class T>
-void sigmoid_backward(std::int64_t n, const T* y, const T* dy, T* dx, ThreadPool& pool) {
-  for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
-    const ConstArray<T> out(y + first, count);
-    Array<T>(dx + first, count) = ConstArray<T>(dy + first, count) * out * (T{1} - out);
-  });
-}
-
-template <class T>
-void tanh_forward(std::int64_t n, const T* x, T* y, ThreadPool& pool) {
-  for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
-    Array<T>(y + first, count) = ConstArray<T>(x + first, count).tanh();
-  });
-}
-template <class T>
-void tanh_backward(std::int64_t n, const T* y, const T* dy, T* dx, ThreadPool& pool) {
-  for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
-    Array<T>(dx + first, count) = ConstArray<T>(dy + first, count) * (T{1} - ConstArray<T>(y + first, count).square());
-  });
-}
+template <>
+struct ActivationOf<ReLU> {
+  template <class T>
+  static void forward(std::int64_t n, const T* x, T* y, ThreadPool& pool) {
+    relu_forward(n, x, y, pool);
+  }
+  template <class T>
+  static void backward(std::int64_t n, const T* /*x*/, const T* y, const T* dy, T* dx, ThreadPool& pool) {
+    relu_backward(n, y, dy, dx, pool);
+  }
+};
+// Eigen's exp and tanh work on vectors.
+template <>
+struct ActivationOf<Sigmoid> {
+  template <class T>
+  static void forward(std::int64_t n, const T* x, T* y, ThreadPool& pool) {
+    for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
+      Array<T>(y + first, count) = ((-ConstArray<T>(x + first, count)).exp() + T{1}).inverse();
+    });
+  }
+  template <class T>
+  static void backward(std::int64_t n, const T* /*x*/, const T* y, const T* dy, T* dx, ThreadPool& pool) {
+    for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
+      const ConstArray<T> out(y + first, count);
+      Array<T>(dx + first, count) = ConstArray<T>(dy + first, count) * out * (T{1} - out);
+    });
+  }
+};
+template <>
+struct ActivationOf<Tanh> {
+  template <class T>
+  static void forward(std::int64_t n, const T* x, T* y, ThreadPool& pool) {
+    for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
+      Array<T>(y + first, count) = ConstArray<T>(x + first, count).tanh();
+    });
+  }
+  template <class T>
+  static void backward(std::int64_t n, const T* /*x*/, const T* y, const T* dy, T* dx, ThreadPool& pool) {
+    for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
+      Array<T>(dx + first, count) = ConstArray<T>(dy + first, count) * (T{1} - ConstArray<T>(y + first, count).square());
+    });
+  }
+};
 
 }  // namespace strata::cpu

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Batch normalisation. A task is a block of channels, which runs through the batch in order. x (N,H,W,C).
+// Batch normalization. A task is a block of channels and goes through the batch in order. x (N,H,W,C).
 #pragma once
 #include <cmath>
 
@@ -10,8 +10,8 @@ namespace strata::cpu {
 
 inline constexpr std::int64_t norm_block = 16;
 
-// running = momentum * running + (1 - momentum) * batch, of channels where the batch's are finite: a NaN would stay for
-// ever. The variance is the biased one, as in Keras.
+// running = momentum * running + (1 - momentum) * batch, for channels whose batch statistics are finite: a NaN would stay
+// forever. The variance is the biased one, as in Keras.
 template <class T>
 void batch_norm_forward(Shape in, int batch, T epsilon, T momentum, const T* x, const T* gamma, const T* beta,
                         T* running_mean, T* running_variance, T* mean, T* inverse_deviation, T* y, ThreadPool& pool) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Splits element-wise work into pieces of a fixed size, whatever the number of threads, so that results do not depend on
-// it.
+// Splits element-wise work into chunks of a fixed size. Results are independent of the number of threads.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -24,8 +23,8 @@ void for_chunks(std::int64_t n, ThreadPool& pool, F&& f, std::int64_t chunk = 16
   });
 }
 
-// Sums over rows of `count` numbers, `Most` at most; add(sums, r) adds row r. In T over blocks of rows and in double from
-// block to block: a float that has counted to 2^24 grows no more.
+// Sums over rows of `count` elements, at most `Most`; add(sums, r) adds row r. It adds in T within a block of rows and in
+// double from block to block, because a float that has reached 2^24 does not change when 1 is added.
 template <class T, int Most, class Add>
 Eigen::Array<T, Eigen::Dynamic, 1, 0, Most, 1> sum_rows(std::int64_t rows, std::int64_t count, Add&& add) {
   constexpr std::int64_t block = 512;

@@ -13,7 +13,7 @@ void add_forward(std::int64_t n, const T* a, const T* b, T* y, ThreadPool& pool)
   });
 }
 
-// A branch (rows, channels) to its place in the whole (rows, total), from channel `offset` on; and back.
+// Copies a branch (rows, channels) into the whole (rows, total) from channel `offset` on; concat_take copies it back.
 template <class T>
 void concat_copy(std::int64_t rows, int channels, const T* branch, int total, int offset, T* whole, ThreadPool& pool) {
   for_chunks(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Convolutions: which way they are computed. x (N,H,W,C), w (KH,KW,C/groups,F), y (N,H',W',F).
+// Convolutions: chooses the fastest way. x (N,H,W,C), w (KH,KW,C/groups,F), y (N,H',W',F).
 #pragma once
 #include <algorithm>
 
@@ -7,23 +7,22 @@
 #include <strata/backend/cpu/conv_direct.hpp>
 #include <strata/backend/cpu/conv_patches.hpp>
 #include <strata/backend/cpu/conv_winograd.hpp>
-#include <strata/backend/cpu/few_rows.hpp>
+#include <strata/backend/cpu/skinny_gemm.hpp>
 
 namespace strata::cpu {
 
 namespace detail {
-// Below this, too few samples share a position to fill a tile.
+// With fewer samples, those that share a position do not fill a tile.
 inline constexpr int direct_batch = 8;
 inline bool goes_direct(int batch) { return batch >= direct_batch && path_now() != KernelPath::eigen; }
 }  // namespace detail
 
 template <class T>
 constexpr std::int64_t conv_scratch(const Geometry& g, int batch, int threads) {
-  // A smaller batch than the capacity may come, and take another way.
+  // A batch below the capacity may be computed another way.
   const std::int64_t map = static_cast<std::int64_t>(g.out.height) * g.out.width;
-  const auto rows = static_cast<int>(std::min<std::int64_t>(batch * map, detail::most_few_rows));
-  const std::int64_t few =
-      std::max(threads * detail::patches_scratch<T>(g), detail::few_rows_scratch(rows, g.out.channels));
+  const auto rows = static_cast<int>(std::min<std::int64_t>(batch * map, detail::skinny_rows));
+  const std::int64_t few = std::max(threads * detail::patches_scratch<T>(g), detail::skinny_scratch(rows, g.out.channels));
   if (batch < detail::direct_batch) return few;
   return std::max({few, detail::direct_forward_scratch<T>(g, threads), detail::direct_input_scratch<T>(g, threads),
                    detail::direct_weights_scratch<T>(g, batch, threads),
@@ -31,7 +30,7 @@ constexpr std::int64_t conv_scratch(const Geometry& g, int batch, int threads) {
                    detail::winograd_input_pays(g, batch) ? detail::winograd_input_scratch<T>(g, threads) : 0});
 }
 
-// relu: y is max(0, .) of what it would be. skip_zeros: see few_rows.hpp.
+// relu: y is rectified. skip_zeros: see skinny_gemm.hpp.
 template <class T>
 void conv_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, ThreadPool& pool, T* scratch,
                   bool relu = false, bool skip_zeros = false) {
@@ -42,8 +41,8 @@ void conv_forward(const Geometry& g, int batch, const T* x, const T* w, const T*
       detail::direct_forward(g, batch, x, w, bias, relu, y, pool, scratch);
     return;
   }
-  if (detail::conv_has_few_rows(g, batch) && detail::path_now() != KernelPath::eigen)
-    detail::conv_few_rows(g, batch, x, w, bias, y, skip_zeros, pool, scratch);
+  if (detail::conv_is_skinny(g, batch) && detail::path_now() != KernelPath::eigen)
+    detail::conv_skinny(g, batch, x, w, bias, y, skip_zeros, pool, scratch);
   else
     detail::patches_forward(g, batch, x, w, bias, y, pool, scratch);
   if (relu) relu_forward<T>(batch * g.out.size(), y, y, pool);

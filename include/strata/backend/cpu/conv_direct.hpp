@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// Convolutions without patches. A tile's rows are the same output position in several samples, or neighbouring positions of
-// one sample, so that all its rows see the same taps: those that fall on padding are left out, and nothing is copied but
-// the weights, once a call. x (N,H,W,C), w (KH,KW,C/groups,F), y (N,H',W',F).
+// Convolutions without im2col. A tile's rows are the same output position in several samples, or neighbouring positions of
+// one sample, so that all rows have the same taps. Taps on padding are left out, and only the weights are copied, once per
+// call. x (N,H,W,C), w (KH,KW,C/groups,F), y (N,H',W',F).
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -12,18 +12,19 @@
 
 namespace strata::cpu::detail {
 
-// The taps of one axis that fall on real elements: from output `position` forward, [first, end).
-struct Taps {
+// [first, end)
+struct IndexRange {
   int first, end;
 };
-constexpr Taps taps_on(int position, int stride, int dilation, int kernel, int before, int size) {
+// The taps of one axis that fall on real elements, for the output at `position`.
+constexpr IndexRange taps_on(int position, int stride, int dilation, int kernel, int before, int size) {
   const int start = position * stride - before;
   const int first = start < 0 ? (-start + dilation - 1) / dilation : 0;
   const int end = start >= size ? 0 : std::min(kernel, (size - 1 - start) / dilation + 1);
   return {first, std::max(first, end)};
 }
-// The outputs [first, end) of one axis that see a real element under tap `tap`.
-inline Taps outputs_under(int tap, int stride, int dilation, int before, int size, int outputs) {
+// The outputs of one axis that have a real element under tap `tap`.
+inline IndexRange outputs_under(int tap, int stride, int dilation, int before, int size, int outputs) {
   const int offset = tap * dilation - before;  // of output 0
   const int first = offset < 0 ? (-offset + stride - 1) / stride : 0;
   const int end = offset >= size ? 0 : std::min(outputs, (size - 1 - offset) / stride + 1);
@@ -35,15 +36,14 @@ struct Panels {
   int columns, width, rows;
   [[nodiscard]] int count() const { return (columns + width - 1) / width; }
   [[nodiscard]] std::int64_t size() const { return static_cast<std::int64_t>(width) * (rows + 1); }
-  // For any path.
+  // The largest size, for any path.
   template <class T>
   static constexpr std::int64_t most(int columns, std::int64_t rows) {
     return (columns + panel_most<T> - 1) / panel_most<T> * panel_most<T> * (rows + 1);
   }
 };
 
-// Rows and panels a task takes: enough of them to use what is in the second-level cache often, few enough for every core to
-// have tasks.
+// Rows and panels of a task: enough to reuse the second-level cache often, few enough that every core has tasks.
 inline constexpr int rows_at_once = 96, panels_at_once = 8;
 template <class T>
 inline constexpr std::int64_t kept_size = static_cast<std::int64_t>(rows_at_once) * panels_at_once * panel_most<T>;
@@ -88,7 +88,7 @@ class RowSums {
       const T* right = packed_ + p * panels_.size();
       const T* bias = right + static_cast<std::int64_t>(panels_.rows) * wide;
       T* kept = kept_ + static_cast<std::int64_t>(p - first_) * rows_at_once * panels_.width;
-      // A panel that is not full goes by way of what is kept.
+      // A panel that is not full goes through `kept`.
       const int how = start_ | last | (columns < wide ? keep : 0);
       for (int r = 0; r < rows_;) {
         const int size = tiles_.fit(rows_ - r);
@@ -116,7 +116,7 @@ class RowSums {
   Span spans_[most_spans];
 };
 
-// One panel of weights. transposed: x(row, k) and not x(k, row) lies at x + row * ld + k.
+// One panel of weights. If transposed, x + row * ld + k is x(row, k), otherwise x(k, row).
 template <class T>
 void pack_weights(bool transposed, int columns, int lanes, int rows, const T* x, std::int64_t ld, T* to) {
   pack_panel(!transposed, columns, rows, x, ld, columns > lanes ? 2 * lanes : lanes, to);
@@ -125,7 +125,7 @@ void pack_weights(bool transposed, int columns, int lanes, int rows, const T* x,
 template <class T>
 inline constexpr std::int64_t small_size = 12 * panel_most<T>;
 
-// Few channels make short spans: better one patch a position.
+// Few channels make short spans; then one im2col patch per position is faster.
 constexpr bool by_patches(const Geometry& g) { return g.in.channels / g.groups < 12; }
 
 template <class T>
@@ -141,7 +141,7 @@ void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const 
   const Window& win = g.window;
   const int channels = g.in.channels / g.groups, filters = g.out.channels / g.groups;
   const Panels panels{filters, tiles.width, static_cast<int>(g.taps())};
-  T* packed = aligned(scratch);
+  T* packed = at_cache_line(scratch);
   T* kept = packed + g.groups * panels.count() * panels.size();
   pool.parallel_for(g.groups * panels.count(), [&](int task, int) {
     const int group = task / panels.count(), from = task % panels.count() * panels.width;
@@ -168,7 +168,7 @@ void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const 
       const int count = static_cast<int>(std::min<std::int64_t>(rows_at_once, rows - first));
       T* patches = kept + worker * (patch_size + kept_size<T>);
       RowSums<T> sums(tiles, panels, packed + group * panels.count() * panels.size(), part, patches + patch_size);
-      take_patches(g, x, first, count, group, 0, win.kernel_h * win.kernel_w, patches);
+      im2col(g, x, first, count, group, 0, win.kernel_h * win.kernel_w, patches);
       sums.begin(patches, panels.rows, count, y + first * g.out.channels + group * filters, g.out.channels, bias != nullptr,
                  relu);
       sums.add(0, 0, panels.rows);
@@ -177,7 +177,7 @@ void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const 
     return;
   }
 
-  // Neighbouring taps of a kernel row lie side by side, in x and in w, where it is not dilated and there are no groups.
+  // Without dilation and groups, neighbouring taps of a kernel row are adjacent in x and in w.
   const bool whole_rows = win.dilation_w == 1 && g.groups == 1;
   const int blocks = (batch + rows_at_once - 1) / rows_at_once, share = (batch + blocks - 1) / blocks;
   pool.parallel_for(g.groups * parts * blocks * g.out.height * g.out.width, [&](int task, int worker) {
@@ -185,8 +185,8 @@ void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const 
     const int place = task / g.groups / parts / blocks, i = place / g.out.width, j = place % g.out.width;
     const int first = block * share, samples = std::min(share, batch - first);
     RowSums<T> sums(tiles, panels, packed + group * panels.count() * panels.size(), part, kept + worker * kept_size<T>);
-    const Taps rows = taps_on(i, win.stride_h, win.dilation_h, win.kernel_h, win.pad_top, g.in.height);
-    const Taps columns = taps_on(j, win.stride_w, win.dilation_w, win.kernel_w, win.pad_left, g.in.width);
+    const IndexRange rows = taps_on(i, win.stride_h, win.dilation_h, win.kernel_h, win.pad_top, g.in.height);
+    const IndexRange columns = taps_on(j, win.stride_w, win.dilation_w, win.kernel_w, win.pad_left, g.in.width);
     sums.begin(x + first * g.in.size() + group * channels, g.in.size(), samples,
                y + first * g.out.size() + static_cast<std::int64_t>(place) * g.out.channels + group * filters, g.out.size(),
                bias != nullptr, relu);
@@ -215,7 +215,7 @@ void direct_backward_input(const Geometry& g, int batch, const T* dy, const T* w
   const int channels = g.in.channels / g.groups, filters = g.out.channels / g.groups;
   const int positions = win.kernel_h * win.kernel_w;
   const Panels panels{channels, tiles.width, positions * filters};
-  T* packed = aligned(scratch);
+  T* packed = at_cache_line(scratch);
   T* kept = packed + g.groups * panels.count() * panels.size();
   pool.parallel_for(g.groups * panels.count(), [&](int task, int) {
     const int group = task / panels.count(), from = task % panels.count() * panels.width;
@@ -251,13 +251,13 @@ void direct_backward_input(const Geometry& g, int batch, const T* dy, const T* w
   });
 }
 
-// The weights' gradient takes samples a few at a time: about so many positions of the output.
+// The weights' gradient takes a few samples at a time: about this many positions of the output.
 inline constexpr int positions_of_chunk = 288;
 constexpr int samples_of_chunk(const Geometry& g, int batch) {
   const int map = g.out.height * g.out.width;
   return std::max(1, std::min(batch, positions_of_chunk / map));
 }
-// Few channels: a tile's rows run along a kernel row, over a copy of x with its columns padded.
+// With few channels a tile's rows go along a kernel row, over a copy of x with padded columns.
 constexpr bool along_kernel_row(const Geometry& g) {
   return g.in.channels < 12 && g.groups == 1 && g.window.dilation_w == 1;
 }
@@ -284,8 +284,8 @@ void direct_backward_weights(const Geometry& g, int batch, const T* x, const T* 
   const int width = padded_width(g), kernel_rows = merged ? win.kernel_w * channels : channels;
   const Panels panels{filters, tiles.width, most * map};
   const std::int64_t image = static_cast<std::int64_t>(g.in.height) * width;  // positions
-  T* left = aligned(scratch);
-  T* right = aligned(left + most * image * g.in.channels);
+  T* left = at_cache_line(scratch);
+  T* right = at_cache_line(left + most * image * g.in.channels);
   T* each = right + g.groups * panels.count() * panels.size();
   const std::int64_t pairs_size =
       static_cast<std::int64_t>(most) * map * static_cast<std::int64_t>(sizeof(Pair) / sizeof(T));
@@ -297,7 +297,7 @@ void direct_backward_weights(const Geometry& g, int batch, const T* x, const T* 
     const int samples = std::min(most, batch - first);
     const T* images = x + first * g.in.size();
     const T* gradients = dy + first * g.out.size();
-    // Left: panels of tallest() channels by positions; or, merged, the images themselves. Right: panels of filters.
+    // Left: panels of tallest() channels by positions, or, if merged, the images themselves. Right: panels of filters.
     pool.parallel_for(g.groups * (panels.count() + left_tasks), [&](int task, int) {
       const int group = task % g.groups, part = task / g.groups;
       if (part < panels.count()) {
@@ -331,9 +331,10 @@ void direct_backward_weights(const Geometry& g, int batch, const T* x, const T* 
       T* mine = each + worker * (pairs_size + small_size<T>);
       T* small = mine + pairs_size;
       Pair* list = reinterpret_cast<Pair*>(mine);
-      const Taps rows = outputs_under(kh, win.stride_h, win.dilation_h, win.pad_top, g.in.height, g.out.height);
-      const Taps columns = merged ? Taps{0, g.out.width}
-                                  : outputs_under(kw, win.stride_w, win.dilation_w, win.pad_left, g.in.width, g.out.width);
+      const IndexRange rows = outputs_under(kh, win.stride_h, win.dilation_h, win.pad_top, g.in.height, g.out.height);
+      const IndexRange columns =
+          merged ? IndexRange{0, g.out.width}
+                 : outputs_under(kw, win.stride_w, win.dilation_w, win.pad_left, g.in.width, g.out.width);
       int count = 0;
       for (int n = 0; n < samples; ++n)
         for (int i = rows.first; i < rows.end; ++i) {
@@ -345,7 +346,7 @@ void direct_backward_weights(const Geometry& g, int batch, const T* x, const T* 
           }
         }
       T* to = dw + static_cast<std::int64_t>(tap) * kernel_rows * g.out.channels + group * filters;
-      // A panel of both sides stays in L1. The last, empty, block of an empty list writes the zeros.
+      // A panel of both sides stays in L1. For an empty list one empty block writes the zeros.
       for (int block = 0; block == 0 || block < count; block += block_k) {
         const int depth = std::min(block_k, count - block);
         const bool add = first > 0 || block > 0;

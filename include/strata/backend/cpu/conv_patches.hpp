@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Convolutions as matrix products over patches, a bounded number of output positions at a time, never a whole im2col: for
-// small batches, and for what Eigen's own products do.
-// x (N,H,W,C), w (KH,KW,C/groups,F), y (N,H',W',F).
+// Convolutions by im2col and matrix products, a bounded number of output positions at a time: for small batches, and for
+// the path `eigen`. x (N,H,W,C), w (KH,KW,C/groups,F), y (N,H',W',F).
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -14,13 +13,13 @@ namespace strata::cpu::detail {
 
 // Output positions of the whole batch handled at once.
 inline constexpr int patch_rows = 144;
-// Taps of the weights' gradient handled at once: whole kernel positions, this many numbers if they fit, and a few shares at
-// least, or a small kernel would keep one thread busy alone.
+// Taps of the weights' gradient handled at once: whole kernel positions, up to 384 rows, but at least a few shares, because
+// otherwise one thread would do a small kernel alone.
 constexpr int positions_at_once(const Geometry& g) {
   const int positions = g.window.kernel_h * g.window.kernel_w, fit = 384 / (g.in.channels / g.groups);
   return std::max(1, std::min(fit, (positions + 3) / 4));
 }
-// Blocks of filters, where shares of the taps make too few tasks. Never a matter of the number of threads.
+// Blocks of filters, if the shares of the taps are too few tasks. Independent of the number of threads.
 constexpr int filter_blocks(const Geometry& g) {
   const int at_once = positions_at_once(g),
             tasks = (g.window.kernel_h * g.window.kernel_w + at_once - 1) / at_once * g.groups;
@@ -37,13 +36,14 @@ inline Position position_of(const Geometry& g, std::int64_t flat) {
   return {static_cast<int>(flat / map), within / g.out.width, within % g.out.width};
 }
 
-// Kernel positions [tap, tap + taps) under output positions [first, first + count), one group: (count, taps, channels).
+// patches = kernel positions [tap, tap + taps) under output positions [first, first + count), one group: (count, taps,
+// channels).
 template <class T>
-void take_patches(const Geometry& g, const T* x, std::int64_t first, int count, int part, int tap, int taps, T* patches) {
+void im2col(const Geometry& g, const T* x, std::int64_t first, int count, int part, int tap, int taps, T* patches) {
   const Window& w = g.window;
   const int channels = g.in.channels / g.groups;
   const std::int64_t image = g.in.size();
-  const bool whole_rows = w.dilation_w == 1 && g.groups == 1;  // of the kernel lie in one piece
+  const bool whole_rows = w.dilation_w == 1 && g.groups == 1;  // a kernel row is contiguous
   for (int r = 0; r < count; ++r) {
     const Position p = position_of(g, first + r);
     const T* from = x + p.sample * image + part * channels;
@@ -63,9 +63,9 @@ void take_patches(const Geometry& g, const T* x, std::int64_t first, int count, 
   }
 }
 
-// The reverse: adds patches of one sample to its dx.
+// Adds the patches of one sample to its dx.
 template <class T>
-void add_patches(const Geometry& g, const T* patches, int first, int count, int part, T* dx) {
+void col2im(const Geometry& g, const T* patches, int first, int count, int part, T* dx) {
   const Window& w = g.window;
   const int channels = g.in.channels / g.groups, positions = w.kernel_h * w.kernel_w;
   for (int r = 0; r < count; ++r) {
@@ -91,7 +91,7 @@ constexpr std::int64_t patches_scratch(const Geometry& g) {
   return std::max(forward, std::max(input, weights));
 }
 
-// Fewer pieces of the output than this leave cores idle: then a piece is shared by filters.
+// Fewer pieces of the output than this leave cores idle; then tasks are blocks of filters of a piece.
 inline constexpr int few_pieces = 8, filters_of_task = 128;
 
 template <class T>
@@ -117,7 +117,7 @@ void patches_forward(const Geometry& g, int batch, const T* x, const T* w, const
       const int count = static_cast<int>(std::min<std::int64_t>(patch_rows, rows - first));
       T* patches = scratch + worker * each;
       for (int group = 0; group < g.groups; ++group) {
-        take_patches(g, x, first, count, group, 0, positions, patches);
+        im2col(g, x, first, count, group, 0, positions, patches);
         multiply(first, count, group, 0, filters, patches, patches);
       }
     });
@@ -130,8 +130,8 @@ void patches_forward(const Geometry& g, int batch, const T* x, const T* w, const
       const int count = static_cast<int>(std::min<std::int64_t>(patch_rows, rows - first));
       constexpr int few = 8;
       pool.parallel_for((count + few - 1) / few, [=](int task, int) {
-        take_patches(g, x, first + task * few, std::min(few, count - task * few), group, 0, positions,
-                     scratch + static_cast<std::int64_t>(task) * few * taps);
+        im2col(g, x, first + task * few, std::min(few, count - task * few), group, 0, positions,
+               scratch + static_cast<std::int64_t>(task) * few * taps);
       });
       pool.parallel_for(blocks, [=](int task, int worker) {
         const int from = task * filters_of_task;
@@ -140,7 +140,7 @@ void patches_forward(const Geometry& g, int batch, const T* x, const T* w, const
     }
 }
 
-// A task is a sample, or several with small maps, so that no two add to the same place.
+// A task is a sample, or several with small maps, so that no two tasks add to the same element.
 template <class T>
 void patches_backward_input(const Geometry& g, int batch, const T* dy, const T* w, T* dx, ThreadPool& pool, T* scratch) {
   const int taps = static_cast<int>(g.taps()), filters = g.out.channels / g.groups;
@@ -161,15 +161,15 @@ void patches_backward_input(const Geometry& g, int batch, const T* dy, const T* 
         for (int r = 0, rows = 0; r < count; r += rows) {
           const int within = (first + r) % map;
           rows = std::min(map - within, count - r);
-          add_patches(g, patches + static_cast<std::int64_t>(r) * taps, within, rows, group,
-                      to + (first + r) / map * g.in.size());
+          col2im(g, patches + static_cast<std::int64_t>(r) * taps, within, rows, group,
+                 to + (first + r) / map * g.in.size());
         }
       }
     }
   });
 }
 
-// A task is a slice of the weights, which runs through the whole batch in order: the sum does not depend on the threads.
+// A task is a slice of the weights and goes through the whole batch in order. Independent of the number of threads.
 template <class T>
 void patches_backward_weights(const Geometry& g, int batch, const T* x, const T* dy, T* dw, ThreadPool& pool, T* scratch) {
   const int channels = g.in.channels / g.groups, filters = g.out.channels / g.groups;
@@ -187,7 +187,7 @@ void patches_backward_weights(const Geometry& g, int batch, const T* x, const T*
     T* to = dw + static_cast<std::int64_t>(tap) * channels * g.out.channels + group * filters + begin;
     for (std::int64_t first = 0; first < rows; first += weight_rows) {
       const int count = static_cast<int>(std::min<std::int64_t>(weight_rows, rows - first));
-      take_patches(g, x, first, count, group, tap, taps, patches);
+      im2col(g, x, first, count, group, tap, taps, patches);
       gemm(true, false, width, many, count, patches, width, dy + first * g.out.channels + group * filters + begin,
            g.out.channels, to, g.out.channels, first > 0,
            patches + static_cast<std::int64_t>(weight_rows) * at_once * channels);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
-// The backward pass of a convolution behind a max pool. The gradient of the convolution's output is zero but where the pool
-// picked, and, with a ReLU between them, picked something positive: a tenth of it for a pool 3/2. So it is never formed.
-// Both gradients of the convolution are sums over a list of what was picked, filter by filter: with the sums of some taps
-// in registers while the list runs past (weights), or with their weights in registers (input). x (N,H,W,C), w (KH,KW,C,F).
+// The backward pass of a convolution before a max pool. The gradient of the convolution's output is zero except where the
+// pool picked an element (and, with a ReLU between them, a positive one): about a tenth is not zero for a pool 3/2. So it
+// is never formed. Both gradients of the convolution are sums over the list of picked elements, filter by filter. The
+// weights' gradient keeps the sums of some taps in registers while it goes through the list; the input's gradient keeps
+// their weights there. x (N,H,W,C), w (KH,KW,C,F).
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -15,7 +16,7 @@ namespace strata::cpu {
 
 namespace detail {
 
-// A gradient, and where the corner of its window lies in the padded map.
+// A gradient, and the corner of its window in the padded map.
 template <class T>
 struct Picked {
   T gradient;
@@ -66,8 +67,8 @@ struct ScatterKernel {
   using table = versions<ScatterKernel, T*, const Picked<T>*, int, const int*, const T*>;
 };
 
-// Vectors at once: 13 sums, a gradient and what is read make 15 of 16 registers. Many are cut into equal parts; few sizes
-// are compiled, since each costs every user's compiler.
+// Vectors at once: 13 sums, a gradient and one load take 15 of 16 registers. More are cut into equal parts. Only a few
+// sizes are compiled, because each costs every user compile time.
 inline constexpr int most_vectors = 13;
 constexpr int parts_of(int vectors) { return (vectors + most_vectors - 1) / most_vectors; }
 constexpr int at_once(int vectors) {
@@ -93,18 +94,18 @@ typename Kernel<T, 2>::table::function picked_kernel(int count, KernelPath path)
   }
 }
 
-// How the work is laid out for vectors of so many lanes. The map of a sample is copied with its padding and in blocks of as
-// many channels as a vector holds: (block, row, column, channel); a vector is then one tap of one block. Few channels stay
-// together, and vectors run along a kernel row.
+// The layout of the work for one vector width. The map of a sample is copied with its padding, in blocks of as many
+// channels as a vector holds: (block, row, column, channel). A vector is then one tap of one block. If there are few
+// channels they stay together, and vectors go along a kernel row.
 struct PickedLayout {
   bool merged;
   int block;                 // channels in a block of the padded map
   int blocks;                // of channels
   int height, width;         // padded
-  int vectors, each, parts;  // of a filter in one block: needed; in a part; parts
+  int vectors, each, parts;  // of a filter in one block: vectors, vectors of a part, parts
   int lanes;
-  std::int64_t map;  // numbers of one sample and block
-  int samples;       // whose maps fit into the first-level cache together
+  std::int64_t map;  // elements of one sample and block
+  int samples;       // as many maps as fit the first-level cache
 
   constexpr PickedLayout(const Geometry& g, int lanes_, int bytes_of_number, int batch)
       : merged(g.in.channels < 16),
@@ -120,17 +121,17 @@ struct PickedLayout {
         map(static_cast<std::int64_t>(height) * width * block),
         samples(static_cast<int>(std::clamp<std::int64_t>(24576 / (map * bytes_of_number), 1, batch))) {}
 
-  // Numbers of one filter in one block.
+  // Elements of one filter in one block.
   [[nodiscard]] constexpr std::int64_t filter() const { return static_cast<std::int64_t>(each) * parts * lanes; }
-  // Of all samples at once, and what the last vector reads beyond.
+  // Of all samples at once, and what the last vector reads past the end.
   [[nodiscard]] constexpr std::int64_t maps() const { return samples * map + lanes; }
-  // Vector i begins here, from the window's corner; those that only fill up a part repeat the last.
+  // Where vector i begins, from the window's corner. Vectors that only fill up a part repeat the last one.
   [[nodiscard]] int offset(const Window& w, int i) const {
     i = std::min(i, vectors - 1);
     const int in_row = vectors / w.kernel_h, row = i / in_row * w.dilation_h * width;
     return merged ? row * block + i % in_row * lanes : (row + i % in_row * w.dilation_w) * block;
   }
-  // f(lane of a filter's numbers, row of w) over what is real.
+  // Calls f(lane of a filter's elements, row of w) for each real element.
   template <class F>
   void for_weights(const Geometry& g, int at_block, F&& f) const {
     const int in_row = vectors / g.window.kernel_h;
@@ -144,7 +145,7 @@ struct PickedLayout {
   }
 };
 
-// Filters that a task of the weights' gradient takes: so that few blocks of channels make enough tasks too.
+// Filters of a task of the weights' gradient: fewer if there are few blocks of channels, so that there are enough tasks.
 constexpr int filters_at_once(const Geometry& g, const PickedLayout& l) {
   const int shares = std::max(1, 8 / l.blocks);
   return (g.out.channels + shares - 1) / shares;
@@ -161,7 +162,7 @@ constexpr std::int64_t picked_scratch_with(const Geometry& g, int lanes, int bat
 
 }  // namespace detail
 
-// Where the list beats the dense kernels, and fits into what the dense gradient would have taken.
+// Whether the list is faster than the dense kernels, and fits the memory of the dense gradient.
 constexpr bool conv_pool_applies(const Geometry& conv, const Geometry& pool) {
   return conv.groups == 1 && pool.out.size() * 4 <= conv.out.size() &&
          (conv.in.channels >= 16 || conv.window.dilation_w == 1);
@@ -175,8 +176,8 @@ constexpr std::int64_t conv_pool_scratch(const Geometry& conv, int batch, int th
   return most;
 }
 
-// dy, y, argmax: of the pool; relu: one stands between, so what is not positive passes nothing on. `list` has room for the
-// gradient of the convolution's output, (N,H',W',F). db and dx may be null.
+// dy, y and argmax are the pool's. relu: there is a ReLU between them, so that elements that are not positive have no
+// gradient. `list` has room for the gradient of the convolution's output, (N,H',W',F). db and dx may be null.
 template <class T>
 void conv_pool_backward(const Geometry& g, const Geometry& pooled, int batch, bool relu, const T* x, const T* w, const T* y,
                         const T* dy, const std::int32_t* argmax, T* dw, T* db, T* dx, T* list, ThreadPool& pool,
@@ -188,12 +189,12 @@ void conv_pool_backward(const Geometry& g, const Geometry& pooled, int batch, bo
   const int filters = g.out.channels, chunks = (batch + l.samples - 1) / l.samples;
   const int places = pooled.out.height * pooled.out.width;
 
-  // The list: for each chunk of samples and each filter, room for all and how many there are.
+  // The list: for each chunk of samples and each filter, room for all elements, and their number.
   static_assert(sizeof(Picked<T>) == 2 * sizeof(T));
   const std::int64_t room = static_cast<std::int64_t>(l.samples) * places;
   auto* const picked = reinterpret_cast<Picked<T>*>(list);
   auto* const counts = reinterpret_cast<std::int32_t*>(picked + static_cast<std::int64_t>(batch) * places * filters);
-  // The last chunk may have fewer samples, and so less room.
+  // The last chunk may have fewer samples and so less room.
   const auto list_of = [=](int chunk, int filter) {
     const int first = chunk * l.samples, samples = std::min(l.samples, batch - first);
     return picked + static_cast<std::int64_t>(first) * places * filters +
@@ -235,8 +236,8 @@ void conv_pool_backward(const Geometry& g, const Geometry& pooled, int batch, bo
   const int all = l.each * l.parts;
   int* const offsets = reinterpret_cast<int*>(scratch);
   for (int i = 0; i < all; ++i) offsets[i] = l.offset(win, i);
-  T* const shared = detail::aligned(scratch + all);
-  T* const mine = detail::aligned(shared + static_cast<std::int64_t>(l.blocks) * filters * l.filter());
+  T* const shared = detail::at_cache_line(scratch + all);
+  T* const mine = detail::at_cache_line(shared + static_cast<std::int64_t>(l.blocks) * filters * l.filter());
   const int share = detail::filters_at_once(g, l), shares = (filters + share - 1) / share;
   const std::int64_t each = l.maps() + share * l.filter() + detail::line / static_cast<int>(sizeof(T));
 
@@ -244,7 +245,7 @@ void conv_pool_backward(const Geometry& g, const Geometry& pooled, int batch, bo
   pool.parallel_for(l.blocks * shares, [&](int task, int worker) {
     const int at_block = task / shares, first = task % shares * share, last = std::min(filters, first + share);
     T* const maps = mine + worker * each;
-    T* const sums = detail::aligned(maps + l.maps());
+    T* const sums = detail::at_cache_line(maps + l.maps());
     const int channels = std::min(l.block, g.in.channels - at_block * l.block);
     std::fill_n(maps, l.maps(), T{0});
     std::fill_n(sums, (last - first) * l.filter(), T{0});

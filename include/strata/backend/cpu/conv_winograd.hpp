@@ -1,178 +1,28 @@
 // SPDX-License-Identifier: BSL-1.0
 // Convolutions in fewer multiplications (Toom, Cook; Winograd 1980; Lavin, Gray, "Fast Algorithms for Convolutional Neural
 // Networks", 2015): m neighbouring outputs of r taps need m + r - 1 products of a sum of inputs and a sum of weights, not
-// m r, and tiles of m by m outputs save on both axes. Where the stride is s, the taps p, p + s, p + 2s, ... are a small
-// kernel of their own over every s-th input, a phase; products at the same point are summed over phases and channels before
-// they become outputs. So a kernel of 5 with stride 2 takes 121 products for 16 outputs, not 400.
+// m r, and tiles of m by m outputs save on both axes. With a stride s the taps p, p + s, p + 2s, ... are a small kernel of
+// their own over every s-th input, a phase; products at the same point are summed over phases and channels before they
+// become outputs. So a kernel of 5 with stride 2 takes 121 products for 16 outputs, not 400.
 //
-// The sums are of terms that cancel each other. Root mean square errors are 0.8e-7 of the largest output with tiles of two
-// by two and 2e-7 to 4e-7 with larger ones; an infinity may make NaN of all outputs of its tile.
+// The terms of the sums cancel partly. Root mean square errors are 0.8e-7 of the largest output with tiles of two by two
+// and 2e-7 to 4e-7 with larger ones. One infinity may turn all outputs of its tile into NaN.
 //
 // x (N,H,W,C), w (KH,KW,C,F), y (N,H',W',F); one group.
 #pragma once
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdint>
 
 #include <strata/backend/cpu/conv_direct.hpp>
 #include <strata/backend/cpu/tiles.hpp>
+#include <strata/backend/cpu/winograd_plan.hpp>
 #include <strata/core/window.hpp>
 
 namespace strata::cpu::detail {
 
-// The most taps of a phase, outputs of a tile on one axis, and points that these take.
-inline constexpr int winograd_taps = 3, winograd_outputs = 4, winograd_points = winograd_taps + winograd_outputs - 1;
-
-// One axis: phases, tiles of neighbouring outputs, the points at which products are taken.
-class WinogradAxis {
- public:
-  int kernel, stride;
-  int outputs = 2;  // of a tile
-
-  // The tile that needs fewest products for `size` outputs.
-  constexpr WinogradAxis(int size, int taps, int step) : kernel(taps), stride(step) {
-    for (int other = outputs + 1; other <= winograd_outputs; ++other)
-      if (tiles(size, other) * products(other) < tiles(size) * products()) outputs = other;
-  }
-
-  [[nodiscard]] constexpr int tiles(int size) const { return tiles(size, outputs); }
-  [[nodiscard]] constexpr int phases() const { return std::min(kernel, stride); }
-  [[nodiscard]] constexpr int taps(int phase) const { return (kernel - phase + stride - 1) / stride; }
-  [[nodiscard]] constexpr int points() const { return points(0); }
-  // A phase of fewer taps has fewer points: the first ones, and the last. As many inputs are under a tile.
-  [[nodiscard]] constexpr int points(int phase) const { return outputs + taps(phase) - 1; }
-  [[nodiscard]] constexpr int point(int phase, int i) const { return i < points(phase) - 1 ? i : points() - 1; }
-  [[nodiscard]] constexpr bool has(int phase, int point) const {
-    return point < points(phase) - 1 || point == points() - 1;
-  }
-  // Phases that have this point, of those before `end`.
-  [[nodiscard]] constexpr int phases_at(int point, int end) const {
-    int count = 0;
-    for (int p = 0; p < end; ++p) count += has(p, point);
-    return count;
-  }
-  [[nodiscard]] constexpr int phases_at(int point) const { return phases_at(point, phases()); }
-  // Of a tile.
-  [[nodiscard]] constexpr int products() const { return products(outputs); }
-
- private:
-  [[nodiscard]] static constexpr int tiles(int size, int tile) { return (size + tile - 1) / tile; }
-  [[nodiscard]] constexpr int products(int tile) const { return kernel + phases() * (tile - 1); }
-};
-
-// The three matrices of an axis: what inputs, weights and products are multiplied by. Rows are filled up with zeros.
-template <class T>
-class WinogradFactors {
- public:
-  using Row = std::array<T, winograd_points>;
-  using Matrix = std::array<Row, winograd_points>;
-
-  explicit WinogradFactors(const WinogradAxis& axis) {
-    // The last point is infinity. Of fractions that a float holds, these lose least: against 0, 1, -1, 2, -2 the error is
-    // halved. Tiles of two outputs need no others than 0, 1, -1.
-    constexpr double few[] = {0, 1, -1}, many[] = {0, 0.75, -0.75, 1.5, -1.5};
-    const double* at = axis.outputs == 2 ? few : many;
-    for (int taps = 1; taps <= axis.taps(0); ++taps) {
-      const int finite = axis.outputs + taps - 2;
-      for (int point = 0; point <= finite; ++point) {
-        // The product of (x - at[k]) over the other points.
-        std::array<double, winograd_points + 1> polynomial{1};
-        double norm = 1;
-        for (int k = 0; k < finite; ++k) {
-          if (k == point) continue;
-          for (int i = winograd_points; i > 0; --i)
-            polynomial[index(i)] = polynomial[index(i - 1)] - at[k] * polynomial[index(i)];
-          polynomial[0] *= -at[k];
-          if (point < finite) norm *= at[point] - at[k];
-        }
-        for (int i = 0; i < winograd_points; ++i)
-          inputs_[index(taps)][index(point)][index(i)] = static_cast<T>(polynomial[index(i)]);
-        for (int j = 0; j < taps; ++j)
-          weights_[index(taps)][index(point)][index(j)] =
-              static_cast<T>(point < finite ? std::pow(at[point], j) / norm : static_cast<double>(j == taps - 1));
-      }
-    }
-    for (int point = 0, last = axis.points() - 1; point <= last; ++point)
-      for (int k = 0; k < axis.outputs; ++k)
-        outputs_[index(k)][index(point)] =
-            static_cast<T>(point < last ? std::pow(at[point], k) : static_cast<double>(k == axis.outputs - 1));
-  }
-
-  // A row a point, of phases with so many taps; a row an output.
-  [[nodiscard]] const Row* inputs(int taps) const { return inputs_[index(taps)].data(); }
-  [[nodiscard]] const Row* weights(int taps) const { return weights_[index(taps)].data(); }
-  [[nodiscard]] const Row* outputs() const { return outputs_.data(); }
-
- private:
-  static constexpr std::size_t index(int i) { return static_cast<std::size_t>(i); }
-  std::array<Matrix, winograd_taps + 1> inputs_{}, weights_{};
-  Matrix outputs_{};
-};
-
-struct WinogradPlan {
-  WinogradAxis rows, columns;
-  int channels, tiles_w, tiles;
-
-  explicit constexpr WinogradPlan(const Geometry& g)
-      : rows(g.out.height, g.window.kernel_h, g.window.stride_h),
-        columns(g.out.width, g.window.kernel_w, g.window.stride_w),
-        channels(g.in.channels),
-        tiles_w(columns.tiles(g.out.width)),
-        tiles(rows.tiles(g.out.height) * tiles_w) {}
-
-  // Products that are summed at a point of both axes.
-  [[nodiscard]] constexpr int depth(int row_point, int column_point) const {
-    return rows.phases_at(row_point) * columns.phases_at(column_point) * channels;
-  }
-  // At a point of the rows, all those of the columns. Each phase has point 0.
-  [[nodiscard]] constexpr std::int64_t most_depth() const {
-    return static_cast<std::int64_t>(rows.phases()) * columns.products() * channels;
-  }
-  // Where those of a phase begin.
-  [[nodiscard]] constexpr int offset(int row_phase, int row_point, int column_phase, int column_point) const {
-    return (rows.phases_at(row_point, row_phase) * columns.phases_at(column_point) +
-            columns.phases_at(column_point, column_phase)) *
-           channels;
-  }
-  // Of a tile, for each channel and filter.
-  [[nodiscard]] constexpr std::int64_t products() const {
-    return static_cast<std::int64_t>(rows.products()) * columns.products();
-  }
-};
-
-constexpr bool winograd_applies(const Geometry& g) {
-  const Window& w = g.window;
-  return g.groups == 1 && w.dilation_h == 1 && w.dilation_w == 1 && w.kernel_h <= winograd_taps * w.stride_h &&
-         w.kernel_w <= winograd_taps * w.stride_w;
-}
-
-// Whether it is worth it. The sums of inputs and of products take their time, so each number made must serve many, and of
-// the multiplications, padding left out, 7 in 16 must be saved; what a batch saves must pay for the sums of weights too.
-// Measured.
-constexpr bool winograd_pays(const Geometry& g, int batch) {
-  if (!winograd_applies(g)) return false;
-  const std::int64_t channels = g.in.channels, filters = g.out.channels;
-  if (channels * filters < 20 * (channels + filters)) return false;
-  // Taps on real elements, over all outputs of an axis.
-  const auto taps = [](int outputs, int stride, int kernel, int before, int size) {
-    std::int64_t sum = 0;
-    for (int i = 0; i < outputs; ++i) {
-      const Taps t = taps_on(i, stride, 1, kernel, before, size);
-      sum += t.end - t.first;
-    }
-    return sum;
-  };
-  const Window& w = g.window;
-  const WinogradPlan plan(g);
-  const std::int64_t products = plan.tiles * plan.products(),
-                     direct = taps(g.out.height, w.stride_h, w.kernel_h, w.pad_top, g.in.height) *
-                              taps(g.out.width, w.stride_w, w.kernel_w, w.pad_left, g.in.width);
-  return 16 * products <= 9 * direct && batch * (direct - products) >= 40 * plan.products();
-}
-
-// Sums of winograd_points rows, each with factors of its own: to[i] = bias + sum of factors[i][k] * from[k], rectified
-// where asked. Where to[i] is null, that sum is not wanted; rows that are not there have a factor of zero, but are read.
+// Sums of winograd_points rows: to[i] = bias + sum of factors[i][k] * from[k], rectified if `relu`. If to[i] is null, that
+// sum is left out. Unused rows have a factor of zero, but are read.
 template <class T>
 struct WinogradSum {
   std::array<const T*, winograd_points> from;
@@ -182,7 +32,7 @@ struct WinogradSum {
   const T* bias = nullptr;
   bool relu = false;
 };
-// Of `blocks` blocks of rows of n numbers: in each, `from` and `to` begin so much after those of the one before.
+// For `blocks` blocks of rows of n elements. From block to block `from` and `to` advance by from_step and to_step.
 template <class T>
 struct WinogradSumKernel {
   template <int Bytes>
@@ -190,7 +40,7 @@ struct WinogradSumKernel {
                                 std::int64_t to_step) {
     using V = vector<T, Bytes>;
     constexpr int lanes = lanes_of<T, Bytes>, step = 2 * lanes;
-    // In registers: what is stored might be these.
+    // Local copies stay in registers; the compiler must assume that a store changes the members.
     const auto* factors = sum.factors;
     const auto count = static_cast<std::size_t>(sum.count);
     const T* bias = sum.bias;
@@ -230,14 +80,14 @@ struct WinogradSumKernel {
   using table = versions<WinogradSumKernel, const WinogradSum<T>&, int, int, std::int64_t, std::int64_t>;
 };
 
-// Tiles a task takes at most: a panel of weights serves often, left factors stay in the second-level cache.
+// The most tiles of a task: a panel of weights is used often, and left factors stay in the second-level cache.
 inline constexpr int tiles_at_once = 72;
 
-// Distance of arrays that are read together: not a multiple of what maps them to the same lines of the cache.
+// The distance of arrays that are read together: not one that maps them to the same cache lines.
 constexpr std::int64_t winograd_apart(std::int64_t size) { return size + line; }
 
-// Numbers of a task: zeros for what lies outside, sums on their way, left factors at a point of the rows, their products,
-// sums of these, what RowSums keeps.
+// Scratch of a task: zeros for elements outside, partial sums, left factors at a point of the rows, their products, sums of
+// these, what RowSums keeps.
 template <class T>
 constexpr std::int64_t winograd_task_scratch(const Geometry& g) {
   const WinogradPlan plan(g);
@@ -261,7 +111,7 @@ struct WinogradTile {
   int row, column;
 };
 
-// What is made of numbers before and after the products.
+// The sums before and after the products.
 template <class T>
 class Winograd {
  public:
@@ -310,7 +160,8 @@ class Winograd {
       }
   }
 
-  // Left factors of one tile at a point of the rows, to[b] at those of the columns. zeros: a row; partial: winograd_points.
+  // Left factors of one tile at a point of the rows; to[b] is for point b of the columns. zeros is one row, partial
+  // winograd_points rows.
   void inputs(int a, const WinogradTile& tile, const T* x, const T* zeros, T* partial, const To& to) const {
     const T* image = x + tile.sample * g_.in.size();
     const int top = tile.row * plan_.rows.stride - g_.window.pad_top,
@@ -345,8 +196,8 @@ class Winograd {
     }
   }
 
-  // Of one tile at a point of the rows: from products at all points of the columns to sums for each output, both so far
-  // apart.
+  // For one tile at a point of the rows: from products at all points of the columns to sums for each output. Rows of both
+  // are `apart` elements apart.
   void fold(const T* products, T* sums, std::int64_t apart) const {
     WinogradSum<T> sum{.from = {}, .to = {}, .factors = columns_.outputs(), .count = plan_.columns.outputs};
     for (int b = 0; b < winograd_points; ++b) sum.from[index(b)] = products + (b < plan_.columns.points() ? b : 0) * apart;
@@ -395,7 +246,7 @@ void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, cons
   };
   std::array<std::array<Point, winograd_points>, winograd_points> points;
   const auto at = [&](int a, int b) -> Point& { return points[static_cast<std::size_t>(a)][static_cast<std::size_t>(b)]; };
-  T* end = aligned(scratch);
+  T* end = at_cache_line(scratch);
   for (int a = 0; a < points_h; ++a)
     for (int b = 0; b < points_w; ++b) {
       at(a, b) = {{filters, tiles.width, plan.depth(a, b)}, end};
@@ -456,18 +307,6 @@ void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, cons
                        y);
   });
 }
-
-// Where the stride is 1, the input's gradient is a convolution of dy, by w turned round and with channels for filters.
-constexpr Geometry turned(const Geometry& g) {
-  Geometry t = g;
-  t.in = g.out, t.out = g.in;
-  Window& w = t.window;
-  w.pad_top = w.kernel_h - 1 - w.pad_top, w.pad_bottom = w.kernel_h - 1 - w.pad_bottom;
-  w.pad_left = w.kernel_w - 1 - w.pad_left, w.pad_right = w.kernel_w - 1 - w.pad_right;
-  return t;
-}
-constexpr bool turns(const Geometry& g) { return g.window.stride_h == 1 && g.window.stride_w == 1; }
-constexpr bool winograd_input_pays(const Geometry& g, int batch) { return turns(g) && winograd_pays(turned(g), batch); }
 
 template <class T>
 constexpr std::int64_t winograd_input_scratch(const Geometry& g, int threads) {

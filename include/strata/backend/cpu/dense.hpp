@@ -4,21 +4,21 @@
 #include <algorithm>
 
 #include <strata/backend/cpu/chunks.hpp>
-#include <strata/backend/cpu/few_rows.hpp>
 #include <strata/backend/cpu/gemm.hpp>
+#include <strata/backend/cpu/skinny_gemm.hpp>
 
 namespace strata::cpu {
 
 namespace detail {
-// Columns of a task. The other operand is packed for each: as few tasks as keep the threads evenly busy. No bit depends on
-// how columns are cut.
+// Columns of a task. Each task packs the other operand, so that there are as few tasks as keep the threads evenly busy. The
+// bits are independent of how columns are cut.
 inline constexpr int dense_least = 256, dense_most = 1024;
 inline int dense_block(int n, int threads) {
   return std::clamp(n / (4 * threads) / dense_least * dense_least, dense_least, dense_most);
 }
 
-// Up to this many samples, the weights are streamed.
-inline constexpr int few_samples = 7;
+// Up to this many samples are a skinny product.
+inline constexpr int skinny_samples = 7;
 
 template <class T>
 constexpr std::int64_t dense_gemm_scratch(int in, int units, int batch) {
@@ -31,11 +31,11 @@ constexpr std::int64_t dense_gemm_scratch(int in, int units, int batch) {
 template <class T>
 constexpr std::int64_t dense_scratch(int in, int units, int batch, int threads) {
   return std::max<std::int64_t>(threads * detail::dense_gemm_scratch<T>(in, units, batch),
-                                detail::few_rows_scratch(std::min(batch, detail::few_samples), units));
+                                detail::skinny_scratch(std::min(batch, detail::skinny_samples), units));
 }
 
 namespace detail {
-// f(first, count, scratch of this worker) over blocks of columns.
+// Calls f(first, count, scratch of this worker) for each block of columns.
 template <class T, class F>
 void for_blocks(int n, std::int64_t scratch_each, T* scratch, ThreadPool& pool, F&& f) {
   const int block = dense_block(n, pool.size());
@@ -46,12 +46,12 @@ void for_blocks(int n, std::int64_t scratch_each, T* scratch, ThreadPool& pool, 
 }
 }  // namespace detail
 
-// skip_zeros: see few_rows.hpp.
+// skip_zeros: see skinny_gemm.hpp.
 template <class T>
 void dense_forward(int in, int units, int batch, const T* x, const T* w, const T* bias, T* y, ThreadPool& pool, T* scratch,
                    bool skip_zeros = false) {
-  if (batch <= detail::few_samples) {
-    detail::dense_few_rows(in, units, batch, x, w, bias, y, skip_zeros, pool, scratch);
+  if (batch <= detail::skinny_samples) {
+    detail::dense_skinny(in, units, batch, x, w, bias, y, skip_zeros, pool, scratch);
     return;
   }
   const std::int64_t each = detail::dense_gemm_scratch<T>(in, units, batch);

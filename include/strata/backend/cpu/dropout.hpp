@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Dropout: element i of the batch is dropped iff random.uniform(i) < rate, so the mask is made again in backward and never
-// stored. In place or not.
+// Dropout: element i of the batch is dropped iff random.uniform(i) < rate. Backward computes the mask again, so that it is
+// never stored. In place or not.
 #pragma once
 #include <algorithm>
 #include <bit>
@@ -14,30 +14,28 @@
 namespace strata::cpu {
 
 template <class T>
-void dropout_forward(std::int64_t per_sample, int batch, double rate, const Random& random, const T* x, T* y,
-                     ThreadPool& pool) {
+void dropout_forward(std::int64_t n, double rate, const Random& random, const T* x, T* y, ThreadPool& pool) {
   using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
   const T scale = static_cast<T>(1 / (1 - rate));
-  // uniform(i) is a multiple of 2^-24: compared as the integer it is, exact for any rate.
+  // uniform(i) is a multiple of 2^-24. As an integer it compares exactly with any rate.
   const std::uint32_t threshold = static_cast<std::uint32_t>(std::ceil(rate * 0x1p24));
-  // Chunks are multiples of 4, so each block of random words belongs to one.
-  for_chunks(per_sample * batch, pool, [=](std::int64_t first, std::int64_t count) {
+  // Chunks are multiples of 4, so that each block of random words lies within one.
+  for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
     for (std::int64_t i = first; i < first + count; i += 4) {
       const auto words = random.block(static_cast<std::uint64_t>(i) / 4);
       const std::int64_t end = std::min<std::int64_t>(i + 4, first + count);
       for (std::int64_t j = i; j < end; ++j) {
-        // No branch: it would be guessed wrong as often as not.
+        // Without a branch: the processor would mispredict every other one.
         const Bits kept = Bits{0} - Bits{words[static_cast<std::size_t>(j - i)] >> 8 >= threshold};
         y[j] = std::bit_cast<T>(std::bit_cast<Bits>(x[j] * scale) & kept);
       }
     }
   });
 }
-// The gradient is dropped and scaled alike.
+// The gradient is dropped and scaled in the same way.
 template <class T>
-void dropout_backward(std::int64_t per_sample, int batch, double rate, const Random& random, const T* dy, T* dx,
-                      ThreadPool& pool) {
-  dropout_forward(per_sample, batch, rate, random, dy, dx, pool);
+void dropout_backward(std::int64_t n, double rate, const Random& random, const T* dy, T* dx, ThreadPool& pool) {
+  dropout_forward(n, rate, random, dy, dx, pool);
 }
 
 }  // namespace strata::cpu

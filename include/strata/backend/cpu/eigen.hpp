@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Eigen. In a .cu file as the host's library that it is here: as the device's too, nvcc 13 prints warnings for each of its
-// functions, before anything that is said of a network. Who wants Eigen on the device includes it first.
+// Eigen. In a .cu file only for the host: otherwise nvcc 13 prints warnings for each of its functions, before any error
+// about a network. To use Eigen on the device too, include it before strata.
 #pragma once
 
 #if defined(__CUDACC__) && !defined(EIGEN_CORE_H) && !defined(EIGEN_NO_CUDA)

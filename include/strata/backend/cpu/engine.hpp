@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The engine of the CPU backend: one arena, and a pool of threads.
+// The engine of the CPU backend: one arena and a pool of threads.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -11,8 +11,8 @@
 #include <span>
 #include <string>
 
-#include <strata/backend/cpu/combine.hpp>
 #include <strata/backend/cpu/eigen.hpp>
+#include <strata/backend/cpu/ops.hpp>
 #include <strata/backend/cpu/simd.hpp>
 #include <strata/core/alignment.hpp>
 #include <strata/model/engine.hpp>
@@ -25,14 +25,17 @@ namespace strata {
 template <class T>
 class CpuEngine {
  public:
+  using Ops = cpu::Ops<T>;
+
   explicit CpuEngine(const EngineOptions& options) : pool_(options.threads) {}
 
-  // Bytes: here nothing.
+  // Bytes of the arena that the engine needs for itself: none.
   static constexpr std::int64_t own_bytes(std::int64_t /*parameters*/, std::int64_t /*images*/) { return 0; }
 
-  [[nodiscard]] ThreadPool& runner() { return pool_; }
+  [[nodiscard]] Ops ops() { return Ops(pool_); }
+  [[nodiscard]] ThreadPool& pool() { return pool_; }
   [[nodiscard]] int threads() const { return pool_.size(); }
-  // What computes, since with another the last digits differ; and the versions of what is not ours.
+  // Which kernels run, since others give other last digits; and the versions of the libraries in use.
   [[nodiscard]] static std::string kernels() { return cpu::kernel_path(); }
   [[nodiscard]] static std::string libraries() {
     return "Eigen " + std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) + "." +
@@ -48,30 +51,20 @@ class CpuEngine {
     return memory_.get();
   }
 
-  // Images and outputs are where the caller has them.
-  const T* bring(std::span<const T> images, std::uint64_t /*step*/) { return images.data(); }
-  std::span<const T> fetch(const T* outputs, std::size_t n) { return {outputs, n}; }
-  // So are the tensors.
+  // Images and outputs stay in the caller's memory.
+  const T* upload(std::span<const T> images, std::uint64_t /*step*/) { return images.data(); }
+  std::span<const T> download(const T* outputs, std::size_t n) { return {outputs, n}; }
+  // The host works on the engine's own tensors.
   HostTensors<T> open_tensors(const TensorRegions<T>& r) { return {r.parameters, r.state}; }
   void close_tensors(const TensorRegions<T>&) {}
 
   [[nodiscard]] Random random(std::uint64_t seed, std::uint32_t layer, std::uint64_t step) const {
     return {seed, Purpose::dropout, layer, step};
   }
-  // Until all that was asked for is done.
+  // Waits until all queued work is done; here nothing is queued.
   void finish() {}
   [[nodiscard]] bool all_finite(const T* x, std::int64_t n) {
     return std::all_of(x, x + n, [](T v) { return std::isfinite(v); });
-  }
-
-  // Where branches meet.
-  void add(std::int64_t n, const T* a, const T* b, T* y) { cpu::add_forward(n, a, b, y, pool_); }
-  void copy(std::int64_t n, const T* from, T* to) { std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(T)); }
-  void concat_copy(std::int64_t rows, int channels, const T* branch, int total, int offset, T* whole) {
-    cpu::concat_copy(rows, channels, branch, total, offset, whole, pool_);
-  }
-  void concat_take(std::int64_t rows, int channels, T* branch, int total, int offset, const T* whole) {
-    cpu::concat_take(rows, channels, branch, total, offset, whole, pool_);
   }
 
  private:

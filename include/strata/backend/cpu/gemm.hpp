@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Matrix products: C = [C +] op(A) op(B), row-major, one thread. Both operands are packed into panels and a
-// register-blocked micro-kernel runs over them. The order of each sum depends on k alone, so the bits do not depend on how
-// the caller cuts m and n.
+// register-blocked micro-kernel runs over them. The order of each sum depends on k alone, so that the bits are
+// independent of how the caller cuts m and n.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -20,14 +20,14 @@ namespace strata::cpu {
 
 namespace detail {
 
-// C (Rows x Columns vectors) = [C +] A' (depth x Rows) B (depth x Columns vectors). A is packed. Fresh: B still lies in the
-// caller's matrix, stride_b from row to row; what is read is left in `packed` for the panels that follow, for free.
+// C (Rows x Columns vectors) = [C +] A' (depth x Rows) B (depth x Columns vectors). A is packed. Fresh: B is still in the
+// caller's matrix, with stride_b from row to row, and is copied to `packed` for the next panels at no extra cost.
 template <class T, int Bytes, int Rows, int Columns, bool Fresh>
 STRATA_INLINE void tile(const T* a, const T* b, std::int64_t stride_b, T* packed, T* c, std::int64_t stride_c, int depth,
                         bool add) {
   using vector = detail::vector<T, Bytes>;
   constexpr int lanes = lanes_of<T, Bytes>;
-  constexpr int ahead = 16;  // rows of B: about as long as memory takes to answer
+  constexpr int ahead = 16;  // rows of B: about the latency of memory
   vector sum[Rows][Columns]{};
   const T* row = c;
   STRATA_UNROLL for (int i = 0; i < Rows; ++i) {
@@ -52,7 +52,7 @@ STRATA_INLINE void tile(const T* a, const T* b, std::int64_t stride_b, T* packed
     }
     a += Rows;
   }
-  // Vector by vector: copied as rows, g++ 12 keeps the sums in memory.
+  // Vector by vector: if copied as rows, g++ 12 keeps the sums in memory.
   if (add) {
     T* to = c;
     STRATA_UNROLL for (int i = 0; i < Rows; ++i) {
@@ -142,8 +142,8 @@ void copy_lines(const T* from, std::int64_t ld, int depth, T* to, int width) {
   for (int k = 0; k < depth; ++k, from += ld, to += width) std::memcpy(to, from, Count * sizeof(T));
 }
 
-// One panel: to[k][0, width) = `rows` rows of op(X) and zeros behind them. Lines: x(k, row), a panel's numbers lie side by
-// side; else x(row, k).
+// One panel: to[k][0, width) = `rows` rows of op(X), then zeros. If `lines`, X is stored as x(k, row), so that a panel's
+// elements are adjacent; otherwise as x(row, k).
 template <class T>
 void pack_panel(bool lines, int rows, int depth, const T* x, std::int64_t ld, int width, T* to) {
   int done = 0;
@@ -165,20 +165,20 @@ void pack_panel(bool lines, int rows, int depth, const T* x, std::int64_t ld, in
   }
 }
 
-// Height of the next tile: the tallest, but no full tile followed by a flat one, whose few sums wait for each other.
+// Height of the next tile: the tallest, but never a full tile before a flat one, whose few sums depend on each other.
 inline int tile_height(int left, int step) {
   if (left > 3 * step) return left > 4 * step ? 3 * step : 2 * step;
   return (left + step - 1) / step * step;
 }
 
-// Asks for a row to come to the second-level cache.
+// Prefetches a row into the second-level cache.
 template <class T>
-void fetch(const T* row, int count) {
+void prefetch(const T* row, int count) {
   constexpr int numbers = line / static_cast<int>(sizeof(T));
   for (int i = 0; i < count; i += numbers) __builtin_prefetch(row + i, 0, 2);
 }
 
-// Rows [first, last) of B, `count` panels wide, to their places in these panels.
+// Copies rows [first, last) of B, `count` panels wide, into these panels.
 template <class T, int Bytes>
 void copy_rows(const T* b, std::int64_t ldb, int first, int last, int count, std::int64_t depth, T* to) {
   constexpr int columns = Bytes / static_cast<int>(sizeof(T));
@@ -193,8 +193,8 @@ void copy_rows(int bytes, const T* b, std::int64_t ldb, int first, int last, int
   copy_rows<T, 32>(b, ldb, first, last, count, depth, to);
 }
 
-// By Eigen's vectors: rows of a packed panel of B are added to a row of C, four at a time. Eigen's own product would cost
-// every user of the library seconds of compiling and 100 MB for a path that is there to compare with.
+// With Eigen's vectors: adds rows of a packed panel of B to a row of C, four at a time. Eigen's own product would cost
+// every user seconds of compile time and 100 MB, for a path that only serves comparisons.
 template <class T>
 void gemm_by_eigen(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, std::int64_t lda, const T* b,
                    std::int64_t ldb, T* c, std::int64_t ldc, bool accumulate, T* panel) {
@@ -223,7 +223,7 @@ void gemm_by_eigen(bool transpose_a, bool transpose_b, int m, int n, int k, cons
 
 }  // namespace detail
 
-// Numbers of scratch that gemm needs, whatever the path. Never less for a larger m, n or k.
+// Scratch, in elements, that gemm needs on any path. It never decreases for a larger m, n or k.
 template <class T>
 constexpr std::int64_t gemm_scratch(int m, int n, int k) {
   const std::int64_t depth = std::min(k, detail::block_k);
@@ -254,17 +254,17 @@ void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, i
   const int step = tiles.step, columns = 2 * tiles.lanes;
   const std::int64_t sa = lda, sb = ldb, sc = ldc;
 
-  // Depth in equal blocks. With one block of rows a panel of B serves once, so there is room for one only and no need for n
-  // in blocks.
+  // The depth is cut into equal blocks. If there is one block of rows, each panel of B is used once, so that there is room
+  // for one only and n is not cut.
   const int blocks = (k + detail::block_k - 1) / detail::block_k;
   const int step_k = (k + blocks - 1) / blocks;
   const bool one_block = m <= detail::block_m;
   const bool large = static_cast<std::int64_t>(k) * n * static_cast<int>(sizeof(T)) > detail::large_bytes;
   const int step_n = one_block ? n : detail::block_n;
-  T* small = detail::aligned(scratch);
+  T* small = detail::at_cache_line(scratch);
   T* packed_a = small + detail::most_rows * detail::most_columns<T>;
-  T* packed_b =
-      detail::aligned(packed_a + static_cast<std::int64_t>(step_k) * (std::min(m, detail::block_m) + detail::most_rows));
+  T* packed_b = detail::at_cache_line(packed_a + static_cast<std::int64_t>(step_k) *
+                                                     (std::min(m, detail::block_m) + detail::most_rows));
 
   for (int n0 = 0; n0 < n; n0 += step_n) {
     const int nb = std::min(step_n, n - n0);
@@ -280,8 +280,8 @@ void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, i
           const T* from = transpose_a ? a + k0 * sa + m0 + i : a + (m0 + i) * sa + k0;
           detail::pack_panel(transpose_a, std::min(tall, mb - i), kb, from, sa, tall, packed_a + i * depth);
         }
-        // A large B comes from memory, best in long pieces of its rows: full panels in groups, each group a little at
-        // a time while the group before it is at work.
+        // A large B is best read from memory in long pieces of its rows: full panels in groups, each group a little at a
+        // time while the group before it is in use.
         const int wide = columns * detail::pack_group;
         const bool ahead = m0 == 0 && !transpose_b && large;
         const T* rows_b = b + k0 * sb + n0;
@@ -307,7 +307,7 @@ void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, i
             detail::pack_panel(!transpose_b, width, kb, from, sb, vectors * tiles.lanes, panel);
             fresh = false;
           }
-          // While this panel is at work, the next one is on its way from memory.
+          // Prefetches the next panel while this one is in use.
           const int next = m0 == 0 && transpose_b ? std::min(columns, nb - j - width) : 0;
           const T* coming = from + columns * sb;
           const int lines = std::max(next, 0), share = (lines + panels - 1) / panels;
@@ -316,12 +316,12 @@ void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, i
             tall = detail::tile_height(mb - i, step);
             const int height = std::min(tall, mb - i), size = tall / step;
             for (const int until = std::min(lines, asked + share); asked < until; ++asked)
-              detail::fetch(coming + asked * sb, kb);
+              detail::prefetch(coming + asked * sb, kb);
             if (const int start = j / wide * wide + wide; ahead && start < nb && copied < kb) {
               const int until = std::min(kb, copied + each);
               copy(start, copied, until);
               for (int r = until; r < std::min(kb, until + each); ++r)
-                detail::fetch(rows_b + r * sb + start, std::min(wide, nb - start));
+                detail::prefetch(rows_b + r * sb + start, std::min(wide, nb - start));
               copied = until;
             }
             T* to = c + (m0 + i) * sc + n0 + j;

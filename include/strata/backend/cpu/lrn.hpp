@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Local response normalisation across channels. x (N,H,W,C). Channels go in blocks that fit the stack.
+// Local response normalization across channels. x (N,H,W,C). Blocks of channels fit the stack.
 #pragma once
 #include <strata/backend/cpu/chunks.hpp>
 #include <strata/core/lrn.hpp>
@@ -64,7 +64,7 @@ void lrn_backward(Shape in, int batch, const LrnParameters& p, const T* x, const
           for (int first = 0; first < in.channels; first += detail::lrn_block) {
             const int count = std::min(detail::lrn_block, in.channels - first), end = first + count;
             std::fill_n(sum, count, T{0});
-            // `first`'s own block comes last, so that its scales are what is left in `scale`.
+            // The own block comes last, so that `scale` then holds its scales.
             const auto add = [&](int from) {
               const int length = std::min(detail::lrn_block, in.channels - from);
               detail::lrn_scales(p, x + at, in.channels, from, length, scale);

@@ -31,19 +31,19 @@ void for_windows(const Geometry& g, F&& f) {
 
 namespace detail {
 
-// The elements of one window, in a map of so many columns and channels; none where bottom or right is not after the first.
+// The elements of one window in a map with `width` columns and `channels`. Empty if bottom <= top or right <= left.
 struct PoolWindow {
   int top, bottom, left, right, step_h, step_w, width, channels;
 };
 
-// The largest of a window and where it is, channel by channel, several channels in registers.
+// The maximum of a window and its position for each channel, several channels at once in registers.
 template <class T>
 struct MaxPoolKernel {
   template <int Bytes>
   STRATA_INLINE static void run(const T* image, const PoolWindow& w, T* out, std::int32_t* where) {
     constexpr int lanes = lanes_of<T, Bytes>;
     int c = 0;
-    if constexpr (sizeof(T) == sizeof(std::int32_t))  // the mask of a comparison is as wide as what it chooses
+    if constexpr (sizeof(T) == sizeof(std::int32_t))  // a mask must be as wide as the elements that it selects
       for (; c + lanes <= w.channels; c += lanes) {
         using numbers = vector<T, Bytes>;
         using integers = vector<std::int32_t, Bytes>;
@@ -79,8 +79,8 @@ struct MaxPoolKernel {
 
 }  // namespace detail
 
-// argmax: row * W + column in the sample of each maximum, the first where several are largest. Padding is never picked; a
-// window that sees nothing else gives 0 and -1. A NaN under the window comes out.
+// argmax: row * W + column in the sample of each maximum, the first if there are several. Padding is never picked; a window
+// that is all padding gives 0 and -1. If a window has a NaN, the result is NaN.
 template <class T>
 void max_pool_forward(const Geometry& g, int batch, const T* x, T* y, std::int32_t* argmax, ThreadPool& pool) {
   const int channels = g.in.channels;
@@ -114,7 +114,7 @@ void max_pool_backward(const Geometry& g, int batch, const T* dy, const std::int
   });
 }
 
-// Means over real elements, as TensorFlow counts.
+// Means over real elements, as in TensorFlow; 0 if there are none.
 template <class T>
 void avg_pool_forward(const Geometry& g, int batch, const T* x, T* y, ThreadPool& pool) {
   const int channels = g.in.channels;

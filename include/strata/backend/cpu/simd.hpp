@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// One kernel, several instruction sets: a kernel is written once over vectors of so many bytes and compiled here for
-// AVX-512, AVX2 and the baseline side by side. Which one runs is chosen at run time, so a user's plain -O2 is enough.
+// One kernel, several instruction sets: a kernel is written once over vectors of `Bytes` bytes and compiled here for
+// AVX-512, AVX2 and the baseline. The version is chosen at run time, so that a user's plain -O2 is enough.
 #pragma once
 #include <atomic>
 #include <cstddef>
@@ -12,7 +12,7 @@
 #include <string_view>
 
 #if defined(__CUDACC__)
-#pragma nv_diag_suppress 1675  // "unrecognized GCC pragma": the one below is meant for the host compiler
+#pragma nv_diag_suppress 1675  // "unrecognized GCC pragma": the pragma below is for the host compiler
 #endif
 
 #define STRATA_INLINE [[gnu::always_inline]] inline
@@ -74,7 +74,7 @@ inline KernelPath path_now() { return current_path().load(std::memory_order_rela
 
 // The versions of a kernel, which is a struct with
 //   template <int Bytes> STRATA_INLINE static void run(arguments...);
-// over vectors of Bytes. of(path) is the one to call; the path `eigen` gets the baseline's.
+// over vectors of Bytes. Call of(path); the path `eigen` gets the baseline's.
 template <class Kernel, class... Arguments>
 struct versions {
   using function = void (*)(Arguments...);
@@ -100,15 +100,15 @@ struct versions {
 };
 constexpr int bytes_of(KernelPath path) { return path == KernelPath::avx512 ? 64 : path == KernelPath::avx2 ? 32 : 16; }
 
-// Scratch is cut into parts that begin at a cache line.
+// Parts of scratch begin at a cache line.
 inline constexpr int line = 64;
 template <class T>
-T* aligned(T* p) {
+T* at_cache_line(T* p) {
   const std::size_t past = reinterpret_cast<std::uintptr_t>(p) % line;
   return past == 0 ? p : p + (line - past) / sizeof(T);
 }
 
-// Vectors to and from numbers that lie anywhere.
+// Vectors to and from memory of any alignment.
 template <class V, class T>
 STRATA_INLINE void load(V& v, const T* from) {
   std::memcpy(&v, from, sizeof v);

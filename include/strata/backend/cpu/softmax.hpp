@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Softmax and its logarithm over the last axis, shifted by the largest so that nothing overflows. (N,classes)
+// Softmax and its logarithm over the last axis, (N,classes). The largest is subtracted first, so that nothing overflows.
 #pragma once
 #include <strata/backend/cpu/chunks.hpp>
 

@@ -33,7 +33,7 @@ class Steps final : public GradientEngine<T> {
   using Feed = Batches<Data>;
 
   Steps(CpuEngine<T>& engine, const StepSizes& sizes)
-      : pool_(engine.runner()),
+      : pool_(engine.pool()),
         parameters_(sizes.parameters),
         stride_(strata::detail::aligned(sizes.parameters * static_cast<std::int64_t>(sizeof(T))) /
                 static_cast<std::int64_t>(sizeof(T))),
@@ -112,7 +112,7 @@ class Steps final : public GradientEngine<T> {
   template <class Loss, class Element>
   static void host_loss(CpuEngine<T>& engine, const Loss& loss, std::int64_t rows, int width, const T* outputs,
                         const Element* targets, T* values) {
-    run_loss(loss, rows, width, outputs, targets, values, static_cast<T*>(nullptr), engine.runner());
+    run_loss(loss, rows, width, outputs, targets, values, static_cast<T*>(nullptr), engine.pool());
   }
 
   // --- GradientEngine

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
-// The micro-kernels of convolutions: a block of sums held in registers, as high as the instruction set allows and two
-// vectors wide, over operands that need not be matrices. Rows: each row of the left operand reads its own memory, at a
-// fixed distance from the row before, along a few spans that all rows share; nothing is copied. Lists: column k of both
-// operands lies where a list says.
+// The micro-kernels of convolutions: a block of sums in registers, as high as the instruction set allows and two vectors
+// wide, over operands that need not be matrices. RowsTile: each row of the left operand is at a fixed distance from the row
+// before it, and all rows are read along the same few spans; nothing is copied. ListTile: a list says where column k of
+// both operands is.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -12,20 +12,20 @@
 
 namespace strata::cpu::detail {
 
-// `length` numbers of each row from a + left on, times the rows [right, right + length) of the packed right operand.
+// `length` elements of each row from a + left on, times the rows [right, right + length) of the packed right operand.
 struct Span {
   std::int64_t left;
   int right, length;
 };
 
-// A number in column k of the left operand is at a + left * (distance), of the right one in row `right` of its panel.
+// Column k of the left operand begins at a + left * distance; the right operand's is row `right` of its panel.
 struct Pair {
   std::int32_t left, right;
 };
 
-// How a tile of rows ends. Sums that need several calls wait in `kept`, which is dense: in the output, whose rows may lie a
-// power of two apart, they would push each other out of the cache. The sums of one output are made in the order of the
-// calls, so the bits do not depend on the tiles.
+// What a tile of rows does at the end. Sums that need several calls are kept in `kept`, which is dense: in the output,
+// whose rows may be a power of two apart, they would evict each other from the cache. The terms of one output are added in
+// the order of the calls, so that the bits are independent of the tiles.
 enum TileEnd : int { add_bias = 1, add_kept = 2, keep = 4, rectify = 8 };
 
 template <class T, int Bytes, int Rows, int Columns>
@@ -36,10 +36,10 @@ STRATA_INLINE void prefetch_tile(const T* c, std::int64_t stride_c) {
   }
 }
 
-// Heights of tiles, by size 0 to 4. What is left of some rows is covered by the tallest tiles that fit.
+// Heights of tiles, by size 0 to 4. The tallest tiles that fit cover the remaining rows.
 constexpr int tile_rows(int bytes, int size) {
   constexpr int wide[] = {1, 2, 4, 8, 12}, narrow[] = {1, 2, 3, 4, 6};  // 24 of 32 registers hold sums, 12 of 16
-  constexpr int baseline[] = {1, 1, 1, 1, 6};                           // which few processors run and all users compile
+  constexpr int baseline[] = {1, 1, 1, 1, 6};                           // few processors run it, but all users compile it
   return bytes == 64 ? wide[size] : bytes == 32 ? narrow[size] : baseline[size];
 }
 inline constexpr int tile_sizes = 5;
@@ -147,7 +147,7 @@ struct TileSet {
 
   [[nodiscard]] int rows(int size) const { return tile_rows(bytes, size); }
   [[nodiscard]] int tallest() const { return rows(tile_sizes - 1); }
-  // The size of the tallest tile of at most so many rows.
+  // The size of the tallest tile of at most `left` rows.
   [[nodiscard]] int fit(int left) const {
     int size = tile_sizes - 1;
     while (rows(size) > left) --size;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Choosing by the clock: how long work takes on the device. Used while plans are made, never within a step.
+// Autotuning: measures how long work takes on the device. Used while plans are made, never within a step.
 #pragma once
 #include <cuda_runtime_api.h>
 
@@ -14,13 +14,13 @@
 
 namespace strata::cuda::detail {
 
-// Memory on the device for as long as something is tried out; zeros, whatever stream asks.
+// Memory on the device for a measurement: zeros, on any stream.
 class Trial {
  public:
   explicit Trial(std::int64_t bytes) {
     if (bytes == 0) return;
     const cudaError_t allocated = cudaMalloc(&data_, static_cast<std::size_t>(bytes));
-    if (allocated != cudaSuccess) static_cast<void>(cudaGetLastError());  // or the next launch is blamed
+    if (allocated != cudaSuccess) static_cast<void>(cudaGetLastError());  // or the next launch reports it
     check(allocated, "cudaMalloc");
     cudaError_t code = cudaMemset(data_, 0, static_cast<std::size_t>(bytes));
     if (code == cudaSuccess) code = cudaDeviceSynchronize();
@@ -38,15 +38,15 @@ class Trial {
   void* data_ = nullptr;
 };
 
-class Event {
+class Timestamp {
  public:
-  Event() { check(cudaEventCreate(&event_), "cudaEventCreate"); }
-  Event(const Event&) = delete;
-  Event& operator=(const Event&) = delete;
-  ~Event() { cudaEventDestroy(event_); }
+  Timestamp() { check(cudaEventCreate(&event_), "cudaEventCreate"); }
+  Timestamp(const Timestamp&) = delete;
+  Timestamp& operator=(const Timestamp&) = delete;
+  ~Timestamp() { cudaEventDestroy(event_); }
   void record(cudaStream_t stream) { check(cudaEventRecord(event_, stream), "cudaEventRecord"); }
-  // Milliseconds from `start` to this; waits for both.
-  [[nodiscard]] float since(const Event& start) const {
+  // Milliseconds from `start` to this. Waits for both.
+  [[nodiscard]] float since(const Timestamp& start) const {
     check(cudaEventSynchronize(event_), "cudaEventSynchronize");
     float ms = 0;
     check(cudaEventElapsedTime(&ms, start.event_, event_), "cudaEventElapsedTime");
@@ -57,13 +57,13 @@ class Event {
   cudaEvent_t event_ = nullptr;
 };
 
-// Milliseconds that run() takes on `stream`: the best of three times five, after one that warms up.
+// Milliseconds that run() takes on `stream`: the best of three rounds of five calls, after one to warm up.
 template <class Run>
 float milliseconds(cudaStream_t stream, Run&& run) {
   run();
   float best = std::numeric_limits<float>::max();
   for (int round = 0; round < 3; ++round) {
-    Event start, stop;
+    Timestamp start, stop;
     start.record(stream);
     for (int i = 0; i < 5; ++i) run();
     stop.record(stream);
@@ -72,7 +72,7 @@ float milliseconds(cudaStream_t stream, Run&& run) {
   return best;
 }
 
-// Which of `count` is the fastest; run(i) queues the i-th. One that fails is out of the running.
+// Which of `count` is the fastest; run(i) queues the i-th. One that throws is skipped.
 template <class Run>
 std::size_t fastest(std::size_t count, cudaStream_t stream, Run&& run) {
   std::size_t winner = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Batch normalisation. The variance is a second pass over x, from the mean: a difference of squares would lose it. x
+// Batch normalization. The variance takes a second pass over x, because a difference of squares would lose it. x
 // (N,H,W,C) or (N,C); parameters and statistics are Compute<T>.
 #pragma once
 #include <strata/backend/cuda/bias.hpp>
@@ -94,13 +94,13 @@ struct BatchNormBackward {
 
 }  // namespace detail
 
-// Numbers of scratch, for forward and backward.
+// Elements of scratch, for forward and backward.
 constexpr std::int64_t batch_norm_scratch(Shape in, int batch) {
   return row_sums_scratch(2, batch * in.size() / in.channels, in.channels);
 }
 
-// running = momentum * running + (1 - momentum) * batch, of channels where the batch's are finite; the variance is the
-// biased one, as in Keras.
+// running = momentum * running + (1 - momentum) * batch, for channels whose batch statistics are finite. The variance is
+// the biased one, as in Keras.
 template <Run R, class T>
 void batch_norm_forward(R& run, Shape in, int batch, Compute<T> epsilon, Compute<T> momentum, const T* x,
                         const Compute<T>* gamma, const Compute<T>* beta, Compute<T>* running_mean,
@@ -108,7 +108,7 @@ void batch_norm_forward(R& run, Shape in, int batch, Compute<T> epsilon, Compute
                         Compute<T>* scratch) {
   using C = Compute<T>;
   const std::int64_t rows = batch * in.size() / in.channels;
-  detail::sum_rows<1>(run, rows, in.channels, scratch, detail::TakeItself<T>{x}, detail::StoreMean<C>{rows, mean});
+  detail::sum_rows<1>(run, rows, in.channels, scratch, detail::SumItself<T>{x}, detail::StoreMean<C>{rows, mean});
   detail::sum_rows<1>(
       run, rows, in.channels, scratch, detail::SquareDifference<T>{x, mean},
       detail::StoreDeviation<C>{rows, epsilon, momentum, mean, running_mean, running_variance, inverse_deviation});
@@ -123,8 +123,8 @@ void batch_norm_inference(R& run, Shape in, int batch, Compute<T> epsilon, const
       detail::BatchNormInference<T>{in.channels, epsilon, x, gamma, beta, running_mean, running_variance, y});
 }
 
-// dx = gamma / stddev * (dy - mean(dy) - normalised x * mean(dy * normalised x)); dx may be dy, and null where nobody
-// asks.
+// dx = gamma / stddev * (dy - mean(dy) - normalized x * mean(dy * normalized x)); dx may be dy, or null
+// if it is not wanted.
 template <Run R, class T>
 void batch_norm_backward(R& run, Shape in, int batch, const T* x, const Compute<T>* gamma, const Compute<T>* mean,
                          const Compute<T>* inverse_deviation, const T* dy, T* dx, Compute<T>* dgamma, Compute<T>* dbeta,

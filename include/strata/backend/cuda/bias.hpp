@@ -8,7 +8,7 @@ namespace strata::cuda {
 namespace detail {
 
 template <class T>
-struct TakeItself {
+struct SumItself {
   const T* x;
   STRATA_HOST_DEVICE void operator()(std::int64_t i, int, Compute<T>* sums) const {
     sums[0] += static_cast<Compute<T>>(x[i]);
@@ -22,14 +22,14 @@ struct StoreSum {
 
 }  // namespace detail
 
-// Numbers of scratch.
+// Elements of scratch.
 constexpr std::int64_t bias_gradient_scratch(std::int64_t rows, int channels) {
   return row_sums_scratch(1, rows, channels);
 }
 
 template <Run R, class T>
 void bias_gradient(R& run, std::int64_t rows, int channels, const T* dy, Compute<T>* db, Compute<T>* scratch) {
-  detail::sum_rows<1>(run, rows, channels, scratch, detail::TakeItself<T>{dy}, detail::StoreSum<Compute<T>>{db});
+  detail::sum_rows<1>(run, rows, channels, scratch, detail::SumItself<T>{dy}, detail::StoreSum<Compute<T>>{db});
 }
 
 }  // namespace strata::cuda

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Where branches meet: sums for Residual, copies of channels for Concat; and copies in other numbers.
+// Where branches meet: sums for Residual, copies of channels for Concat; and conversions.
 #pragma once
 #include <strata/backend/cuda/index.hpp>
 
@@ -59,7 +59,7 @@ void add_forward(R& run, std::int64_t n, const T* a, const T* b, T* y) {
   run(n, detail::AddForward<T>{a, b, y});
 }
 
-// A branch (rows, channels) to its place in the whole (rows, total), from channel `offset` on; and back.
+// Copies a branch (rows, channels) into the whole (rows, total) from channel `offset` on; concat_take copies it back.
 template <Run R, class T>
 void concat_copy(R& run, std::int64_t rows, int channels, const T* branch, int total, int offset, T* whole) {
   run(rows * channels, detail::ConcatCopy<T>{channels, total, offset, branch, whole});

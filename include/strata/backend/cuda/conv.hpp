@@ -23,54 +23,44 @@ namespace strata::cuda {
 
 enum class ConvOperation { forward, backward_input, backward_weights };
 
-// One operation of one convolution, for one size of batch. `bias` and `relu` are for forward alone.
+// One operation of one convolution, for one size of batch. `bias` is for forward only.
 struct ConvProblem {
   ConvOperation operation = ConvOperation::forward;
   Geometry geometry;
   int batch = 1;
   Math math = Math::tf32;
   bool bias = false;
-  bool relu = false;
 };
 
 namespace detail {
 
-// The tensors' names in every graph below. `sum` is what the convolution alone gives.
-enum ConvTensor : std::int64_t { conv_x = 1, conv_w, conv_bias, conv_y, conv_sum, conv_biased };
+// The tensors' names in every graph below. `sum` is the output before the bias.
+enum ConvTensor : std::int64_t { conv_x = 1, conv_w, conv_bias, conv_y, conv_sum };
 
 struct ConvSizes {
   Sizes x, w, bias, y;
   explicit ConvSizes(const ConvProblem& p)
       : x{p.batch, p.geometry.in.channels, p.geometry.in.height, p.geometry.in.width},
-        // The library's rules refuse groups that do not divide; zero groups must not divide here.
+        // Networks with bad groups do not compile; this only avoids a division by zero.
         w{p.geometry.out.channels, p.geometry.groups > 0 ? p.geometry.in.channels / p.geometry.groups : 0,
           p.geometry.window.kernel_h, p.geometry.window.kernel_w},
         bias{1, p.geometry.out.channels, 1, 1},
         y{p.batch, p.geometry.out.channels, p.geometry.out.height, p.geometry.out.width} {}
 };
 
-// y = [ReLU](sum [+ bias]), the sum being `at`.
-inline void add_epilogue(Graph& graph, const ConvProblem& p, const Descriptor* at) {
+// y = sum + bias
+inline void add_bias_operation(Graph& graph, const ConvProblem& p, const Descriptor& sum) {
   const ConvSizes sizes(p);
   const Number type = activation(p.math);
-  if (p.bias) {
-    const Descriptor& bias = graph.tensor(conv_bias, sizes.bias, type);
-    const Descriptor& to = p.relu ? graph.virtual_tensor(conv_biased, sizes.y) : graph.tensor(conv_y, sizes.y, type);
-    graph.operation(pointwise_operation(graph.keep(make_pointwise(CUDNN_POINTWISE_ADD)), *at, &bias, to));
-    at = &to;
-  }
-  if (p.relu) {
-    const Descriptor& y = graph.tensor(conv_y, sizes.y, type);
-    graph.operation(pointwise_operation(graph.keep(make_pointwise(CUDNN_POINTWISE_RELU_FWD)), *at, nullptr, y));
-  }
+  const Descriptor& bias = graph.tensor(conv_bias, sizes.bias, type);
+  const Descriptor& y = graph.tensor(conv_y, sizes.y, type);
+  graph.operation(pointwise_operation(graph.keep(make_pointwise(CUDNN_POINTWISE_ADD)), sum, &bias, y));
 }
-
-constexpr bool has_epilogue(const ConvProblem& p) { return p.operation == ConvOperation::forward && (p.bias || p.relu); }
 
 }  // namespace detail
 
-// A problem's operations as cuDNN knows them, needing no device. `gradient` is the type of the weights' gradient.
-// Throws CudnnError where cuDNN refuses the sizes.
+// A problem's operations for cuDNN; no device is needed. `gradient` is the type of the weights' gradient.
+// Throws CudnnError if cuDNN refuses the sizes.
 inline std::shared_ptr<const Graph> conv_graph(const ConvProblem& p, Number gradient = Number::float32) {
   using namespace detail;
   auto graph = std::make_shared<Graph>();
@@ -80,11 +70,12 @@ inline std::shared_ptr<const Graph> conv_graph(const ConvProblem& p, Number grad
   const Descriptor& window = graph->keep(make_convolution(p.geometry.window));
   const Descriptor& x = graph->tensor(conv_x, sizes.x, type);
   const Descriptor& w = graph->tensor(conv_w, sizes.w, to_weights ? gradient : type);
-  const Descriptor& y = has_epilogue(p) ? graph->virtual_tensor(conv_sum, sizes.y) : graph->tensor(conv_y, sizes.y, type);
+  const bool biased = p.operation == ConvOperation::forward && p.bias;
+  const Descriptor& y = biased ? graph->virtual_tensor(conv_sum, sizes.y) : graph->tensor(conv_y, sizes.y, type);
   switch (p.operation) {
     case ConvOperation::forward:
       graph->operation(convolution_forward(window, x, w, y));
-      if (has_epilogue(p)) add_epilogue(*graph, p, &y);
+      if (biased) add_bias_operation(*graph, p, y);
       break;
     case ConvOperation::backward_input:
       graph->operation(convolution_backward_input(window, y, w, x));
@@ -96,21 +87,20 @@ inline std::shared_ptr<const Graph> conv_graph(const ConvProblem& p, Number grad
   return graph;
 }
 
-// How a problem is solved on one device: the engines, chosen once.
+// The engine that solves a problem on one device, chosen once.
 class ConvPlan {
  public:
-  // Throws CudnnError where cuDNN refuses the sizes, or has no engine within the options.
-  ConvPlan(const ConvProblem& problem, const Target& target, const PlanOptions& options = {}) : problem_(problem) {
+  // Throws CudnnError if cuDNN refuses the sizes or has no engine within the options.
+  ConvPlan(const ConvProblem& problem, const PlanTarget& target, const PlanOptions& options = {}) : problem_(problem) {
     std::string why;
-    if (options.fuse || !detail::has_epilogue(problem))
-      plan_ = choose_plan(conv_graph(problem), target, problem.math, options, why);
+    if (options.fuse || !problem.bias) plan_ = choose_plan(conv_graph(problem), target, problem.math, options, why);
     if (!plan_ && problem.operation == ConvOperation::backward_weights && problem.math == Math::bf16) {
       gradient_ = Number::bf16;
       plan_ = choose_plan(conv_graph(problem, gradient_), target, problem.math, options, why);
     }
-    if (!plan_ && detail::has_epilogue(problem)) {
+    if (!plan_ && problem.bias) {
       fused_ = false;
-      plan_ = choose_plan(conv_graph(bare(problem)), target, problem.math, options, why);
+      plan_ = choose_plan(conv_graph(without_bias(problem)), target, problem.math, options, why);
     }
     if (!plan_) throw CudnnError(CUDNN_STATUS_NOT_SUPPORTED, "cuDNN has no plan for " + describe(problem) + ": " + why);
   }
@@ -118,17 +108,18 @@ class ConvPlan {
   [[nodiscard]] const ConvProblem& problem() const { return problem_; }
   // Bytes of scratch memory on the device; nothing in it is kept between calls.
   [[nodiscard]] std::int64_t workspace_size() const { return plan_->workspace_size(); }
-  // The type of dw: float32, or bfloat16 where cuDNN makes no other of bfloat16 inputs. The caller then converts.
+  // The type of dw: float32, or bfloat16 if cuDNN has no engine with another from bfloat16 inputs. The caller then
+  // converts.
   [[nodiscard]] Number gradient() const { return gradient_; }
-  // False: the problem has a bias or a ReLU, and cuDNN has no engine that does it together with the convolution. forward()
-  // then leaves the bare sums in y, and the rest is add_bias() of activations.hpp.
+  // False: the problem has a bias, and cuDNN has no engine that adds it to the convolution. The caller then calls
+  // add_bias() of activations.hpp after forward().
   [[nodiscard]] bool fused() const { return fused_; }
 
   // What cuDNN says about how exactly it computes.
   [[nodiscard]] std::vector<cudnnBackendNumericalNote_t> numerical_notes() const { return plan_->numerical_notes(); }
 
-  // Each of these queues its operation on the handle's stream, and throws std::logic_error for a plan of another one.
-  // `bias` is looked at where the problem has one and is fused().
+  // Each of these queues its operation on the handle's stream, and throws std::logic_error if the plan is for another.
+  // `bias` is read only if the problem has one and the plan is fused().
   void forward(cudnnHandle_t handle, const void* x, const void* weights, const void* bias, void* y, void* workspace) const {
     using namespace detail;
     expect(ConvOperation::forward);
@@ -149,14 +140,14 @@ class ConvPlan {
     run<3>(handle, {conv_x, conv_y, conv_w}, {in(x), in(dy), dw}, workspace);
   }
 
-  // "Conv forward, bias, ReLU, 3x3, 8x8x16 -> 8x8x32, groups 1, batch 128, TF32"
+  // "Conv forward, bias, 3x3, 8x8x16 -> 8x8x32, groups 1, batch 128, TF32"
   static std::string describe(const ConvProblem& p) {
     const auto by = [](int a, int b) { return std::to_string(a) + 'x' + std::to_string(b); };
     const auto shape = [&](Shape s) { return by(s.height, s.width) + 'x' + std::to_string(s.channels); };
     const char* operation = p.operation == ConvOperation::forward          ? "forward"
                             : p.operation == ConvOperation::backward_input ? "backward to the input"
                                                                            : "backward to the weights";
-    return std::string("Conv ") + operation + (p.bias ? ", bias" : "") + (p.relu ? ", ReLU, " : ", ") +
+    return std::string("Conv ") + operation + (p.bias ? ", bias, " : ", ") +
            by(p.geometry.window.kernel_h, p.geometry.window.kernel_w) + ", " + shape(p.geometry.in) + " -> " +
            shape(p.geometry.out) + ", groups " + std::to_string(p.geometry.groups) + ", batch " + std::to_string(p.batch) +
            ", " + name_of(p.math);
@@ -165,8 +156,8 @@ class ConvPlan {
  private:
   static void* in(const void* pointer) { return const_cast<void*>(pointer); }  // cuDNN has one kind of pointer
 
-  static ConvProblem bare(ConvProblem p) {
-    p.bias = p.relu = false;
+  static ConvProblem without_bias(ConvProblem p) {
+    p.bias = false;
     return p;
   }
   template <std::size_t N>
@@ -185,12 +176,12 @@ class ConvPlan {
   std::optional<Plan> plan_;
 };
 
-// The plans of one device, each made when it is first asked for, and owned here: references stay valid as long as this
-// does. The target's handle or properties must live as long. Making a plan takes from milliseconds to seconds, so ask for
-// all of a network's before it runs.
+// The plans of one device, each made on first use. References stay valid as long as this object; the target's handle or
+// properties must live as long. Making a plan takes from milliseconds to seconds, so make all of a network's before it
+// runs.
 class ConvPlans {
  public:
-  explicit ConvPlans(const Target& target, const PlanOptions& options = {}) : target_(target), options_(options) {}
+  explicit ConvPlans(const PlanTarget& target, const PlanOptions& options = {}) : target_(target), options_(options) {}
 
   const ConvPlan& get(const ConvProblem& problem) {
     std::unique_ptr<ConvPlan>& plan = plans_[key(problem)];
@@ -205,14 +196,13 @@ class ConvPlans {
   }
 
  private:
-  using Key = std::array<int, 22>;
+  using Key = std::array<int, 21>;
   static Key key(const ConvProblem& p) {
     const Geometry& g = p.geometry;
     const Window& w = g.window;
     return {static_cast<int>(p.operation),
             static_cast<int>(p.math),
             p.bias,
-            p.relu,
             p.batch,
             g.groups,
             g.in.height,
@@ -232,7 +222,7 @@ class ConvPlans {
             w.pad_left,
             w.pad_right};
   }
-  Target target_;
+  PlanTarget target_;
   PlanOptions options_;
   std::map<Key, std::unique_ptr<ConvPlan>> plans_;
 };

@@ -36,7 +36,7 @@ inline void check(cublasStatus_t status, const char* call) {
       status, std::string(call) + " failed: " + cublasLtGetStatusName(status) + ", " + cublasLtGetStatusString(status));
 }
 
-// cuBLASLt's state for the current device. Throws CublasError where no device can be used.
+// cuBLASLt's state for the current device. Throws CublasError if no device can be used.
 class CublasHandle {
  public:
   CublasHandle() { check(cublasLtCreate(&handle_), "cublasLtCreate"); }
@@ -51,10 +51,10 @@ class CublasHandle {
 
 constexpr cudaDataType_t cuda_type(Number type) { return type == Number::bf16 ? CUDA_R_16BF : CUDA_R_32F; }
 
-// What is done to a product's sums before they are stored.
-enum class Epilogue { none, bias, relu, relu_bias };
+// What a kernel does to a product's sums before it stores them.
+enum class Epilogue { none, bias };
 
-// d = epilogue(op(a) op(b)), all of it stored by columns; d has `rows` x `columns`, and `depth` products make one number.
+// d = epilogue(op(a) op(b)), all stored by columns; d is `rows` x `columns`, and each number is a sum of `depth` products.
 // The bias has `rows` numbers of d's type.
 struct MatmulProblem {
   std::int64_t rows = 0, columns = 0, depth = 0;
@@ -74,15 +74,12 @@ class MatmulOperation {
     check(cublasLtMatmulDescInit(&descriptor_, compute, CUDA_R_32F), "cublasLtMatmulDescInit");
     set(CUBLASLT_MATMUL_DESC_TRANSA, p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
     set(CUBLASLT_MATMUL_DESC_TRANSB, p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
-    set(CUBLASLT_MATMUL_DESC_EPILOGUE, p.epilogue == Epilogue::none   ? CUBLASLT_EPILOGUE_DEFAULT
-                                       : p.epilogue == Epilogue::bias ? CUBLASLT_EPILOGUE_BIAS
-                                       : p.epilogue == Epilogue::relu ? CUBLASLT_EPILOGUE_RELU
-                                                                      : CUBLASLT_EPILOGUE_RELU_BIAS);
-    // The heuristics read off the pointer how biases are aligned.
+    set(CUBLASLT_MATMUL_DESC_EPILOGUE, has_bias(p.epilogue) ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT);
+    // The heuristics take the alignment of biases from the pointer.
     if (has_bias(p.epilogue)) set_bias(reinterpret_cast<const void*>(alignment));
   }
   void set_bias(const void* bias) { set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias); }
-  static constexpr bool has_bias(Epilogue e) { return e == Epilogue::bias || e == Epilogue::relu_bias; }
+  static constexpr bool has_bias(Epilogue e) { return e == Epilogue::bias; }
   [[nodiscard]] cublasLtMatmulDesc_t get() { return &descriptor_; }
 
  private:
@@ -102,7 +99,7 @@ inline cublasLtMatrixLayoutOpaque_t matrix_layout(Number type, std::int64_t rows
   return layout;
 }
 
-// Which kernels will do.
+// Which kernels are acceptable.
 inline cublasLtMatmulPreferenceOpaque_t matmul_preference(std::int64_t workspace_limit) {
   cublasLtMatmulPreferenceOpaque_t preference{};
   check(cublasLtMatmulPreferenceInit(&preference), "cublasLtMatmulPreferenceInit");
@@ -111,7 +108,7 @@ inline cublasLtMatmulPreferenceOpaque_t matmul_preference(std::int64_t workspace
           "cublasLtMatmulPreferenceSetAttribute");
   };
   set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<std::uint64_t>(workspace_limit));
-  // A sum that is split is added up in float32 and in one order.
+  // Partial sums must be added in float32 and in a fixed order.
   set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
   for (const auto name : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
                           CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
@@ -127,8 +124,8 @@ class MatmulPlan {
   using Found = std::array<cublasLtMatmulHeuristicResult_t, 16>;
 
  public:
-  // Throws CublasError where cuBLASLt has no kernel within the limit, in bytes. autotune above 1: the first so many
-  // kernels, 16 at most, are run on `stream`, and the fastest is taken.
+  // Throws CublasError if cuBLASLt has no kernel within the limit, in bytes. autotune above 1: run the first `autotune`
+  // kernels, 16 at most, on `stream` and keep the fastest.
   MatmulPlan(cublasLtHandle_t handle, const MatmulProblem& p, std::int64_t workspace_limit, int autotune = 0,
              cudaStream_t stream = nullptr)
       : handle_(handle),
@@ -160,7 +157,7 @@ class MatmulPlan {
   // Bytes of scratch memory on the device; nothing in it is kept between calls.
   [[nodiscard]] std::int64_t workspace_size() const { return static_cast<std::int64_t>(workspace_); }
 
-  // Queues the product on `stream`. `bias` is not looked at where the epilogue has none.
+  // Queues the product on `stream`. `bias` is not read if the epilogue has none.
   void execute(cudaStream_t stream, const void* a, const void* b, const void* bias, void* d, void* workspace) const {
     run(algorithm_, workspace_, stream, a, b, bias, d, workspace);
   }
@@ -168,7 +165,7 @@ class MatmulPlan {
  private:
   void run(const cublasLtMatmulAlgo_t& algorithm, std::size_t bytes, cudaStream_t stream, const void* a, const void* b,
            const void* bias, void* d, void* workspace) const {
-    auto operation = operation_;  // the pointer to the bias is part of it
+    auto operation = operation_;  // a copy, because it holds the pointer to the bias
     auto layout_a = a_, layout_b = b_, layout_d = d_;
     if (has_bias_) operation.set_bias(bias);
     const float one = 1, zero = 0;
@@ -189,7 +186,7 @@ class MatmulPlan {
       });
     } catch (const CudaError& error) {
       if (error.code() != cudaErrorMemoryAllocation) throw;
-      return 0;  // no room to try them: the heuristics' first
+      return 0;  // no memory for the trials: the heuristics' first
     }
   }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Every call of cuDNN is in this header: its graph API by way of its C backend, in which everything is a descriptor with
-// attributes. NVIDIA's own C++ layer over it takes half a minute to include, and Debian does not have it.
+// All calls of cuDNN: its graph API through its C backend, in which everything is a descriptor with attributes. NVIDIA's
+// own C++ layer takes half a minute to include, and Debian does not have it.
 // https://docs.nvidia.com/deeplearning/cudnn/backend/latest/api/cudnn-graph-library.html
 #pragma once
 #include <cudnn.h>
@@ -29,7 +29,7 @@ class CudnnError : public std::runtime_error {
   cudnnStatus_t status_;
 };
 
-// Throws CudnnError unless `status` is success. `call` is the function's name, `about` what it was called for.
+// Throws CudnnError unless `status` is success. `call` is the function's name, `about` its purpose.
 inline void check(cudnnStatus_t status, const char* call, const char* about = nullptr) {
   if (status == CUDNN_STATUS_SUCCESS) return;
   std::array<char, 512> last{};
@@ -43,7 +43,7 @@ inline void check(cudnnStatus_t status, const char* call, const char* about = nu
   throw CudnnError(status, what);
 }
 
-// cuDNN's state for one device and stream. Throws CudnnError where no device can be used.
+// cuDNN's state for one device and stream. Throws CudnnError if no device can be used.
 class CudnnHandle {
  public:
   explicit CudnnHandle(cudaStream_t stream = nullptr) {
@@ -98,7 +98,7 @@ constexpr const char* name_of(cudnnBackendDescriptorType_t type) {
   }
 }
 
-// The tag that cuDNN wants beside a value of type T.
+// cuDNN's tag for a value of type T.
 template <class T>
 constexpr cudnnBackendAttributeType_t attribute_type() {
   if constexpr (std::is_same_v<T, std::int64_t>) return CUDNN_TYPE_INT64;
@@ -116,7 +116,7 @@ constexpr cudnnBackendAttributeType_t attribute_type() {
 
 }  // namespace detail
 
-// One of cuDNN's backend descriptors. Throws CudnnError wherever cuDNN objects.
+// One of cuDNN's backend descriptors. Throws CudnnError if cuDNN reports an error.
 class Descriptor {
  public:
   explicit Descriptor(cudnnBackendDescriptorType_t type) : type_(type) {
@@ -150,13 +150,14 @@ class Descriptor {
           detail::name_of(type_));
     return *this;
   }
-  // After this it is read only.
+  // After this the descriptor is read-only.
   Descriptor& finalize() {
     check(cudnnBackendFinalize(descriptor_), "cudnnBackendFinalize", detail::name_of(type_));
     return *this;
   }
 
-  // All values of an attribute; of one that is a number, it; of one that is a descriptor, it in `into`, made for its type.
+  // get_all: all values of an attribute. get_number: the value of one that is a number. get_descriptor: one that is a
+  // descriptor, written to `into`, which must be of its type.
   template <class T>
   [[nodiscard]] std::vector<T> get_all(cudnnBackendAttributeName_t name) const {
     std::vector<T> values(static_cast<std::size_t>(get(name, detail::attribute_type<T>(), 0, nullptr)));
@@ -174,7 +175,7 @@ class Descriptor {
   void get_descriptor(cudnnBackendAttributeName_t name, Descriptor& into) const {
     get(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &into.descriptor_);
   }
-  // Reads up to `count` values; how many there are.
+  // Reads up to `count` values and returns how many there are.
   std::int64_t get(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, std::int64_t count,
                    void* values) const {
     std::int64_t there = 0;
@@ -190,7 +191,7 @@ class Descriptor {
   cudnnBackendDescriptor_t descriptor_ = nullptr;
 };
 
-// Queues what a plan does on the handle's stream.
+// Queues a plan's work on the handle's stream.
 inline void execute(cudnnHandle_t handle, const Descriptor& plan, const Descriptor& variant_pack) {
   check(cudnnBackendExecute(handle, plan.get(), variant_pack.get()), "cudnnBackendExecute");
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// Dense layers on the GPU. x (N,in), weights (in,units), bias (units), y (N,units); gradients likewise. Everything is of
-// the activations' type, float or Bf16, but for dw, which is float, and for y where the problem's `output` says so. A bias
-// is of y's type.
+// Dense layers on the GPU. x (N,in), weights (in,units), bias (units), y (N,units); gradients likewise. Everything has the
+// activations' type, float or Bf16, except dw, which is float, and y, whose type is the problem's `output`. A bias has y's
+// type.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -16,15 +16,14 @@ namespace strata::cuda {
 
 enum class DenseOperation { forward, backward_input, backward_weights };
 
-// One operation of one layer, for one size of batch. `bias`, `relu` and `output` are for forward alone.
+// One operation of one layer, for one size of batch. `bias` and `output` are for forward only.
 struct DenseProblem {
   DenseOperation operation = DenseOperation::forward;
   int inputs = 0, units = 0;
   int batch = 1;
   Math math = Math::tf32;
   bool bias = false;
-  bool relu = false;
-  Number output = activation(math);  // float32 for logits, whatever the activations are
+  Number output = activation(math);  // logits may be float32 with any activations
 };
 
 // The product behind a problem. To cuBLASLt each matrix is its transpose:
@@ -40,15 +39,13 @@ constexpr MatmulProblem dense_product(const DenseProblem& p) {
     default:
       break;
   }
-  const Epilogue epilogue =
-      p.bias ? (p.relu ? Epilogue::relu_bias : Epilogue::bias) : (p.relu ? Epilogue::relu : Epilogue::none);
-  return {p.units, p.batch, p.inputs, false, false, p.math, p.output, epilogue};
+  return {p.units, p.batch, p.inputs, false, false, p.math, p.output, p.bias ? Epilogue::bias : Epilogue::none};
 }
 
-// How a problem is solved on one device: the kernel, chosen once.
+// The kernel that solves a problem on one device, chosen once.
 class DensePlan {
  public:
-  // Throws CublasError where cuBLASLt has no kernel within the limit, in bytes. For autotune see MatmulPlan.
+  // Throws CublasError if cuBLASLt has no kernel within the limit, in bytes. For autotune see MatmulPlan.
   DensePlan(cublasLtHandle_t handle, const DenseProblem& problem, std::int64_t workspace_limit, int autotune = 0,
             cudaStream_t stream = nullptr)
       : operation_(problem.operation), plan_(handle, dense_product(problem), workspace_limit, autotune, stream) {}
@@ -56,8 +53,8 @@ class DensePlan {
   // Bytes of scratch memory on the device; nothing in it is kept between calls.
   [[nodiscard]] std::int64_t workspace_size() const { return plan_.workspace_size(); }
 
-  // Each of these queues its operation on `stream`, and throws std::logic_error for a plan of another one.
-  // `bias` is not looked at where the problem has none.
+  // Each of these queues its operation on `stream`, and throws std::logic_error if the plan is for another. `bias` is not
+  // read if the problem has none.
   void forward(cudaStream_t stream, const void* x, const void* weights, const void* bias, void* y, void* workspace) const {
     expect(DenseOperation::forward);
     plan_.execute(stream, weights, x, bias, y, workspace);
@@ -79,8 +76,8 @@ class DensePlan {
   MatmulPlan plan_;
 };
 
-// The plans of one device, each made when it is first asked for, and owned here: references stay valid as long as this
-// does. The handle must live as long.
+// The plans of one device, each made on first use. References stay valid as long as this object; the handle must live as
+// long.
 class DensePlans {
  public:
   explicit DensePlans(cublasLtHandle_t handle, std::int64_t workspace_limit = std::int64_t{32} << 20, int autotune = 0,
@@ -100,10 +97,10 @@ class DensePlans {
   }
 
  private:
-  using Key = std::array<int, 8>;
+  using Key = std::array<int, 7>;
   static Key key(const DenseProblem& p) {
-    return {static_cast<int>(p.operation), p.inputs, p.units, p.batch,
-            static_cast<int>(p.math),      p.bias,   p.relu,  static_cast<int>(p.output)};
+    return {static_cast<int>(p.operation), p.inputs, p.units, p.batch, static_cast<int>(p.math), p.bias,
+            static_cast<int>(p.output)};
   }
   cublasLtHandle_t handle_;
   std::int64_t workspace_limit_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// One GPU and what is asked of it directly: a stream of work, memory, events, captured graphs. Everything is queued on the
-// stream in order; nothing waits unless it says so.
+// One GPU: a stream of work, memory, events, captured graphs. Work is queued on the stream in order; functions that wait
+// say so.
 #pragma once
 #include <cuda_runtime.h>
 
@@ -30,10 +30,10 @@ __global__ void __launch_bounds__(threads_of_a_block) run_elements(std::int64_t 
 #endif
 }  // namespace detail
 
-// A Run (element.hpp). To be used by one thread at a time.
+// A Run (element.hpp). For one thread at a time.
 class Device {
  public:
-  // Throws CudaError where there is no such device, no driver, or one that is too old.
+  // Throws CudaError if there is no such device, no driver, or an old one.
   explicit Device(int index) : index_(index) {
     int count = 0;
     const cudaError_t code = cudaGetDeviceCount(&count);
@@ -60,21 +60,21 @@ class Device {
     check(cudaGetDeviceProperties(&properties, index_), "cudaGetDeviceProperties");
     return properties.name;
   }
-  // The calling thread's calls go to this device. Whoever may be called by any thread begins with it.
+  // Directs the calling thread's calls to this device. A function that any thread may call begins with it.
   void use() const { check(cudaSetDevice(index_), "cudaSetDevice"); }
 
-  // Element: one element's work for each i of [0, n).
+  // Calls element(i) on the device for each i in [0, n).
   template <class Element>
   void operator()([[maybe_unused]] std::int64_t n, [[maybe_unused]] Element element) {
 #if defined(__CUDACC__)
     if (n <= 0) return;
-    constexpr int rounds = 16;  // waves of blocks, before threads take a second element
+    constexpr int rounds = 16;  // waves of blocks before threads take a second element
     const std::int64_t blocks = (n + detail::threads_of_a_block - 1) / detail::threads_of_a_block;
     const auto grid = static_cast<unsigned>(std::min<std::int64_t>(blocks, std::int64_t{processors_} * 8 * rounds));
     detail::run_elements<<<grid, detail::threads_of_a_block, 0, stream_>>>(n, element);
     check(cudaGetLastError(), "launching a kernel");
 #else
-    static_assert(sizeof(Element) == 0, "strata: what runs kernels on a GPU has to be compiled as CUDA (a .cu file)");
+    static_assert(sizeof(Element) == 0, "strata: code that runs kernels on a GPU must be compiled as CUDA (a .cu file)");
 #endif
   }
 
@@ -85,7 +85,7 @@ class Device {
   void zero_bytes(void* to, std::int64_t bytes) {
     check(cudaMemsetAsync(to, 0, static_cast<std::size_t>(bytes), stream_), "cudaMemsetAsync");
   }
-  // Waits until all that was queued is done.
+  // Waits until all queued work is done.
   void finish() { check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
 
  private:
@@ -98,7 +98,7 @@ class Device {
 class DeviceMemory {
  public:
   DeviceMemory() = default;
-  // `what` it is for: "a batch of 128". Throws CudaError; where there is not enough, it says how much was needed.
+  // `what` it is for: "a batch of 128". Throws CudaError, which says how many bytes were needed if there are too few.
   DeviceMemory(Device& device, std::int64_t bytes, const std::string& what) {
     void* p = nullptr;
     const cudaError_t code = cudaMalloc(&p, static_cast<std::size_t>(std::max<std::int64_t>(bytes, 1)));
@@ -122,7 +122,7 @@ class DeviceMemory {
   std::unique_ptr<std::byte, Release> memory_;
 };
 
-// Memory of the host that the device reaches by itself, for std::vector.
+// An allocator of host memory that the device can access.
 template <class T>
 struct PinnedAllocator {
   using value_type = T;
@@ -158,27 +158,27 @@ class CopyStream {
 };
 
 // A mark in a stream.
-class Event {
+class StreamEvent {
  public:
-  Event() { check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreateWithFlags"); }
-  Event(const Event&) = delete;
-  Event& operator=(const Event&) = delete;
-  ~Event() { static_cast<void>(cudaEventDestroy(event_)); }
+  StreamEvent() { check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreateWithFlags"); }
+  StreamEvent(const StreamEvent&) = delete;
+  StreamEvent& operator=(const StreamEvent&) = delete;
+  ~StreamEvent() { static_cast<void>(cudaEventDestroy(event_)); }
   void record(cudaStream_t stream) { check(cudaEventRecord(event_, stream), "cudaEventRecord"); }
-  // What is queued on the stream from now on waits for the mark; the caller does not.
+  // Work that is queued on the stream from now on waits for the mark. The caller does not wait.
   void hold(cudaStream_t stream) { check(cudaStreamWaitEvent(stream, event_, 0), "cudaStreamWaitEvent"); }
-  // The caller waits for it; not at all where nothing was recorded.
+  // Waits for the mark; returns at once if nothing was recorded.
   void wait() { check(cudaEventSynchronize(event_), "cudaEventSynchronize"); }
 
  private:
   cudaEvent_t event_ = nullptr;
 };
 
-// Work that was queued once, to be queued again as a whole.
+// Work that was captured once and can be queued again as a whole.
 class CapturedGraph {
  public:
   CapturedGraph() = default;
-  // Captures what `work` queues on the stream; nothing of it runs. What it throws passes on.
+  // Captures the work that `work()` queues on the stream, without running it. Exceptions of `work` pass through.
   template <class Work>
   CapturedGraph(cudaStream_t stream, Work&& work) {
     check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
@@ -188,7 +188,7 @@ class CapturedGraph {
     } catch (...) {
       static_cast<void>(cudaStreamEndCapture(stream, &graph));
       if (graph) static_cast<void>(cudaGraphDestroy(graph));
-      static_cast<void>(cudaGetLastError());  // that the capture broke off: the next launch is not to blame
+      static_cast<void>(cudaGetLastError());  // or the next launch reports that the capture broke off
       throw;
     }
     check(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Dropout: element i of the batch is dropped iff Random(seed, dropout, layer, *step).uniform(i) < rate, as on the CPU. The
-// step is read on the device, so that a captured step may be replayed. In place or not.
+// step is read on the device, so that a captured step can be replayed. In place or not.
 #pragma once
 #include <strata/backend/cuda/element.hpp>
 #include <strata/util/random.hpp>
@@ -9,7 +9,7 @@ namespace strata::cuda {
 
 namespace detail {
 
-// An index is a block of random words, and so of 4 elements.
+// An index is a block of random words, which is 4 elements.
 template <class T>
 struct DropoutForward {
   std::int64_t n;
@@ -19,16 +19,14 @@ struct DropoutForward {
   const std::uint64_t* step;
   const T* x;
   T* y;
-  bool relu;
   STRATA_HOST_DEVICE void operator()(std::int64_t block) const {
     using C = Compute<T>;
     const auto words = Random(seed, Purpose::dropout, layer, *step).block(static_cast<std::uint64_t>(block));
     const std::int64_t first = block * 4;
     for (int k = 0; k < 4; ++k) {
       if (first + k >= n) return;
-      const C v = static_cast<C>(x[first + k]);
-      const bool zero = words[static_cast<unsigned>(k)] >> 8 < threshold || (relu && v < C{0});
-      y[first + k] = zero ? T(0) : T(v * scale);
+      const bool dropped = words[static_cast<unsigned>(k)] >> 8 < threshold;
+      y[first + k] = dropped ? T(0) : T(static_cast<C>(x[first + k]) * scale);
     }
   }
 };
@@ -46,10 +44,10 @@ struct ReluDropoutBackward {
 
 template <class T>
 DropoutForward<T> dropout(std::int64_t n, double rate, std::uint64_t seed, std::uint32_t layer, const std::uint64_t* step,
-                          const T* x, T* y, bool relu) {
-  // uniform(i) is a multiple of 2^-24: compared as the integer it is, exact for any rate.
+                          const T* x, T* y) {
+  // uniform(i) is a multiple of 2^-24. As an integer it compares exactly with any rate.
   const auto threshold = static_cast<std::uint32_t>(std::ceil(rate * 0x1p24));
-  return {n, seed, layer, threshold, static_cast<Compute<T>>(1 / (1 - rate)), step, x, y, relu};
+  return {n, seed, layer, threshold, static_cast<Compute<T>>(1 / (1 - rate)), step, x, y};
 }
 
 }  // namespace detail
@@ -57,22 +55,17 @@ DropoutForward<T> dropout(std::int64_t n, double rate, std::uint64_t seed, std::
 template <Run R, class T>
 void dropout_forward(R& run, std::int64_t n, double rate, std::uint64_t seed, std::uint32_t layer,
                      const std::uint64_t* step, const T* x, T* y) {
-  run((n + 3) / 4, detail::dropout(n, rate, seed, layer, step, x, y, false));
+  run((n + 3) / 4, detail::dropout(n, rate, seed, layer, step, x, y));
 }
-// The gradient is dropped and scaled alike.
+// The gradient is dropped and scaled in the same way.
 template <Run R, class T>
 void dropout_backward(R& run, std::int64_t n, double rate, std::uint64_t seed, std::uint32_t layer,
                       const std::uint64_t* step, const T* dy, T* dx) {
   dropout_forward(run, n, rate, seed, layer, step, dy, dx);
 }
 
-// A ReLU and the Dropout behind it in one pass.
-template <Run R, class T>
-void relu_dropout_forward(R& run, std::int64_t n, double rate, std::uint64_t seed, std::uint32_t layer,
-                          const std::uint64_t* step, const T* x, T* y) {
-  run((n + 3) / 4, detail::dropout(n, rate, seed, layer, step, x, y, true));
-}
-// y is what forward left: above 0 where the ReLU passed and nothing was dropped, so that no random number is needed.
+// Backward through a ReLU and the Dropout after it, from the dropout's output y: it is above 0 iff the ReLU passed and
+// nothing was dropped, so that no random number is needed.
 template <Run R, class T>
 void relu_dropout_backward(R& run, std::int64_t n, double rate, const T* y, const T* dy, T* dx) {
   run(n, detail::ReluDropoutBackward<T>{static_cast<Compute<T>>(1 / (1 - rate)), y, dy, dx});

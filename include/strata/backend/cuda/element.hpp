@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the GPU's own kernels are written in: one element's work as a function object, without CUDA. A `Run` calls it for
-// every index of [0, n), in any order: the device does (device.hpp), and a loop does, so that the tests see these very
-// lines on a machine without a GPU.
+// The GPU's own kernels are function objects that do the work of one element, without CUDA. A `Run` calls one for every
+// index of [0, n), in any order. The device is a Run (device.hpp), and so is a loop, so that tests run the same lines on a
+// machine without a GPU.
 #pragma once
 #include <bit>
 #include <cmath>
@@ -24,7 +24,7 @@ class Bf16 {
 
  private:
   STRATA_HOST_DEVICE static constexpr std::uint16_t rounded(std::uint32_t bits) {
-    if ((bits & 0x7FFFFFFF) > 0x7F800000) return static_cast<std::uint16_t>(bits >> 16 | 0x40);  // a NaN stays one
+    if ((bits & 0x7FFFFFFF) > 0x7F800000) return static_cast<std::uint16_t>(bits >> 16 | 0x40);  // a NaN stays a NaN
     return static_cast<std::uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
   }
   std::uint16_t bits_;
@@ -32,7 +32,7 @@ class Bf16 {
 
 namespace cuda {
 
-// What numbers of a type are computed in.
+// The type that computes with numbers of type T.
 template <class T>
 using Compute = std::conditional_t<std::is_same_v<T, Bf16>, float, T>;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The engine of the Cuda backend: convolutions by cuDNN, dense layers by cuBLASLt, each by a plan that is chosen once.
+// The engine of the Cuda backend: convolutions with cuDNN, dense layers with cuBLASLt, each with a plan that is chosen
+// once.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -19,7 +20,7 @@ namespace cuda {
 struct CudaSystem {
   using Device = cuda::Device;
   using Memory = DeviceMemory;
-  using Event = cuda::Event;
+  using Event = StreamEvent;
   using Graph = CapturedGraph;
   using CopyStream = cuda::CopyStream;
   template <class T>
@@ -37,7 +38,7 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
  public:
   using Base::device;
 
-  // Throws CudaError where there is no such device, CudnnError and CublasError where those cannot be had.
+  // Throws CudaError if there is no such device, CudnnError or CublasError if a library cannot be used.
   explicit CudaEngine(const EngineOptions& options)
       : Base(options),
         cudnn_(device().stream()),
@@ -45,8 +46,9 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
         denses_(cublas_.get(), std::int64_t{32} << 20, options.autotune ? tuned : 0, device().stream()) {}
   ~CudaEngine() { static_cast<void>(cudaStreamSynchronize(device().stream())); }
 
-  [[nodiscard]] CudaEngine& runner() { return *this; }
-  // The versions of what is not ours: "cuDNN 9.19.0, CUDA 13.0".
+  using Ops = cuda::Ops<CudaEngine>;
+  [[nodiscard]] Ops ops() { return Ops(*this); }
+  // The versions of the libraries in use: "cuDNN 9.19.0, CUDA 13.0".
   [[nodiscard]] static std::string libraries() {
     const auto dnn = cudnnGetVersion();
     int runtime = 0;
@@ -56,8 +58,8 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
            std::to_string(runtime % 1000 / 10);
   }
 
-  // Zeros, and behind them the workspace of the plans that there are, and the copies that they need. Throws CudaError,
-  // which says how much was needed.
+  // Zeros, followed by the workspace of the existing plans and the copies that they need. Throws CudaError, which says how
+  // many bytes were needed.
   std::byte* allocate(const ArenaRequest& request) {
     device().use();
     const std::int64_t before = rounded(request.bytes);
@@ -65,38 +67,37 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
     arena_ = cuda::DeviceMemory(device(), before + rounded(workspace_bytes_) + copies_bytes_, "the model");
     workspace_ = arena_.get() + before;
     copies_ = workspace_ + rounded(workspace_bytes_);
-    this->settle_in(arena_.get(), request);
+    this->use_arena(arena_.get(), request);
     return arena_.get();
   }
-  // Beside the memory plan: what cuDNN and cuBLASLt asked for.
+  // The bytes for cuDNN and cuBLASLt, which are not part of the memory plan.
   [[nodiscard]] std::int64_t workspace_bytes() const { return workspace_bytes_; }
 
-  // `at`: so many parameters of other layers lie before those of this one.
+  // `at`: how many parameters of other layers come before this layer's.
   void prepare_conv_forward(const Geometry& g, int batch, bool bias, std::int64_t at) {
     convs_.get(forward(g, batch, bias));
     expect_copies(at, g.taps() * g.out.channels, bias ? g.out.channels : 0);
   }
   void prepare_conv_backward_input(const Geometry& g, int batch, std::int64_t) { convs_.get(backward_input(g, batch)); }
   void prepare_conv_backward_weights(const Geometry& g, int batch, std::int64_t) { convs_.get(backward_weights(g, batch)); }
-  // bias may be null. y is rectified where relu: by a kernel of ours, since a ReLU that the libraries do on the way may
-  // make zeros of NaNs, and training would go on with weights that are none (cuDNN 9.19 on an H100, some engines of each
-  // precision).
+  // bias may be null. A kernel of ours rectifies y: a ReLU in the libraries' epilogues may turn NaNs into zeros, and
+  // training would continue with broken weights (cuDNN 9.19 on an H100, some engines of each precision).
   void conv_forward(const Geometry& g, int batch, const A* x, const float* w, const float* bias, A* y, bool relu) {
     const cuda::ConvPlan& plan = convs_.get(forward(g, batch, bias != nullptr));
-    const Parameters p = aligned(w, g.taps() * g.out.channels, bias, g.out.channels);
+    const Parameters p = aligned_parameters(w, g.taps() * g.out.channels, bias, g.out.channels);
     plan.forward(cudnn_.get(), x, p.weights, p.bias, y, workspace(plan.workspace_size()));
     const std::int64_t rows = std::int64_t{batch} * g.out.height * g.out.width;
     if (bias && !plan.fused())
       cuda::add_bias(device(), rows, g.out.channels, bias, y, relu);
     else if (relu)
-      cuda::relu_forward(device(), rows * g.out.channels, static_cast<const A*>(y), y);
+      cuda::activation_forward<ReLU>(device(), rows * g.out.channels, static_cast<const A*>(y), y);
   }
   void conv_backward_input(const Geometry& g, int batch, const A* dy, const float* w, A* dx) {
     const cuda::ConvPlan& plan = convs_.get(backward_input(g, batch));
-    const Parameters p = aligned(w, g.taps() * g.out.channels, nullptr, 0);
+    const Parameters p = aligned_parameters(w, g.taps() * g.out.channels, nullptr, 0);
     plan.backward_input(cudnn_.get(), dy, p.weights, dx, workspace(plan.workspace_size()));
   }
-  // scratch has room for a number a weight.
+  // scratch has one element for each weight.
   void conv_backward_weights(const Geometry& g, int batch, const A* x, const A* dy, float* dw, float* scratch) {
     const cuda::ConvPlan& plan = convs_.get(backward_weights(g, batch));
     const bool direct = plan.gradient() == cuda::Number::float32;
@@ -122,13 +123,13 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
   }
   void dense_forward(int inputs, int units, int batch, const A* x, const float* w, const float* bias, A* y, bool relu) {
     const cuda::DensePlan& plan = denses_.get(forward(inputs, units, batch, bias != nullptr));
-    const Parameters p = aligned(w, std::int64_t{inputs} * units, bias, units);
+    const Parameters p = aligned_parameters(w, std::int64_t{inputs} * units, bias, units);
     plan.forward(device().stream(), x, p.weights, p.bias, y, workspace(plan.workspace_size()));
-    if (relu) cuda::relu_forward(device(), std::int64_t{batch} * units, static_cast<const A*>(y), y);
+    if (relu) cuda::activation_forward<ReLU>(device(), std::int64_t{batch} * units, static_cast<const A*>(y), y);
   }
   void dense_backward_input(int inputs, int units, int batch, const A* dy, const float* w, A* dx) {
     const cuda::DensePlan& plan = denses_.get(backward_input(inputs, units, batch));
-    const Parameters p = aligned(w, std::int64_t{inputs} * units, nullptr, 0);
+    const Parameters p = aligned_parameters(w, std::int64_t{inputs} * units, nullptr, 0);
     plan.backward_input(device().stream(), dy, p.weights, dx, workspace(plan.workspace_size()));
   }
   void dense_backward_weights(int inputs, int units, int batch, const A* x, const A* dy, float* dw) {
@@ -139,12 +140,12 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
   }
 
  private:
-  static constexpr int tuned = 8;  // ways that autotuning tries
+  static constexpr int tuned = 8;  // how many kernels autotuning tries
   static constexpr std::int64_t rounded(std::int64_t bytes) { return (bytes + 255) / 256 * 256; }
 
-  // Parameters lie without gaps, so that a layer's begin wherever those of the one before end. The libraries' kernels load
-  // 16 bytes at once: what does not begin at a multiple of that is copied to a place that does, before each product. (Told
-  // of a smaller alignment, cuDNN 9.19 proposes engines that fail with it.)
+  // There are no gaps between the parameters, so that a layer's may begin anywhere. The libraries' kernels load 16 bytes at
+  // once: a tensor that does not begin at a multiple of that is copied before each product to a place that does. (If a
+  // smaller alignment is declared, cuDNN 9.19 proposes engines that fail with it.)
   template <class T>
   static constexpr bool is_aligned(std::int64_t at) {
     return at * static_cast<std::int64_t>(sizeof(T)) % cuda::alignment == 0;
@@ -160,7 +161,7 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
     const A *weights, *bias;
   };
   // bias may be null.
-  Parameters aligned(const float* w, std::int64_t count, const float* bias, std::int64_t biases) {
+  Parameters aligned_parameters(const float* w, std::int64_t count, const float* bias, std::int64_t biases) {
     Parameters p{weights(w), bias ? weights(bias) : nullptr};
     std::byte* free = copies_;
     const auto place = [&](const A*& tensor, std::int64_t n) {
@@ -209,8 +210,8 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
             .math = Precision::math};
   }
 
-  // A batch of another size may bring a plan that wants more than those the arena was made for. What was given before
-  // stays: captured graphs use it.
+  // A batch of another size may have a plan that needs more than the arena has. The old workspace is kept: captured graphs
+  // use it.
   void* workspace(std::int64_t bytes) {
     if (bytes > workspace_bytes_) {
       more_.emplace_back(device(), bytes, "a workspace");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The CUDA runtime's failures as exceptions, and what to say where a device is missing, too small or not usable.
+// The CUDA runtime's failures as exceptions, and the messages for devices that are missing, too small or not usable.
 #pragma once
 #include <cuda_runtime_api.h>
 
@@ -31,7 +31,7 @@ inline std::string cuda_version(int version) {
 }
 }  // namespace detail
 
-// For a device that was asked for by its index where only `count` are there.
+// For a device index that is not below `count`.
 inline std::string no_such_device_message(int index, int count) {
   return "there is no CUDA device " + std::to_string(index) + ": this machine has " + std::to_string(count) +
          ", numbered from 0";
@@ -45,7 +45,7 @@ inline std::string driver_too_old_message(int driver, int runtime) {
          needed + "; update the driver, or build with an older toolkit";
 }
 
-// For a machine where no device can be used. `code` is what cudaGetDeviceCount returned.
+// For a machine without a usable device. `code` is what cudaGetDeviceCount returned.
 inline std::string no_device_message(cudaError_t code) {
   if (code == cudaErrorInsufficientDriver) {  // an old one, or none
     int driver = 0, runtime = 0;
@@ -64,8 +64,8 @@ inline std::string not_enough_memory_message(const std::string& what, std::int64
          detail::mebibytes(free) + " of " + detail::mebibytes(total) + " are free; take a smaller batch";
 }
 
-// Throws CudaError unless `code` is cudaSuccess. `call` is the function's name. A missing device and an old driver are told
-// in words of their own, since every first call may be the one that notices.
+// Throws CudaError unless `code` is cudaSuccess. `call` is the function's name. A missing device and an old driver have
+// messages of their own, since any first call may find them.
 inline void check(cudaError_t code, const char* call) {
   if (code == cudaSuccess) return;
   static_cast<void>(cudaGetLastError());  // or the next call reports it again

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What any engine of a GPU backend does without a product: memory, what crosses between host and device, where branches
-// meet. The products are those of whoever derives from it: engine.hpp with cuDNN and cuBLASLt; tests compute them on the
-// host.
+// What the engines of GPU backends share: memory, and transfers between host and device. Products are those of the derived
+// class: engine.hpp has cuDNN and cuBLASLt; tests compute them on the host.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -13,34 +12,36 @@
 #include <type_traits>
 #include <vector>
 
-#include <strata/backend/cuda/combine.hpp>
+#include <strata/backend/cuda/backend.hpp>
 #include <strata/backend/cuda/host_copy.hpp>
-#include <strata/backend/cuda/kernels.hpp>
 #include <strata/core/alignment.hpp>
 #include <strata/model/engine.hpp>
 
 namespace strata::cuda {
 
-// What differs from step to step, in the device's memory: the rest of a step is the same each time.
+// What differs from step to step, in the device's memory. Everything else in a step is the same each time, so that it can
+// be captured once and replayed.
 struct StepNumbers {
   std::uint64_t step = 0;   // picks dropout's random numbers
-  std::uint64_t epoch = 0;  // picks those of augmentation
-  std::uint64_t slot = 0;  // where the score goes
+  std::uint64_t epoch = 0;  // picks augmentation's
+  std::uint64_t slot = 0;   // where to write the score
 };
 
-// System: the names of device.hpp, as a struct: Device, Memory, Event, Graph, CopyStream, PinnedAllocator.
+// System: a struct with the types of device.hpp: Device, Memory, Event, Graph, CopyStream, PinnedAllocator.
 template <class Precision, class System_>
 class GpuEngine {
  public:
   using System = System_;
   using Device = typename System::Device;
   using Activation = typename Precision::Activation;
+  using Parameter = float;
   using A = Activation;
   using precision = Precision;
 
   explicit GpuEngine(const EngineOptions& options) : device_(options.device), staged_numbers_(numbers_in_flight) {}
 
-  // Of the arena, for itself: the step's numbers, the images as floats and in the activations' type, the weights' copy.
+  // Bytes of the arena that the engine needs for itself: the step's numbers, the images as floats and in the activations'
+  // type, the weights' copy.
   static constexpr std::int64_t own_bytes(std::int64_t parameters, std::int64_t images) {
     using strata::detail::aligned;
     const std::int64_t floats = aligned(sizeof(StepNumbers)) + aligned(images * static_cast<std::int64_t>(sizeof(float)));
@@ -51,11 +52,11 @@ class GpuEngine {
 
   [[nodiscard]] Device& device() { return device_; }
   [[nodiscard]] static int threads() { return 1; }
-  // What computes: "NVIDIA H200, TF32". With another the last digits differ.
+  // Which device and precision run, since others give other last digits: "NVIDIA H200, TF32".
   [[nodiscard]] std::string kernels() const { return device_.name() + ", " + Precision::name; }
 
-  // Where things are within what `own_bytes` asked for.
-  void settle_in(std::byte* arena, const ArenaRequest& request) {
+  // Places its own things in the part of the arena that own_bytes() asked for.
+  void use_arena(std::byte* arena, const ArenaRequest& request) {
     using strata::detail::aligned;
     parameters_ = reinterpret_cast<const float*>(arena);
     std::byte* own = arena + request.own;
@@ -71,17 +72,17 @@ class GpuEngine {
     }
   }
 
-  // Where a batch of images is computed from: (N,H,W,C).
+  // Where forward reads a batch of images: (N,H,W,C).
   [[nodiscard]] A* images() const { return images_; }
   [[nodiscard]] const StepNumbers* numbers() const { return numbers_; }
-  // Queues them for what is queued after; they may change at once.
+  // Queues the numbers for all work that is queued after them. The argument is copied.
   void set(const StepNumbers& numbers) {
     StepNumbers& staged = staged_numbers_[next_numbers_++ % numbers_in_flight];
     staged = numbers;
     device_.copy_bytes(numbers_, &staged, sizeof(StepNumbers));
   }
 
-  const A* bring(std::span<const float> images, std::uint64_t step) {
+  const A* upload(std::span<const float> images, std::uint64_t step) {
     device_.use();
     set({.step = step});
     const auto n = static_cast<std::int64_t>(images.size());
@@ -89,25 +90,26 @@ class GpuEngine {
     if constexpr (copies) convert(device_, n, static_cast<const float*>(float_images_), images_);
     return images_;
   }
-  std::span<const float> fetch(const A* outputs, std::size_t n) {
-    fetched_.resize(n);
-    fetched_as_.resize(n);
-    device_.copy_bytes(fetched_as_.data(), outputs, static_cast<std::int64_t>(n * sizeof(A)));
+  std::span<const float> download(const A* outputs, std::size_t n) {
+    downloaded_.resize(n);
+    downloaded_as_.resize(n);
+    device_.copy_bytes(downloaded_as_.data(), outputs, static_cast<std::int64_t>(n * sizeof(A)));
     device_.finish();
-    std::transform(fetched_as_.begin(), fetched_as_.end(), fetched_.begin(), [](A x) { return static_cast<float>(x); });
-    return fetched_;
+    std::transform(downloaded_as_.begin(), downloaded_as_.end(), downloaded_.begin(),
+                   [](A x) { return static_cast<float>(x); });
+    return downloaded_;
   }
 
   HostTensors<float> open_tensors(const TensorRegions<float>& r) {
     device_.use();
-    return {host_parameters_.pull(device_, r.parameters, r.parameter_count, r.filters),
-            host_state_.pull(device_, r.state, r.state_count, {})};
+    return {host_parameters_.download(device_, r.parameters, r.parameter_count, r.filters),
+            host_state_.download(device_, r.state, r.state_count, {})};
   }
-  // And the copy of the weights follows.
+  // Updates the copy of the weights too.
   void close_tensors(const TensorRegions<float>& r) {
     device_.use();
-    host_parameters_.push(device_, r.parameters, r.parameter_count, r.filters);
-    host_state_.push(device_, r.state, r.state_count, {});
+    host_parameters_.upload(device_, r.parameters, r.parameter_count, r.filters);
+    host_state_.upload(device_, r.state, r.state_count, {});
     if constexpr (copies) convert(device_, r.parameter_count, static_cast<const float*>(r.parameters), copy_);
   }
 
@@ -122,30 +124,21 @@ class GpuEngine {
     return std::all_of(values.begin(), values.end(), [](A v) { return std::isfinite(static_cast<float>(v)); });
   }
 
-  void add(std::int64_t n, const A* a, const A* b, A* y) { cuda::add_forward(device_, n, a, b, y); }
-  void copy(std::int64_t n, const A* from, A* to) { cuda::copy(device_, n, from, to); }
-  void concat_copy(std::int64_t rows, int channels, const A* branch, int total, int offset, A* whole) {
-    cuda::concat_copy(device_, rows, channels, branch, total, offset, whole);
-  }
-  void concat_take(std::int64_t rows, int channels, A* branch, int total, int offset, const A* whole) {
-    cuda::concat_take(device_, rows, channels, branch, total, offset, whole);
-  }
-
-  // Parameters as products read them.
+  // Where products read these parameters.
   [[nodiscard]] const A* weights(const float* parameters) const {
     if constexpr (copies)
       return copy_ + (parameters - parameters_);
     else
       return parameters;
   }
-  // Of all parameters, for whoever updates them; null where products read the parameters themselves.
+  // Of all parameters, for the optimizer; null if products read the parameters themselves.
   [[nodiscard]] A* weights_copy() const { return copy_; }
 
  protected:
   static constexpr bool copies = !std::is_same_v<A, float>;
 
  private:
-  static constexpr std::size_t numbers_in_flight = 64;  // far more than steps are ever queued before somebody waits
+  static constexpr std::size_t numbers_in_flight = 64;  // far more than the steps that are queued between two waits
 
   Device device_;
   std::vector<StepNumbers, typename System::template PinnedAllocator<StepNumbers>> staged_numbers_;
@@ -155,8 +148,8 @@ class GpuEngine {
   float* float_images_ = nullptr;
   A *images_ = nullptr, *copy_ = nullptr;
   HostCopy host_parameters_, host_state_;
-  std::vector<float> fetched_;
-  std::vector<A> fetched_as_;
+  std::vector<float> downloaded_;
+  std::vector<A> downloaded_as_;
 };
 
 }  // namespace strata::cuda

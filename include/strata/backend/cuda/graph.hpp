@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What cuDNN is to compute: operations on described tensors, joined to a graph. It needs neither a device nor a driver.
+// A computation for cuDNN: operations on described tensors, joined to a graph. It needs neither a device nor a driver.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -16,12 +16,11 @@ namespace strata::cuda {
 
 constexpr cudnnDataType_t data_type(Number type) { return type == Number::bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT; }
 
-// Sizes as cuDNN orders them, (N,C,H,W); in memory the channels lie together: (N,H,W,C). For weights (F,C/groups,KH,KW),
-// which lie as (F,KH,KW,C/groups).
+// Sizes in cuDNN's order, (N,C,H,W); memory is (N,H,W,C). For weights (F,C/groups,KH,KW); memory is (F,KH,KW,C/groups).
 using Sizes = std::array<std::int64_t, 4>;
 
-// `id` is the tensor's name within its graph: the pointer comes when a plan runs. One that is virtual lies between two
-// operations of a graph and never in memory.
+// `id` is the tensor's name within its graph; a plan gets its pointer when it runs. A virtual tensor is between two
+// operations of a graph and is never in memory.
 inline Descriptor make_tensor(std::int64_t id, const Sizes& n, Number type, bool is_virtual = false) {
   const Sizes strides = {n[1] * n[2] * n[3], 1, n[1] * n[3], n[1]};
   Descriptor tensor(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
@@ -35,7 +34,7 @@ inline Descriptor make_tensor(std::int64_t id, const Sizes& n, Number type, bool
   return tensor;
 }
 
-// A window that slides; sums are float32. Paddings before and after may differ.
+// A sliding window; sums are float32. The paddings before and after may differ.
 inline Descriptor make_convolution(const Window& w) {
   using Pair = std::array<std::int64_t, 2>;
   const Pair before = {w.pad_top, w.pad_left}, after = {w.pad_bottom, w.pad_right};
@@ -52,7 +51,7 @@ inline Descriptor make_convolution(const Window& w) {
   return convolution;
 }
 
-// y = conv(x, w). How many groups follows from the channels of x and w.
+// y = conv(x, w). The number of groups follows from the channels of x and w.
 inline Descriptor convolution_forward(const Descriptor& convolution, const Descriptor& x, const Descriptor& w,
                                       const Descriptor& y) {
   Descriptor operation(CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR);
@@ -92,14 +91,14 @@ inline Descriptor convolution_backward_weights(const Descriptor& convolution, co
   return operation;
 }
 
-// CUDNN_POINTWISE_ADD, CUDNN_POINTWISE_RELU_FWD, ...; computed in float32.
+// CUDNN_POINTWISE_ADD, ...; computed in float32.
 inline Descriptor make_pointwise(cudnnPointwiseMode_t mode) {
   Descriptor pointwise(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
   pointwise.set(CUDNN_ATTR_POINTWISE_MODE, mode).set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT).finalize();
   return pointwise;
 }
 
-// y = f(x), or f(x, b) where b is given; sizes of b that are 1 repeat.
+// y = f(x), or f(x, b) if b is not null; b is broadcast along sizes of 1.
 inline Descriptor pointwise_operation(const Descriptor& pointwise, const Descriptor& x, const Descriptor* b,
                                       const Descriptor& y) {
   Descriptor operation(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
@@ -109,7 +108,7 @@ inline Descriptor pointwise_operation(const Descriptor& pointwise, const Descrip
   return operation;
 }
 
-// Finalized operations, and whatever they refer to.
+// Finalized operations, and the descriptors that they refer to.
 class Graph {
  public:
   const Descriptor& keep(Descriptor part) { return parts_.emplace_back(std::move(part)); }
@@ -123,7 +122,7 @@ class Graph {
   }
   void operation(Descriptor part) { operations_.push_back(keep(std::move(part)).get()); }
 
-  // The operations joined, for the device of a handle or for any: it needs none.
+  // The operations joined, for the device of a handle, or for any device if it is null.
   [[nodiscard]] Descriptor finalize(cudnnHandle_t handle = nullptr) const {
     const auto count = static_cast<std::int64_t>(operations_.size());
     Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
@@ -135,7 +134,7 @@ class Graph {
   struct Memory {
     std::int64_t id, bytes;
   };
-  // What has to be there when a plan runs.
+  // The tensors that need memory when a plan runs.
   [[nodiscard]] const std::vector<Memory>& tensors() const { return tensors_; }
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Tensors as the host knows them beside the device's: the same numbers, but the weights of convolutions turned.
+// Tensors on the host beside those on the device: the same numbers, but convolutions' weights are transposed.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -12,19 +12,19 @@ namespace strata::cuda {
 
 // (taps,filters) to (filters,taps), or back with the two sizes swapped.
 inline void transpose(std::int64_t rows, std::int64_t columns, const float* from, float* to) {
-  constexpr std::int64_t tile = 32;  // both sides of it stay in the first cache
+  constexpr std::int64_t tile = 32;  // both sides of it fit the first-level cache
   for (std::int64_t r0 = 0; r0 < rows; r0 += tile)
     for (std::int64_t c0 = 0; c0 < columns; c0 += tile)
       for (std::int64_t r = r0; r < std::min(rows, r0 + tile); ++r)
         for (std::int64_t c = c0; c < std::min(columns, c0 + tile); ++c) to[c * rows + r] = from[r * columns + c];
 }
 
-// Of one region of a model or an optimizer, in the order of the parameters. The host's numbers stay where they are.
+// A copy of one region of a model or an optimizer, in the order of the parameters. Its address stays the same.
 class HostCopy {
  public:
   // Device: copy_bytes() and finish() as device.hpp has them.
   template <class Device>
-  float* pull(Device& device, const float* from, std::int64_t n, std::span<const FilterTensor> filters) {
+  float* download(Device& device, const float* from, std::int64_t n, std::span<const FilterTensor> filters) {
     resize(n);
     device.copy_bytes(transfer_.data(), from, n * static_cast<std::int64_t>(sizeof(float)));
     device.finish();
@@ -34,7 +34,7 @@ class HostCopy {
     return host_.data();
   }
   template <class Device>
-  void push(Device& device, float* to, std::int64_t n, std::span<const FilterTensor> filters) {
+  void upload(Device& device, float* to, std::int64_t n, std::span<const FilterTensor> filters) {
     resize(n);
     transfer_ = host_;
     for (const FilterTensor& f : filters)
@@ -42,7 +42,7 @@ class HostCopy {
     device.copy_bytes(to, transfer_.data(), n * static_cast<std::int64_t>(sizeof(float)));
     device.finish();
   }
-  // n numbers, before the first pull zeros.
+  // n numbers; zeros before the first download.
   std::span<float> numbers(std::int64_t n) {
     resize(n);
     return host_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Where an element is. A device divides 64 bits slowly, and nearly all indices fit 32.
+// The position of an element. A device divides 64-bit numbers slowly, and nearly all indices fit into 32 bits.
 #pragma once
 #include <cstdint>
 

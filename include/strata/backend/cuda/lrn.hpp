@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Local response normalisation across channels. x (N,H,W,C). Backward makes the scales again: the neighbours are in a
-// cache, and a buffer for them would be as large as x.
+// Local response normalization across channels. x (N,H,W,C). Backward computes the scales again: the neighbours are in a
+// cache, and a buffer for the scales would be as large as x.
 #pragma once
 #include <strata/backend/cuda/index.hpp>
 #include <strata/core/lrn.hpp>
@@ -10,7 +10,7 @@ namespace strata::cuda {
 
 namespace detail {
 
-// k + alpha * the sum of squares around channel c; of an even n the extra neighbour lies before.
+// k + alpha * the sum of squares around channel c; if n is even, the extra neighbour is before c.
 template <class C>
 struct LrnScale {
   int channels, n;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// How cuDNN computes a graph: heuristics propose engines, those that will do become plans, and a plan runs. For the device
-// of a handle, or for one that is only described: then plans can be made, but not run.
+// How cuDNN computes a graph: heuristics propose engines, acceptable ones become plans, and a plan runs. The device is that
+// of a handle, or one that is only described; its plans can be made, but not run.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -22,7 +22,7 @@
 namespace strata::cuda {
 
 #if CUDNN_VERSION >= 90800
-// A device that need not be there, described in the JSON that cuDNN itself writes
+// A device that need not exist on this machine, described in the JSON that cuDNN writes
 // (CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION).
 inline Descriptor device_properties(std::string_view json) {
   Descriptor properties(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
@@ -31,16 +31,16 @@ inline Descriptor device_properties(std::string_view json) {
 }
 #endif
 
-// What plans are made for. Exactly one of the two is set.
-struct Target {
+// The device of a plan. Exactly one of the two is set.
+struct PlanTarget {
   cudnnHandle_t handle = nullptr;
   const Descriptor* properties = nullptr;
 };
 
 struct PlanOptions {
-  std::int64_t workspace_limit = std::int64_t{256} << 20;  // bytes; engines that want more are passed over
-  int autotune = 0;  // above 1: run the first so many plans on the device, and take the fastest
-  bool fuse = true;  // a convolution, its bias and its ReLU in one graph, where cuDNN can
+  std::int64_t workspace_limit = std::int64_t{256} << 20;  // bytes; engines that need more are skipped
+  int autotune = 0;  // above 1: run the first `autotune` plans on the device and keep the fastest
+  bool fuse = true;  // a convolution and its bias in one graph, if cuDNN can
 };
 
 namespace detail {
@@ -55,8 +55,8 @@ inline std::vector<cudnnBackendNumericalNote_t> numerical_notes(const Descriptor
 // An engine, ready to run a graph.
 class Plan {
  public:
-  // Throws CudnnError where the engine cannot do it.
-  Plan(std::shared_ptr<const Graph> graph, Descriptor configuration, const Target& target)
+  // Throws CudnnError if the engine cannot do it.
+  Plan(std::shared_ptr<const Graph> graph, Descriptor configuration, const PlanTarget& target)
       : graph_(std::move(graph)), configuration_(std::move(configuration)), plan_(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR) {
     if (target.handle) plan_.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, target.handle);
 #if CUDNN_VERSION >= 90800
@@ -93,8 +93,8 @@ class Plan {
 
 namespace detail {
 
-// Never: results that differ from run to run, and numbers or sums rounded to less than their types say. Winograd's and
-// Fourier's ways lose digits too, which nobody notices beside TF32's.
+// Not acceptable: results that differ from run to run, and inputs or sums of less precision than their types. Winograd and
+// FFT engines lose digits too, but fewer than TF32 does.
 inline bool acceptable(std::span<const cudnnBackendNumericalNote_t> notes, Math math) {
   for (const auto note : notes) {
     switch (note) {
@@ -114,8 +114,8 @@ inline bool acceptable(std::span<const cudnnBackendNumericalNote_t> notes, Math 
   return true;
 }
 
-// What the heuristics propose, best first.
-inline std::vector<Descriptor> engine_configurations(const Descriptor& operation_graph, const Target& target,
+// The heuristics' proposals, best first.
+inline std::vector<Descriptor> engine_configurations(const Descriptor& operation_graph, const PlanTarget& target,
                                                      cudnnBackendHeurMode_t mode) {
   Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
   heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, operation_graph).set(CUDNN_ATTR_ENGINEHEUR_MODE, mode);
@@ -138,8 +138,8 @@ inline std::vector<Descriptor> engine_configurations(const Descriptor& operation
   return configurations;
 }
 
-// By the clock, on the device of the target's handle. Throws CudaError where its memory does not suffice.
-inline std::size_t fastest_plan(const Graph& graph, const Target& target, const std::vector<Plan>& plans) {
+// Measured on the device of the target's handle. Throws CudaError if its memory does not suffice.
+inline std::size_t fastest_plan(const Graph& graph, const PlanTarget& target, const std::vector<Plan>& plans) {
   std::deque<Trial> memory;
   std::vector<std::int64_t> ids;
   std::vector<void*> pointers;
@@ -156,33 +156,33 @@ inline std::size_t fastest_plan(const Graph& graph, const Target& target, const 
 
 }  // namespace detail
 
-// The first `most` plans that the heuristics propose and the options allow, best first. Empty where cuDNN has none; `why`
-// then holds the first engine's reason.
-inline std::vector<Plan> make_plans(const std::shared_ptr<const Graph>& graph, const Target& target, Math math,
+// The first `most` plans that the heuristics propose and the options allow, best first. If cuDNN has none, `why` is the
+// first engine's reason.
+inline std::vector<Plan> make_plans(const std::shared_ptr<const Graph>& graph, const PlanTarget& target, Math math,
                                     const PlanOptions& options, std::size_t most, std::string& why) {
   std::vector<Plan> plans;
   why.clear();
-  const auto pass_over = [&why](const std::string& reason) {
+  const auto skip = [&why](const std::string& reason) {
     if (why.empty()) why = reason;
   };
   const auto add = [&](Descriptor configuration) {
     if (!detail::acceptable(detail::numerical_notes(configuration), math)) {
-      pass_over("its engine computes less exactly than was asked for");
+      skip("its engine computes with less precision than requested");
       return;
     }
     Plan plan(graph, std::move(configuration), target);
     if (plan.workspace_size() <= options.workspace_limit)
       plans.push_back(std::move(plan));
     else
-      pass_over("its engine wants a workspace of " + std::to_string(plan.workspace_size()) + " bytes, the limit is " +
-                std::to_string(options.workspace_limit));
+      skip("its engine wants a workspace of " + std::to_string(plan.workspace_size()) + " bytes, the limit is " +
+           std::to_string(options.workspace_limit));
   };
-  // What is proposed is not promised: an engine, or a whole mode, that does not work is passed over.
+  // A proposed engine, or a whole mode, may still fail; then it is skipped.
   const auto attempt = [&](auto&& step) {
     try {
       step();
     } catch (const CudnnError& error) {
-      pass_over(error.what());
+      skip(error.what());
     }
   };
   const Descriptor operation_graph = graph->finalize(target.handle);
@@ -195,13 +195,12 @@ inline std::vector<Plan> make_plans(const std::shared_ptr<const Graph>& graph, c
     });
     if (!plans.empty()) break;
   }
-  pass_over("the heuristics propose no engine");
+  skip("the heuristics propose no engine");
   return plans;
 }
 
-// The plan to use: the heuristics' first, or the fastest of those that the options want tried. None, and `why`, where
-// cuDNN has none.
-inline std::optional<Plan> choose_plan(const std::shared_ptr<const Graph>& graph, const Target& target, Math math,
+// The heuristics' first plan, or with autotune the fastest. If cuDNN has none: nullopt, and `why`.
+inline std::optional<Plan> choose_plan(const std::shared_ptr<const Graph>& graph, const PlanTarget& target, Math math,
                                        const PlanOptions& options, std::string& why) {
   const bool tune = options.autotune > 1 && target.handle;
   std::vector<Plan> plans =
@@ -212,7 +211,7 @@ inline std::optional<Plan> choose_plan(const std::shared_ptr<const Graph>& graph
     return std::move(plans[detail::fastest_plan(*graph, target, plans)]);
   } catch (const CudaError& error) {
     if (error.code() != cudaErrorMemoryAllocation) throw;
-    return std::move(plans.front());  // no room to try them
+    return std::move(plans.front());  // no memory for the trials
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Pools. Backward gathers: an element of dx asks the windows that cover it, so that no two write to one place. x (N,H,W,C),
-// y (N,H',W',C).
+// Pools. Backward gathers: each element of dx reads the windows that cover it, so that no two indices write to the same
+// place. x (N,H,W,C), y (N,H',W',C).
 #pragma once
 #include <strata/backend/cuda/index.hpp>
 #include <strata/core/window.hpp>
@@ -15,13 +15,13 @@ struct PoolAxis {
 
   STRATA_HOST_DEVICE constexpr int position(int window, int tap) const { return window * stride + tap * dilation - pad; }
   STRATA_HOST_DEVICE constexpr bool real(int at) const { return at >= 0 && at < size; }
-  // How many real positions lie under a window.
+  // How many real positions a window has.
   STRATA_HOST_DEVICE constexpr int count(int window) const {
     int n = 0;
     for (int tap = 0; tap < kernel; ++tap) n += real(position(window, tap));
     return n;
   }
-  // The windows [first, end) whose span has a position in it; with a dilation not each takes it.
+  // The windows [first, end) whose span contains a position. With a dilation not all of them read it.
   STRATA_HOST_DEVICE constexpr int first(int at) const {
     const int before = at + pad - (kernel - 1) * dilation;
     return before <= 0 ? 0 : (before + stride - 1) / stride;
@@ -58,7 +58,7 @@ STRATA_HOST_DEVICE void for_pooled(const Geometry& g, std::int64_t o, F&& f) {
     }
   }
 }
-// Calls f(place in y, row and column of the window) for each window whose span has element i of x in it, row by row.
+// Calls f(place in y, row and column of the window) for each window that reads element i of x, row by row.
 template <class F>
 STRATA_HOST_DEVICE void for_windows_over(const Geometry& g, std::int64_t i, F&& f) {
   const Place p = place_of(g.in, i);
@@ -87,7 +87,7 @@ struct MaxPoolForward {
     if (argmax) argmax[o] = at;
   }
 };
-// Where `relu` is given, what it is not above 0 of is 0.
+// If `relu` is not null, dx is 0 where it is not above 0.
 template <class T>
 struct MaxPoolBackward {
   Geometry g;
@@ -160,8 +160,8 @@ struct GlobalAvgPoolBackward {
 
 }  // namespace detail
 
-// argmax: row * W + column in the sample of each maximum, the first where several are largest; null where nobody asks.
-// Padding is never picked; a window that sees nothing else gives 0 and -1. A NaN under the window comes out.
+// argmax: row * W + column in the sample of each maximum, the first if there are several; it may be null. Padding is never
+// picked; a window that is all padding gives 0 and -1. If a window has a NaN, the result is NaN.
 template <Run R, class T>
 void max_pool_forward(R& run, const Geometry& g, int batch, const T* x, T* y, std::int32_t* argmax) {
   run(batch * g.out.size(), detail::MaxPoolForward<T>{g, x, y, argmax});
@@ -170,14 +170,14 @@ template <Run R, class T>
 void max_pool_backward(R& run, const Geometry& g, int batch, const T* dy, const std::int32_t* argmax, T* dx) {
   run(batch * g.in.size(), detail::MaxPoolBackward<T>{g, nullptr, dy, argmax, dx});
 }
-// And through the ReLU before the pool, whose output x is, in one pass.
+// In one pass through the ReLU before the pool too; x is the ReLU's output.
 template <Run R, class T>
 void relu_max_pool_backward(R& run, const Geometry& g, int batch, const T* x, const T* dy, const std::int32_t* argmax,
                             T* dx) {
   run(batch * g.in.size(), detail::MaxPoolBackward<T>{g, x, dy, argmax, dx});
 }
 
-// Means over real elements, as TensorFlow counts; 0 where there are none.
+// Means over real elements, as in TensorFlow; 0 if there are none.
 template <Run R, class T>
 void avg_pool_forward(R& run, const Geometry& g, int batch, const T* x, T* y) {
   run(batch * g.out.size(), detail::AvgPoolForward<T>{g, x, y});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What a GPU computes in. Parameters, gradients and the optimizer's state are float32 whatever is chosen.
+// The precisions of a GPU. Parameters, gradients and the optimizer's state are float32 in all of them.
 #pragma once
 #include <concepts>
 #include <cstdint>
@@ -42,13 +42,13 @@ constexpr const char* name_of(Math math) {
   return math == Math::float32 ? Float32::name : math == Math::tf32 ? TF32::name : BFloat16::name;
 }
 
-// What numbers in the device's memory are stored as.
+// The types of numbers in the device's memory.
 enum class Number { float32, bf16 };
 
 constexpr std::int64_t bytes_of(Number type) { return type == Number::bf16 ? 2 : 4; }
 constexpr Number activation(Math math) { return math == Math::bf16 ? Number::bf16 : Number::float32; }
 
-// Pointers to tensors and workspaces of cuDNN's and cuBLASLt's plans have to be multiples of this many bytes.
+// Pointers to tensors and workspaces of cuDNN's and cuBLASLt's plans must be multiples of this many bytes.
 inline constexpr std::int64_t alignment = 16;
 
 }  // namespace strata::cuda

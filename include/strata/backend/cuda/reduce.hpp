@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// Sums over the rows of (rows,channels), a channel at a time, in two stages: shares of the rows, then the shares. Which
-// rows a share has follows from their number alone, so that the same input gives the same bits. Adjacent indices are
-// adjacent channels: they read adjacent numbers.
+// Sums over the rows of (rows,channels) for each channel, in two stages: over shares of the rows, then over the shares. The
+// shares follow from the number of rows alone, so that the same input gives the same bits. Adjacent indices are adjacent
+// channels, so that they read adjacent memory.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -10,17 +10,17 @@
 
 namespace strata::cuda {
 
-// Enough to fill a device, and no more than one index of the second stage adds up in a few microseconds.
+// Enough to fill a device, but few enough that an index of the second stage takes a few microseconds.
 constexpr int row_shares(std::int64_t rows) { return static_cast<int>(std::clamp<std::int64_t>(rows / 32, 1, 512)); }
 
-// Numbers of scratch for so many sums at once.
+// Elements of scratch for `sums` sums of each channel.
 constexpr std::int64_t row_sums_scratch(int sums, std::int64_t rows, int channels) {
   return std::int64_t{sums} * row_shares(rows) * channels;
 }
 
 namespace detail {
 
-// Calls add(i, sums) for i in [first, end), for partial sums in turn: their reads need not wait for each other.
+// Calls add(i, sums) for i in [first, end), with several partial sums in turn, so that reads need not wait for each other.
 template <int Sums, class C, class F>
 STRATA_HOST_DEVICE void sum_range(std::int64_t first, std::int64_t end, C (&sums)[Sums], F&& add) {
   constexpr int lanes = 16;
@@ -64,7 +64,7 @@ struct SumShares {
   }
 };
 
-// term(i, c, sums) adds element i, of channel c, to its sums; use(c, sums) takes those of a whole channel.
+// term(i, c, sums) adds element i, of channel c, to its sums; use(c, sums) gets those of a whole channel.
 template <int Sums, class C, class R, class Term, class Use>
 void sum_rows(R& run, std::int64_t rows, int channels, C* scratch, const Term& term, const Use& use) {
   const int shares = row_shares(rows);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// Softmax and its logarithm over the last axis, shifted by the largest so that nothing overflows. (N,classes)
-// An index is a row: rows are short, there are few, and they stay in a cache from the first pass to the last; an index an
-// element would take a launch more for what the rows have in common.
+// Softmax and its logarithm over the last axis, (N,classes). The largest is subtracted first, so that nothing overflows.
+// An index is a row: rows are short and few, and stay in a cache from the first pass to the last. One index per element
+// would need another launch for the sums of the rows.
 #pragma once
 #include <strata/backend/cuda/element.hpp>
 

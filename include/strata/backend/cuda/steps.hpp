@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <strata/backend/cuda/augment.hpp>
+#include <strata/backend/cuda/backend.hpp>
 #include <strata/backend/cuda/gpu_engine.hpp>
 #include <strata/backend/cuda/losses.hpp>
 #include <strata/backend/cuda/optimizers.hpp>
@@ -70,7 +71,7 @@ class Steps final : public GradientEngine<float> {
   void put(const StepNumber& number, std::span<const float> images, const Element* targets) {
     auto& device = engine_.device();
     device.use();
-    engine_.bring(images, 0);
+    engine_.upload(images, 0);
     const auto samples = static_cast<std::int64_t>(images.size()) / sizes_.input.size();
     device.copy_bytes(targets_, targets, samples * sizes_.target * static_cast<std::int64_t>(sizeof(Element)));
     Staged& staged = slot(queued_);
@@ -212,14 +213,14 @@ class Steps final : public GradientEngine<float> {
   void download(const TensorRegions<float>& r) {
     engine_.open_tensors(r);
     for (int k = 0; k < sizes_.slots; ++k)
-      host_slots_[static_cast<std::size_t>(k)].pull(engine_.device(), slots_ + k * slot_stride(), r.parameter_count,
-                                                    r.filters);
+      host_slots_[static_cast<std::size_t>(k)].download(engine_.device(), slots_ + k * slot_stride(), r.parameter_count,
+                                                        r.filters);
   }
   void upload(const TensorRegions<float>& r) {
     engine_.close_tensors(r);
     for (int k = 0; k < sizes_.slots; ++k)
-      host_slots_[static_cast<std::size_t>(k)].push(engine_.device(), slots_ + k * slot_stride(), r.parameter_count,
-                                                    r.filters);
+      host_slots_[static_cast<std::size_t>(k)].upload(engine_.device(), slots_ + k * slot_stride(), r.parameter_count,
+                                                      r.filters);
   }
 
   // A loss of outputs on the host, row by row.

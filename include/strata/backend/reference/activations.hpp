@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
-// Activations: backward from outputs. Each may write over what it reads.
+// Activations; backward from outputs. The formulas are independent of layers/activations.hpp. y may be x, and dx dy.
 #pragma once
 #include <cmath>
 #include <cstdint>
 
 namespace strata::reference {
 
-// A NaN is not below zero, and so passes.
+// A NaN is not below zero and so stays.
 template <class T>
 void relu_forward(std::int64_t n, const T* x, T* y) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] < T(0) ? T(0) : x[i];

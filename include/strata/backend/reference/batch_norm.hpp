@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Batch normalisation, channel by channel. x (N,H,W,C) or (N,C).
+// Batch normalization, channel by channel. x (N,H,W,C) or (N,C).
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace strata::reference {
 
-// running = momentum * running + (1 - momentum) * batch, of channels where the batch's are finite; the variance is the
-// biased one, as in Keras.
+// running = momentum * running + (1 - momentum) * batch, for channels whose batch statistics are finite. The variance is
+// the biased one, as in Keras.
 template <class T>
 void batch_norm_forward(Shape in, int batch, T epsilon, T momentum, const T* x, const T* gamma, const T* beta,
                         T* running_mean, T* running_variance, T* mean, T* inverse_deviation, T* y) {
@@ -41,7 +41,7 @@ void batch_norm_inference(Shape in, int batch, T epsilon, const T* x, const T* g
   }
 }
 
-// dx = gamma / stddev * (dy - mean(dy) - normalised x * mean(dy * normalised x))
+// dx = gamma / stddev * (dy - mean(dy) - normalized x * mean(dy * normalized x))
 template <class T>
 void batch_norm_backward(Shape in, int batch, const T* x, const T* gamma, const T* mean, const T* inverse_deviation,
                          const T* dy, T* dx, T* dgamma, T* dbeta) {

@@ -10,7 +10,7 @@ void add_forward(std::int64_t n, const T* a, const T* b, T* y) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = a[i] + b[i];
 }
 
-// A branch (rows, channels) to its place in the whole (rows, total), from channel `offset` on; and back.
+// Copies a branch (rows, channels) into the whole (rows, total) from channel `offset` on; concat_take copies it back.
 template <class T>
 void concat_copy(std::int64_t rows, int channels, const T* branch, int total, int offset, T* whole) {
   for (std::int64_t r = 0; r < rows; ++r)

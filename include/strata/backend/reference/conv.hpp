@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Convolutions, in the order of the definition. The oracle: slow, plain, any scalar.
+// Convolutions, in the order of the definition: slow, plain, for any scalar. Other kernels are tested against them.
 // x (N,H,W,C), w (KH,KW,C/groups,F), y (N,H',W',F).
 #pragma once
 #include <algorithm>
@@ -10,8 +10,8 @@
 namespace strata::reference {
 
 namespace detail {
-// Calls f(place in x, place in w, place in y) for each product that a convolution sums. Padding is zero, so its products
-// are left out. Forward and both gradients are sums of the same products.
+// Calls f(place in x, place in w, place in y) for each product of a convolution, without those on padding. Forward and both
+// gradients are sums over the same triples.
 template <class F>
 void for_products(const Geometry& g, int batch, F&& f) {
   const Window& w = g.window;

@@ -14,7 +14,7 @@ void dropout_forward(std::int64_t elements_per_sample, int batch, double rate, c
     y[i] = dropped ? T(0) : x[i] / static_cast<T>(1 - rate);
   }
 }
-// Linear, and its own transpose.
+// Dropout is linear and its own transpose.
 template <class T>
 void dropout_backward(std::int64_t elements_per_sample, int batch, double rate, const Random& random, const T* dy, T* dx) {
   dropout_forward(elements_per_sample, batch, rate, random, dy, dx);

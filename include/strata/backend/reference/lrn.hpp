@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Local response normalisation across channels. x (N,H,W,C).
+// Local response normalization across channels. x (N,H,W,C).
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -10,7 +10,7 @@
 namespace strata::reference {
 
 namespace detail {
-// Is channel j one of the n around channel i? Of an even n the extra one lies before.
+// Whether channel j is one of the n around channel i. If n is even, the extra one is before i.
 constexpr bool lrn_neighbours(const LrnParameters& p, int i, int j) { return j >= i - p.n / 2 && j < i - p.n / 2 + p.n; }
 
 // k + alpha * the sum of squares around channel i
@@ -31,7 +31,7 @@ void lrn_forward(Shape in, int batch, const LrnParameters& p, const T* x, T* y) 
       y[at + i] = x[at + i] / pow(detail::lrn_scale(p, in.channels, x + at, i), static_cast<T>(p.beta));
 }
 
-// dy_i/dx_j = s_i^-beta [i = j] - 2 alpha beta x_i x_j s_i^(-beta - 1) [j around i]. `y` could save work; here it does not.
+// dy_i/dx_j = s_i^-beta [i = j] - 2 alpha beta x_i x_j s_i^(-beta - 1) [j around i]. `y` is not used.
 template <class T>
 void lrn_backward(Shape in, int batch, const LrnParameters& p, const T* x, const T* /*y*/, const T* dy, T* dx) {
   using std::pow;

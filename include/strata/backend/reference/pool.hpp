@@ -27,7 +27,7 @@ void for_pooled(const Geometry& g, int batch, F&& f) {
                 (n * g.in.height * g.in.width + here) * g.in.channels + c, here);
             }
 }
-// How many real elements lie under the window of each output, which depends on its place alone.
+// How many real elements the window of each output has.
 inline std::int64_t real_elements(const Geometry& g, std::int64_t y) {
   const Window& w = g.window;
   const std::int64_t place = y / g.in.channels, i = place / g.out.width % g.out.height, j = place % g.out.width;
@@ -42,7 +42,8 @@ inline std::int64_t real_elements(const Geometry& g, std::int64_t y) {
 }
 }  // namespace detail
 
-// argmax: row * W + column of the first maximum. A window wholly in padding gives 0 and -1. A NaN wins over any number.
+// argmax: row * W + column of the first maximum. A window that is all padding gives 0 and -1. A NaN is larger than any
+// number.
 template <class T>
 void max_pool_forward(const Geometry& g, int batch, const T* x, T* y, std::int32_t* argmax) {
   std::fill_n(y, batch * g.out.size(), T(0));
@@ -61,7 +62,7 @@ void max_pool_backward(const Geometry& g, int batch, const T* dy, const std::int
   });
 }
 
-// Means over real elements, as TensorFlow counts; 0 where there are none.
+// Means over real elements, as in TensorFlow; 0 if there are none.
 template <class T>
 void avg_pool_forward(const Geometry& g, int batch, const T* x, T* y) {
   std::fill_n(y, batch * g.out.size(), T(0));

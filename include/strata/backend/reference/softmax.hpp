@@ -8,7 +8,7 @@
 namespace strata::reference {
 
 namespace detail {
-// log(sum(exp(x))), shifted by the largest so that nothing overflows.
+// log(sum(exp(x))). The largest is subtracted first, so that nothing overflows.
 template <class T>
 T log_sum_exp(int classes, const T* x) {
   using std::exp;

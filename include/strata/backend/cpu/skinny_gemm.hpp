@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// Products for a sample or a few, where most of the time goes into reading the weights: y += x w for a few rows, w streamed
-// once and whole rows of it at a time. Behind a ReLU about half of x is zero: a row of w that no x asks for is not read. So
-// a NaN or an infinity in w that only meets zeros does not show.
+// Products for one sample or a few, which spend most of their time reading the weights: y += x w for a few rows; w is
+// streamed once, in whole rows. After a ReLU about half of x is zero, and a row of w that meets only zeros is not read. A
+// NaN or an infinity in such a row therefore does not reach y.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -19,15 +19,15 @@ struct RowPair {
   T* y;
 };
 
-// y[0, units) += x[0, depth) w for each of the rows; w (depth,units) with ldw from row to row.
+// y[0, units) += x[0, depth) w for each row; w (depth,units) with ldw from row to row.
 template <class T>
-struct FewRowsKernel {
+struct SkinnyGemm {
   template <int Bytes>
   STRATA_INLINE static void run(const RowPair<T>* rows, int count, int depth, int units, const T* w, std::int64_t ldw,
                                 bool skip_zeros) {
     using numbers = vector<T, Bytes>;
     constexpr int lanes = lanes_of<T, Bytes>, at_once = 4;
-    // Several rows share a block of w, which then stays in the first-level cache; one row alone runs through.
+    // Several rows share a block of w, which then stays in the first-level cache. One row alone needs no blocks.
     const int block = count == 1 ? depth : 16;
     for (int begin = 0; begin < depth; begin += block) {
       const int end = std::min(depth, begin + block);
@@ -56,14 +56,15 @@ struct FewRowsKernel {
       }
     }
   }
-  using table = versions<FewRowsKernel, const RowPair<T>*, int, int, int, const T*, std::int64_t, bool>;
+  using table = versions<SkinnyGemm, const RowPair<T>*, int, int, int, const T*, std::int64_t, bool>;
 };
 
-// The depth is cut into so many shares, whatever the number of threads, each with sums of its own, added in order.
+// The depth is cut into this many shares, independent of the number of threads. Each has its own sums, which are added in
+// order.
 inline constexpr int depth_shares = 16;
-inline constexpr int most_few_rows = 32;
+inline constexpr int skinny_rows = 32;
 
-constexpr std::int64_t few_rows_scratch(int rows, int units) {
+constexpr std::int64_t skinny_scratch(int rows, int units) {
   return static_cast<std::int64_t>(depth_shares) * rows * units + line;
 }
 
@@ -84,19 +85,19 @@ void add_shares(int rows, int units, const T* sums, const T* bias, T* y, ThreadP
       std::max(1, 8192 / units));
 }
 
-// x (N,in), w (in,units), y (N,units), N at most most_few_rows.
+// x (N,in), w (in,units), y (N,units), N at most skinny_rows.
 template <class T>
-void dense_few_rows(int in, int units, int batch, const T* x, const T* w, const T* bias, T* y, bool skip_zeros,
-                    ThreadPool& pool, T* scratch) {
-  const auto run = FewRowsKernel<T>::table::of(path_now());
-  T* const sums = aligned(scratch);
+void dense_skinny(int in, int units, int batch, const T* x, const T* w, const T* bias, T* y, bool skip_zeros,
+                  ThreadPool& pool, T* scratch) {
+  const auto run = SkinnyGemm<T>::table::of(path_now());
+  T* const sums = at_cache_line(scratch);
   const int share = (in + depth_shares - 1) / depth_shares;
   pool.parallel_for(depth_shares, [=](int task, int) {
     T* const mine = sums + static_cast<std::int64_t>(task) * batch * units;
     std::fill_n(mine, static_cast<std::int64_t>(batch) * units, T{0});
     const int first = task * share, depth = std::min(share, in - first);
     if (depth <= 0) return;
-    RowPair<T> rows[most_few_rows];
+    RowPair<T> rows[skinny_rows];
     for (int n = 0; n < batch; ++n)
       rows[n] = {x + static_cast<std::int64_t>(n) * in + first, mine + static_cast<std::int64_t>(n) * units};
     run(rows, batch, depth, units, w + static_cast<std::int64_t>(first) * units, units, skip_zeros);
@@ -104,20 +105,20 @@ void dense_few_rows(int in, int units, int batch, const T* x, const T* w, const 
   add_shares(batch, units, sums, bias, y, pool);
 }
 
-// A convolution with at most most_few_rows positions in the whole batch, tap by tap: a tap's weights meet the positions
-// that see a real element under it.
-constexpr bool conv_has_few_rows(const Geometry& g, int batch) {
-  return batch * static_cast<std::int64_t>(g.out.height) * g.out.width <= most_few_rows && g.in.channels / g.groups >= 16;
+// A convolution with at most skinny_rows positions in the whole batch, tap by tap: a tap's weights are multiplied with the
+// positions that have a real element under it.
+constexpr bool conv_is_skinny(const Geometry& g, int batch) {
+  return batch * static_cast<std::int64_t>(g.out.height) * g.out.width <= skinny_rows && g.in.channels / g.groups >= 16;
 }
 template <class T>
-void conv_few_rows(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, bool skip_zeros,
-                   ThreadPool& pool, T* scratch) {
-  const auto run = FewRowsKernel<T>::table::of(path_now());
+void conv_skinny(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, bool skip_zeros,
+                 ThreadPool& pool, T* scratch) {
+  const auto run = SkinnyGemm<T>::table::of(path_now());
   const Window& win = g.window;
   const int channels = g.in.channels / g.groups, filters = g.out.channels / g.groups;
   const int map = g.out.height * g.out.width, all = batch * map;
   const std::int64_t taps = g.taps();
-  T* const sums = aligned(scratch);
+  T* const sums = at_cache_line(scratch);
   pool.parallel_for(depth_shares, [=, &g](int task, int) {
     T* const mine = sums + static_cast<std::int64_t>(task) * all * g.out.channels;
     std::fill_n(mine, static_cast<std::int64_t>(all) * g.out.channels, T{0});
@@ -127,10 +128,10 @@ void conv_few_rows(const Geometry& g, int batch, const T* x, const T* w, const T
     for (int at = first; at < last;) {
       const int tap = at / channels, channel = at % channels, depth = std::min(channels - channel, last - at);
       const int kh = tap / win.kernel_w, kw = tap % win.kernel_w;
-      const Taps is = outputs_under(kh, win.stride_h, win.dilation_h, win.pad_top, g.in.height, g.out.height);
-      const Taps js = outputs_under(kw, win.stride_w, win.dilation_w, win.pad_left, g.in.width, g.out.width);
+      const IndexRange is = outputs_under(kh, win.stride_h, win.dilation_h, win.pad_top, g.in.height, g.out.height);
+      const IndexRange js = outputs_under(kw, win.stride_w, win.dilation_w, win.pad_left, g.in.width, g.out.width);
       for (int group = 0; group < g.groups; ++group) {
-        RowPair<T> rows[most_few_rows];
+        RowPair<T> rows[skinny_rows];
         int count = 0;
         for (int n = 0; n < batch; ++n)
           for (int i = is.first; i < is.end; ++i)

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSL-1.0
+// A GPU backend: a precision, and the engine that has the products.
+#pragma once
+#include <cstddef>
+
+#include <strata/backend/cuda/blocks.hpp>
+#include <strata/backend/cuda/kernels.hpp>
+#include <strata/backend/cuda/ops.hpp>
+
+namespace strata {
+
+template <class Precision, template <class> class Engine_>
+struct GpuOf {
+  using scalar = float;                               // of parameters, gradients, images and the network's output
+  using activation = typename Precision::Activation;  // of what flows between layers
+  using precision = Precision;
+  using Engine = Engine_<Precision>;
+  using Ops = cuda::Ops<Engine>;
+  template <class L>
+  using kernel = CudaKernel<L>;
+  template <class... L>
+  using block = CudaBlock<L...>;
+  static constexpr std::size_t longest_block = 3;
+  static constexpr bool on_host = false;
+};
+
+}  // namespace strata

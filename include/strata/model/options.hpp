@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSL-1.0
+// What a model is made with.
+#pragma once
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <strata/model/engine.hpp>
+#include <strata/model/initializers.hpp>
+
+namespace strata {
+
+// What a model is for. A model for inference has no memory for gradients, and none of the functions that need it.
+struct Training {};
+struct Inference {};
+
+struct ModelOptions {
+  int batch = 32;          // capacity: the most samples in one call
+  int threads = 0;         // of the processor; 0: all cores
+  std::uint64_t seed = 0;  // of everything random: initial weights, dropout
+  Initializer weights = GlorotUniform{};
+  Initializer biases = Constant{0.0};
+  std::vector<TensorInitializer> tensors{};  // for single tensors; they override the two above
+  // For backends on a GPU: which one, and whether to measure several ways to compute each product and keep the fastest. A
+  // measurement may choose differently the next time, so that the last bits differ from run to run.
+  int device = 0;
+  bool autotune = false;
+
+  [[nodiscard]] EngineOptions engine() const { return {.threads = threads, .device = device, .autotune = autotune}; }
+  // Throws std::invalid_argument for a batch below 1 or a negative number of threads.
+  const ModelOptions& checked() const {
+    if (batch < 1) throw std::invalid_argument("strata: batch " + std::to_string(batch) + " is not at least 1");
+    if (threads < 0)
+      throw std::invalid_argument("strata: threads " + std::to_string(threads) + " is negative; 0 takes all cores");
+    return *this;
+  }
+};
+
+}  // namespace strata
