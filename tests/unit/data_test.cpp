@@ -540,7 +540,7 @@ TEST_CASE("a batch stays until the next call, while threads work ahead") {
   }
 }
 
-TEST_CASE("what the data set throws reaches the caller, at its step") {
+TEST_CASE("an exception of the data set reaches the caller at its step") {
   for (const int threads : {0, 1, 3}) {
     Batches<Stripes> batches(Stripes{.broken = 13}, {.batch = 5, .threads = threads});
     batches.start(0);
@@ -563,7 +563,7 @@ TEST_CASE("stops at any moment") {
   }
 }
 
-TEST_CASE("options that cannot be meant") {
+TEST_CASE("invalid options are refused") {
   const Small data = small(2);
   const auto refused = [&](BatchOptions options) { CHECK_THROWS_AS(Batches<Small>(data, options), std::invalid_argument); };
   refused({.batch = 0});
