@@ -217,7 +217,7 @@ TEST_CASE("CIFAR files that are not right") {
     bytes.push_back(0);
     const DataError e = read(folder.write("long.bin", bytes));
     CHECK(e.record() == 3);
-    CHECK(says(e, "the file goes on, to 9220 bytes"));
+    CHECK(says(e, "the file continues to 9220 bytes"));
   }
   SUBCASE("empty") { CHECK(read(folder.write("empty.bin", {})).record() == 0); }
   SUBCASE("mislabelled") {
@@ -319,7 +319,7 @@ TEST_CASE("IDX files, plain and packed") {
     CHECK(says(cut, "the file ends after 2367 bytes; expected 3 records of 784 bytes"));
     Bytes longer = images;
     longer.push_back(0);
-    CHECK(says(wrong(longer, labels), "goes on"));
+    CHECK(says(wrong(longer, labels), "continues to"));
     CHECK(says(wrong(images, idx(0x801, {2}, {1, 2})), "2 labels; expected 3"));
     const DataError label = wrong(images, idx(0x801, {3}, {1, 2, 10}));
     CHECK(label.record() == 2);
@@ -492,7 +492,7 @@ TEST_CASE("what normalize_for finds brings every channel to mean 0 and stddev 1"
   CHECK(bytes.mean.at(0) == doctest::Approx(0.45));
   CHECK(bytes.stddev.at(0) == doctest::Approx(std::sqrt((0.2 * 0.2 + 0.4 * 0.4 + 3) / 8 - 0.45 * 0.45)));
   CHECK_THROWS_WITH_AS((void)normalize_for(ArrayDataset<Shape{5, 3, 3}, 2>{}),
-                       "strata: no images to take a mean and a stddev from", std::invalid_argument);
+                       "strata: there are no images to compute a mean and a stddev of", std::invalid_argument);
 }
 
 TEST_CASE("the same bits from any number of threads, and after a resume") {
@@ -540,7 +540,7 @@ TEST_CASE("a batch stays until the next call, while threads work ahead") {
   }
 }
 
-TEST_CASE("what the data set throws reaches the caller, at its step") {
+TEST_CASE("an exception of the data set reaches the caller at its step") {
   for (const int threads : {0, 1, 3}) {
     Batches<Stripes> batches(Stripes{.broken = 13}, {.batch = 5, .threads = threads});
     batches.start(0);
@@ -563,7 +563,7 @@ TEST_CASE("stops at any moment") {
   }
 }
 
-TEST_CASE("options that cannot be meant") {
+TEST_CASE("invalid options are refused") {
   const Small data = small(2);
   const auto refused = [&](BatchOptions options) { CHECK_THROWS_AS(Batches<Small>(data, options), std::invalid_argument); };
   refused({.batch = 0});

@@ -121,7 +121,7 @@ TEST_CASE("what is no picture is refused, with the reason") {
   put(file, "\x89PNG\r\n\x1a\n");
   refused(file, "expected a whole PNG or JPEG file");
   write_jpeg(file, 8, 8, JCS_CMYK, pattern(8, 8, 4));
-  refused(file, "a JPEG in the colours of printing, CMYK; expected grey or RGB");
+  refused(file, "a JPEG in CMYK, the colours of printing; expected grey or RGB");
   fs::resize_file(file, std::uintmax_t{1} << 29);
   refused(file, "536870912 bytes; expected at most 256 MiB");
 }

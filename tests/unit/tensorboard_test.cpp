@@ -62,7 +62,7 @@ TEST_CASE("records read back, and any byte that turned is noticed") {
     if (i != 0 && i != 16 && i != 35) CHECK_THROWS_AS((void)read_tfrecords("f", bytes.substr(0, i)), FileError);
   }
   CHECK_THROWS_WITH_AS((void)read_tfrecords("f", bytes.substr(0, 34)),
-                       "f: record 1, at byte 16: 3 bytes long, and the file ends before; expected at most 2", FileError);
+                       "f: record 1, at byte 16: 3 bytes long, but the file ends before; expected at most 2", FileError);
 }
 
 TEST_CASE("the epochs of a run, once each, and once more in the file of a run that goes on") {

@@ -18,8 +18,9 @@
 namespace strata {
 namespace detail {
 
-// Appends the file's `records` records to images, as HWC, and labels. A record begins with limits.size() label bytes, each
-// below its limit; the `which`-th is kept. Throws DataError unless the file is exactly that.
+// Appends the pixels of `records` records to images, as HWC, and their labels to labels. A record begins with limits.size()
+// label bytes, each below its limit; the label at position `which` is kept. Throws DataError if the file has another
+// format.
 inline void read_cifar(const std::filesystem::path& file, std::size_t records, std::span<const int> limits,
                        std::size_t which, std::vector<std::uint8_t>& images, std::vector<int>& labels) {
   constexpr std::size_t plane = 32 * 32;
@@ -32,7 +33,7 @@ inline void read_cifar(const std::filesystem::path& file, std::size_t records, s
   if (bytes != records * record)
     throw DataError(file.string(), static_cast<std::int64_t>(std::min<std::uintmax_t>(bytes / record, records)),
                     bytes < records * record ? "the file ends after " + std::to_string(bytes) + " bytes"
-                                             : "the file goes on, to " + std::to_string(bytes) + " bytes",
+                                             : "the file continues to " + std::to_string(bytes) + " bytes",
                     expected);
   std::ifstream in(file, std::ios::binary);
   std::vector<std::uint8_t> raw(record);
@@ -51,7 +52,7 @@ inline void read_cifar(const std::filesystem::path& file, std::size_t records, s
   }
 }
 
-// dir / file, or dir / folder / file where that exists.
+// dir / folder / file if that exists, otherwise dir / file.
 inline std::filesystem::path in_folder(const std::filesystem::path& dir, std::string_view folder, std::string_view file) {
   const std::filesystem::path inside = dir / folder / file;
   std::error_code ignored;
@@ -60,8 +61,8 @@ inline std::filesystem::path in_folder(const std::filesystem::path& dir, std::st
 
 }  // namespace detail
 
-// dir holds cifar-10-batches-bin/, or its .bin files. Throws DataError for a file that is missing, too short, too long, or
-// that has a label above 9.
+// dir contains cifar-10-batches-bin/ or its .bin files. Throws DataError for a file that is missing, too short or too long,
+// and for a label above 9.
 class Cifar10 : public detail::StoredImages<Cifar10, Shape{32, 32, 3}, 10, std::uint8_t> {
  public:
   static constexpr std::string_view name = "cifar10";
@@ -87,7 +88,7 @@ class Cifar10 : public detail::StoredImages<Cifar10, Shape{32, 32, 3}, 10, std::
   }
 };
 
-// Which of its two labels Cifar100 gives.
+// The label of the two that Cifar100 gives.
 struct Fine {
   static constexpr int classes = 100;
   static constexpr std::size_t label = 1;
@@ -133,8 +134,8 @@ struct Coarse {
                                                                 "vehicles_2"};
 };
 
-// dir holds cifar-100-binary/, or its .bin files. Fine: 100 classes; Coarse: the 20 superclasses. Throws DataError for a
-// file that is missing, too short, too long, or that has a label out of range.
+// dir contains cifar-100-binary/ or its .bin files. Fine: 100 classes; Coarse: the 20 superclasses. Throws DataError for a
+// file that is missing, too short or too long, and for a label out of range.
 template <class Labels = Fine>
 class Cifar100 : public detail::StoredImages<Cifar100<Labels>, Shape{32, 32, 3}, Labels::classes, std::uint8_t> {
   using Base = detail::StoredImages<Cifar100, Shape{32, 32, 3}, Labels::classes, std::uint8_t>;

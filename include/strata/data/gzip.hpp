@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Reads .gz files through zlib: a target of its own, strata::gzip, so that the core needs none.
+// Reads .gz files with zlib. The CMake target strata::gzip links it.
 //   FashionMnist::train("/usr/share/datasets/fashion-mnist", read_gzip_file, ".gz")
 #pragma once
 #include <zlib.h>
@@ -17,15 +17,15 @@
 
 namespace strata {
 
-// The unpacked bytes, at most so many; a file that is not packed comes as it is. Throws DataError for a file that is
-// missing, cut short, damaged, or larger: a megabyte can unpack to a thousand.
+// The unpacked bytes; those of a file that is not packed are returned as they are. Throws DataError for a file that is
+// missing, cut short or damaged, and if there are more than `most` bytes: a megabyte can unpack to a thousand.
 inline std::vector<std::uint8_t> read_gzip_file_up_to(const std::filesystem::path& file, std::size_t most) {
   constexpr const char* expected = "a whole gzip file";
   constexpr unsigned piece = 1U << 20;
   const auto fail = [&](const std::string& found) { throw DataError(file.string(), DataError::whole, found, expected); };
   errno = 0;
   std::unique_ptr<gzFile_s, int (*)(gzFile)> in(gzopen(file.c_str(), "rb"), gzclose);
-  if (!in) fail(errno != 0 ? std::generic_category().message(errno) : "zlib has no memory for it");
+  if (!in) fail(errno != 0 ? std::generic_category().message(errno) : "zlib is out of memory");
   std::vector<std::uint8_t> bytes;
   for (;;) {
     const std::size_t had = bytes.size();

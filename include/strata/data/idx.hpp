@@ -37,7 +37,7 @@ inline std::vector<std::uint8_t> read_plain_file(const std::filesystem::path& fi
 
 namespace detail {
 
-// The bytes behind an IDX header: any number of records of these sizes. Throws DataError.
+// The bytes after an IDX header of any number of records with these sizes. Throws DataError.
 inline std::vector<std::uint8_t> read_idx(const std::filesystem::path& file, const FileReader& read, std::uint32_t magic,
                                           std::span<const std::uint32_t> sizes) {
   std::vector<std::uint8_t> bytes = read(file);
@@ -59,8 +59,8 @@ inline std::vector<std::uint8_t> read_idx(const std::filesystem::path& file, con
   const std::size_t records = word(1), has = bytes.size() - header;
   if (has / record != records || has % record != 0)
     fail(has < records * record ? "the file ends after " + std::to_string(bytes.size()) + " bytes"
-                                : "the file goes on, to " + std::to_string(bytes.size()) + " bytes",
-         std::to_string(records) + " records of " + std::to_string(record) + " bytes behind a header of " +
+                                : "the file continues to " + std::to_string(bytes.size()) + " bytes",
+         std::to_string(records) + " records of " + std::to_string(record) + " bytes after a header of " +
              std::to_string(header),
          static_cast<std::int64_t>(has / record < records ? has / record : records));
   bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(header));
@@ -73,9 +73,9 @@ class IdxImages : public StoredImages<Derived, Shape{28, 28, 1}, 10, std::uint8_
   using Base = StoredImages<Derived, Shape{28, 28, 1}, 10, std::uint8_t>;
 
  public:
-  // dir holds train-images-idx3-ubyte and train-labels-idx1-ubyte; with read_gzip_file and ".gz" for the suffix, these
-  // packed. Throws DataError for a file that is missing, no IDX of 28x28 bytes, too short or too long, with a label above
-  // 9, or with another number of labels than images.
+  // dir contains train-images-idx3-ubyte and train-labels-idx1-ubyte; pass read_gzip_file and ".gz" if they are packed.
+  // Throws DataError for a file that is missing, too short, too long or not IDX of 28x28 bytes, for a label above 9, and if
+  // the numbers of labels and images differ.
   static Derived train(const std::filesystem::path& dir, const FileReader& read = read_plain_file,
                        std::string_view suffix = "") {
     return load(dir, "train", read, suffix);
@@ -122,7 +122,7 @@ class Mnist : public detail::IdxImages<Mnist> {
   using IdxImages::IdxImages;
 };
 
-// Articles of Zalando's.
+// Zalando's articles of clothing.
 class FashionMnist : public detail::IdxImages<FashionMnist> {
  public:
   static constexpr std::string_view name = "fashion-mnist";
@@ -136,7 +136,7 @@ class FashionMnist : public detail::IdxImages<FashionMnist> {
 
 namespace detail {
 
-// The names of another set's classes, where it has any.
+// The class names of D, if it has any.
 template <class D>
 struct ClassNamesOf {};
 template <class D>
@@ -147,8 +147,8 @@ struct ClassNamesOf<D> {
 
 }  // namespace detail
 
-// 28x28x1 in the middle of 32x32x3: zeros around, the grey value three times. For networks made for CIFAR. Takes four times
-// the memory of what it is made from.
+// Images of 28x28x1 in the middle of 32x32x3, for networks made for CIFAR: a border of zeros, and three equal channels. A
+// copy that takes four times the memory of the original.
 template <Dataset D>
 class PaddedRgb : public detail::ClassNamesOf<D>,
                   public detail::StoredImages<PaddedRgb<D>, Shape{32, 32, 3}, D::classes,
@@ -159,7 +159,7 @@ class PaddedRgb : public detail::ClassNamesOf<D>,
 
  public:
   static constexpr std::string_view name = D::name;
-  static constexpr int border = 2;  // of zeros
+  static constexpr int border = 2;  // pixels of zeros
   static constexpr bool grey = true;
 
   explicit PaddedRgb(const D& data) : Base(widen(data), labels(data)) {}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// Reads PNG and JPEG files through libpng and libjpeg: a target of its own, strata::images, so that the core needs neither.
+// Reads PNG and JPEG files with libpng and libjpeg. The CMake target strata::images links them.
 #pragma once
-// jpeglib.h takes size_t and FILE from here.
+// jpeglib.h needs size_t and FILE from these.
 #include <cstddef>
 #include <cstdio>
 
@@ -27,7 +27,7 @@
 namespace strata {
 namespace detail {
 
-// What is larger is refused before any memory is taken for it, whatever a damaged header says.
+// Larger files are refused before memory is allocated, since a damaged header may ask for any amount.
 inline constexpr std::uintmax_t image_file_limit = std::uintmax_t{1} << 28;  // bytes
 inline constexpr std::int64_t image_pixel_limit = 50'000'000;
 
@@ -42,7 +42,7 @@ inline std::size_t checked_pixels(const std::filesystem::path& file, std::int64_
   return static_cast<std::size_t>(height * width);
 }
 
-// libpng's simplified interface, which makes any kind of PNG what is asked for.
+// libpng's simplified interface, which converts every kind of PNG.
 class PngReader {
  public:
   PngReader() { image_.version = PNG_IMAGE_VERSION; }
@@ -56,7 +56,7 @@ class PngReader {
     out.pixels.resize(3 * checked_pixels(file, image_.height, image_.width));
     out.height = static_cast<int>(image_.height), out.width = static_cast<int>(image_.width);
     image_.format = PNG_FORMAT_RGB;
-    image_.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;  // where a file does not say, its 16 bits mean what 8 do
+    image_.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;  // if a file does not say, its 16 bits are sRGB like 8 bits
     const png_color white{255, 255, 255};
     if (png_image_finish_read(&image_, &white, out.pixels.data(), 0, nullptr) == 0) fail_image(file, image_.message);
     return out;
@@ -66,15 +66,15 @@ class PngReader {
   png_image image_{};
 };
 
-// libjpeg reports errors by a function that must not return. Ours jumps back to where libjpeg was called; an exception
-// must not cross its frames. Between there and here stands no object with a destructor: all that is kept is in members.
+// libjpeg reports errors through a function that must not return, and an exception must not cross its frames. So the
+// function jumps back to the caller of libjpeg. No object with a destructor lives in between: all state is in members.
 class JpegReader {
  public:
   JpegReader() {
     decoder_.err = jpeg_std_error(&errors_);
     decoder_.client_data = this;
     errors_.error_exit = [](j_common_ptr d) { jump(d); };
-    // Libjpeg warns and makes pixels up where data are damaged. Bytes between its segments are harmless, and frequent.
+    // libjpeg warns and invents pixels if data are damaged. Extra bytes between segments are harmless and frequent.
     errors_.emit_message = [](j_common_ptr d, int level) {
       if (level < 0 && d->err->msg_code != JWRN_EXTRANEOUS_DATA) jump(d);
     };
@@ -86,7 +86,7 @@ class JpegReader {
   Image read(const std::filesystem::path& file, std::span<const std::uint8_t> bytes) {
     if (!begin(bytes)) fail_image(file, message_.data());
     if (decoder_.jpeg_color_space == JCS_CMYK || decoder_.jpeg_color_space == JCS_YCCK)
-      fail_image(file, "a JPEG in the colours of printing, CMYK", "grey or RGB");
+      fail_image(file, "a JPEG in CMYK, the colours of printing", "grey or RGB");
     Image out;
     out.pixels.resize(3 * checked_pixels(file, decoder_.image_height, decoder_.image_width));
     out.height = static_cast<int>(decoder_.image_height), out.width = static_cast<int>(decoder_.image_width);
@@ -100,7 +100,7 @@ class JpegReader {
     d->err->format_message(d, self.message_.data());
     std::longjmp(self.back_, 1);
   }
-  // False where libjpeg refuses; message_ says why.
+  // False if libjpeg fails; message_ says why.
   bool begin(std::span<const std::uint8_t> bytes) {
     if (setjmp(back_) != 0) return false;
     jpeg_create_decompress(&decoder_);
@@ -129,10 +129,10 @@ class JpegReader {
 
 }  // namespace detail
 
-// The picture in a PNG or JPEG file, told by its first bytes. Grey becomes three equal colours, 16 bits become 8, what
-// shows through stands on white; the orientation that a camera noted (EXIF) is not followed. Throws DataError for a file
-// that is missing, larger than 256 MiB, neither of the two, damaged, cut short, of more than 50 million pixels, or a JPEG
-// in CMYK.
+// The image in a PNG or JPEG file; its first bytes say which. Always three channels: grey becomes three equal colours. 16
+// bits become 8, transparent pixels are blended with white, and the orientation in EXIF is ignored. Throws DataError for a
+// file that is missing, larger than 256 MiB, of another format, damaged, cut short, of more than 50 million pixels, or a
+// JPEG in CMYK.
 inline Image read_image_file(const std::filesystem::path& file) {
   std::error_code error;
   const std::uintmax_t size = std::filesystem::file_size(file, error);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The Normalize that a data set asks for: what brings each of its channels to mean 0 and stddev 1.
+// The Normalize that gives each channel of a data set mean 0 and stddev 1.
 #pragma once
 #include <array>
 #include <cmath>
@@ -15,18 +15,17 @@
 
 namespace strata {
 
-// Mean and standard stddev of each channel over all pixels of all images, on the scale that batches have (bytes in
-// [0, 1], floats their own): for TrainOptions::normalize, from the training images alone, as the adapt() of Keras'
-// Normalization layer. A channel that is the same everywhere, as far as floats can tell, has stddev 1. Throws
-// std::invalid_argument where there are no images.
+// The mean and stddev of each channel over all pixels of all images, as adapt() of Keras' Normalization layer computes
+// them. Bytes are scaled to [0, 1] first; floats are taken as they are. For TrainOptions::normalize; use the training
+// images alone. A constant channel gets stddev 1. Throws std::invalid_argument if there are no images.
 template <Dataset Data>
 [[nodiscard]] Normalize normalize_for(const Data& data) {
   constexpr auto channels = static_cast<std::size_t>(Data::image.channels);
   constexpr auto area = static_cast<std::size_t>(Data::image.size()) / channels;
   constexpr bool bytes = std::is_convertible_v<decltype(data.pixels(0)), std::span<const std::uint8_t>>;
-  if (data.size() == 0) throw std::invalid_argument("strata: no images to take a mean and a stddev from");
+  if (data.size() == 0) throw std::invalid_argument("strata: there are no images to compute a mean and a stddev of");
   const double count = static_cast<double>(data.size()) * static_cast<double>(area), unit = bytes ? 255 : 1;
-  // Two passes: a difference of squares would lose the stddev beside a large mean.
+  // Two passes: a difference of squares would lose the digits of the stddev if the mean is large.
   const auto mean_of = [&](auto f) {
     std::array<double, channels> sums{};
     for (std::size_t i = 0; i < data.size(); ++i) {

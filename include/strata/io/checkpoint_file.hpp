@@ -16,7 +16,7 @@
 
 #include <strata/io/seal.hpp>
 #include <strata/io/training_state.hpp>
-#include <strata/io/weights.hpp>
+#include <strata/io/weights_file.hpp>
 #include <strata/training/run.hpp>
 #include <strata/util/checksum.hpp>
 #include <strata/util/numbers.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Checksums in the metadata of safetensors, a line each for the other metadata and for every tensor, so that a bit that
-// turned on a disk is noticed, and where. No protection against a forger.
+// Checksums in the metadata of safetensors files: one line for the other metadata and one for each tensor, so that a bit
+// that a disk changed is detected and located. They do not protect against deliberate changes.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -32,17 +32,17 @@ inline std::string checksum_of(const std::map<std::string, std::string>& metadat
   return sum.digits();
 }
 
-// Adds the checksums of all that is to be written; nothing may be changed after it.
+// Adds the checksums. Neither metadata nor tensors may change afterwards.
 inline void seal(std::map<std::string, std::string>& metadata, std::span<const Tensor> tensors) {
   std::string lines = checksum_of(metadata) + " " + std::string(safetensors_metadata) + "\n";
   for (const Tensor& t : tensors) lines += checksum_of(t.name, t.shape, t.data) + " " + t.name + "\n";
   metadata[checksums_key] = lines;
 }
 
-// The checksums of a file. A file without any, as others write it, passes all checks.
+// The checksums of a file. A file without checksums, as other programs write it, passes all checks.
 class Seal {
  public:
-  // Throws FileError where they are no checksums, or those of other metadata.
+  // Throws FileError if the checksums are unreadable or the metadata differ.
   explicit Seal(const SafetensorsFile& file) : path_(file.path()) {
     const auto found = file.metadata().find(checksums_key);
     if (found == file.metadata().end()) return;
@@ -58,22 +58,22 @@ class Seal {
     compare(std::string(safetensors_metadata), checksum_of(file.metadata()));
   }
   [[nodiscard]] bool exists() const { return exists_; }
-  // Throws FileError where the tensor is not what was written.
+  // Throws FileError if the tensor differs from the one written.
   void check(const std::string& name, const std::vector<std::int64_t>& shape, std::span<const float> values) const {
     if (exists_) compare(name, checksum_of(name, shape, values));
   }
-  // Throws FileError for the first that was written and is not there.
+  // Throws FileError for the first missing tensor.
   void check_complete(const SafetensorsFile& file) const {
     for (const auto& [name, sum] : sums_)
       if (name != safetensors_metadata && !file.find(name))
-        throw FileError(path_, "no tensor " + name + ", but a checksum of one: the file is damaged");
+        throw FileError(path_, "no tensor " + name + ", but its checksum: the file is damaged");
   }
 
  private:
   void compare(const std::string& name, const std::string& found) const {
     const std::string what = name == safetensors_metadata ? "the metadata" : "tensor " + name;
     const auto expected = sums_.find(name);
-    if (expected == sums_.end()) throw FileError(path_, what + " has no checksum, but others have: the file is damaged");
+    if (expected == sums_.end()) throw FileError(path_, what + " has no checksum, but others do: the file is damaged");
     if (expected->second != found)
       throw FileError(path_, what + " is damaged: its checksum is " + found + "; expected " + expected->second);
   }

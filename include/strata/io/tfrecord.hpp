@@ -31,7 +31,7 @@ namespace strata {
 
 namespace detail {
 
-// A CRC of data that hold CRCs would be weak: files have them turned and shifted.
+// A CRC of data that contain CRCs would be weak, so files store it rotated and shifted.
 inline std::uint32_t masked_crc(std::string_view bytes) {
   const std::uint32_t crc = crc32c(bytes);
   return (crc >> 15 | crc << 17) + 0xA282EAD8U;
@@ -47,7 +47,7 @@ inline std::uint64_t little_endian(std::string_view bytes) {
 
 }  // namespace detail
 
-// A record, framed.
+// One record with its frame.
 [[nodiscard]] inline std::string tfrecord(std::string_view data) {
   std::string out;
   out.reserve(data.size() + 16);
@@ -58,8 +58,8 @@ inline std::uint64_t little_endian(std::string_view bytes) {
   return out;
 }
 
-// The records of a file's bytes; `path` is for messages. Throws FileError, with the byte, where they are damaged or end too
-// early.
+// The records in the bytes of a file; `path` is for messages. Throws FileError with the position if they are damaged or cut
+// off.
 [[nodiscard]] inline std::vector<std::string> read_tfrecords(const std::filesystem::path& path, std::string_view bytes) {
   std::vector<std::string> records;
   std::size_t at = 0;
@@ -76,7 +76,7 @@ inline std::uint64_t little_endian(std::string_view bytes) {
     check(rest.substr(0, 8), rest.substr(8, 4), "its length is");
     const std::uint64_t length = detail::little_endian(rest.substr(0, 8));
     if (length > rest.size() - 16)
-      fail(std::to_string(length) + " bytes long, and the file ends before", "at most " + std::to_string(rest.size() - 16));
+      fail(std::to_string(length) + " bytes long, but the file ends before", "at most " + std::to_string(rest.size() - 16));
     const auto size = static_cast<std::size_t>(length);
     check(rest.substr(12, size), rest.substr(12 + size, 4), "its data are");
     records.emplace_back(rest.substr(12, size));

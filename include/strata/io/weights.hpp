@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A model's parameters to and from safetensors, under Keras' names and layouts (conv2d_1/kernel: height, width, in, out;
+// The parameters of a model as safetensors, with Keras' names and layouts (conv2d_1/kernel: height, width, in, out;
 // dense/kernel: in, out).
 #pragma once
 #include <algorithm>
@@ -16,32 +16,15 @@
 #include <strata/core/summary.hpp>
 #include <strata/io/safetensors.hpp>
 #include <strata/io/seal.hpp>
+#include <strata/io/weights_file.hpp>
 #include <strata/model/fingerprint.hpp>
 #include <strata/model/model.hpp>
 
 namespace strata {
-namespace detail {
 
-inline std::string shape_text(std::span<const std::int64_t> shape) {
-  std::string text = "(";
-  for (const std::int64_t n : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(n);
-  return text + ")";
-}
-
-inline void write_weights(const std::filesystem::path& path, std::span<const Tensor> tensors,
-                          const std::string& architecture, const std::string& summary,
-                          std::map<std::string, std::string> metadata = {}) {
-  metadata["strata.architecture"] = architecture;
-  metadata["strata.summary"] = summary;
-  seal(metadata, tensors);
-  save_safetensors(path, tensors, metadata);
-}
-
-}  // namespace detail
-
-// The tensors and nothing else; the metadata gets the network's summary ("strata.summary"), its fingerprint
-// ("strata.architecture") and checksums ("strata.checksums") beside what is given. Equal models give equal bytes. The file
-// is written whole or not at all. Throws std::system_error or FileError where it cannot be written.
+// Writes the tensors, and as metadata the summary of the network ("strata.summary"), its fingerprint
+// ("strata.architecture"), checksums ("strata.checksums") and the metadata given. Equal models give equal bytes. The file
+// is written completely or not at all. Throws std::system_error or FileError if it cannot be written.
 template <class Net, class Backend, class Mode>
 void save_weights(Model<Net, Backend, Mode>& model, const std::filesystem::path& path,
                   std::map<std::string, std::string> metadata = {}) {
@@ -53,10 +36,10 @@ void save_weights(Model<Net, Backend, Mode>& model, const std::filesystem::path&
   detail::write_weights(path, tensors, architecture_fingerprint<Net>(), std::string(summary<Net>()), std::move(metadata));
 }
 
-// From a file of save_weights, a checkpoint (what its optimizer keeps is passed over), or any file with these tensors (then
-// without a fingerprint and checksums to compare). Throws
-// FileError where it cannot be read or is damaged, and for the first tensor that is missing, of another shape, or not the
-// network's, and where the tensors fit but the layers between them do not; the model is then as it was.
+// Reads a file of save_weights, a checkpoint (the optimizer's tensors are ignored), or any file with these tensors (then
+// there is no fingerprint and no checksum to compare). Throws FileError if the file cannot be read or is damaged, for the
+// first tensor that is missing, has another shape or is not in the network, and if the tensors fit but the layers differ.
+// The model is then unchanged.
 template <class Net, class Backend, class Mode>
 void load_weights(Model<Net, Backend, Mode>& model, const std::filesystem::path& path) {
   static_assert(std::is_same_v<typename Backend::scalar, float>, "strata: files of weights hold float32");
@@ -73,13 +56,13 @@ void load_weights(Model<Net, Backend, Mode>& model, const std::filesystem::path&
   });
   for (const SafetensorsEntry& entry : file.tensors())
     if (!entry.name.starts_with("optimizer/") && std::find(names.begin(), names.end(), entry.name) == names.end())
-      throw FileError(path, "tensor " + entry.name + " is none of this network's");
+      throw FileError(path, "tensor " + entry.name + " is not in this network");
   const auto fingerprint = file.metadata().find("strata.architecture");
   if (fingerprint != file.metadata().end() && fingerprint->second != architecture_fingerprint<Net>())
-    throw FileError(path, "the tensors fit this network, but its layers are others: the architecture is " +
+    throw FileError(path, "the tensors fit this network, but the layers differ: the architecture is " +
                               fingerprint->second + "; expected " + architecture_fingerprint<Net>() +
                               " (the file's metadata has a summary)");
-  std::vector<std::vector<float>> read;  // all of it before the first is changed
+  std::vector<std::vector<float>> read;  // everything is read before the model changes
   const detail::Seal seal(file);
   for (const std::string& name : names) {
     read.push_back(file.read<float>(name));

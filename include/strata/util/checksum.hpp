@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A checksum, for telling things apart and noticing damage. No protection against a forger.
+// A checksum to compare data and detect damage. It does not protect against deliberate changes.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -17,7 +17,7 @@ inline std::string hex_digits(std::uint64_t bits) {
   return out;
 }
 
-// 64 bits, eight bytes at a time. Each step is one-to-one in the word and in what came before: whatever changes within one
+// 64 bits, eight bytes at a time. Each step is one-to-one in the word and in the previous state, so any change within one
 // word changes the result.
 class Checksum {
  public:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Memory that is taken once.
+// Large pages for memory that is allocated once.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -10,9 +10,8 @@
 
 namespace strata::detail {
 
-// Asks for large pages where the system has them on request: kernels stride through memory, and with small pages the
-// translation of addresses cost 4% of a training step and 10% of a prediction of one image (Zen 3). A system that has none
-// says no, and nothing changes.
+// Asks the system for large pages. Kernels stride through memory, and with small pages the translation of addresses cost 4%
+// of a training step and 10% of a prediction of one image (Zen 3). If the system has none, the call has no effect.
 inline void prefer_large_pages([[maybe_unused]] void* begin, [[maybe_unused]] std::size_t bytes) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
   constexpr std::uintptr_t page = 4096;

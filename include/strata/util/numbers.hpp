@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Numbers that users give: as text, and refused where they cannot be meant.
+// Numbers as text, and checks of numbers that users give.
 #pragma once
 #include <charconv>
 #include <cmath>
@@ -8,7 +8,7 @@
 
 namespace strata::detail {
 
-// The shortest text that reads back as the same number, whatever the locale.
+// The shortest text that reads back as the same number; independent of the locale.
 inline std::string number_text(double x) {
   char buffer[32];
   return {buffer, std::to_chars(buffer, buffer + sizeof buffer, x, std::chars_format::general).ptr};
@@ -16,7 +16,7 @@ inline std::string number_text(double x) {
 [[noreturn]] inline void refuse(const std::string& what, double got, const char* expected) {
   throw std::invalid_argument("strata: " + what + " is " + number_text(got) + "; expected " + expected);
 }
-// NaN fails every one of these.
+// NaN and infinity fail both checks.
 inline void check_not_negative(const std::string& what, double x) {
   if (!(x >= 0 && std::isfinite(x))) refuse(what, x, "zero or more");
 }

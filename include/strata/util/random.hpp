@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Counter-based random numbers: Philox 4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3",
-// SC 2011). A number is a function of (seed, purpose, layer, step, element), so it is the same for any number of threads,
-// after a resume, and on any backend, and there is no state to save.
+// SC 2011). A number is a function of (seed, purpose, layer, step, element): it is the same for any number of threads,
+// after a resume and on any backend, and there is no state to save.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -42,7 +42,7 @@ class Random {
   [[nodiscard]] constexpr float uniform(std::uint64_t element) const { return to_uniform(bits(element)); }
   [[nodiscard]] static constexpr float to_uniform(std::uint32_t word) { return static_cast<float>(word >> 8) * 0x1p-24f; }
 
-  // In [0, n), by multiplication (Lemire); the bias, n / 2^32, is below what any use here could see.
+  // In [0, n), by multiplication (Lemire). The bias, n / 2^32, is too small to matter here.
   [[nodiscard]] constexpr std::uint32_t below(std::uint32_t n, std::uint64_t element) const {
     return static_cast<std::uint32_t>((std::uint64_t{bits(element)} * n) >> 32);
   }

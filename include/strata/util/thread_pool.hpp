@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Threads that stay: fork and join without allocating, so that a training step can. The caller never waits for a worker
-// that has not begun: a call is over when its tasks are, however late the system wakes the others.
+// A pool of persistent threads. A call allocates nothing. It returns when its tasks are done; the caller never waits for
+// workers that the system wakes too late to take a task.
 #pragma once
 #include <atomic>
 #include <cstddef>
@@ -15,7 +15,7 @@ namespace strata {
 
 class ThreadPool {
  public:
-  // 0 takes all cores. The caller is one of the threads, so a pool of one starts none.
+  // 0: one thread for each core. The caller is one of the threads, so a pool of one starts none.
   explicit ThreadPool(int threads = 0) {
     if (threads <= 0) threads = static_cast<int>(std::thread::hardware_concurrency());
     size_ = threads > 1 ? threads : 1;
@@ -34,9 +34,10 @@ class ThreadPool {
   [[nodiscard]] int size() const { return size_; }
 
   // Calls f(task, worker) once for each task in [0, tasks), worker in [0, size()), and returns when all are done. No two
-  // tasks run at once with the same worker, so worker may index scratch. Which worker gets which task is chance: results
-  // must not depend on it. After an exception the tasks not yet begun are dropped and the first exception is rethrown here.
-  // One call at a time: from inside f or from a second thread it throws std::logic_error.
+  // tasks run at once with the same worker, so worker may index scratch. Results must not
+  // depend on which worker gets which task. After an exception, tasks that have not begun are dropped and the first
+  // exception is rethrown here. Calls must not overlap: a call from inside f or from a second thread throws
+  // std::logic_error.
   template <class F>
   void parallel_for(int tasks, F&& f) {
     using Function = std::remove_reference_t<F>;
@@ -46,10 +47,10 @@ class ThreadPool {
   }
 
  private:
-  // A few microseconds of looking before sleeping: layers follow each other closely.
+  // Workers look for the next call for a few microseconds before they sleep, because layers follow each other closely.
   static constexpr int kSpins = 100;
-  // gate_: kOpen while there may be tasks left, plus kInside for each worker that is looking at the call's fields. They
-  // change only while it is 0, so a worker that wakes late finds either a closed gate or a newer call, whole.
+  // gate_: kOpen while there may be tasks left, plus kInside for each worker that reads the fields of the call. The fields
+  // change only while it is 0, so a worker that wakes late finds either a closed gate or a newer, complete call.
   static constexpr int kOpen = 1, kInside = 2;
 
   struct Turn {
@@ -71,7 +72,7 @@ class ThreadPool {
 
   using Call = void (*)(void* context, int task, int worker);
 
-  // Compiled once, whatever the functions.
+  // Compiled once for all functions.
   void run(int tasks, Call call, void* context) {
     if (tasks <= 0) return;
     const Turn turn(busy_);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
-// Whether bytes are text.
+// Checks UTF-8.
 #pragma once
 #include <cstddef>
 #include <string_view>
 
 namespace strata::detail {
 
-// Bytes of the first character, or 0 where it is not UTF-8 (too short, overlong, a surrogate, above U+10FFFF).
+// The number of bytes of the first character, or 0 if it is not UTF-8 (too short, overlong, a surrogate, above U+10FFFF).
 constexpr std::size_t utf8_length(std::string_view s) {
   const auto byte = [s](std::size_t i) { return i < s.size() ? static_cast<unsigned char>(s[i]) : 0u; };
   const auto tail = [byte](std::size_t i) { return (byte(i) & 0xC0u) == 0x80u; };
