@@ -60,7 +60,7 @@ void Outputs::write(std::span<const strata::EpochRecord> history) {
 #endif
 }
 
-void Outputs::write_filters(const std::vector<strata::Picture>& filters, std::int64_t step) {
+void Outputs::write_filters(const std::vector<strata::Image>& filters, std::int64_t step) {
 #if __has_include(<strata/io/tensorboard.pb.h>)
   if (events_ && !filters.empty()) events_->run.writer().image("filters", strata::tiled(filters, 16), step);
 #else

@@ -22,7 +22,7 @@ class Outputs {
   // All epochs so far.
   void write(std::span<const strata::EpochRecord> history);
   // Pictures of the first layer's filters at the end of the run.
-  void write_filters(const std::vector<strata::Picture>& filters, std::int64_t step);
+  void write_filters(const std::vector<strata::Image>& filters, std::int64_t step);
   // Adds the facts that make_report() does not know.
   void write(strata::Report report, const std::string& dataset, const std::string& optimizer, const std::string& hardware,
              double evaluated_per_second) const;

@@ -140,7 +140,7 @@ void run_network(const Arguments& a, const std::string& dataset, const Data& tra
     save_weights(model, a.save, metadata);
     std::printf("weights saved to %s\n", a.save.c_str());
   }
-  outputs.write_filters(filter_pictures(model), history.empty() ? 0 : history.back().step);
+  outputs.write_filters(filter_images(model), history.empty() ? 0 : history.back().step);
   if (!a.report.empty())
     outputs.write(make_report(model, test, history, e, names), dataset, recipe, hardware(model), evaluated_per_second);
 }

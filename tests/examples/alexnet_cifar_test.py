@@ -454,7 +454,7 @@ class Checkpoints(unittest.TestCase):
         result = self.run_in("other")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("tensor optimizer/0/dense_2/bias ends at byte", result.stderr)
-        self.assertIn("an older one is taken", result.stderr)
+        self.assertIn("and the previous one is used", result.stderr)
         self.assertEqual(self.figures(result), self.figures(self.result))
         result = run(*SHORT, "--data", CIFAR, "--checkpoint", self.folder / "other")
         self.assertEqual(result.returncode, 1)

@@ -290,8 +290,8 @@ TEST_CASE("what one backend keeps, the other goes on with") {
   const auto expected = train(alone, data, SoftmaxCrossEntropy{}, sgd, plain);
   REQUIRE(told.size() == 2);
   const std::string on_gpu = first.engine().kernels(), on_cpu = second.engine().kernels();
-  CHECK(told[0].find("written by the kernels " + on_gpu + ", continued by " + on_cpu) != std::string::npos);
-  CHECK(told[1].find("written by the kernels " + on_cpu + ", continued by " + on_gpu) != std::string::npos);
+  CHECK(told[0].find("written with the kernels " + on_gpu + ", continued with " + on_cpu) != std::string::npos);
+  CHECK(told[1].find("written with the kernels " + on_cpu + ", continued with " + on_gpu) != std::string::npos);
   REQUIRE(history.size() == 2);
   CHECK(history[0].loss == doctest::Approx(expected[0].loss).epsilon(1e-5 * gpu_rounding));
   CHECK(history[1].loss == doctest::Approx(expected[1].loss).epsilon(1e-5 * gpu_rounding));

@@ -25,8 +25,8 @@ concept ScheduleFunction = std::copy_constructible<S> && requires(const S& s, st
 class Schedule {
  public:
   Schedule(double learning_rate) : Schedule(ConstantRate{learning_rate}) {}  // NOLINT: SGD{.learning_rate = 0.01}
-  template <ScheduleFunction S>
-    requires(!std::same_as<S, Schedule>)
+  template <class S>
+    requires(!std::same_as<S, Schedule> && ScheduleFunction<S>)
   Schedule(S s) : any_(std::make_shared<const Holder<S>>(std::move(s))) {}  // NOLINT: likewise
 
   // update: the number of updates done before.

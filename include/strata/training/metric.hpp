@@ -39,8 +39,8 @@ struct MetricValue {
 
 class Metric {
  public:
-  template <MetricFunction M>
-    requires(!std::same_as<M, Metric>)
+  template <class M>
+    requires(!std::same_as<M, Metric> && MetricFunction<M>)
   Metric(M m) : any_(std::make_unique<Holder<M>>(std::move(m))) {}  // NOLINT: {.metrics = {TopK{5}}} is meant to work
   Metric(const Metric& other) : any_(other.any_->copy()) {}
   Metric(Metric&&) noexcept = default;

@@ -29,13 +29,6 @@ struct StagedBatch {
 // The background batches of a run on a device. Transforms of the user's own run on the host; then all preparation does.
 template <class Data, class System>
 class DeviceBatches {
-  template <bool Ready>
-  struct Form {
-    static constexpr bool ready = Ready;
-    template <class T>
-    using Allocator = typename System::template PinnedAllocator<T>;
-  };
-
  public:
   DeviceBatches(const Data& data, BatchOptions options) : options_(std::move(options)) {
     if (options_.augment.needs_host())
@@ -69,8 +62,8 @@ class DeviceBatches {
   }
 
   BatchOptions options_;
-  std::optional<Batches<Data, Form<true>>> ready_;
-  std::optional<Batches<Data, Form<false>>> raw_;
+  std::optional<Batches<Data, ReadyImagesIn<System::template PinnedAllocator>>> ready_;
+  std::optional<Batches<Data, RawImages<System::template PinnedAllocator>>> raw_;
   StagedBatch now_;
 };
 
