@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
 // The test is that nvcc compiles a kernel of every element, in every type of numbers.
-#include <cmath>
 #include <cstdint>
 
 #include <strata/backend/cuda/activations.hpp>
@@ -15,6 +14,8 @@
 #include <strata/backend/cuda/pool.hpp>
 #include <strata/backend/cuda/softmax.hpp>
 
+#include "../unit/silu.hpp"
+
 namespace elements {
 
 template <class Element>
@@ -28,20 +29,6 @@ struct Launcher {
   void operator()(std::int64_t n, Element element) const {
     static_assert(std::is_trivially_copyable_v<Element>);
     visit<<<static_cast<unsigned>((n + 255) / 256), 256>>>(n, element);
-  }
-};
-
-// An activation of the user's, whose backward needs x.
-struct SiLU : strata::Activation<strata::Values::any> {
-  static constexpr const char* name = "SiLU";
-  template <class T>
-  STRATA_HOST_DEVICE static T forward(T x) {
-    return x / (T{1} + std::exp(-x));
-  }
-  template <class T>
-  STRATA_HOST_DEVICE static T backward(T x, T y, T dy) {
-    const T sigmoid = T{1} / (T{1} + std::exp(-x));
-    return dy * (sigmoid + y * (T{1} - sigmoid));
   }
 };
 
