@@ -13,6 +13,8 @@
 #include <strata/backend/cuda/optimizers.hpp>
 #include <strata/backend/cuda/pool.hpp>
 #include <strata/backend/cuda/softmax.hpp>
+#include <strata/losses/losses.hpp>
+#include <strata/optimizers/optimizers.hpp>
 
 #include "../unit/silu.hpp"
 
@@ -47,6 +49,7 @@ void all_of(Launcher& run, T* t) {
   const T* in = t;
   const C* from = c;
   const int* labels = nullptr;
+  const float* targets = nullptr;
   std::int32_t* where = nullptr;
   const std::uint64_t* step = nullptr;
   const Geometry g = place({.kernel_h = 3, .kernel_w = 3, .stride_h = 2, .stride_w = 2}, Shape{9, 9, 4});
@@ -76,12 +79,16 @@ void all_of(Launcher& run, T* t) {
   cuda::dropout_forward(run, 9, 0.5, 1, 2, step, in, t);
   cuda::dropout_backward(run, 9, 0.5, 1, 2, step, in, t);
   cuda::relu_dropout_backward(run, 9, 0.5, in, in, t);
-  cuda::softmax_cross_entropy(run, 9, 4, in, labels, c, t);
-  cuda::negative_log_likelihood(run, 9, 4, in, labels, c, t);
-  cuda::cross_entropy(run, 9, 4, in, labels, c, t);
-  cuda::mean_squared_error(run, 9, 4, in, labels, c, t);
-  cuda::sigmoid_cross_entropy(run, 9, 4, in, labels, c, t);
-  cuda::score(run, 9, 4, in, labels, from, static_cast<cuda::StepScore*>(nullptr), where);
+  cuda::run_loss(run, SoftmaxCrossEntropy{}, 9, 4, in, labels, c, t);
+  cuda::run_loss(run, SoftmaxCrossEntropy{}, 9, 4, in, targets, c, t);
+  cuda::run_loss(run, NegativeLogLikelihood{}, 9, 4, in, labels, c, t);
+  cuda::run_loss(run, CrossEntropy{}, 9, 4, in, labels, c, t);
+  cuda::run_loss(run, MeanSquaredError{}, 9, 4, in, targets, c, t);
+  cuda::run_loss(run, SigmoidCrossEntropy{}, 9, 4, in, targets, c, t);
+  cuda::StepScore* score = nullptr;
+  cuda::score<TargetKind::class_index>(run, 9, 4, 0, in, labels, from, score, where);
+  cuda::score<TargetKind::labels>(run, 9, 4, 0, in, targets, from, score, where);
+  cuda::score<TargetKind::distribution>(run, 9, 4, 0, in, targets, from, score, where);
   cuda::add_forward(run, 9, in, in, t);
   cuda::concat_copy(run, 9, 4, in, 8, 0, t);
   cuda::concat_take(run, 9, 4, t, 8, 0, in);
@@ -95,10 +102,12 @@ void for_training(Launcher& run, T* t) {
   using namespace strata;
   float* f = nullptr;
   const float* g = f;
-  const cuda::UpdateNumbers* numbers = nullptr;
   std::int32_t* halt = nullptr;
-  cuda::sgd_update(run, 9, numbers, halt, 0.9f, false, 0.f, f, g, f, t);
-  cuda::adam_update(run, 9, numbers, halt, 0.9f, 0.9f, 0.1f, 0.f, false, f, g, f, f, t);
+  const auto update = [&](const auto& optimizer) {
+    const auto element = optimizer.template element<float>(UpdateStep{});
+    cuda::update(run, 9, static_cast<const decltype(element)*>(nullptr), halt, f, g, f, 9, t);
+  };
+  update(SGD{}), update(Adam{}), update(AdamW{});
   cuda::halt_unless_finite(run, static_cast<const cuda::StepScore*>(nullptr), halt);
   cuda::clip_by_norm(run, 9, 1, f, static_cast<double*>(nullptr));
   const std::uint64_t* epoch = nullptr;
