@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include <strata/backend/cpu/cpu.hpp>
 #include <strata/io/weights.hpp>
 #include <strata/network.hpp>
 

@@ -38,7 +38,7 @@ double gradient_error(int batch) {
   std::vector<double> losses(static_cast<std::size_t>(batch));
   const auto loss_at = [&](double* gradient) {
     const auto y = model.forward(images, true, 9);
-    detail::run_loss(Loss{}, batch, classes, y.data(), labels.data(), losses.data(), gradient, model.pool());
+    model.engine().ops().run_loss(Loss{}, batch, classes, y.data(), labels.data(), losses.data(), gradient);
     double sum = 0;
     for (const double l : losses) sum += l;
     return sum / batch;
