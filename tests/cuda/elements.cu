@@ -113,7 +113,7 @@ void for_training(Launcher& run, T* t) {
   cuda::sgd_update(run, 9, numbers, halt, 0.9f, false, 0.f, f, g, f, t);
   cuda::adam_update(run, 9, numbers, halt, 0.9f, 0.9f, 0.1f, 0.f, false, f, g, f, f, t);
   cuda::halt_unless_finite(run, static_cast<const cuda::StepScore*>(nullptr), halt);
-  cuda::clip_by_norm(run, 9, 1, f, static_cast<double*>(nullptr));
+  cuda::clip_by_norm(run, 9, 1, f, static_cast<double*>(nullptr), halt, halt);
   const std::uint64_t* epoch = nullptr;
   const std::uint32_t* indices = nullptr;
   cuda::fill_images(run, Shape{9, 9, 3}, 1, {}, 1, epoch, indices, g, g, g, t);

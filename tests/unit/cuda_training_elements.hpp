@@ -244,10 +244,16 @@ TEST_CASE("gradients clipped by their norm") {
     double square = 0;
     for (const double v : g) square += v * v;
     const double norm = std::sqrt(square);
-    const auto clipped = [&](double limit) {
-      const auto [to, scratch] =
-          launch([&](Runner& run, float* out, double* work) { cuda::clip_by_norm(run, n, limit, out, work); },
-                 Out<float>(g), Out<double>(cuda::clip_by_norm_scratch(n)));
+    const auto clipped = [&](double limit, int halted = 0) {
+      const Numbers before{static_cast<double>(halted)}, five{5};
+      const auto [to, scratch, halt, finite] = launch(
+          [&](Runner& run, float* out, double* work, std::int32_t* h, std::int32_t* f) {
+            cuda::clip_by_norm(run, n, limit, out, work, h, f);
+          },
+          Out<float>(g), Out<double>(cuda::clip_by_norm_scratch(n)), Out<std::int32_t>(before), Out<std::int32_t>(five));
+      const bool number = std::isfinite(g[0]);
+      CHECK(halt[0] == (number ? halted : 1));
+      CHECK(finite[0] == (number || halted ? 5 : cuda::gradients_not_finite));
       CHECK(std::none_of(scratch.begin(), scratch.end() - 1, [](double x) { return x == 0; }));
       return to;
     };
@@ -256,6 +262,7 @@ TEST_CASE("gradients clipped by their norm") {
     for (const double odd : {std::numeric_limits<double>::infinity(), std::nan("")}) {
       g[0] = odd;
       check_equal("no norm", clipped(norm / 3), g);
+      check_equal("no norm, halted before", clipped(norm / 3, 1), g);
     }
   }
 }

@@ -78,9 +78,9 @@ class Steps final : public GradientEngine<T> {
     now_.finite = std::isfinite(sums.loss);
   }
   // Whether the rest of the step must not happen.
-  [[nodiscard]] bool halted() const { return !now_.finite; }
+  [[nodiscard]] bool halted() const { return !now_.finite || !now_.finite_gradients; }
   void clip(std::span<const strata::detail::ParameterRange> ranges, double limit, T* g) {
-    clip_by_norm(ranges, limit, g, pool_);
+    now_.finite_gradients = clip_by_norm(ranges, limit, g, pool_);
   }
   template <class Element>
   void update(const Element& element, std::int64_t /*range*/, std::int64_t first, std::int64_t count, T* w, const T* g) {

@@ -16,7 +16,7 @@ namespace strata::cuda {
 struct StepScore {
   double loss;
   std::int32_t correct;  // decisions that were right
-  std::int32_t finite;   // 1 if the loss is a number, 0 if it is NaN or infinite
+  std::int32_t finite;   // 1 if the loss is a number, 0 if it is NaN or infinite; see clip_by_norm
 };
 
 namespace detail {
