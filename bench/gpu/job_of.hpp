@@ -60,12 +60,14 @@ class Steps {
   }
   void step(int number) {
     const std::size_t first = static_cast<std::size_t>(number) % (data_.labels.size() / batch_) * batch_;
-    const strata::BatchOf<float> batch{static_cast<int>(batch_),
-                                       {reinterpret_cast<const float*>(images_.get()) + first * one, batch_ * one},
-                                       {labels_.data() + first, batch_},
-                                       {reinterpret_cast<const std::uint32_t*>(index_memory_.get()), batch_}};
-    const strata::cuda::RawBatch<float> raw{&batch, &as_they_are_, &unscaled_, 0};
-    trainer_.learn(raw, tell());
+    const std::span<const float> images(reinterpret_cast<const float*>(images_.get()) + first * one, batch_ * one);
+    const strata::cuda::StagedBatch batch{.size = static_cast<int>(batch_),
+                                          .targets = std::span<const int>(labels_.data() + first, batch_),
+                                          .indices = {reinterpret_cast<const std::uint32_t*>(index_memory_.get()), batch_},
+                                          .pixels = std::as_bytes(images),
+                                          .ready = true,
+                                          .options = &options_};
+    trainer_.learn(batch, tell());
   }
   double finish() {
     trainer_.drain(tell());
@@ -119,8 +121,7 @@ class Steps {
   std::vector<int, typename System::template PinnedAllocator<int>> labels_;
   std::vector<std::uint32_t> indices_;
   typename System::Memory images_, index_memory_;
-  const strata::Augment as_they_are_{};
-  const strata::Normalize unscaled_{};
+  const strata::BatchOptions options_{};  // the images are ready
   double loss_ = 0;
 };
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
 // The test is that nvcc compiles a kernel of every element, in every type of numbers.
-#include <cmath>
 #include <cstdint>
 
 #include <strata/backend/cuda/activations.hpp>
@@ -14,6 +13,10 @@
 #include <strata/backend/cuda/optimizers.hpp>
 #include <strata/backend/cuda/pool.hpp>
 #include <strata/backend/cuda/softmax.hpp>
+#include <strata/losses/losses.hpp>
+#include <strata/optimizers/optimizers.hpp>
+
+#include "../unit/silu.hpp"
 
 namespace elements {
 
@@ -28,20 +31,6 @@ struct Launcher {
   void operator()(std::int64_t n, Element element) const {
     static_assert(std::is_trivially_copyable_v<Element>);
     visit<<<static_cast<unsigned>((n + 255) / 256), 256>>>(n, element);
-  }
-};
-
-// An activation of the user's, whose backward needs x.
-struct SiLU : strata::Activation<strata::Values::any> {
-  static constexpr const char* name = "SiLU";
-  template <class T>
-  STRATA_HOST_DEVICE static T forward(T x) {
-    return x / (T{1} + std::exp(-x));
-  }
-  template <class T>
-  STRATA_HOST_DEVICE static T backward(T x, T y, T dy) {
-    const T sigmoid = T{1} / (T{1} + std::exp(-x));
-    return dy * (sigmoid + y * (T{1} - sigmoid));
   }
 };
 
@@ -60,6 +49,7 @@ void all_of(Launcher& run, T* t) {
   const T* in = t;
   const C* from = c;
   const int* labels = nullptr;
+  const float* targets = nullptr;
   std::int32_t* where = nullptr;
   const std::uint64_t* step = nullptr;
   const Geometry g = place({.kernel_h = 3, .kernel_w = 3, .stride_h = 2, .stride_w = 2}, Shape{9, 9, 4});
@@ -89,12 +79,16 @@ void all_of(Launcher& run, T* t) {
   cuda::dropout_forward(run, 9, 0.5, 1, 2, step, in, t);
   cuda::dropout_backward(run, 9, 0.5, 1, 2, step, in, t);
   cuda::relu_dropout_backward(run, 9, 0.5, in, in, t);
-  cuda::softmax_cross_entropy(run, 9, 4, in, labels, c, t);
-  cuda::negative_log_likelihood(run, 9, 4, in, labels, c, t);
-  cuda::cross_entropy(run, 9, 4, in, labels, c, t);
-  cuda::mean_squared_error(run, 9, 4, in, labels, c, t);
-  cuda::sigmoid_cross_entropy(run, 9, 4, in, labels, c, t);
-  cuda::score(run, 9, 4, in, labels, from, static_cast<cuda::StepScore*>(nullptr), where);
+  cuda::run_loss(run, SoftmaxCrossEntropy{}, 9, 4, in, labels, c, t);
+  cuda::run_loss(run, SoftmaxCrossEntropy{}, 9, 4, in, targets, c, t);
+  cuda::run_loss(run, NegativeLogLikelihood{}, 9, 4, in, labels, c, t);
+  cuda::run_loss(run, CrossEntropy{}, 9, 4, in, labels, c, t);
+  cuda::run_loss(run, MeanSquaredError{}, 9, 4, in, targets, c, t);
+  cuda::run_loss(run, SigmoidCrossEntropy{}, 9, 4, in, targets, c, t);
+  cuda::StepScore* score = nullptr;
+  cuda::score<TargetKind::class_index>(run, 9, 4, 0, in, labels, from, score, where);
+  cuda::score<TargetKind::labels>(run, 9, 4, 0, in, targets, from, score, where);
+  cuda::score<TargetKind::distribution>(run, 9, 4, 0, in, targets, from, score, where);
   cuda::add_forward(run, 9, in, in, t);
   cuda::concat_copy(run, 9, 4, in, 8, 0, t);
   cuda::concat_take(run, 9, 4, t, 8, 0, in);
@@ -108,10 +102,12 @@ void for_training(Launcher& run, T* t) {
   using namespace strata;
   float* f = nullptr;
   const float* g = f;
-  const cuda::UpdateNumbers* numbers = nullptr;
   std::int32_t* halt = nullptr;
-  cuda::sgd_update(run, 9, numbers, halt, 0.9f, false, 0.f, f, g, f, t);
-  cuda::adam_update(run, 9, numbers, halt, 0.9f, 0.9f, 0.1f, 0.f, false, f, g, f, f, t);
+  const auto update = [&](const auto& optimizer) {
+    const auto element = optimizer.template element<float>(UpdateStep{});
+    cuda::update(run, 9, static_cast<const decltype(element)*>(nullptr), halt, f, g, f, 9, t);
+  };
+  update(SGD{}), update(Adam{}), update(AdamW{});
   cuda::halt_unless_finite(run, static_cast<const cuda::StepScore*>(nullptr), halt);
   cuda::clip_by_norm(run, 9, 1, f, static_cast<double*>(nullptr), halt, halt);
   const std::uint64_t* epoch = nullptr;

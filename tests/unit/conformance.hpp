@@ -266,33 +266,4 @@ Numbers by_row(int batch, int classes, F&& f) {
   return out;
 }
 
-// ---- Losses ------------------------------------------------------------------------------------------------------------
-
-enum class Loss {
-  softmax_cross_entropy,
-  negative_log_likelihood,
-  cross_entropy,
-  mean_squared_error,
-  sigmoid_cross_entropy
-};
-constexpr Loss losses[] = {Loss::softmax_cross_entropy, Loss::negative_log_likelihood, Loss::cross_entropy,
-                           Loss::mean_squared_error, Loss::sigmoid_cross_entropy};
-constexpr const char* loss_names[] = {"softmax_cross_entropy", "negative_log_likelihood", "cross_entropy",
-                                      "mean_squared_error", "sigmoid_cross_entropy"};
-
-template <class T>
-void slow_loss(Loss which, int batch, int classes, const T* x, const int* labels, T* loss, T* gradient) {
-  switch (which) {
-    case Loss::softmax_cross_entropy:
-      return reference::softmax_cross_entropy(batch, classes, x, labels, loss, gradient);
-    case Loss::negative_log_likelihood:
-      return reference::negative_log_likelihood(batch, classes, x, labels, loss, gradient);
-    case Loss::cross_entropy:
-      return reference::cross_entropy(batch, classes, x, labels, loss, gradient);
-    case Loss::mean_squared_error:
-      return reference::mean_squared_error(batch, classes, x, labels, loss, gradient);
-    case Loss::sigmoid_cross_entropy:
-      return reference::sigmoid_cross_entropy(batch, classes, x, labels, loss, gradient);
-  }
-}
 }  // namespace conformance

@@ -36,6 +36,7 @@
 #include <strata/layers/activations.hpp>
 
 #include "conformance.hpp"
+#include "silu.hpp"
 
 namespace conformance {
 
@@ -62,20 +63,6 @@ std::tuple<std::vector<T>...> run(Kernel&& kernel, const Out<T>&... outputs) {
 
 // ---- Activations -----------------------------------------------------------------------------------------------------
 
-// x / (1 + exp(-x)). Its backward needs x. A new activation needs such a struct and a row below.
-struct SiLU : strata::Activation<strata::Values::any> {
-  static constexpr const char* name = "SiLU";
-  template <class T>
-  STRATA_HOST_DEVICE static T forward(T x) {
-    return x / (T{1} + std::exp(-x));
-  }
-  template <class T>
-  STRATA_HOST_DEVICE static T backward(T x, T y, T dy) {
-    const T sigmoid = T{1} / (T{1} + std::exp(-x));
-    return dy * (sigmoid + y * (T{1} - sigmoid));
-  }
-};
-
 // The reference in double: y from x, and dx from x, y and dy. `magnitude` is that of the terms of dx.
 struct ActivationRow {
   std::function<void(std::int64_t, const double*, double*)> forward;
@@ -83,7 +70,8 @@ struct ActivationRow {
   std::function<double(double x, double y, double dy)> magnitude;
 };
 
-// Forward and backward of the activation F, in place and not, and of NaN.
+// A new activation needs a row here and nothing else. Checks forward and backward of the activation F, in place and not,
+// and of NaN.
 template <class B, class F>
 void check_activation(const ActivationRow& row) {
   using T = typename B::T;

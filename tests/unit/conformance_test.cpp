@@ -252,21 +252,21 @@ TEST_CASE("gradients of the other layers") {
 }
 
 TEST_CASE("gradients of the losses") {
-  for (std::size_t l = 0; l < std::size(losses); ++l)
+  for_each_loss([](const char* name, const auto&, const auto& slow, const LossTraits& traits) {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-      INFO(std::string(loss_names[l]), ", seed ", seed);
+      INFO(std::string(name), ", seed ", seed);
       Draw draw(seed);
       const int batch = draw.between(1, 4), classes = draw.between(1, 5);
-      Numbers x =
-          losses[l] == Loss::cross_entropy ? draw.numbers(batch * classes, 0.1, 0.9) : draw.numbers(batch * classes, -2, 2);
+      Numbers x = traits.probabilities ? draw.numbers(batch * classes, 0.1, 0.9) : draw.numbers(batch * classes, -2, 2);
       const auto labels = draw.labels(batch, classes);
       Numbers each(static_cast<std::size_t>(batch)), gradient(x.size());
-      slow_loss(losses[l], batch, classes, x.data(), labels.data(), each.data(), gradient.data());
+      slow(batch, classes, x.data(), labels.data(), each.data(), gradient.data());
       check_gradient("x", x, gradient, [&] {
-        slow_loss<double>(losses[l], batch, classes, x.data(), labels.data(), each.data(), nullptr);
+        slow(batch, classes, x.data(), labels.data(), each.data(), static_cast<double*>(nullptr));
         return dot(each, Numbers(each.size(), 1. / batch));
       });
     }
+  });
 }
 
 }  // namespace

@@ -1,161 +1,288 @@
 // SPDX-License-Identifier: BSL-1.0
-// The rows of the conformance table for losses and optimizers. See conformance_rows.hpp.
+// The rows of the conformance table for losses and optimizers: the functors, and the fast paths of each backend, against
+// the reference. See conformance_rows.hpp.
 #pragma once
 #include "conformance_rows.hpp"
 
-#include <strata/backend/cpu/losses.hpp>
 #include <strata/backend/cpu/optimizers.hpp>
+#include <strata/backend/cuda/optimizers.hpp>
 #include <strata/backend/reference/losses.hpp>
 #include <strata/backend/reference/optimizers.hpp>
+#include <strata/losses/losses.hpp>
+#include <strata/optimizers/optimizers.hpp>
 
 namespace conformance {
 
-namespace cpu = strata::cpu;
-using strata::ThreadPool;
-
 // ---- Losses ----------------------------------------------------------------------------------------------------------
 
-template <class T>
-void fast_loss(Loss which, int batch, int classes, const T* x, const int* labels, T* loss, T* gradient, ThreadPool& pool) {
-  switch (which) {
-    case Loss::softmax_cross_entropy:
-      return cpu::softmax_cross_entropy(batch, classes, x, labels, loss, gradient, pool);
-    case Loss::negative_log_likelihood:
-      return cpu::negative_log_likelihood(batch, classes, x, labels, loss, gradient, pool);
-    case Loss::cross_entropy:
-      return cpu::cross_entropy(batch, classes, x, labels, loss, gradient, pool);
-    case Loss::mean_squared_error:
-      return cpu::mean_squared_error(batch, classes, x, labels, loss, gradient, pool);
-    case Loss::sigmoid_cross_entropy:
-      return cpu::sigmoid_cross_entropy(batch, classes, x, labels, loss, gradient, pool);
+// What bounds the error of a loss.
+struct LossTraits {
+  bool softmax = false;
+  bool probabilities = false;  // outputs in [0, 1], clipped
+  bool squares = false;
+  bool mean = false;  // over the outputs of a row
+};
+
+// Calls f(name, functor, reference, traits) for each loss: its row of the table.
+template <class F>
+void for_each_loss(F&& f) {
+  f(
+      "SoftmaxCrossEntropy", strata::SoftmaxCrossEntropy{}, [](auto... a) { reference::softmax_cross_entropy(a...); },
+      LossTraits{.softmax = true});
+  f(
+      "NegativeLogLikelihood", strata::NegativeLogLikelihood{}, [](auto... a) { reference::negative_log_likelihood(a...); },
+      LossTraits{});
+  f(
+      "CrossEntropy", strata::CrossEntropy{}, [](auto... a) { reference::cross_entropy(a...); },
+      LossTraits{.probabilities = true});
+  f(
+      "MeanSquaredError", strata::MeanSquaredError{}, [](auto... a) { reference::mean_squared_error(a...); },
+      LossTraits{.squares = true, .mean = true});
+  f(
+      "SigmoidCrossEntropy", strata::SigmoidCrossEntropy{}, [](auto... a) { reference::sigmoid_cross_entropy(a...); },
+      LossTraits{.mean = true});
+}
+
+template <class B, class Loss, class Slow>
+void check_loss(const Loss& loss, const Slow& slow, const LossTraits& traits, std::uint64_t seed) {
+  using T = typename B::T;
+  using C = typename B::C;
+  Draw draw(seed);
+  const int batch = draw.chance(5) ? 1700 : draw.between(1, 9), classes = draw.between(1, 40);
+  const double range = traits.probabilities ? 1 : draw.chance(20) ? 40 : 3;
+  INFO("(", batch, ", ", classes, ")");
+  const std::int64_t n = std::int64_t{batch} * classes;
+  Numbers x = seen<T>(draw.numbers(n, traits.probabilities ? 0 : -range, range));
+  // Both ends of the clip.
+  if (traits.probabilities && draw.chance(30)) x = map(x, [](double v) { return std::round(v); });
+  const auto labels = draw.labels(batch, classes);
+  const auto x_ = as<T>(x);
+  Numbers value(static_cast<std::size_t>(batch)), gradient(x.size());
+  if (traits.probabilities) {
+    // The upper end of the clip differs between precisions.
+    const auto wide = as<C>(x);
+    std::vector<C> value_(value.size()), gradient_(x.size());
+    slow(batch, classes, wide.data(), labels.data(), value_.data(), gradient_.data());
+    value = as_numbers(value_), gradient = as_numbers(gradient_);
+  } else {
+    slow(batch, classes, x.data(), labels.data(), value.data(), gradient.data());
   }
+  // The terms are of the order of the inputs (for squared errors, of their squares), plus the label's 1.
+  const double value_size = traits.squares ? (1 + range) * (1 + range) : 2 + 2 * range;
+  const double divisor = batch * (traits.mean ? classes : 1);
+  Numbers size(x.size(), (traits.squares ? 4 + 4 * range : 2) / divisor);
+  if (traits.probabilities) size = absolute(gradient);
+  if (traits.softmax)
+    for (std::size_t i = 0; i < size.size(); ++i) {
+      const bool own = static_cast<int>(i) % classes == labels[i / static_cast<std::size_t>(classes)];
+      size[i] = own ? (4 + 2 * range) / batch : std::abs(gradient[i]) * (2 + 2 * range);  // p - 1 may cancel
+    }
+  const auto [each, dx] = run<B>(
+      [&](const auto& ops, C* to, T* to_x) { ops.run_loss(loss, batch, classes, x_.data(), labels.data(), to, to_x); },
+      Out<C>(batch), Out<T>(n));
+  check_close("value", each, value, Numbers(value.size(), value_size), classes);
+  check_close("gradient", dx, gradient, size, classes);
+  const auto [alone] =
+      run<B>([&](const auto& ops,
+                 C* to) { ops.run_loss(loss, batch, classes, x_.data(), labels.data(), to, static_cast<T*>(nullptr)); },
+             Out<C>(batch));
+  CHECK_MESSAGE(same_bits(alone, each), "the value depends on whether its gradient is wanted");
+
+  // The class index as numbers, 1 for the class.
+  std::vector<float> one_hot(x.size(), 0.f);
+  for (std::size_t i = 0; i < labels.size(); ++i)
+    one_hot[i * static_cast<std::size_t>(classes) + static_cast<std::size_t>(labels[i])] = 1;
+  const auto [by_numbers, dx_by_numbers] = run<B>(
+      [&](const auto& ops, C* to, T* to_x) { ops.run_loss(loss, batch, classes, x_.data(), one_hot.data(), to, to_x); },
+      Out<C>(batch), Out<T>(n));
+  check_close("value of numbers", by_numbers, value, Numbers(value.size(), value_size), classes);
+  check_close("gradient of numbers", dx_by_numbers, gradient, size, classes);
 }
 
 TEST_CASE_TEMPLATE("losses", B, CONFORMANCE_BACKENDS) {
   using T = typename B::T;
-  for (std::size_t l = 0; l < std::size(losses); ++l)
+  using C = typename B::C;
+  for_each_loss([](const char* name, const auto& loss, const auto& slow, const LossTraits& traits) {
     for (std::uint64_t seed = 1; seed <= 100; ++seed) {
-      const Loss which = losses[l];
-      Draw draw(seed);
-      const int batch = draw.chance(5) ? 1700 : draw.between(1, 9), classes = draw.between(1, 40);
-      const bool probabilities = which == Loss::cross_entropy;
-      const double range = probabilities ? 1 : draw.chance(20) ? 40 : 3;
-      INFO(std::string(loss_names[l]), ", seed ", seed, ": (", batch, ", ", classes, ")");
-      const std::int64_t n = std::int64_t{batch} * classes;
-      Numbers x = draw.numbers(n, probabilities ? 0 : -range, range);
-      if (probabilities && draw.chance(30)) x = map(x, [](double v) { return std::round(v); });  // both ends of the clip
-      const auto labels = draw.labels(batch, classes);
-      const auto x_ = as<T>(x);
-      Numbers loss(static_cast<std::size_t>(batch)), gradient(x.size());
-      if (probabilities) {
-        // The upper end of the clip differs from precision to precision.
-        std::vector<T> loss_(loss.size()), gradient_(x.size());
-        slow_loss(which, batch, classes, x_.data(), labels.data(), loss_.data(), gradient_.data());
-        loss = as_numbers(loss_), gradient = as_numbers(gradient_);
-      } else {
-        slow_loss(which, batch, classes, x.data(), labels.data(), loss.data(), gradient.data());
-      }
-      // The terms are of the order of the inputs (for squared errors, of their squares), plus the label's 1.
-      const double loss_size = which == Loss::mean_squared_error ? (1 + range) * (1 + range) : 2 + 2 * range;
-      const double divisor =
-          batch * (which == Loss::mean_squared_error || which == Loss::sigmoid_cross_entropy ? classes : 1);
-      Numbers size(x.size(), (which == Loss::mean_squared_error ? 4 + 4 * range : 2) / divisor);
-      if (probabilities) size = absolute(gradient);
-      if (which == Loss::softmax_cross_entropy)
-        for (std::size_t i = 0; i < size.size(); ++i) {
-          const bool own = static_cast<int>(i) % classes == labels[i / static_cast<std::size_t>(classes)];
-          size[i] = own ? (4 + 2 * range) / batch : std::abs(gradient[i]) * (2 + 2 * range);  // p - 1 may cancel
-        }
-      const auto [each, dx] =
-          run<B>([&](const auto& ops, T* to,
-                     T* to_x) { fast_loss(which, batch, classes, x_.data(), labels.data(), to, to_x, ops.pool()); },
-                 Out<T>(batch), Out<T>(n));
-      check_close("loss", each, loss, Numbers(loss.size(), loss_size), classes);
-      check_close("gradient", dx, gradient, size, classes);
-      const auto [alone] =
-          run<B>([&](const auto& ops,
-                     T* to) { fast_loss<T>(which, batch, classes, x_.data(), labels.data(), to, nullptr, ops.pool()); },
-                 Out<T>(batch));
-      CHECK_MESSAGE(same_bits(alone, each), "the loss depends on whether its gradient is wanted");
+      INFO(std::string(name), ", seed ", seed);
+      check_loss<B>(loss, slow, traits, seed);
     }
+  });
   // Logits whose exp overflows.
-  const std::vector<T> large{T(1000), T(-1000)};
-  const int label = 1;
-  for (const Loss which : {Loss::softmax_cross_entropy, Loss::sigmoid_cross_entropy}) {
-    const auto [loss, gradient] = run<B>(
-        [&](const auto& ops, T* to, T* to_x) { fast_loss<T>(which, 1, 2, large.data(), &label, to, to_x, ops.pool()); },
-        Out<T>(1), Out<T>(2));
-    const bool sigmoid = which == Loss::sigmoid_cross_entropy;
-    check_close("loss", loss, {sigmoid ? 1000. : 2000.}, {2000}, 1);
-    check_close("gradient", gradient, {sigmoid ? 0.5 : 1, sigmoid ? -0.5 : -1}, {1, 1}, 1);
-  }
+  const auto large = as<T>({1000, -1000});
+  const std::vector<int> labels{1};
+  const auto overflow = [&](const auto& loss, double value, double slope) {
+    const auto [each, dx] =
+        run<B>([&](const auto& ops, C* to, T* to_x) { ops.run_loss(loss, 1, 2, large.data(), labels.data(), to, to_x); },
+               Out<C>(1), Out<T>(2));
+    check_close("value", each, {value}, {2000}, 1);
+    check_close("gradient", dx, {slope, -slope}, {1, 1}, 1);
+  };
+  const double logit = value_of(large[0]);
+  overflow(strata::SoftmaxCrossEntropy{}, 2 * logit, 1);
+  overflow(strata::SigmoidCrossEntropy{}, logit, 0.5);
+}
+
+// A functor on one row of doubles.
+template <class Loss, class Element>
+double value_of_row(const Loss& loss, const Numbers& x, const std::vector<Element>& target, Numbers* gradient = nullptr) {
+  if (gradient) gradient->assign(x.size(), 0);
+  return loss(strata::LossRow<double, double, Element>{.count = static_cast<int>(x.size()),
+                                                       .outputs = x.data(),
+                                                       .truth = target.data(),
+                                                       .slope = gradient ? gradient->data() : nullptr,
+                                                       .rows = 1});
 }
 
 TEST_CASE("losses worked out by hand") {
-  const auto loss = [](Loss which, const Numbers& x, int label) {
+  const auto slow = [](const auto& reference, const Numbers& x, int label) {
     double value = 0;
-    slow_loss<double>(which, 1, static_cast<int>(x.size()), x.data(), &label, &value, nullptr);
+    reference(1, static_cast<int>(x.size()), x.data(), &label, &value, static_cast<double*>(nullptr));
     return value;
   };
-  CHECK(loss(Loss::softmax_cross_entropy, {3, 3}, 0) == doctest::Approx(std::log(2.)));
-  CHECK(loss(Loss::negative_log_likelihood, {-1, -5}, 1) == 5);
-  CHECK(loss(Loss::cross_entropy, {0.25, 0.75}, 0) == doctest::Approx(std::log(4.)));
-  CHECK(loss(Loss::cross_entropy, {0, 1}, 0) == doctest::Approx(7 * std::log(10.)));
-  CHECK(loss(Loss::mean_squared_error, {0.5, 0.25, 0}, 0) == doctest::Approx((0.25 + 0.0625) / 3));
-  CHECK(loss(Loss::sigmoid_cross_entropy, {0, 0}, 1) == doctest::Approx(std::log(2.)));
+  const auto both = [&](auto wanted, const Numbers& x, int label, double value) {
+    for_each_loss([&](const char*, const auto& loss, const auto& reference, const LossTraits&) {
+      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(loss)>, decltype(wanted)>) {
+        CHECK(slow(reference, x, label) == doctest::Approx(value));
+        CHECK(value_of_row(loss, x, std::vector<int>{label}) == doctest::Approx(value));
+      }
+    });
+  };
+  both(strata::SoftmaxCrossEntropy{}, {3, 3}, 0, std::log(2.));
+  both(strata::NegativeLogLikelihood{}, {-1, -5}, 1, 5);
+  both(strata::CrossEntropy{}, {0.25, 0.75}, 0, std::log(4.));
+  both(strata::CrossEntropy{}, {0, 1}, 0, 7 * std::log(10.));
+  both(strata::MeanSquaredError{}, {0.5, 0.25, 0}, 0, (0.25 + 0.0625) / 3);
+  both(strata::SigmoidCrossEntropy{}, {0, 0}, 1, std::log(2.));
+  // Targets of numbers.
+  const std::vector<float> half{0.5f, 0.5f};
+  CHECK(value_of_row(strata::SoftmaxCrossEntropy{}, {0, std::log(3.)}, half) ==
+        doctest::Approx(0.5 * std::log(4.) + 0.5 * std::log(4. / 3)));
+  CHECK(value_of_row(strata::NegativeLogLikelihood{}, {-1, -5}, half) == doctest::Approx(3));
+  CHECK(value_of_row(strata::CrossEntropy{}, {0.25, 0.75}, half) == doctest::Approx(-0.5 * std::log(0.25 * 0.75)));
+  CHECK(value_of_row(strata::MeanSquaredError{}, {3, -1}, std::vector<float>{1, 1}) == doctest::Approx(4));
+  CHECK(value_of_row(strata::SigmoidCrossEntropy{}, {0, 0}, std::vector<float>{1, 1}) == doctest::Approx(std::log(2.)));
+  // 0.8 of the class and 0.1 for each of the two.
+  CHECK(value_of_row(strata::SoftmaxCrossEntropy{.label_smoothing = 0.2}, {0, std::log(3.)}, std::vector<int>{1}) ==
+        doctest::Approx(0.1 * std::log(4.) + 0.9 * std::log(4. / 3)));
+}
+
+TEST_CASE("gradients of losses of numbers, against finite differences") {
+  const auto check = [](const auto& loss, const Numbers& at, const std::vector<float>& target) {
+    Numbers x = at, gradient;
+    value_of_row(loss, x, target, &gradient);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double step = 1e-5, before = x[i];
+      x[i] = before + step;
+      const double above = value_of_row(loss, x, target);
+      x[i] = before - step;
+      const double below = value_of_row(loss, x, target);
+      x[i] = before;
+      CHECK((above - below) / (2 * step) == doctest::Approx(gradient[i]).epsilon(1e-6));
+    }
+  };
+  const std::vector<float> shares{0.5f, 0.3f, 0.2f}, labels{1, 0, 1}, values{-2, 0.5f, 7};
+  check(strata::SoftmaxCrossEntropy{}, {1, -2, 0.3}, shares);
+  check(strata::SoftmaxCrossEntropy{.label_smoothing = 0.3}, {1, -2, 0.3}, shares);
+  check(strata::NegativeLogLikelihood{}, {-1, -2, -0.3}, shares);
+  check(strata::CrossEntropy{}, {0.2, 0.5, 0.3}, shares);
+  check(strata::MeanSquaredError{}, {1, -2, 0.3}, values);
+  check(strata::SigmoidCrossEntropy{}, {1, -2, 0.3}, labels);
 }
 
 // ---- Optimizers ------------------------------------------------------------------------------------------------------
 
-TEST_CASE_TEMPLATE("optimizers", B, CONFORMANCE_BACKENDS) {
+// Updates w, and the slots behind it, by the optimizer's functor. Where *halt is set, a GPU changes nothing.
+template <class B, class Optimizer_>
+auto run_optimizer(const Optimizer_& optimizer, const strata::UpdateStep& step, const Numbers& w, const Numbers& g,
+                   const Numbers& slots, std::int32_t halted = 0) {
   using T = typename B::T;
-  for (std::int64_t n : {1, 3, 100, 65536, 70001})
+  using C = typename B::C;
+  using Element = typename strata::detail::element_of<Optimizer_, C>::type;
+  const auto g_ = as<C>(g);
+  const auto n = static_cast<std::int64_t>(w.size());
+  const auto element = std::make_unique<Element>(optimizer.template element<C>(step));
+  const auto halt = std::make_unique<std::int32_t>(halted);
+  return run<B>(
+      [&](const auto& ops, C* to, C* kept, [[maybe_unused]] T* copy) {
+        if constexpr (B::gpu)
+          ops.elements(n, strata::cuda::detail::UpdateParameter<Element, T>{element.get(), halt.get(), to, g_.data(), kept,
+                                                                            n, copy});
+        else
+          strata::cpu::update_elements(*element, n, to, g_.data(), kept, n, ops.pool());
+      },
+      Out<C>(w), Out<C>(slots), Out<T>(B::gpu ? n : 0));
+}
+
+template <class B, class Optimizer_>
+void check_optimizer(const Optimizer_& optimizer, const strata::UpdateStep& step, const Numbers& w, const Numbers& g,
+                     const Numbers& slots, const Numbers& new_w, const Numbers& new_slots, const Numbers& w_size,
+                     const Numbers& slot_size) {
+  using T = typename B::T;
+  using C = typename B::C;
+  const auto [to, kept, copy] = run_optimizer<B>(optimizer, step, w, g, slots);
+  check_close("parameters", to, new_w, w_size, 4);
+  check_close("slots", kept, new_slots, slot_size, 4);
+  if constexpr (B::gpu) {
+    check_equal("copy", copy, seen<T>(as_numbers(to)));
+    const auto [halted, halted_kept, halted_copy] = run_optimizer<B>(optimizer, step, w, g, slots, 1);
+    CHECK((same_bits(halted, as<C>(w)) && same_bits(halted_kept, as<C>(slots))));
+    check_equal("no copy", halted_copy, Numbers(w.size(), quiet_nan));
+  }
+}
+
+template <class B>
+void check_optimizers() {
+  for (const std::int64_t n : {1, 3, 100, 65536, 70001})
     for (std::uint64_t seed = 1; seed <= 16; ++seed) {
       INFO(n, " parameters, seed ", seed);
       Draw draw(seed);
       const Numbers w = draw.numbers(n), g = draw.numbers(n), m = draw.numbers(n), v = draw.numbers(n, 0.01, 1);
-      const auto g_ = as<T>(g);
-      const double rate = draw.number(0.001, 0.1), first = draw.number(0, 0.95), second = draw.number(0.9, 0.999),
-                   decay = draw.chance(50) ? 0 : draw.number(0, 0.1), epsilon = draw.number(1e-7, 1e-3);
+      const double rate = draw.number(0.001, 0.1), first = draw.number(0.1, 0.95), second = draw.number(0.9, 0.999),
+                   decay = draw.chance(50) ? 0 : draw.number(0, 0.1), epsilon = draw.number(1e-7, 1e-3),
+                   factor = draw.chance(50) ? 1 : 0.5;
       const bool flag = draw.chance(50), plain = draw.chance(30);
-      const std::int64_t step = draw.chance(30) ? 1 : draw.between(2, 10000);
-      const auto t = [](double x) { return static_cast<T>(x); };
+      const std::int64_t number = draw.chance(30) ? 1 : draw.between(2, 10000);
+      const strata::UpdateStep step{.number = number, .learning_rate = rate, .weight_decay = factor};
 
       Numbers new_w = w, new_m = m, w_size(w.size()), m_size(w.size());
-      reference::sgd_update(n, rate, first, flag, decay, new_w.data(), g.data(), plain ? nullptr : new_m.data());
+      reference::sgd_update(n, rate, first, flag, decay * factor, new_w.data(), g.data(), plain ? nullptr : new_m.data());
       for (std::size_t i = 0; i < w.size(); ++i) {
         m_size[i] = std::abs(m[i]) + rate * (std::abs(g[i]) + decay * std::abs(w[i]));
         w_size[i] = std::abs(w[i]) + 2 * m_size[i];
       }
-      const auto [sgd_w, sgd_m] = run<B>(
-          [&](const auto& ops, T* to, T* velocity) {
-            cpu::sgd_update<T>(n, t(rate), t(first), flag, t(decay), to, g_.data(), plain ? nullptr : velocity, ops.pool());
-          },
-          Out<T>(w), Out<T>(m));
-      check_close("w of sgd", sgd_w, new_w, w_size, 4);
-      check_close("velocity of sgd", sgd_m, new_m, m_size, 4);
+      const strata::SGD sgd{.momentum = plain ? 0 : first, .nesterov = flag && !plain, .weight_decay = decay};
+      check_optimizer<B>(sgd, step, w, g, m, new_w, new_m, w_size, m_size);
 
       new_w = w, new_m = m;
-      Numbers new_v = v, v_size(w.size());
-      reference::adam_update(n, rate, first, second, epsilon, decay, flag, step, new_w.data(), g.data(), new_m.data(),
-                             new_v.data());
-      const double corrected = rate * std::sqrt(1 - std::pow(second, step)) / (1 - std::pow(first, step));
+      Numbers new_v = v, slots = m, new_slots, slot_size;
+      slots.insert(slots.end(), v.begin(), v.end());
+      reference::adam_update(n, rate, first, second, epsilon, decay * factor, flag, number, new_w.data(), g.data(),
+                             new_m.data(), new_v.data());
+      new_slots = new_m;
+      new_slots.insert(new_slots.end(), new_v.begin(), new_v.end());
+      const double corrected = rate * std::sqrt(1 - std::pow(second, number)) / (1 - std::pow(first, number));
+      Numbers v_size(w.size());
       for (std::size_t i = 0; i < w.size(); ++i) {
         const double gradient = std::abs(g[i]) + decay * std::abs(w[i]);
         m_size[i] = std::abs(m[i]) + gradient;
         v_size[i] = v[i] + gradient * gradient;
         w_size[i] = 2 * std::abs(w[i]) + corrected * m_size[i] / std::sqrt(new_v[i]) * (1 + v_size[i] / new_v[i]);
       }
-      const auto [adam_w, adam_m, adam_v] = run<B>(
-          [&](const auto& ops, T* to, T* to_m, T* to_v) {
-            cpu::adam_update<T>(n, t(rate), t(first), t(second), t(epsilon), t(decay), flag, step, to, g_.data(), to_m,
-                                to_v, ops.pool());
-          },
-          Out<T>(w), Out<T>(m), Out<T>(v));
-      check_close("w of adam", adam_w, new_w, w_size, 4);
-      check_close("m of adam", adam_m, new_m, m_size, 4);
-      check_close("v of adam", adam_v, new_v, v_size, 4);
+      slot_size = m_size;
+      slot_size.insert(slot_size.end(), v_size.begin(), v_size.end());
+      if (flag)
+        check_optimizer<B>(strata::AdamW{.beta1 = first, .beta2 = second, .epsilon = epsilon, .weight_decay = decay}, step,
+                           w, g, slots, new_w, new_slots, w_size, slot_size);
+      else
+        check_optimizer<B>(strata::Adam{.beta1 = first, .beta2 = second, .epsilon = epsilon, .weight_decay = decay}, step,
+                           w, g, slots, new_w, new_slots, w_size, slot_size);
     }
+}
+
+TEST_CASE_TEMPLATE("optimizers", B, CONFORMANCE_BACKENDS) {
+  // A GPU's parameters are float32.
+  if constexpr (!B::gpu || std::is_same_v<typename B::C, float>) check_optimizers<B>();
 }
 
 TEST_CASE("optimizers worked out by hand") {

@@ -20,6 +20,7 @@
 
 #define CONFORMANCE_BACKENDS OnGpu<float>, OnGpu<double>, OnGpu<strata::Bf16>
 #include "conformance_rows.hpp"
+#include "conformance_training.hpp"
 
 namespace {
 

@@ -12,6 +12,7 @@
 #include <strata/strata.hpp>
 
 #include "gpu_emulated.hpp"
+#include "silu.hpp"
 
 using namespace strata;
 
@@ -82,20 +83,7 @@ using Signs =
 template <class Last>
 using Ends = Sequential<Input<2, 2, 2>, Flatten, Dense<6>, Tanh, Dense<4>, Last>;
 
-// An activation that is defined here: one struct for all backends. Its backward needs x.
-struct SiLU : Activation<Values::any> {
-  static constexpr const char* name = "SiLU";
-  template <class T>
-  STRATA_HOST_DEVICE static T forward(T x) {
-    return x / (T{1} + std::exp(-x));
-  }
-  template <class T>
-  STRATA_HOST_DEVICE static T backward(T x, T y, T dy) {
-    const T sigmoid = T{1} / (T{1} + std::exp(-x));
-    return dy * (sigmoid + y * (T{1} - sigmoid));
-  }
-};
-// One that works in place, from its output: x / (1 + |x|).
+// An activation that is defined here and works in place: x / (1 + |x|).
 struct Softsign : Activation<Values::squashed> {
   static constexpr const char* name = "Softsign";
   template <class T>

@@ -12,6 +12,7 @@
 #include <strata/core/diagnose.hpp>
 #include <strata/core/tensor_info.hpp>
 #include <strata/model/engine.hpp>
+#include <strata/model/fingerprint.hpp>
 #include <strata/model/kernel_traits.hpp>
 #include <strata/model/kernels.hpp>
 #include <strata/model/pass.hpp>

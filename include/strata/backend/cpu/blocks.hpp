@@ -6,6 +6,7 @@
 
 #include <strata/backend/cpu/kernels.hpp>
 #include <strata/core/window.hpp>
+#include <strata/model/relu_block.hpp>
 
 namespace strata {
 
@@ -55,28 +56,7 @@ struct CpuBlock<Conv<Size_, Filters, O...>, MaxPool<Window, Stride_, P...>>
 
 // The sums are rectified while they are in registers.
 template <auto Size_, int Filters, class... O>
-struct CpuBlock<Conv<Size_, Filters, O...>, ReLU> {
-  using kernel = CpuKernel<Conv<Size_, Filters, O...>>;
-  static constexpr bool exists = true;
-  template <class Ops>
-  static constexpr bool applies(Shape) {
-    return true;
-  }
-  template <class Ops>
-  static constexpr std::int64_t scratch(Shape in, int batch, int threads) {
-    return kernel::template scratch<Ops>(in, batch, threads);
-  }
-  template <class Ops>
-  static void prepare(const Ops&, Shape, int, const Preparation&) {}
-  template <class P>
-  static void forward(const P* p) {
-    kernel::forward(p[0], p[1].y, true);
-  }
-  template <class P>
-  static void backward(const P* p) {
-    CpuKernel<ReLU>::backward(p[1]);
-    kernel::backward(p[0], p[1].dx);
-  }
-};
+struct CpuBlock<Conv<Size_, Filters, O...>, ReLU>
+    : detail::ReluBlock<CpuKernel<Conv<Size_, Filters, O...>>, CpuKernel<ReLU>> {};
 
 }  // namespace strata

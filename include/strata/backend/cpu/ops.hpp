@@ -12,6 +12,7 @@
 #include <strata/backend/cpu/conv_pool.hpp>
 #include <strata/backend/cpu/dense.hpp>
 #include <strata/backend/cpu/dropout.hpp>
+#include <strata/backend/cpu/losses.hpp>
 #include <strata/backend/cpu/lrn.hpp>
 #include <strata/backend/cpu/pool.hpp>
 #include <strata/backend/cpu/softmax.hpp>
@@ -181,6 +182,14 @@ class Ops {
   }
   void lrn_backward(Shape in, int batch, const LrnParameters& p, const T* x, const T* y, const T* dy, T* dx) const {
     cpu::lrn_backward(in, batch, p, x, y, dy, dx, *pool_);
+  }
+
+  // ---- Losses: rows of `width` outputs; labels (rows) or targets (rows,width); gradient may be null ----
+
+  template <class Loss, class Element>
+  void run_loss(const Loss& loss, std::int64_t rows, int width, const T* x, const Element* target, T* values,
+                T* gradient) const {
+    cpu::run_loss(loss, rows, width, x, target, values, gradient, *pool_);
   }
 
  private:

@@ -1,42 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 // The blocks of layers that a GPU does together.
 #pragma once
-#include <cstdint>
-
 #include <strata/backend/cuda/kernels.hpp>
+#include <strata/model/relu_block.hpp>
 
 namespace strata {
 namespace cuda {
-
-// A product with a ReLU, and what every block with it needs.
 template <class Product>
-struct ReluBlock {
-  using kernel = CudaKernel<Product>;
-  static constexpr bool exists = true;
-  template <class Ops>
-  static constexpr bool applies(Shape) {
-    return true;
-  }
-  template <class Ops>
-  static constexpr std::int64_t scratch(Shape in, int batch, int threads) {
-    return kernel::template scratch<Ops>(in, batch, threads);
-  }
-  template <class Ops>
-  static void prepare(const Ops& ops, Shape in, int batch, const Preparation& wanted) {
-    kernel::prepare(ops, in, batch, wanted);
-  }
-  template <class P>
-  static void forward(const P* p) {
-    kernel::forward(p[0], p[1].y, true);
-  }
-  template <class P>
-  static void backward(const P* p) {
-    CudaKernel<ReLU>::backward(p[1]);
-    kernel::backward(p[0], p[1].dx);
-  }
-};
-
-}  // namespace cuda
+using ReluBlock = strata::detail::ReluBlock<CudaKernel<Product>, CudaKernel<ReLU>>;
+}
 
 template <auto Size_, int Filters, class... O>
 struct CudaBlock<Conv<Size_, Filters, O...>, ReLU> : cuda::ReluBlock<Conv<Size_, Filters, O...>> {};

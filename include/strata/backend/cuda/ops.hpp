@@ -10,6 +10,7 @@
 #include <strata/backend/cuda/bias.hpp>
 #include <strata/backend/cuda/combine.hpp>
 #include <strata/backend/cuda/dropout.hpp>
+#include <strata/backend/cuda/losses.hpp>
 #include <strata/backend/cuda/lrn.hpp>
 #include <strata/backend/cuda/pool.hpp>
 #include <strata/backend/cuda/softmax.hpp>
@@ -191,6 +192,14 @@ class Ops {
   }
   void lrn_backward(Shape in, int batch, const LrnParameters& p, const A* x, const A* y, const A* dy, A* dx) const {
     cuda::lrn_backward(run(), in, batch, p, x, y, dy, dx);
+  }
+
+  // ---- Losses: rows of `width` outputs; labels (rows) or targets (rows,width); gradient may be null ----
+
+  template <class Loss, class Element>
+  void run_loss(const Loss& loss, std::int64_t rows, int width, const A* x, const Element* target, Compute* values,
+                A* gradient) const {
+    cuda::run_loss(run(), loss, rows, width, x, target, values, gradient);
   }
 
  private:
