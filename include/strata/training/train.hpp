@@ -108,8 +108,8 @@ Evaluation evaluate_with(Evaluator_& evaluator, const Data& data, int batch, con
   std::vector<Metric> metrics = options.metrics;
   const Observers observers{.confusion = &e.confusion, .mistakes = &mistakes, .metrics = metrics};
   for (std::uint64_t draw = 0; const auto* b = batches.next(); ++draw) {
-    const StepResult r =
-        evaluator.evaluate(b->images, b->targets, observers, options.dropout ? std::optional(draw) : std::nullopt);
+    const StepResult r = evaluator.evaluate(b->images, b->targets, observers,
+                                            options.dropout ? std::optional(draw) : std::nullopt, b->indices);
     after(r);
     loss.add(r.loss / r.samples, r.samples);
     accuracy.correct += r.correct, accuracy.samples += r.decisions;

@@ -82,8 +82,8 @@ class Trainer {
 
   // Loss and accuracy without training. Throws std::invalid_argument for sizes and targets that do not fit.
   StepResult evaluate(std::span<const T> images, const Targets& targets, const detail::Observers& observers = {},
-                      std::optional<std::uint64_t> draw = {}) {
-    return evaluator_.evaluate(images, targets, observers, draw);
+                      std::optional<std::uint64_t> draw = {}, std::span<const std::uint32_t> indices = {}) {
+    return evaluator_.evaluate(images, targets, observers, draw, indices);
   }
 
   // From now on each step adds its times to the profile (see Model::watch), with a row for the loss and one for the update;
