@@ -72,6 +72,16 @@ TEST_CASE_TEMPLATE("the score of a batch", T, float, double, Bf16) {
 
 // ---- The update --------------------------------------------------------------------------------------------------------
 
+TEST_CASE("more right decisions than 2^31") {
+  const std::vector<std::int32_t> right(35, 1 << 30);
+  const std::vector<float> values(35, 0.5f);
+  cuda::StepScore score{};
+  cuda::detail::AddScores<float>{35, values.data(), right.data(), &score}(0);
+  CHECK(score.correct == std::int64_t{35} << 30);
+  CHECK(score.loss == 17.5);
+  CHECK(score.finite == 1);
+}
+
 TEST_CASE("once a loss is not finite, training halts and stays so") {
   Runner run(Runner::orders[0]);
   const auto halt = std::make_unique<std::int32_t>(0);

@@ -72,8 +72,8 @@ class Steps final : public GradientEngine<T> {
     using Element = std::conditional_t<is_class(Kind), int, float>;
     const auto* targets = static_cast<const Element*>(targets_);
     run_loss(strata::detail::plain_loss(loss), n * rows, width, outputs, targets, values_.data(), gradient, pool_);
-    const StepResult sums = strata::detail::step_result<Kind>(loss, n * rows, 1, width, outputs, targets,
-                                                              static_cast<const T*>(values_.data()));
+    const FinishedStep sums =
+        strata::detail::sums_of_rows<Kind>(loss, n * rows, width, outputs, targets, static_cast<const T*>(values_.data()));
     now_.loss = sums.loss, now_.correct = sums.correct;
     now_.finite = std::isfinite(sums.loss);
   }
