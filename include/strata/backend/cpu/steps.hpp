@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -20,6 +21,7 @@
 #include <strata/training/right.hpp>
 #include <strata/training/steps.hpp>
 #include <strata/util/large_pages.hpp>
+#include <strata/util/out_of_memory.hpp>
 
 namespace strata {
 namespace cpu {
@@ -39,7 +41,11 @@ class Steps final : public GradientEngine<T> {
                 static_cast<std::int64_t>(sizeof(T))),
         values_(static_cast<std::size_t>(sizes.batch * sizes.rows)) {
     const auto n = static_cast<std::size_t>(sizes.slots * stride_);
-    slots_.reserve(n);
+    try {
+      slots_.reserve(n);
+    } catch (const std::bad_alloc&) {
+      throw OutOfMemory(static_cast<std::int64_t>(n * sizeof(T)), "the memory of an optimizer");
+    }
     strata::detail::prefer_large_pages(slots_.data(), n * sizeof(T));
     slots_.assign(n, T{0});
   }
