@@ -1,4 +1,4 @@
-# compile_fail_test(<file.cpp> [VERDICT <regex>] [NVCC] [PAGE <file.md>])
+# compile_fail_test(<file.cpp> [VERDICT <regex>] [NVCC] [PAGE <file.md>] [FLAG <flag>])
 #
 # One source has two halves: without EXPECT_COMPILE_FAIL it must compile without a warning, and with it it must not compile.
 # Comments beside the mistake state what the compiler must print:
@@ -15,10 +15,12 @@
 #
 # PAGE is the help page of the error. With g++ 12, the test compares it with the compiler's output, except line numbers. The
 # target update_error_pages rewrites this part of every page.
+#
+# FLAG is a flag of the compiler that only the half that must not compile gets. It becomes a part of the test's name.
 find_program(STRATA_NVCC nvcc HINTS /usr/local/cuda/bin ENV CUDA_HOME PATH_SUFFIXES bin)
 
 function(compile_fail_test source)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "NVCC" "VERDICT;PAGE" "")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "NVCC" "VERDICT;PAGE;FLAG" "")
   get_filename_component(name ${source} NAME_WE)
   if(arg_NVCC)
     set(kind nvcc)
@@ -36,13 +38,14 @@ function(compile_fail_test source)
   if(arg_VERDICT)
     set(test compile_fail.meta.${name})
   endif()
+  string(APPEND test ${arg_FLAG})
   get_target_property(eigen Eigen3::Eigen INTERFACE_INCLUDE_DIRECTORIES)
   set(page "")
   if(arg_PAGE AND kind STREQUAL "gcc" AND CMAKE_CXX_COMPILER_VERSION MATCHES "^12\\." AND EXISTS ${arg_PAGE})
     set(page -D PAGE=${arg_PAGE})
   endif()
   set(driver -D SOURCE=${source} -D COMPILER=${compiler} -D KIND=${kind} -D INCLUDE=${PROJECT_SOURCE_DIR}/include
-      "-D" "EIGEN=${eigen}" "-D" "VERDICT=${arg_VERDICT}" ${page})
+      "-D" "EIGEN=${eigen}" "-D" "VERDICT=${arg_VERDICT}" "-D" "FLAG=${arg_FLAG}" ${page})
   set(script ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/CompileFailRun.cmake)
   add_test(NAME ${test} COMMAND ${CMAKE_COMMAND} ${driver} -P ${script})
   if(page AND NOT arg_VERDICT)

@@ -1,5 +1,5 @@
 # The driver behind compile_fail_test: cmake -D SOURCE= -D COMPILER= -D KIND=gcc|clang|nvcc -D INCLUDE= -D EIGEN=
-# [-D VERDICT=] [-D PAGE= [-D UPDATE=ON]] -P CompileFailRun.cmake. CompileFail.cmake describes what it checks.
+# [-D VERDICT=] [-D FLAG=] [-D PAGE= [-D UPDATE=ON]] -P CompileFailRun.cmake. CompileFail.cmake describes what it checks.
 set(ENV{LC_ALL} C)  # messages with plain quotes and without translation
 set(flags -std=c++20 -fsyntax-only)
 set(max_lines 12)
@@ -21,7 +21,7 @@ endfunction()
 
 # Checks one case ("" for a file without cases). Sets `fault` in the caller to the first fault, or to an empty string.
 function(judge case)
-  set(defines -DEXPECT_COMPILE_FAIL)
+  set(defines -DEXPECT_COMPILE_FAIL ${FLAG})
   if(case)
     list(APPEND defines -DCASE_${case})
   endif()

@@ -100,7 +100,7 @@ inline int parse(int argc, char** argv, Arguments& a) {
   app.add_option("--seed", a.seed, "seed of weights, order, dropout and augmentation")
       ->check(unsigned_64_bits())
       ->capture_default_str();
-  app.add_option("--threads", a.threads, "0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
+  app.add_option("--threads", a.threads, "0: all usable processors")->check(CLI::Range(0, 1024))->capture_default_str();
   app.add_option("--device", device, "cpu, cuda, or cuda:N for GPU number N")
       ->check(names_a_device())
       ->capture_default_str();

@@ -34,7 +34,7 @@ int parse(int argc, char** argv, Arguments& a) {
   app.add_option("--top", a.top, "number of classes to print for each picture")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  app.add_option("--threads", a.threads, "0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
+  app.add_option("--threads", a.threads, "0: all usable processors")->check(CLI::Range(0, 1024))->capture_default_str();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

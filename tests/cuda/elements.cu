@@ -109,7 +109,7 @@ void for_training(Launcher& run, T* t) {
   };
   update(SGD{}), update(Adam{}), update(AdamW{});
   cuda::halt_unless_finite(run, static_cast<const cuda::StepScore*>(nullptr), halt);
-  cuda::clip_by_norm(run, 9, 1, f, static_cast<double*>(nullptr));
+  cuda::clip_by_norm(run, 9, 1, f, static_cast<double*>(nullptr), halt, halt);
   const std::uint64_t* epoch = nullptr;
   const std::uint32_t* indices = nullptr;
   cuda::fill_images(run, Shape{9, 9, 3}, 1, {}, 1, epoch, indices, g, g, g, t);

@@ -72,6 +72,16 @@ TEST_CASE_TEMPLATE("the score of a batch", T, float, double, Bf16) {
 
 // ---- The update --------------------------------------------------------------------------------------------------------
 
+TEST_CASE("more right decisions than 2^31") {
+  const std::vector<std::int32_t> right(35, 1 << 30);
+  const std::vector<float> values(35, 0.5f);
+  cuda::StepScore score{};
+  cuda::detail::AddScores<float>{35, values.data(), right.data(), &score}(0);
+  CHECK(score.correct == std::int64_t{35} << 30);
+  CHECK(score.loss == 17.5);
+  CHECK(score.finite == 1);
+}
+
 TEST_CASE("once a loss is not finite, training halts and stays so") {
   Runner run(Runner::orders[0]);
   const auto halt = std::make_unique<std::int32_t>(0);
@@ -94,10 +104,16 @@ TEST_CASE("gradients clipped by their norm") {
     double square = 0;
     for (const double v : g) square += v * v;
     const double norm = std::sqrt(square);
-    const auto clipped = [&](double limit) {
-      const auto [to, scratch] =
-          launch([&](Runner& run, float* out, double* work) { cuda::clip_by_norm(run, n, limit, out, work); },
-                 Out<float>(g), Out<double>(cuda::clip_by_norm_scratch(n)));
+    const auto clipped = [&](double limit, int halted = 0) {
+      const Numbers before{static_cast<double>(halted)}, five{5};
+      const auto [to, scratch, halt, finite] = launch(
+          [&](Runner& run, float* out, double* work, std::int32_t* h, std::int32_t* f) {
+            cuda::clip_by_norm(run, n, limit, out, work, h, f);
+          },
+          Out<float>(g), Out<double>(cuda::clip_by_norm_scratch(n)), Out<std::int32_t>(before), Out<std::int32_t>(five));
+      const bool number = std::isfinite(g[0]);
+      CHECK(halt[0] == (number ? halted : 1));
+      CHECK(finite[0] == (number || halted ? 5 : cuda::gradients_not_finite));
       CHECK(std::none_of(scratch.begin(), scratch.end() - 1, [](double x) { return x == 0; }));
       return to;
     };
@@ -106,6 +122,7 @@ TEST_CASE("gradients clipped by their norm") {
     for (const double odd : {std::numeric_limits<double>::infinity(), std::nan("")}) {
       g[0] = odd;
       check_equal("no norm", clipped(norm / 3), g);
+      check_equal("no norm, halted before", clipped(norm / 3, 1), g);
     }
   }
 }

@@ -257,6 +257,61 @@ TEST_CASE_TEMPLATE("the norm that clips does not count frozen tensors", Backend,
   CHECK(change(after, before, 40, 151) == 0);
 }
 
+TEST_CASE_TEMPLATE("gradients whose norm is not finite are not applied, though the loss is", Backend, Cpu, Gpu) {
+  using Two = Sequential<Input<1, 1, 4>, Flatten, Dense<6>, Dense<3>>;
+  Model<Two, Backend> model{{.batch = 4, .seed = 1}};
+  // The first layer gives zeros, so the loss is log 3. Its gradients are 1e30 times the 1e20 of the second layer.
+  model.for_each_tensor([](const std::string& name, const TensorInfo&, std::span<float> values) {
+    for (std::size_t i = 0; i < values.size(); ++i)
+      values[i] = name == "dense_1/kernel" ? 1e20f * static_cast<float>(i % 3) : 0.f;
+  });
+  const std::vector<float> huge(16, 1e30f), small(16, 1e-30f), before = weights(model);
+  const std::vector<int> same(4, 0), mixed{0, 1, 0, 1};
+  const Adam adam{.learning_rate = 1e-3};
+  Trainer trainer(model, SoftmaxCrossEntropy{}, adam);
+  trainer.clip_gradients(1);
+  for (int round = 0; round < 3; ++round) {  // the GPU runs a graph from the second on
+    try {
+      trainer.step(huge, same);
+      FAIL("no error");
+    } catch (const NotFiniteError& e) {
+      CHECK(e.update() == 0);
+      CHECK(e.layer() == -1);
+      CHECK(std::string(e.what()) ==
+            "strata: the loss of update 0 is finite, but the norm of its gradients is NaN or "
+            "infinite; try a lower learning rate");
+    }
+    CHECK(weights(model) == before);
+    CHECK(trainer.updates() == 0);
+    trainer.download();
+    for (const int slot : {0, 1})
+      for (const float m : trainer.memory(slot)) CHECK(m == 0);
+  }
+  CHECK(std::isfinite(trainer.step(small, mixed).loss));
+  CHECK(trainer.updates() == 1);
+  CHECK(weights(model) != before);
+
+  // Frozen tensors are not updated, so their gradients may be anything.
+  Model<Two, Backend> other{{.batch = 4, .seed = 1}};
+  other.for_each_tensor([&, at = std::size_t{0}](const std::string&, const TensorInfo&, std::span<float> values) mutable {
+    for (float& v : values) v = before[at++];
+  });
+  Trainer partly(other, SoftmaxCrossEntropy{}, adam);
+  partly.clip_gradients(1);
+  partly.groups({{.tensors = "dense/*", .frozen = true}});
+  CHECK(std::isfinite(partly.step(huge, same).loss));
+
+  // In train(), where a GPU has queued more steps by then.
+  other.for_each_tensor([&, at = std::size_t{0}](const std::string&, const TensorInfo&, std::span<float> values) mutable {
+    for (float& v : values) v = before[at++];
+  });
+  std::vector<float> many(20 * 4, 1e30f);
+  const ArrayDataset<Shape{1, 1, 4}, 3> set(many, std::vector<int>(20, 1));
+  CHECK_THROWS_AS(train(other, set, SoftmaxCrossEntropy{}, adam, {.epochs = 2, .verbose = false, .clip_norm = 1}),
+                  NotFiniteError);
+  CHECK(weights(other) == before);
+}
+
 TEST_CASE("groups that fit nothing or make no sense are refused, and recorded ones bind a run") {
   Model<Net> model{{.batch = 10, .seed = 1}};
   Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{});

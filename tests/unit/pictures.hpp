@@ -12,9 +12,12 @@
 #include <filesystem>
 #include <vector>
 
-// bytes: (H,W,channels of the colour type), 16 bits the high byte first.
-inline void write_png(const std::filesystem::path& file, int height, int width, int colour, int bits,
-                      const std::vector<std::uint8_t>& bytes, int interlace = PNG_INTERLACE_NONE) {
+// bytes: (H,W,channels of the colour type), 16 bits the high byte first, rows of less than 8 bits packed. more(png, info)
+// may add a palette and other chunks.
+template <class More = void (*)(png_structp, png_infop)>
+inline void write_png(
+    const std::filesystem::path& file, int height, int width, int colour, int bits, const std::vector<std::uint8_t>& bytes,
+    int interlace = PNG_INTERLACE_NONE, const More& more = [](png_structp, png_infop) {}) {
   std::FILE* out = std::fopen(file.c_str(), "wb");
   REQUIRE(out != nullptr);
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
@@ -22,6 +25,7 @@ inline void write_png(const std::filesystem::path& file, int height, int width, 
   png_init_io(png, out);
   png_set_IHDR(png, info, static_cast<png_uint_32>(width), static_cast<png_uint_32>(height), bits, colour, interlace,
                PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  more(png, info);
   const std::size_t row = bytes.size() / static_cast<std::size_t>(height);
   std::vector<png_bytep> rows;
   for (std::size_t y = 0; y < static_cast<std::size_t>(height); ++y)

@@ -213,6 +213,34 @@ TEST_CASE("a step without images does nothing, and one with wrong labels changes
   CHECK(std::equal(state.begin(), state.end(), model.state().begin()));
 }
 
+// Ten images, of which one has a wrong label.
+struct OneWrong {
+  static constexpr Shape image{4, 1, 1};
+  static constexpr int classes = 3;
+  int wrong = 1;
+  std::vector<float> one = std::vector<float>(4, 0.5f);
+  [[nodiscard]] static std::size_t size() { return 10; }
+  [[nodiscard]] int label(std::size_t i) const { return i == 7 ? wrong : 1; }
+  [[nodiscard]] std::span<const float> pixels(std::size_t) const { return one; }
+};
+
+TEST_CASE("a wrong label is reported with the index of its image in the data set") {
+  Model<Sequential<Input<4, 1, 1>, Flatten, Dense<3>>> model{{.batch = 4, .threads = 1, .seed = 1}};
+  const std::vector<float> before = parameters(model);
+  for (const int wrong : {3, -1, 255}) {
+    const std::string expected = "strata: label " + std::to_string(wrong) + " of image 7 is not in [0, 3)";
+    const OneWrong bad{wrong}, good{};
+    CHECK_THROWS_WITH_AS(evaluate(model, bad), expected.c_str(), std::invalid_argument);
+    CHECK_THROWS_WITH_AS(train(model, good, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0},
+                               {.epochs = 1, .validation = bad, .verbose = false}),
+                         expected.c_str(), std::invalid_argument);
+    // The images are shuffled.
+    CHECK_THROWS_WITH_AS(train(model, bad, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0}, {.epochs = 1, .verbose = false}),
+                         expected.c_str(), std::invalid_argument);
+  }
+  CHECK(parameters(model) == before);
+}
+
 // --- Numbers that are none ----------------------------------------------------------------------------------------------
 
 TEST_CASE("a batch that is not finite leaves BatchNorm's statistics finite") {

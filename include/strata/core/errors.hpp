@@ -3,6 +3,15 @@
 // says what is wrong and what to do, the names in the angle brackets say where. docs/errors/ has a page for each.
 #pragma once
 
+// Under these flags std::isfinite is always true: training would go on with NaN and save it in every checkpoint.
+#if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
+#error "strata: compile without -ffast-math, -Ofast and -ffinite-math-only, since they remove the tests for NaN"
+#if defined(__clang__)  // one error is enough
+#pragma clang diagnostic ignored "-Wunknown-warning-option"
+#pragma clang diagnostic ignored "-Wnan-infinity-disabled"
+#endif
+#endif
+
 namespace strata {
 
 // The words of an error. `at_layer` counts from Input, which is 0, and counts the layers of nested blocks.

@@ -24,6 +24,7 @@
 #include <strata/data/pixels.hpp>
 #include <strata/data/targets.hpp>
 #include <strata/util/random.hpp>
+#include <strata/util/threads.hpp>
 
 namespace strata {
 
@@ -63,6 +64,7 @@ struct RawImages {
 };
 
 // The batches of an epoch, then of the next. They depend on the seed, the epoch, the step and the options except `threads`.
+// After fork() the child can use and destroy the Batches of its parent: next() continues where the parent was.
 // To be used by one thread at a time, which calls start() and then next() until that returns null:
 //   for (int epoch = 0; epoch < 10; ++epoch)
 //     for (batches.start(epoch); const Batch* b = batches.next();) use(b->images, b->targets);
@@ -102,7 +104,7 @@ class Batches {
   [[nodiscard]] std::size_t steps() const noexcept { return (order_.size() + batch() - 1) / batch(); }
 
   // Begins an epoch, at `first_step` to resume one. Batches that were prepared before are dropped. Throws std::out_of_range
-  // for a step that the epoch does not have.
+  // for a step that the epoch does not have, and std::system_error if the threads cannot be started.
   void start(std::uint64_t epoch, std::size_t first_step = 0) {
     if (first_step > steps())
       throw std::out_of_range("strata: step " + std::to_string(first_step) + " of an epoch of " + std::to_string(steps()));
@@ -118,13 +120,13 @@ class Batches {
     for (Slot& slot : ring_) slot.step = none, slot.error = nullptr;
     holding_ = quit_ = false;
     started_ = true;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(options_.threads) && first_step < steps(); ++i)
-      threads_.emplace_back([this, i] { work(scratch_[i]); });
+    start_threads();
   }
 
   // The next batch, valid until the next call; null at the end of the epoch. If preparing this step threw an exception,
   // rethrows it, each time next() is called. Throws std::logic_error before the first start.
   const BatchOf<Pixel>* next() {
+    if (forks_ != detail::forks()) restart();
     std::unique_lock<std::mutex> lock(mutex_);
     if (!started_) throw std::logic_error("strata: Batches::next before Batches::start");
     if (holding_) {
@@ -160,7 +162,20 @@ class Batches {
 
   [[nodiscard]] std::size_t batch() const noexcept { return static_cast<std::size_t>(options_.batch); }
 
+  void start_threads() {
+    forks_ = detail::forks();
+    if (claimed_ >= steps()) return;
+    try {
+      detail::start_threads(threads_, options_.threads, 0, [this](int i) { work(scratch_[static_cast<std::size_t>(i)]); });
+    } catch (...) {
+      stop();
+      started_ = false;
+      throw;
+    }
+  }
+
   void stop() {
+    if (forks_ != detail::forks()) return forget_threads();
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       quit_ = true;
@@ -168,6 +183,23 @@ class Batches {
     }
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();
+  }
+
+  // In a child after fork(): the threads are the parent's. One may have held the mutex, and those that wait keep the
+  // condition from being destroyed, so new ones take their places.
+  void forget_threads() {
+    detail::forget_threads(threads_);
+    std::construct_at(&mutex_);
+    std::construct_at(&changed_);
+    forks_ = detail::forks();
+  }
+  // In a child: prepares the steps that the caller has not had, again.
+  void restart() {
+    forget_threads();
+    claimed_ = taken_ + (holding_ ? 1 : 0);
+    for (Slot& slot : ring_)
+      if (!holding_ || slot.step != taken_) slot.step = none, slot.error = nullptr;
+    if (started_) start_threads();
   }
 
   // A thread claims the next step, waits until that step's slot is free, and fills it.
@@ -251,6 +283,7 @@ class Batches {
   std::vector<Slot> ring_;  // step s is in slot s modulo its size
   std::vector<std::vector<float>> scratch_;
   std::vector<std::thread> threads_;
+  unsigned forks_ = detail::forks();  // when the threads were started
   std::uint64_t epoch_ = 0;
 
   std::mutex mutex_;  // guards the members below, and each slot's step and error

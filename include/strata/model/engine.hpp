@@ -8,7 +8,7 @@
 namespace strata {
 
 struct EngineOptions {
-  int threads = 0;        // of the processor; 0: all cores
+  int threads = 0;        // of the processor; 0: all that the process may use
   int device = 0;         // which GPU
   bool autotune = false;  // measure several ways to compute each product and keep the fastest
 };

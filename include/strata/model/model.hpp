@@ -58,7 +58,8 @@ class Model {
   using Engine = typename Backend::Engine;
 
   // Throws std::invalid_argument for a batch below 1, a negative number of threads, an initializer with impossible numbers,
-  // or one for a tensor that the network does not have; std::bad_alloc if the plan does not fit into memory.
+  // or one for a tensor that the network does not have; OutOfMemory, a std::bad_alloc with the number of bytes, if
+  // the plan does not fit into memory.
   explicit Model(const ModelOptions& options)
       : options_(options.checked()), engine_(options.engine()), layout_(graph::layout(options.batch, engine_.threads())) {
     static_assert(Net::layers >= 0);  // errors of the network are reported here, not from deep inside

@@ -17,7 +17,7 @@ struct Inference {};
 
 struct ModelOptions {
   int batch = 32;          // capacity: the most samples in one call
-  int threads = 0;         // of the processor; 0: all cores
+  int threads = 0;         // of the processor; 0: all that the process may use
   std::uint64_t seed = 0;  // of everything random: initial weights, dropout
   Initializer weights = GlorotUniform{};
   Initializer biases = Constant{0.0};
@@ -32,7 +32,7 @@ struct ModelOptions {
   const ModelOptions& checked() const {
     if (batch < 1) throw std::invalid_argument("strata: batch " + std::to_string(batch) + " is not at least 1");
     if (threads < 0)
-      throw std::invalid_argument("strata: threads " + std::to_string(threads) + " is negative; 0 takes all cores");
+      throw std::invalid_argument("strata: threads " + std::to_string(threads) + " is negative; 0 takes all processors");
     return *this;
   }
 };

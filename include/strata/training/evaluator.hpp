@@ -67,12 +67,13 @@ class Evaluator {
   }
 
   // images (N,H,W,C). Dropout is off, or on with the random numbers of a draw. A loss that is not finite is returned as it
-  // is; outputs with a NaN are never right. Throws std::invalid_argument for sizes and targets that do not fit.
+  // is; outputs with a NaN are never right. Throws std::invalid_argument for sizes and targets that do not fit; its message
+  // counts the images by `indices`, if there are any.
   StepResult evaluate(std::span<const T> images, const Targets& targets, const detail::Observers& observers = {},
-                      std::optional<std::uint64_t> draw = {}) {
+                      std::optional<std::uint64_t> draw = {}, std::span<const std::uint32_t> indices = {}) {
     const std::span<const T> outputs = draw ? model_.predict_with_dropout(images, *draw) : model_.predict(images);
     const auto samples = outputs.size() / static_cast<std::size_t>(Net::output.size());
-    detail::check_targets(Kind, targets, samples, static_cast<std::size_t>(Rows::target), Rows::width);
+    detail::check_targets(Kind, targets, samples, static_cast<std::size_t>(Rows::target), Rows::width, indices);
     const auto rows = static_cast<std::int64_t>(samples) * Rows::each;
     StepsOf<typename M::backend>::type::host_loss(model_.engine(), detail::plain_loss(loss_), rows, Rows::width,
                                                   outputs.data(), Rows::data(targets), values_.data());

@@ -69,17 +69,25 @@ StepResult step_result(const FinishedStep& s, std::int64_t rows_each, int width)
           .samples = s.samples,
           .decisions = s.samples * rows_each * decisions_of_row(Kind, width)};
 }
-// The sums of a step, in the order of its rows. values: their losses.
+// Loss and right decisions of rows, added in their order. values: their losses.
 template <TargetKind Kind, class Loss, class T, class Element>
-StepResult step_result(const Loss& loss, std::int64_t rows, std::int64_t rows_each, int width, const T* outputs,
-                       const Element* targets, const T* values) {
+FinishedStep sums_of_rows(const Loss& loss, std::int64_t rows, int width, const T* outputs, const Element* targets,
+                          const T* values) {
   const double threshold = decision_threshold(loss);
-  FinishedStep sums{.samples = static_cast<int>(rows / rows_each)};
+  FinishedStep sums;
   for (std::int64_t i = 0; i < rows; ++i) {
     sums.loss += static_cast<double>(values[i]);
     sums.correct +=
         right_decisions<Kind, T>(width, threshold, outputs + i * width, targets + i * (is_class(Kind) ? 1 : width));
   }
+  return sums;
+}
+// The same of whole samples.
+template <TargetKind Kind, class Loss, class T, class Element>
+StepResult step_result(const Loss& loss, std::int64_t rows, std::int64_t rows_each, int width, const T* outputs,
+                       const Element* targets, const T* values) {
+  FinishedStep sums = sums_of_rows<Kind>(loss, rows, width, outputs, targets, values);
+  sums.samples = static_cast<int>(rows / rows_each);
   return step_result<Kind>(sums, rows_each, width);
 }
 

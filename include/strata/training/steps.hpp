@@ -33,6 +33,8 @@ struct FinishedStep {
   double loss = 0;           // sum over the rows
   std::int64_t correct = 0;  // decisions that were right
   bool finite = true;        // the loss is a number
+  // If they are clipped: their norm is a number. If not, nothing was updated.
+  bool finite_gradients = true;
 };
 
 // StepsOf<Backend>::type is the backend's Steps<Engine>; its header defines it.

@@ -108,8 +108,8 @@ Evaluation evaluate_with(Evaluator_& evaluator, const Data& data, int batch, con
   std::vector<Metric> metrics = options.metrics;
   const Observers observers{.confusion = &e.confusion, .mistakes = &mistakes, .metrics = metrics};
   for (std::uint64_t draw = 0; const auto* b = batches.next(); ++draw) {
-    const StepResult r =
-        evaluator.evaluate(b->images, b->targets, observers, options.dropout ? std::optional(draw) : std::nullopt);
+    const StepResult r = evaluator.evaluate(b->images, b->targets, observers,
+                                            options.dropout ? std::optional(draw) : std::nullopt, b->indices);
     after(r);
     loss.add(r.loss / r.samples, r.samples);
     accuracy.correct += r.correct, accuracy.samples += r.decisions;
@@ -222,8 +222,8 @@ typename detail::checked<Evaluation, Net, Loss, Data>::result evaluate(Model<Net
 
 // Trains for some epochs and returns a record of each; the optimizer begins with empty memory. The order of the images and
 // their augmentation follow the model's seed. Throws std::invalid_argument for invalid options and an empty data set,
-// DataError for data that cannot be read, NotFiniteError if the loss of a step or a validation is NaN or infinite, and what
-// the checkpointer throws.
+// DataError for data that cannot be read, NotFiniteError if the loss of a step or a validation is NaN or infinite or the
+// norm of gradients to be clipped is, and what the checkpointer throws.
 template <class Net, class Backend, class Data, class Loss, class Optimizer_>
 typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result train(Model<Net, Backend>& model,
                                                                                   const Data& data, Loss loss,

@@ -82,8 +82,8 @@ class Trainer {
 
   // Loss and accuracy without training. Throws std::invalid_argument for sizes and targets that do not fit.
   StepResult evaluate(std::span<const T> images, const Targets& targets, const detail::Observers& observers = {},
-                      std::optional<std::uint64_t> draw = {}) {
-    return evaluator_.evaluate(images, targets, observers, draw);
+                      std::optional<std::uint64_t> draw = {}, std::span<const std::uint32_t> indices = {}) {
+    return evaluator_.evaluate(images, targets, observers, draw, indices);
   }
 
   // From now on each step adds its times to the profile (see Model::watch), with a row for the loss and one for the update;
@@ -108,7 +108,8 @@ class Trainer {
   [[nodiscard]] std::span<T> memory(int slot) { return steps_.memory(slot); }
 
   // From now on gradients whose norm, over all parameters that are not frozen, is larger are scaled down to it before the
-  // update (Pascanu, Mikolov, Bengio 2013); 0: none. Throws std::invalid_argument for a negative norm.
+  // update (Pascanu, Mikolov, Bengio 2013); 0: none. A step whose norm is infinite or NaN throws NotFiniteError. Throws
+  // std::invalid_argument for a negative norm.
   void clip_gradients(double norm) {
     detail::check_not_negative("the norm that gradients are clipped to", norm);
     if (norm != clip_norm_) steps_.forget_captured();
@@ -231,6 +232,7 @@ class Trainer {
     T* w = model_.regions().parameters;
     T* g = model_.engine_gradients();
     if (clip_norm_ > 0) steps_.clip(ranges_, clip_norm_, g);
+    if (steps_.halted()) return;
     for (std::size_t r = 0; r < ranges_.size(); ++r) {
       const detail::ParameterRange& range = ranges_[r];
       if (range.frozen) continue;
@@ -258,6 +260,10 @@ class Trainer {
       if (steps_.restage(done))
         model_.run_on_engine(steps_.images(), done.samples, true, true, static_cast<std::uint64_t>(updates_));
       throw NotFiniteError(updates_, model_.first_not_finite(true));
+    }
+    if (!done.finite_gradients) {
+      updates_ = done.number.update;
+      throw NotFiniteError::of_gradients(updates_);
     }
     report(detail::step_result<Kind>(done, Rows::each, Rows::width));
   }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // A pool of persistent threads. A call allocates nothing. It returns when its tasks are done; the caller never waits for
 // workers that the system wakes too late to take a task.
+//
+// After fork() the child can use and destroy the pools of its parent. The threads do not exist in the child; the first
+// parallel_for there starts new ones. fork() must not be called inside a task.
 #pragma once
 #include <atomic>
 #include <cstddef>
@@ -11,22 +14,17 @@
 #include <type_traits>
 #include <vector>
 
+#include <strata/util/processors.hpp>
+#include <strata/util/threads.hpp>
+
 namespace strata {
 
 class ThreadPool {
  public:
-  // 0: one thread for each core. The caller is one of the threads, so a pool of one starts none.
-  explicit ThreadPool(int threads = 0) {
-    if (threads <= 0) threads = static_cast<int>(std::thread::hardware_concurrency());
-    size_ = threads > 1 ? threads : 1;
-    workers_.reserve(static_cast<std::size_t>(size_ - 1));
-    try {
-      for (int worker = 1; worker < size_; ++worker) workers_.emplace_back([this, worker] { work(worker); });
-    } catch (...) {
-      stop();
-      throw;
-    }
-  }
+  // 0: one thread for each processor that this process may use, by its affinity and by the CPU quota of its cgroup, rounded
+  // up. The caller is one of the threads, so a pool of one starts none. Throws std::system_error if the threads cannot be
+  // started.
+  explicit ThreadPool(int threads = 0) : size_(threads > 0 ? threads : detail::usable_processors()) { start(); }
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
   ~ThreadPool() { stop(); }
@@ -37,7 +35,7 @@ class ThreadPool {
   // tasks run at once with the same worker, so worker may index scratch. Results must not
   // depend on which worker gets which task. After an exception, tasks that have not begun are dropped and the first
   // exception is rethrown here. Calls must not overlap: a call from inside f or from a second thread throws
-  // std::logic_error.
+  // std::logic_error. The first call after fork() starts threads and throws std::system_error if it cannot.
   template <class F>
   void parallel_for(int tasks, F&& f) {
     using Function = std::remove_reference_t<F>;
@@ -53,15 +51,17 @@ class ThreadPool {
   // change only while it is 0, so a worker that wakes late finds either a closed gate or a newer, complete call.
   static constexpr int kOpen = 1, kInside = 2;
 
+  // busy is 0, or 1 + forks() during a call. A value from before a fork belongs to a call that this process does not have.
   struct Turn {
-    explicit Turn(std::atomic<bool>& b) : busy(b) {
-      if (busy.exchange(true, std::memory_order_acquire))
+    explicit Turn(std::atomic<unsigned>& b) : busy(b) {
+      const unsigned now = 1 + detail::forks();
+      if (busy.exchange(now, std::memory_order_acquire) == now)
         throw std::logic_error("strata: ThreadPool::parallel_for was called inside itself or from two threads at once");
     }
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
-    ~Turn() { busy.store(false, std::memory_order_release); }
-    std::atomic<bool>& busy;
+    ~Turn() { busy.store(0, std::memory_order_release); }
+    std::atomic<unsigned>& busy;
   };
 
   static void pause() {
@@ -80,6 +80,7 @@ class ThreadPool {
       for (int task = 0; task < tasks; ++task) call(context, task, 0);
       return;
     }
+    if (forks_ != detail::forks()) restart();
     call_ = call;
     context_ = context;
     tasks_ = tasks;
@@ -132,20 +133,48 @@ class ThreadPool {
     }
   }
 
+  void start() {
+    forks_ = detail::forks();
+    try {
+      detail::start_threads(workers_, size_, 1, [this](int worker) { work(worker); });
+    } catch (...) {
+      stop();
+      stop_.store(false, std::memory_order_relaxed);
+      throw;
+    }
+  }
+  // In a child after fork().
+  void restart() {
+    detail::forget_threads(workers_);
+    gate_.store(0, std::memory_order_relaxed);  // the parent may have been within a call
+    failed_.store(false, std::memory_order_relaxed);
+    error_ = nullptr;
+    try {
+      start();
+    } catch (...) {
+      --forks_;  // the next call tries again
+      throw;
+    }
+  }
+
   void stop() {
+    if (forks_ != detail::forks()) return detail::forget_threads(workers_);
     stop_.store(true, std::memory_order_relaxed);
     round_.fetch_add(1);
     round_.notify_all();
     for (std::thread& thread : workers_) thread.join();
+    workers_.clear();
   }
 
-  int size_ = 1;
+  int size_;
+  unsigned forks_ = 0;  // detail::forks() when the workers were started
   std::vector<std::thread> workers_;
   Call call_ = nullptr;
   void* context_ = nullptr;
   int tasks_ = 0;
   std::exception_ptr error_;
-  std::atomic<bool> failed_{false}, stop_{false}, busy_{false};
+  std::atomic<bool> failed_{false}, stop_{false};
+  std::atomic<unsigned> busy_{0};
   alignas(64) std::atomic<int> next_{0};
   alignas(64) std::atomic<int> gate_{0};
   alignas(64) std::atomic<unsigned> round_{0};

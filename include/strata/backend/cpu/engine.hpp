@@ -17,6 +17,7 @@
 #include <strata/core/alignment.hpp>
 #include <strata/model/engine.hpp>
 #include <strata/util/large_pages.hpp>
+#include <strata/util/out_of_memory.hpp>
 #include <strata/util/random.hpp>
 #include <strata/util/thread_pool.hpp>
 
@@ -42,10 +43,11 @@ class CpuEngine {
            std::to_string(EIGEN_MINOR_VERSION);
   }
 
-  // Zeros. Throws std::bad_alloc.
+  // Zeros. Throws OutOfMemory.
   std::byte* allocate(const ArenaRequest& request) {
     const auto size = static_cast<std::size_t>(request.bytes);
-    memory_.reset(static_cast<std::byte*>(::operator new(size, align)));
+    memory_.reset(static_cast<std::byte*>(::operator new(size, align, std::nothrow)));
+    if (!memory_) throw OutOfMemory(request.bytes, "a model; a smaller batch needs less");
     detail::prefer_large_pages(memory_.get(), size);
     std::memset(memory_.get(), 0, size);
     return memory_.get();

@@ -15,10 +15,12 @@ namespace strata::cpu {
 
 inline constexpr std::int64_t update_chunk = 65536;
 
-// The gradients' norm over all ranges that are not frozen; where it is above `limit` and finite, they are scaled down to
-// it. The sum is in double precision, in fixed parts, so that it does not depend on the number of threads.
+// If the gradients' norm over all ranges that are not frozen is above `limit`, scales them down to it. Returns false, and
+// changes nothing, if the norm is infinite or NaN. The sum is in double precision, in fixed parts, so that it does not
+// depend on the number of threads.
 template <class T>
-void clip_by_norm(std::span<const strata::detail::ParameterRange> ranges, double limit, T* g, ThreadPool& pool) {
+[[nodiscard]] bool clip_by_norm(std::span<const strata::detail::ParameterRange> ranges, double limit, T* g,
+                                ThreadPool& pool) {
   constexpr int parts = 64;
   double square = 0;
   for (const auto& range : ranges) {
@@ -34,13 +36,15 @@ void clip_by_norm(std::span<const strata::detail::ParameterRange> ranges, double
     for (const double sum : sums) square += sum;
   }
   const double norm = std::sqrt(square);
-  if (!(norm > limit) || !std::isfinite(norm)) return;
+  if (!std::isfinite(norm)) return false;
+  if (!(norm > limit)) return true;
   const T scale = static_cast<T>(limit / norm);
   for (const auto& range : ranges)
     if (!range.frozen)
       for_chunks(
           range.count, pool,
           [&](std::int64_t first, std::int64_t count) { Array<T>(g + range.first + first, count) *= scale; }, update_chunk);
+  return true;
 }
 
 // w[i] becomes element(w[i], g[i], the slots of i). Slot k of parameter i is slots[k * stride + i].

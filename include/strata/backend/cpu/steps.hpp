@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -20,6 +21,7 @@
 #include <strata/training/right.hpp>
 #include <strata/training/steps.hpp>
 #include <strata/util/large_pages.hpp>
+#include <strata/util/out_of_memory.hpp>
 
 namespace strata {
 namespace cpu {
@@ -39,7 +41,11 @@ class Steps final : public GradientEngine<T> {
                 static_cast<std::int64_t>(sizeof(T))),
         values_(static_cast<std::size_t>(sizes.batch * sizes.rows)) {
     const auto n = static_cast<std::size_t>(sizes.slots * stride_);
-    slots_.reserve(n);
+    try {
+      slots_.reserve(n);
+    } catch (const std::bad_alloc&) {
+      throw OutOfMemory(static_cast<std::int64_t>(n * sizeof(T)), "the memory of an optimizer");
+    }
     strata::detail::prefer_large_pages(slots_.data(), n * sizeof(T));
     slots_.assign(n, T{0});
   }
@@ -72,15 +78,15 @@ class Steps final : public GradientEngine<T> {
     using Element = std::conditional_t<is_class(Kind), int, float>;
     const auto* targets = static_cast<const Element*>(targets_);
     run_loss(strata::detail::plain_loss(loss), n * rows, width, outputs, targets, values_.data(), gradient, pool_);
-    const StepResult sums = strata::detail::step_result<Kind>(loss, n * rows, 1, width, outputs, targets,
-                                                              static_cast<const T*>(values_.data()));
+    const FinishedStep sums =
+        strata::detail::sums_of_rows<Kind>(loss, n * rows, width, outputs, targets, static_cast<const T*>(values_.data()));
     now_.loss = sums.loss, now_.correct = sums.correct;
     now_.finite = std::isfinite(sums.loss);
   }
   // Whether the rest of the step must not happen.
-  [[nodiscard]] bool halted() const { return !now_.finite; }
+  [[nodiscard]] bool halted() const { return !now_.finite || !now_.finite_gradients; }
   void clip(std::span<const strata::detail::ParameterRange> ranges, double limit, T* g) {
-    clip_by_norm(ranges, limit, g, pool_);
+    now_.finite_gradients = clip_by_norm(ranges, limit, g, pool_);
   }
   template <class Element>
   void update(const Element& element, std::int64_t /*range*/, std::int64_t first, std::int64_t count, T* w, const T* g) {

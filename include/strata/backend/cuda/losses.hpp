@@ -15,8 +15,8 @@ namespace strata::cuda {
 // Sums over the rows of a batch.
 struct StepScore {
   double loss;
-  std::int32_t correct;  // decisions that were right
-  std::int32_t finite;   // 1 if the loss is a number, 0 if it is NaN or infinite
+  std::int64_t correct;  // decisions that were right
+  std::int32_t finite;   // 1 if the loss is a number, 0 if it is NaN or infinite; see clip_by_norm
 };
 
 namespace detail {
@@ -62,7 +62,7 @@ struct AddScores {
   STRATA_HOST_DEVICE void operator()(std::int64_t) const {
     constexpr int piece = 32;
     double loss = 0;
-    std::int32_t correct = 0;
+    std::int64_t correct = 0;
     std::int64_t n = 0;
     for (; n + piece <= rows; n += piece) {
       C next[piece];

@@ -10,6 +10,9 @@
 
 namespace strata::cuda {
 
+// In place of 1 in StepScore::finite: the loss is a number, but the norm of its gradients is not.
+inline constexpr std::int32_t gradients_not_finite = -1;
+
 namespace detail {
 
 // w[i] becomes element(w[i], g[i], the slots of i), unless *halt is not 0. copy, if not null, gets the new weight in the
@@ -62,17 +65,22 @@ struct SumSums {
     sums[part] = sum;
   }
 };
-// The factor that brings the norm to the limit: 1 if it is small enough, infinite or NaN.
+// The factor that brings the norm to the limit: 1 if it is small enough, and if it is infinite or NaN, which halts.
 struct ScaleOfNorm {
   std::int64_t n;
   double limit;
   const double* from;
   double* scale;
+  std::int32_t *halt, *finite;
   STRATA_HOST_DEVICE void operator()(std::int64_t) const {
     double square = 0;
     for (std::int64_t i = 0; i < n; ++i) square += from[i];
     const double norm = std::sqrt(square);
-    *scale = norm > limit && norm - norm == 0 ? limit / norm : 1;
+    const bool number = norm - norm == 0;
+    *scale = number && norm > limit ? limit / norm : 1;
+    if (number || *halt != 0) return;
+    *finite = gradients_not_finite;
+    *halt = 1;
   }
 };
 struct Scale {
@@ -100,14 +108,16 @@ void update(R& run, std::int64_t n, const Element* element, const std::int32_t* 
 constexpr std::int64_t clip_by_norm_scratch(std::int64_t n) {
   return detail::norm_parts(n) + detail::second_norm_parts(n) + 1;
 }
-// Scales g to the norm `limit` if its own is larger and finite. The sum is in double precision and stays on the device.
+// Scales g to the norm `limit` if its own is larger. If its own is infinite or NaN, g stays; *halt becomes 1 and *finite
+// gradients_not_finite, unless *halt was 1 before. The sum is in double precision and stays on the device.
 template <Run R>
-void clip_by_norm(R& run, std::int64_t n, double limit, float* g, double* scratch) {
+void clip_by_norm(R& run, std::int64_t n, double limit, float* g, double* scratch, std::int32_t* halt,
+                  std::int32_t* finite) {
   const std::int64_t parts = detail::norm_parts(n), second = detail::second_norm_parts(n);
   double *sums = scratch + parts, *scale = sums + second;
   run(parts, detail::SumSquares{n, parts, g, scratch});
   run(second, detail::SumSums{parts, second, scratch, sums});
-  run(1, detail::ScaleOfNorm{second, limit, sums, scale});
+  run(1, detail::ScaleOfNorm{second, limit, sums, scale, halt, finite});
   run(n, detail::Scale{scale, g});
 }
 

@@ -163,7 +163,7 @@ class Steps final : public GradientEngine<float> {
       if (first < 0) first = range.first;
       end = range.first + range.count;
     }
-    if (first >= 0) clip_by_norm(engine_.device(), end - first, limit, g + first, clip_);
+    if (first >= 0) clip_by_norm(engine_.device(), end - first, limit, g + first, clip_, halt_, &score_->finite);
   }
   template <class Element>
   void update(const Element&, std::int64_t range, std::int64_t first, std::int64_t count, float* w, const float* g) {
@@ -178,15 +178,17 @@ class Steps final : public GradientEngine<float> {
   // -----------------------------------------------------------------------------------------------------
   [[nodiscard]] bool full() const { return queued_ - finished_ >= in_flight; }
   [[nodiscard]] bool pending() const { return queued_ > finished_; }
-  // Waits for the oldest. If its loss is not finite, those queued after it are dropped: they changed nothing.
+  // Waits for the oldest. If its loss or its gradients are not finite, those queued after it are dropped: they changed
+  // nothing.
   FinishedStep finish() {
     Staged& staged = slot(finished_);
     staged.done.wait();
     const StepScore score = board_[static_cast<std::size_t>(finished_ % in_flight)];
     FinishedStep step = staged.step;
     step.loss = score.loss, step.correct = score.correct, step.finite = score.finite != 0;
+    step.finite_gradients = score.finite != gradients_not_finite;
     failed_ = finished_++;
-    if (!step.finite) {
+    if (!step.finite || !step.finite_gradients) {
       engine_.finish();
       engine_.device().zero_bytes(halt_, sizeof *halt_);  // first: what follows may throw
       finished_ = queued_;

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSL-1.0
+// Starting threads, and what becomes of them after fork(): a child has the objects of its parent, but only the thread that
+// called fork().
+#pragma once
+#include <atomic>
+#include <memory>
+#include <new>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include <pthread.h>
+
+namespace strata::detail {
+
+inline std::atomic<unsigned> fork_count{0};
+
+// How often the processes from the first to this one called fork(), counted from the first call of this function. Objects
+// with threads compare it with the count at which they started them.
+inline unsigned forks() {
+  [[maybe_unused]] static const int once =
+      ::pthread_atfork(nullptr, nullptr, [] { fork_count.fetch_add(1, std::memory_order_relaxed); });
+  return fork_count.load(std::memory_order_relaxed);
+}
+
+// Starts work(i) in a thread for each i in [first, asked). Throws std::system_error, which says how many threads were asked
+// for; `threads` then holds those that were started.
+template <class Work>
+void start_threads(std::vector<std::thread>& threads, int asked, int first, const Work& work) {
+  const auto fail = [&](std::error_code error) {
+    throw std::system_error(error, "strata: " + std::to_string(asked) + " threads were asked for, but only " +
+                                       std::to_string(static_cast<std::size_t>(first) + threads.size()) +
+                                       " could be started");
+  };
+  try {
+    for (int i = first; i < asked; ++i) threads.emplace_back(work, i);
+  } catch (const std::system_error& e) {
+    fail(e.code());
+  } catch (const std::bad_alloc&) {
+    fail(std::make_error_code(std::errc::not_enough_memory));
+  }
+}
+
+// In a child: forgets the parent's threads. To join or detach one would reach into a thread that may be another by now. The
+// new objects take the place of the old ones, which are not destroyed.
+inline void forget_threads(std::vector<std::thread>& threads) {
+  for (std::thread& thread : threads) std::construct_at(&thread);
+  threads.clear();
+}
+
+}  // namespace strata::detail
