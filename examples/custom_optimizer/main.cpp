@@ -12,21 +12,22 @@
 
 using namespace strata;
 
-// Rises in a straight line to `peak`, then falls with the square root of the number of updates.
-struct Warmup {
-  double peak = 0.001;
-  std::int64_t updates = 100;
+// Swings between two rates in straight lines (Smith 2017).
+struct Triangle {
+  double low = 0.0001, high = 0.001;
+  std::int64_t rise = 100;  // updates from low to high, and back
 
   // The learning rate of an update, from the number of updates done before it.
   [[nodiscard]] double operator()(std::int64_t update) const {
-    const double done = static_cast<double>(update + 1) / static_cast<double>(updates);
-    return peak * std::min(done, 1 / std::sqrt(done));
+    const std::int64_t at = update % (2 * rise);
+    return low + (high - low) * static_cast<double>(std::min(at, 2 * rise - at)) / static_cast<double>(rise);
   }
   void validate() const {
-    if (!(peak >= 0) || updates < 1) throw std::invalid_argument("Warmup: peak is negative, or updates is below 1");
+    if (!(low >= 0 && high >= low) || rise < 1) throw std::invalid_argument("Triangle: needs 0 <= low <= high, rise >= 1");
   }
   [[nodiscard]] std::string describe() const {
-    return "Warmup{peak " + std::to_string(peak) + ", updates " + std::to_string(updates) + "}";
+    return "Triangle{low " + std::to_string(low) + ", high " + std::to_string(high) + ", rise " + std::to_string(rise) +
+           "}";
   }
 };
 
@@ -79,7 +80,7 @@ int main() {
   }
   const ArrayDataset<Shape{6, 6, 1}, 2> data(images, labels);
   Model<Net> model{{.batch = 32, .seed = 1}};
-  const Lion lion{.learning_rate = Warmup{.peak = 0.003, .updates = 20}, .weight_decay = 0.1};
+  const Lion lion{.learning_rate = Triangle{.low = 0.0005, .high = 0.003, .rise = 20}, .weight_decay = 0.1};
   const auto history =
       train(model, data, SoftmaxCrossEntropy{}, lion, {.epochs = 10, .groups = {no_decay_of_biases_and_norms()}});
 
@@ -92,7 +93,7 @@ int main() {
     };
   };
   fresh.for_each_tensor(copy_to(before));
-  Trainer trainer(fresh, SoftmaxCrossEntropy{}, Lion{.learning_rate = Warmup{.peak = 0.5, .updates = 2}});
+  Trainer trainer(fresh, SoftmaxCrossEntropy{}, Lion{.learning_rate = Triangle{.low = 0.25, .high = 0.5}});
   trainer.step(std::vector<float>(images.begin(), images.begin() + 32 * 36),
                std::vector<int>(labels.begin(), labels.begin() + 32));
   fresh.for_each_tensor(copy_to(after));
