@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSL-1.0
 """page_code.py PAGE COMPILER [FLAG...]: compiles the C++ in a page.
 
-The blocks of C++ are compiled together, in this order, as the body of one function. A block that begins with the line
-"// does not compile" is compiled separately, after the page's first statement. It must give exactly one error, with the text of
-the next block.
+The blocks of C++ are compiled together, in this order, as the body of one function; blocks that begin with struct, class or
+template stand before that function. A block that begins with the line "// does not compile" is compiled separately, after the
+first statement of the function. It must give exactly one error, with the text of the next block.
 """
 import os
 import pathlib
@@ -14,10 +14,11 @@ import sys
 
 BLOCK = re.compile(r"^```(cpp|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 WRONG = "// does not compile\n"
+OUTSIDE = re.compile(r"(//.*\n)*(struct|class|template)\b")
 
 
-def compile_code(command, head, body):
-    code = f"#include <strata/{head}.hpp>\nusing namespace strata;\nint main() {{\n{body}}}\n"
+def compile_code(command, head, outside, body):
+    code = f"#include <strata/{head}.hpp>\nusing namespace strata;\n{outside}int main() {{\n{body}}}\n"
     result = subprocess.run([*command, "-x", "c++", "-fsyntax-only", "-"], input=code, capture_output=True, text=True,
                             check=False, env=dict(os.environ, LC_ALL="C"))
     return result.returncode, result.stderr
@@ -27,7 +28,10 @@ def check(page, head, command):
     """Returns the fault of the page or None, and the numbers of blocks that compile and that do not."""
     blocks = [(*found.groups(), page[:found.start()].count("\n") + 2) for found in BLOCK.finditer(page)]
     good = [(body, line) for kind, body, line in blocks if kind == "cpp" and not body.startswith(WRONG)]
-    code, said = compile_code(command, head, "".join(f'#line {line} "page"\n{body}' for body, line in good))
+    inside = [(body, line) for body, line in good if not OUTSIDE.match(body)]
+    outside, body = ("".join(f'#line {line} "page"\n{body}' for body, line in some)
+                     for some in ((block for block in good if block not in inside), inside))
+    code, said = compile_code(command, head, outside, body)
     if code != 0:
         return f"does not compile:\n{said[:3000]}", (0, 0)
     wrong, expected = "", []
@@ -38,7 +42,7 @@ def check(page, head, command):
             return f"line {line}: no block of text with the error after it", (0, 0)
         wrong += f'#line {line} "page"\n{{\n{body}}}\n'
         expected.append((line, line + body.count("\n") + 1, text))
-    _, said = compile_code(command, head, good[0][0].split(";")[0] + ";\n" + wrong)
+    _, said = compile_code(command, head, outside, inside[0][0].split(";")[0] + ";\n" + wrong)
     # The errors, and the lines that name their place in the page.
     lines = said.splitlines()
     errors = [i for i, line in enumerate(lines) if ": error: " in line]
@@ -57,7 +61,11 @@ def check(page, head, command):
 
 SMALL = """
 ```cpp
-static_assert(Sequential<Input<2, 2, 3>, Flatten>::output == Shape{12});
+// A local struct cannot have this member.
+struct Own { static constexpr int size = 12; };
+```
+```cpp
+static_assert(Sequential<Input<2, 2, 3>, Flatten>::output == Shape{Own::size});
 ```
 ```cpp
 // does not compile
@@ -72,8 +80,8 @@ error: strata: In<...> declares other input channels than arrive
 def main():
     page, command = pathlib.Path(sys.argv[1]).read_text(), sys.argv[2:]
     # First check that each kind of wrong page is detected.
-    for says, changed in ((None, SMALL), ("does not compile", SMALL.replace("Shape{12}", "Shape{13}")),
-                          ("line 6: compiles", SMALL.replace("In<3>", "In<96>")),
+    for says, changed in ((None, SMALL), ("does not compile", SMALL.replace("size = 12", "size = 13")),
+                          ("line 10: compiles", SMALL.replace("In<3>", "In<96>")),
                           ("does not say 'strata: nothing", SMALL.replace("strata: In<...>", "strata: nothing")),
                           ("no block of text", SMALL.replace("```text", "```"))):
         problem, _ = check(changed, "network", command)
