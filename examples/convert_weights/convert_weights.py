@@ -20,8 +20,7 @@ import sys
 from pathlib import Path
 
 import numpy
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors import SafetensorError, safe_open
 
 # The names of a layer's tensors in strata and Keras, and in PyTorch.
 CONV = {"kernel": "weight", "bias": "bias"}
@@ -39,18 +38,39 @@ class ConversionError(Exception):
 def read_net(path):
     """The tensors of a file in their order, {"conv2d/kernel": array}, and its metadata."""
     tensors = read_tensors(path)
-    with open(path, "rb") as file:  # load_file forgets the order and the metadata
-        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+    header, _ = read_header(path)
     metadata = header.pop("__metadata__", {})
     order = sorted(header, key=lambda name: header[name]["data_offsets"])
     return {name: tensors[name] for name in order}, metadata
 
 
+def read_header(path):
+    """The header of a file, and the number of bytes before its tensors."""
+    with open(path, "rb") as file:
+        length = struct.unpack("<Q", file.read(8))[0]
+        return json.loads(file.read(length)), 8 + length
+
+
 def read_tensors(path):
+    """Numbers of 16 bits become float32."""
     try:
-        return load_file(path)
+        with safe_open(path, "numpy") as file:  # checks the header
+            header, start = read_header(path)
+            return {name: read_tensor(path, file, name, header[name], start) for name in file.keys()}
     except (OSError, SafetensorError) as error:
         raise ConversionError(f"{path}: {error}; expected a safetensors file") from error
+
+
+def read_tensor(path, file, name, entry, start):
+    if entry["dtype"] == "BF16":  # NumPy has no such type: it is the upper half of a float32
+        begin, end = entry["data_offsets"]
+        bits = numpy.fromfile(path, "<u2", (end - begin) // 2, offset=start + begin)
+        return (bits.astype("<u4") << 16).view("<f4").reshape(entry["shape"])
+    if entry["dtype"] == "F16":
+        return file.get_tensor(name).astype(numpy.float32)
+    if entry["dtype"] not in ("F32", "F64", "I64"):
+        raise ConversionError(f"{path}: {name} has dtype {entry['dtype']}; expected F32, F64, F16, BF16 or I64")
+    return file.get_tensor(name)
 
 
 def write_net(path, tensors, like=None):

@@ -3,8 +3,10 @@
 """The example convert_weights on what make_vectors.py wrote: a state_dict of the real PyTorch, and the same converted, which
 tests/unit/exchange_test.cpp compares with PyTorch's outputs; and on models of the real Keras. Exits with 77 where a package
 is missing."""
+import json
 import os
 import pathlib
+import struct
 import subprocess
 import sys
 import tempfile
@@ -97,6 +99,33 @@ class Convert(unittest.TestCase):
         shift = net["batch_normalization/moving_variance"] - state["1.running_var"]
         self.assertLess(numpy.abs(shift - (1e-5 - 1e-3)).max(), 1e-6)
 
+    def test_16_bits(self):
+        """Weights of BF16 and F16 become the same float32."""
+        state = {name: array for name, array in load_file(STATE).items() if array.dtype == numpy.float32}
+        options = ["--flatten", "3x3x6", "--epsilon", "1e-5"]
+        for dtype in ("BF16", "F16"):
+            header, body, rounded = {}, b"", {}
+            for name, array in state.items():
+                if dtype == "BF16":
+                    bits = (array.view("<u4") >> 16).astype("<u2")
+                    rounded[name] = (bits.astype("<u4") << 16).view("<f4")
+                else:
+                    bits = array.astype("<f2")
+                    rounded[name] = bits.astype("<f4")
+                header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [len(body), len(body) + bits.nbytes]}
+                body += bits.tobytes()
+            text = json.dumps(header).encode()
+            (self.folder / "half").write_bytes(struct.pack("<Q", len(text)) + text + body)
+            save_file(rounded, self.folder / "rounded")
+            self.convert("from-pytorch", self.folder / "half", self.out, *options)
+            self.convert("from-pytorch", self.folder / "rounded", self.folder / "expected", *options)
+            found, expected = load_file(self.out), load_file(self.folder / "expected")
+            self.assertEqual(set(found), set(expected))
+            for name, array in expected.items():
+                self.assertEqual(found[name].dtype, numpy.float32, name)
+                self.assertTrue((found[name] == array).all(), name)
+            self.out.unlink()
+
     def test_to_pytorch(self):
         expected = load_file(STATE)
         for flatten in (["--flatten", "3x3x6"], []):
@@ -124,6 +153,8 @@ class Convert(unittest.TestCase):
         self.fails("2 modules were named; expected 8", "to-pytorch", self.like, self.out, "--modules", "0,1")
         self.fails("expected a safetensors file", "to-pytorch", SCRIPT, self.out)
         self.fails("No such file", "to-pytorch", self.folder / "none", self.out)
+        save_file({**load_file(STATE), "13.mask": numpy.zeros(3, numpy.bool_)}, self.folder / "mask")
+        self.fails("13.mask has dtype BOOL; expected F32", "from-pytorch", self.folder / "mask", self.out, *epsilon)
         named = {name.replace("13.", "last."): array for name, array in load_file(STATE).items()}
         save_file(named, self.folder / "named")
         self.fails("the order of the modules", "from-pytorch", self.folder / "named", self.out, "--like", self.like, *epsilon)

@@ -3,8 +3,11 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <string>
 #include <string_view>
@@ -149,6 +152,41 @@ TEST_CASE("writing a file keeps its mode, spares what is no file, and passes ove
   CHECK(bytes_of(folder.path / "b") == "new");
 }
 
+TEST_CASE("numbers of 16 bits become float32") {
+  const Folder folder;
+  const fs::path path = folder.path / "a";
+  // Every pattern of bits: 65536 of each type.
+  std::string bytes = file_of(
+      R"({"b":{"dtype":"BF16","shape":[2,32768],"data_offsets":[0,131072]},"h":{"dtype":"F16","shape":[65536],"data_offsets":[131072,262144]}})",
+      0);
+  for (int type = 0; type < 2; ++type)
+    for (unsigned i = 0; i < 65536; ++i) bytes += {static_cast<char>(i & 255), static_cast<char>(i >> 8)};
+  put(path, bytes);
+  SafetensorsFile file(path);
+  CHECK(file.find("b")->size() == 65536);
+  const std::vector<float> b = file.read("b"), h = file.read("h");
+  const std::vector<double> wide = file.read<double>("h");
+  int wrong = 0;
+  for (unsigned i = 0; i < 65536; ++i) {
+    const auto value = [&](unsigned exponent_bits, unsigned mantissa_bits) {
+      const int most = (1 << exponent_bits) - 1, bias = most / 2, exponent = static_cast<int>(i >> mantissa_bits) & most;
+      const unsigned mantissa = i & ((1U << mantissa_bits) - 1), one = 1U << mantissa_bits;
+      const double sign = i & 0x8000 ? -1 : 1;
+      if (exponent == most) return mantissa ? std::nan("") : sign * std::numeric_limits<double>::infinity();
+      return sign * std::ldexp(exponent ? one + mantissa : mantissa,
+                               std::max(exponent, 1) - bias - static_cast<int>(mantissa_bits));
+    };
+    const auto same = [](double x, double y) {
+      return std::isnan(x) ? std::isnan(y) : x == y && std::signbit(x) == std::signbit(y);
+    };
+    if (!same(value(8, 7), static_cast<double>(b[i])) || !same(value(5, 10), static_cast<double>(h[i]))) ++wrong;
+    if (!same(static_cast<double>(h[i]), wide[i])) ++wrong;
+  }
+  CHECK(wrong == 0);
+  put(path, file_of(R"({"a":{"dtype":"F16","shape":[3],"data_offsets":[0,8]}})", 8));
+  CHECK(contains(error_of(path), "has 8 bytes; expected 6"));
+}
+
 TEST_CASE("a header that is wrong is refused, with the reason") {
   const Folder folder;
   const fs::path path = folder.path / "a";
@@ -185,7 +223,8 @@ TEST_CASE("a header that is wrong is refused, with the reason") {
   refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"more":{}}})", 4, "the key more");
   refused(R"({"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 4, "each once");
   refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0]}})", 4, "expected 2");
-  refused(R"({"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}})", 8, "tensor a has dtype I64; expected F32 or F64");
+  refused(R"({"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}})", 8,
+          "tensor a has dtype I64; expected F32, F64, F16 or BF16");
   refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", 4, "ends before it begins");
   refused(R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", 8, "has 8 bytes; expected 12");
   refused(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,8]}})", 8, "whole number");

@@ -221,7 +221,7 @@ TEST_CASE("Batches in a child after fork") {
   while (const Batch* b = alone.next()) expected.insert(expected.end(), b->images.begin(), b->images.end());
 
   for (const int threads : {0, 1, 3}) {
-    for (const std::size_t taken : {0, 1, 5, 14}) {
+    for (const std::size_t taken : {0U, 1U, 5U, 14U}) {
       CAPTURE(threads);
       CAPTURE(taken);
       auto batches =

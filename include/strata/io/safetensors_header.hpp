@@ -29,10 +29,14 @@ static_assert(std::numeric_limits<float>::is_iec559 && std::numeric_limits<doubl
 // One tensor of a file. Offsets are bytes from the end of the header.
 struct SafetensorsEntry {
   std::string name;
-  std::string dtype;  // "F32" or "F64"
+  std::string dtype;  // "F32", "F64", "F16" or "BF16"
   std::vector<std::int64_t> shape;
   std::int64_t begin = 0, end = 0;
-  [[nodiscard]] std::int64_t size() const { return (end - begin) / (dtype == "F64" ? 8 : 4); }
+  // Bytes of an element; 0 for a dtype that is not supported.
+  [[nodiscard]] std::int64_t element_bytes() const {
+    return dtype == "F64" ? 8 : dtype == "F32" ? 4 : dtype == "F16" || dtype == "BF16" ? 2 : 0;
+  }
+  [[nodiscard]] std::int64_t size() const { return (end - begin) / element_bytes(); }
 };
 
 namespace detail {
@@ -262,9 +266,9 @@ class SafetensorsParser {
       }
     });
     if (!dtype || !shape || !offsets) fail("tensor " + t.name + " lacks one of dtype, shape and data_offsets");
-    if (t.dtype != "F32" && t.dtype != "F64") fail_tensor(t, "has dtype " + t.dtype + "; expected F32 or F64");
+    if (t.element_bytes() == 0) fail_tensor(t, "has dtype " + t.dtype + "; expected F32, F64, F16 or BF16");
     if (t.begin > t.end) fail_tensor(t, "ends before it begins");
-    const std::int64_t bytes = checked_product(t.dtype == "F64" ? 8 : 4, t.shape);
+    const std::int64_t bytes = checked_product(t.element_bytes(), t.shape);
     if (bytes < 0) fail_tensor(t, "has a shape of more than 2^63 bytes");
     if (bytes != t.end - t.begin)
       fail_tensor(

@@ -2,6 +2,8 @@
 // Reads safetensors files. Nothing in a file is executed, and everything is checked.
 #pragma once
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -19,9 +21,24 @@
 #include <strata/util/atomic_file.hpp>
 
 namespace strata {
+namespace detail {
+
+// The two kinds of 16 bits by their bits; every value is exact in float.
+// bfloat16: the upper half of a float.
+inline float from_bfloat16(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+// IEEE half precision: 5 bits of exponent, 10 of mantissa.
+inline float from_half(std::uint16_t bits) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000) << 16, magnitude = bits & 0x7FFF;
+  if (magnitude < 0x400)  // subnormal: multiples of 2^-24
+    return std::copysign(static_cast<float>(magnitude) * 0x1p-24F, std::bit_cast<float>(sign | 0x3F800000));
+  if (magnitude >= 0x7C00) return std::bit_cast<float>(sign | 0x7F800000 | magnitude << 13);  // infinity or NaN
+  return std::bit_cast<float>(sign | ((magnitude << 13) + (112U << 23)));
+}
+
+}  // namespace detail
 
 // A file open for reading. The constructor checks the whole header against the size of the file; read() reads the numbers.
-// All members throw FileError if the file cannot be read or is not safetensors of F32 and F64.
+// All members throw FileError if the file cannot be read or is not safetensors of F32, F64, F16 and BF16.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::filesystem::path& path) : path_(path) {
@@ -57,7 +74,7 @@ class SafetensorsFile {
     return found == by_name_.end() ? nullptr : &header_.tensors[found->second];
   }
 
-  // Fills `out` with the numbers of a tensor, converted between F32 and F64 if needed. Throws FileError if there is no such
+  // Fills `out` with the numbers of a tensor, converted if they are of another type. Throws FileError if there is no such
   // tensor or `out` has another size.
   template <class T>
     requires(std::is_same_v<T, float> || std::is_same_v<T, double>)
@@ -66,12 +83,16 @@ class SafetensorsFile {
     if (std::cmp_not_equal(t.size(), out.size()))
       throw FileError(path_, "tensor " + t.name + " has " + std::to_string(t.size()) + " numbers; expected " +
                                  std::to_string(out.size()));
-    if ((t.dtype == "F64") == std::is_same_v<T, double>)
+    if (t.dtype == (std::is_same_v<T, double> ? "F64" : "F32"))
       read_bytes(data_ + t.begin, std::as_writable_bytes(out));
+    else if (t.dtype == "BF16")
+      convert<std::uint16_t>(t, out, detail::from_bfloat16);
+    else if (t.dtype == "F16")
+      convert<std::uint16_t>(t, out, detail::from_half);
     else if constexpr (std::is_same_v<T, double>)
-      convert<float>(t, out);
+      convert<float>(t, out, [](float x) { return x; });
     else
-      convert<double>(t, out);
+      convert<double>(t, out, [](double x) { return x; });
   }
   template <class T = float>
   [[nodiscard]] std::vector<T> read(std::string_view name) {
@@ -85,11 +106,11 @@ class SafetensorsFile {
     if (const SafetensorsEntry* t = find(name)) return *t;
     throw FileError(path_, "no tensor " + std::string(name) + "; expected a tensor of that name");
   }
-  template <class Stored, class T>
-  void convert(const SafetensorsEntry& t, std::span<T> out) {
+  template <class Stored, class T, class Value>
+  void convert(const SafetensorsEntry& t, std::span<T> out, const Value& value) {
     std::vector<Stored> stored(out.size());
     read_bytes(data_ + t.begin, std::as_writable_bytes(std::span(stored)));
-    std::transform(stored.begin(), stored.end(), out.begin(), [](Stored x) { return static_cast<T>(x); });
+    std::transform(stored.begin(), stored.end(), out.begin(), [&](Stored x) { return static_cast<T>(value(x)); });
   }
   void read_bytes(std::int64_t at, std::span<std::byte> out) {
     in_.clear();
