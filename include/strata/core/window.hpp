@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 
+#include <strata/core/saturate.hpp>
 #include <strata/core/shape.hpp>
 
 namespace strata {
@@ -68,6 +69,20 @@ constexpr Axis slide_columns(const WindowSpec& s, int width) {
   return slide(width, s.kernel_w, s.stride_w, s.dilation_w, s.padding, s.left, s.right);
 }
 
+constexpr Window placed(const WindowSpec& s, const Axis& rows, const Axis& columns) {
+  using detail::saturate_to_int;
+  return {s.kernel_h,
+          s.kernel_w,
+          s.stride_h,
+          s.stride_w,
+          s.dilation_h,
+          s.dilation_w,
+          saturate_to_int(rows.before),
+          saturate_to_int(rows.after),
+          saturate_to_int(columns.before),
+          saturate_to_int(columns.after)};
+}
+
 // A window over a map, the geometry that the kernels of all backends take.
 struct Geometry {
   Shape in;   // (H,W,C) of one sample
@@ -87,16 +102,7 @@ constexpr Geometry place(const WindowSpec& s, Shape in, int filters = 0, int gro
   Geometry g;
   g.in = in;
   g.out = Shape{static_cast<int>(rows.output), static_cast<int>(columns.output), filters > 0 ? filters : in.channels};
-  g.window = {s.kernel_h,
-              s.kernel_w,
-              s.stride_h,
-              s.stride_w,
-              s.dilation_h,
-              s.dilation_w,
-              static_cast<int>(rows.before),
-              static_cast<int>(rows.after),
-              static_cast<int>(columns.before),
-              static_cast<int>(columns.after)};
+  g.window = placed(s, rows, columns);
   g.groups = groups;
   return g;
 }
