@@ -2,6 +2,7 @@
 // Window arithmetic: how the window of a convolution or a pool slides over a map. Padding is computed here and nowhere
 // else, for types (at compile time) and for the conformance tests (at run time).
 #pragma once
+#include <compare>
 #include <cstdint>
 
 #include <strata/core/saturate.hpp>
@@ -30,6 +31,7 @@ struct Window {
   int stride_h = 1, stride_w = 1;
   int dilation_h = 1, dilation_w = 1;
   int pad_top = 0, pad_bottom = 0, pad_left = 0, pad_right = 0;
+  friend constexpr auto operator<=>(const Window&, const Window&) = default;
 };
 
 // One axis of a window over `input` positions.
@@ -89,6 +91,7 @@ struct Geometry {
   Shape out;  // (H,W,F) of one sample
   Window window;
   int groups = 1;
+  friend constexpr auto operator<=>(const Geometry&, const Geometry&) = default;
 
   // Multiply-adds of one output element of a convolution, those on padding included.
   [[nodiscard]] constexpr std::int64_t taps() const {

@@ -87,4 +87,12 @@ std::size_t fastest(std::size_t count, cudaStream_t stream, Run&& run) {
   return winner;
 }
 
+// Bytes; enough for each plan of a map.
+template <class Plans>
+std::int64_t largest_workspace(const Plans& plans) {
+  std::int64_t most = 0;
+  for (const auto& [problem, plan] : plans) most = std::max(most, plan.workspace_size());
+  return most;
+}
+
 }  // namespace strata::cuda::detail

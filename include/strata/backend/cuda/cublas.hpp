@@ -19,15 +19,7 @@
 
 namespace strata::cuda {
 
-// A call of cuBLASLt failed: which one, the status's name, and what it means.
-class CublasError : public std::runtime_error {
- public:
-  CublasError(cublasStatus_t status, const std::string& what) : std::runtime_error(what), status_(status) {}
-  [[nodiscard]] cublasStatus_t status() const { return status_; }
-
- private:
-  cublasStatus_t status_;
-};
+using CublasError = CallError<cublasStatus_t>;
 
 // Throws CublasError unless `status` is success. `call` is the function's name.
 inline void check(cublasStatus_t status, const char* call) {

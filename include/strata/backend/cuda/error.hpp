@@ -9,15 +9,18 @@
 
 namespace strata::cuda {
 
-// A call of the CUDA runtime failed: which one, and what the runtime says about it.
-class CudaError : public std::runtime_error {
+// A call of a library failed: which one, the status's name, and what the library says about it.
+template <class Status>
+class CallError : public std::runtime_error {
  public:
-  CudaError(cudaError_t code, const std::string& what) : std::runtime_error(what), code_(code) {}
-  [[nodiscard]] cudaError_t code() const { return code_; }
+  CallError(Status status, const std::string& what) : std::runtime_error(what), status_(status) {}
+  [[nodiscard]] Status status() const { return status_; }
+  [[nodiscard]] Status code() const { return status_; }  // the runtime's word for it
 
  private:
-  cudaError_t code_;
+  Status status_;
 };
+using CudaError = CallError<cudaError_t>;
 
 namespace detail {
 // 12345678 -> "11.8 MiB"
