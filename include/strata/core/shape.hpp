@@ -22,6 +22,8 @@ struct Shape {
 
   // Elements of one sample.
   [[nodiscard]] constexpr std::int64_t size() const { return static_cast<std::int64_t>(height) * width * channels; }
+  // Both are written out: under nvcc the == that <=> implies is not constexpr.
+  friend constexpr bool operator==(const Shape&, const Shape&) = default;
   friend constexpr auto operator<=>(const Shape&, const Shape&) = default;
 };
 

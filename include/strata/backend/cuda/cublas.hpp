@@ -31,14 +31,11 @@ inline void check(cublasStatus_t status, const char* call) {
 // cuBLASLt's state for the current device. Throws CublasError if no device can be used.
 class CublasHandle {
  public:
-  CublasHandle() { check(cublasLtCreate(&handle_), "cublasLtCreate"); }
-  CublasHandle(const CublasHandle&) = delete;
-  CublasHandle& operator=(const CublasHandle&) = delete;
-  ~CublasHandle() { cublasLtDestroy(handle_); }
-  [[nodiscard]] cublasLtHandle_t get() const { return handle_; }
+  CublasHandle() : handle_(create<cublasLtHandle_t>([](auto* h) { check(cublasLtCreate(h), "cublasLtCreate"); })) {}
+  [[nodiscard]] cublasLtHandle_t get() const { return handle_.get(); }
 
  private:
-  cublasLtHandle_t handle_ = nullptr;
+  Owned<cublasLtHandle_t, cublasLtDestroy> handle_;
 };
 
 constexpr cudaDataType_t cuda_type(Number type) { return type == Number::bf16 ? CUDA_R_16BF : CUDA_R_32F; }

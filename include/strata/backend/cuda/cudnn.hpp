@@ -40,21 +40,14 @@ inline void check(cudnnStatus_t status, const char* call, const char* about = nu
 // cuDNN's state for one device and stream. Throws CudnnError if no device can be used.
 class CudnnHandle {
  public:
-  explicit CudnnHandle(cudaStream_t stream = nullptr) {
-    check(cudnnCreate(&handle_), "cudnnCreate");
-    if (const cudnnStatus_t status = cudnnSetStream(handle_, stream); status != CUDNN_STATUS_SUCCESS) {
-      cudnnDestroy(handle_);
-      check(status, "cudnnSetStream");
-    }
+  explicit CudnnHandle(cudaStream_t stream = nullptr)
+      : handle_(create<cudnnHandle_t>([](auto* h) { check(cudnnCreate(h), "cudnnCreate"); })) {
+    check(cudnnSetStream(get(), stream), "cudnnSetStream");
   }
-  CudnnHandle(const CudnnHandle&) = delete;
-  CudnnHandle& operator=(const CudnnHandle&) = delete;
-  ~CudnnHandle() { cudnnDestroy(handle_); }
-
-  [[nodiscard]] cudnnHandle_t get() const { return handle_; }
+  [[nodiscard]] cudnnHandle_t get() const { return handle_.get(); }
 
  private:
-  cudnnHandle_t handle_ = nullptr;
+  Owned<cudnnHandle_t, cudnnDestroy> handle_;
 };
 
 namespace detail {

@@ -22,7 +22,7 @@ struct CudaSystem {
   using Memory = DeviceMemory;
   using Event = StreamEvent;
   using Graph = CapturedGraph;
-  using CopyStream = cuda::CopyStream;
+  using CopyStream = Stream;
   template <class T>
   using PinnedAllocator = cuda::PinnedAllocator<T>;
 };

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
-// The CUDA runtime's failures as exceptions, and the messages for devices that are missing, too small or not usable.
+// Failures of CUDA and its libraries as exceptions, handles that are released by themselves, and the messages for devices
+// that are missing, too small or not usable.
 #pragma once
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 namespace strata::cuda {
 
@@ -78,6 +81,28 @@ inline void check(cudaError_t code, const char* call) {
   else
     what += std::string(cudaGetErrorName(code)) + ", " + cudaGetErrorString(code);
   throw CudaError(code, what);
+}
+
+namespace detail {
+template <auto Destroy>
+struct DestroyBy {
+  template <class T>
+  void operator()(T* p) const {
+    static_cast<void>(Destroy(p));
+  }
+};
+}  // namespace detail
+
+// A handle or pointer of CUDA or one of its libraries. Destroy is called with it in the end.
+template <class Handle, auto Destroy>
+using Owned = std::unique_ptr<std::remove_pointer_t<Handle>, detail::DestroyBy<Destroy>>;
+
+// A new handle, from make(&handle).
+template <class Handle, class Make>
+Handle create(Make make) {
+  Handle handle = nullptr;
+  make(&handle);
+  return handle;
 }
 
 }  // namespace strata::cuda
