@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What bench_gpu_step measures, by precision: job_of.hpp has the work, tf32.cu and its like compile it, step.cu asks.
+// What bench_gpu_step measures, by precision: job_of.hpp has the work, tf32.cu and the others compile it, step.cu runs it.
 #pragma once
 #include <array>
 #include <chrono>
@@ -47,10 +47,11 @@ struct CheckResult {
 
 // Precision: of strata/backend/cuda/precision.hpp.
 template <class Precision>
-std::unique_ptr<Job> make_job(const Data& data, const JobSetup& setup);
-// Logits of the first and the last image of the second batch of 64, and the losses of four steps without dropout.
-template <class Precision>
-CheckResult check(const Data& data, const JobSetup& setup);
+struct Jobs {
+  static std::unique_ptr<Job> make(const Data& data, const JobSetup& setup);
+  // Logits of the first and the last image of the second batch of 64, and the losses of four steps without dropout.
+  static CheckResult check(const Data& data, const JobSetup& setup);
+};
 
 // --- Training as pytorch.py does it, number by number -------------------------------------------------------------------
 

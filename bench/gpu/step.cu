@@ -32,32 +32,23 @@
 namespace bench {
 
 // In the sources named after them.
-template <>
-std::unique_ptr<Job> make_job<strata::cuda::TF32>(const Data&, const JobSetup&);
-template <>
-std::unique_ptr<Job> make_job<strata::cuda::BFloat16>(const Data&, const JobSetup&);
-template <>
-std::unique_ptr<Job> make_job<strata::cuda::Float32>(const Data&, const JobSetup&);
-template <>
-CheckResult check<strata::cuda::TF32>(const Data&, const JobSetup&);
-template <>
-CheckResult check<strata::cuda::BFloat16>(const Data&, const JobSetup&);
-template <>
-CheckResult check<strata::cuda::Float32>(const Data&, const JobSetup&);
+extern template struct Jobs<strata::cuda::TF32>;
+extern template struct Jobs<strata::cuda::BFloat16>;
+extern template struct Jobs<strata::cuda::Float32>;
 
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
 std::unique_ptr<Job> job_at(const std::string& precision, const Data& data, const JobSetup& setup) {
-  if (precision == "tf32") return make_job<strata::cuda::TF32>(data, setup);
-  if (precision == "bf16") return make_job<strata::cuda::BFloat16>(data, setup);
-  return make_job<strata::cuda::Float32>(data, setup);
+  if (precision == "tf32") return Jobs<strata::cuda::TF32>::make(data, setup);
+  if (precision == "bf16") return Jobs<strata::cuda::BFloat16>::make(data, setup);
+  return Jobs<strata::cuda::Float32>::make(data, setup);
 }
 CheckResult check_at(const std::string& precision, const Data& data, const JobSetup& setup) {
-  if (precision == "tf32") return check<strata::cuda::TF32>(data, setup);
-  if (precision == "bf16") return check<strata::cuda::BFloat16>(data, setup);
-  return check<strata::cuda::Float32>(data, setup);
+  if (precision == "tf32") return Jobs<strata::cuda::TF32>::check(data, setup);
+  if (precision == "bf16") return Jobs<strata::cuda::BFloat16>::check(data, setup);
+  return Jobs<strata::cuda::Float32>::check(data, setup);
 }
 
 void begin_line(const char* mode) { std::printf("peer=strata version=%s mode=%s", strata::version.data(), mode); }

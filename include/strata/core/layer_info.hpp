@@ -65,6 +65,11 @@ struct LayerInfo {
   Values values = Values::as_before;
   Window window{};                          // for the receptive field; 1x1 for a layer that works on single positions
   int unread_rows = 0, unread_columns = 0;  // of the padded input, which no window reads
+
+  // Keeps the first fault.
+  constexpr void fail(Fault f, std::int64_t wanted = 0, std::int64_t found = 0, Parameter which = Parameter::none) {
+    if (fault == Fault::none) fault = f, expected = wanted, got = found, parameter = which;
+  }
 };
 
 }  // namespace strata

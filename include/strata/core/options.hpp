@@ -140,7 +140,15 @@ constexpr Settings read_options(Settings given) {
 constexpr LayerInfo fault(Shape recovered, Fault f, std::int64_t expected = 0, std::int64_t got = 0,
                           Parameter which = Parameter::none) {
   LayerInfo s;
-  s.out = recovered, s.fault = f, s.expected = expected, s.got = got, s.parameter = which;
+  s.out = recovered;
+  s.fail(f, expected, got, which);
+  return s;
+}
+// infer() of a layer that keeps the shape.
+constexpr LayerInfo keep(Shape in, Values values) {
+  LayerInfo s;
+  s.out = in;
+  s.values = values;
   return s;
 }
 constexpr int at_least_one(int n) { return n < 1 ? 1 : n; }
@@ -160,27 +168,14 @@ constexpr LayerInfo slide_over(Shape in, const Settings& s, const int* filters) 
   const int channels = filters ? at_least_one(*filters) : in.channels;
   LayerInfo info;
   info.out = Shape{at_least_one(saturate_to_int(rows.output)), at_least_one(saturate_to_int(columns.output)), channels};
-  info.window = {w.kernel_h,
-                 w.kernel_w,
-                 w.stride_h,
-                 w.stride_w,
-                 w.dilation_h,
-                 w.dilation_w,
-                 saturate_to_int(rows.before),
-                 saturate_to_int(rows.after),
-                 saturate_to_int(columns.before),
-                 saturate_to_int(columns.after)};
+  info.window = placed(w, rows, columns);
   info.unread_rows = saturate_to_int(rows.unread);
   info.unread_columns = saturate_to_int(columns.unread);
 
-  const auto fail = [&info](Fault f, std::int64_t expected, std::int64_t got, Parameter which = Parameter::none) {
-    if (info.fault != Fault::none) return;
-    info.fault = f, info.expected = expected, info.got = got, info.parameter = which;
+  const auto positive = [&info](int n, Parameter which) {
+    if (n < 1) info.fail(Fault::not_positive, 1, n, which);
   };
-  const auto positive = [&fail](int n, Parameter which) {
-    if (n < 1) fail(Fault::not_positive, 1, n, which);
-  };
-  if (s.fault != Fault::none) fail(s.fault, 0, 0);
+  info.fail(s.fault);
   positive(asked.kernel_h, Parameter::kernel), positive(asked.kernel_w, Parameter::kernel);
   positive(asked.stride_h, Parameter::stride), positive(asked.stride_w, Parameter::stride);
   positive(asked.dilation_h, Parameter::dilation), positive(asked.dilation_w, Parameter::dilation);
@@ -188,16 +183,17 @@ constexpr LayerInfo slide_over(Shape in, const Settings& s, const int* filters) 
   positive(s.groups, Parameter::groups);
   if ((s.seen & sets_declared_input) != 0) positive(s.declared_input, Parameter::declared_input);
   for (const int pad : {asked.top, asked.bottom, asked.left, asked.right})
-    if (pad < 0) fail(Fault::negative_padding, 0, pad);
-  if (in.flat) fail(Fault::needs_feature_map, 0, in.channels);
+    if (pad < 0) info.fail(Fault::negative_padding, 0, pad);
+  if (in.flat) info.fail(Fault::needs_feature_map, 0, in.channels);
   if ((s.seen & sets_declared_input) != 0 && s.declared_input != in.channels)
-    fail(Fault::input_channels_differ, s.declared_input, in.channels);
-  if (s.groups > 0 && in.channels % s.groups != 0) fail(Fault::groups_do_not_divide_channels, s.groups, in.channels);
-  if (s.groups > 0 && channels % s.groups != 0) fail(Fault::groups_do_not_divide_channels, s.groups, channels);
-  if (rows.output == 0) fail(Fault::kernel_larger_than_padded_input, rows.extent, rows.padded);
-  if (columns.output == 0) fail(Fault::kernel_larger_than_padded_input, columns.extent, columns.padded);
-  if (s.exact && rows.unread > 0) fail(Fault::window_does_not_tile, rows.padded, rows.padded - rows.unread);
-  if (s.exact && columns.unread > 0) fail(Fault::window_does_not_tile, columns.padded, columns.padded - columns.unread);
+    info.fail(Fault::input_channels_differ, s.declared_input, in.channels);
+  if (s.groups > 0 && in.channels % s.groups != 0) info.fail(Fault::groups_do_not_divide_channels, s.groups, in.channels);
+  if (s.groups > 0 && channels % s.groups != 0) info.fail(Fault::groups_do_not_divide_channels, s.groups, channels);
+  if (rows.output == 0) info.fail(Fault::kernel_larger_than_padded_input, rows.extent, rows.padded);
+  if (columns.output == 0) info.fail(Fault::kernel_larger_than_padded_input, columns.extent, columns.padded);
+  if (s.exact && rows.unread > 0) info.fail(Fault::window_does_not_tile, rows.padded, rows.padded - rows.unread);
+  if (s.exact && columns.unread > 0)
+    info.fail(Fault::window_does_not_tile, columns.padded, columns.padded - columns.unread);
   return info;
 }
 }  // namespace detail

@@ -34,6 +34,15 @@ struct parameter_name<Parameter::none> {
   using type = void;
 };
 
+template <template <int...> class Tag, bool Flat, int Height, int Width, int Channels>
+struct dimensions {
+  using type = Tag<Height, Width, Channels>;
+};
+template <template <int...> class Tag, int Height, int Width, int Channels>
+struct dimensions<Tag, true, Height, Width, Channels> {
+  using type = Tag<Channels>;
+};
+
 // The words of an error, from the diagnosis `Of::diagnosis`.
 template <class Of>
 struct words {
@@ -41,18 +50,9 @@ struct words {
   using at = at_layer<d.layer>;
   using expected_number = expected<d.expected>;
   using got_number = got<d.got>;
-  template <bool Flat, class>
-  struct shapes {
-    using expects = expected_shape<d.expected_shape.height, d.expected_shape.width, d.expected_shape.channels>;
-    using gets = got_shape<d.got_shape.height, d.got_shape.width, d.got_shape.channels>;
-  };
-  template <class Unused>
-  struct shapes<true, Unused> {
-    using expects = expected_shape<d.expected_shape.channels>;
-    using gets = got_shape<d.got_shape.channels>;
-  };
-  using wanted_shape = typename shapes<d.expected_shape.flat, void>::expects;
-  using shape_here = typename shapes<d.got_shape.flat, void>::gets;
+  static constexpr Shape e = d.expected_shape, g = d.got_shape;
+  using wanted_shape = typename dimensions<expected_shape, e.flat, e.height, e.width, e.channels>::type;
+  using shape_here = typename dimensions<got_shape, g.flat, g.height, g.width, g.channels>::type;
   using which = typename parameter_name<d.parameter>::type;
 };
 

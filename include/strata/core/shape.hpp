@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Shape: the shape of one sample between two layers. The batch is never part of it.
 #pragma once
+#include <compare>
 #include <cstdint>
 
 namespace strata {
@@ -21,7 +22,9 @@ struct Shape {
 
   // Elements of one sample.
   [[nodiscard]] constexpr std::int64_t size() const { return static_cast<std::int64_t>(height) * width * channels; }
+  // Both are written out: under nvcc the == that <=> implies is not constexpr.
   friend constexpr bool operator==(const Shape&, const Shape&) = default;
+  friend constexpr auto operator<=>(const Shape&, const Shape&) = default;
 };
 
 inline namespace literals {

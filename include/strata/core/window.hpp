@@ -2,8 +2,10 @@
 // Window arithmetic: how the window of a convolution or a pool slides over a map. Padding is computed here and nowhere
 // else, for types (at compile time) and for the conformance tests (at run time).
 #pragma once
+#include <compare>
 #include <cstdint>
 
+#include <strata/core/saturate.hpp>
 #include <strata/core/shape.hpp>
 
 namespace strata {
@@ -29,6 +31,7 @@ struct Window {
   int stride_h = 1, stride_w = 1;
   int dilation_h = 1, dilation_w = 1;
   int pad_top = 0, pad_bottom = 0, pad_left = 0, pad_right = 0;
+  friend constexpr auto operator<=>(const Window&, const Window&) = default;
 };
 
 // One axis of a window over `input` positions.
@@ -68,12 +71,27 @@ constexpr Axis slide_columns(const WindowSpec& s, int width) {
   return slide(width, s.kernel_w, s.stride_w, s.dilation_w, s.padding, s.left, s.right);
 }
 
+constexpr Window placed(const WindowSpec& s, const Axis& rows, const Axis& columns) {
+  using detail::saturate_to_int;
+  return {s.kernel_h,
+          s.kernel_w,
+          s.stride_h,
+          s.stride_w,
+          s.dilation_h,
+          s.dilation_w,
+          saturate_to_int(rows.before),
+          saturate_to_int(rows.after),
+          saturate_to_int(columns.before),
+          saturate_to_int(columns.after)};
+}
+
 // A window over a map, the geometry that the kernels of all backends take.
 struct Geometry {
   Shape in;   // (H,W,C) of one sample
   Shape out;  // (H,W,F) of one sample
   Window window;
   int groups = 1;
+  friend constexpr auto operator<=>(const Geometry&, const Geometry&) = default;
 
   // Multiply-adds of one output element of a convolution, those on padding included.
   [[nodiscard]] constexpr std::int64_t taps() const {
@@ -87,16 +105,7 @@ constexpr Geometry place(const WindowSpec& s, Shape in, int filters = 0, int gro
   Geometry g;
   g.in = in;
   g.out = Shape{static_cast<int>(rows.output), static_cast<int>(columns.output), filters > 0 ? filters : in.channels};
-  g.window = {s.kernel_h,
-              s.kernel_w,
-              s.stride_h,
-              s.stride_w,
-              s.dilation_h,
-              s.dilation_w,
-              static_cast<int>(rows.before),
-              static_cast<int>(rows.after),
-              static_cast<int>(columns.before),
-              static_cast<int>(columns.after)};
+  g.window = placed(s, rows, columns);
   g.groups = groups;
   return g;
 }

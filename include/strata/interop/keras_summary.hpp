@@ -35,11 +35,13 @@ namespace detail {
 // Whether Keras always lists a layer: Input and activations have a row in some models only.
 enum class Listed { always, input, activation };
 
+// A row of Keras' summary, or a layer of the network that may have one: all but Expect.
 struct KerasRow {
   Listed kind = Listed::always;
   bool readable = false;
+  int node = -1;  // of the network
   Shape out{};
-  std::int64_t parameters = 0;
+  std::int64_t parameters = 0;  // as Keras counts, including those that are not trained
 };
 
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -146,18 +148,6 @@ inline constexpr bool is_expect<Expect<First, Rest...>> = true;
 template <class N>
 inline constexpr bool is_elementwise = requires { N::template forward<float>(0.0f); };
 
-// A layer that may have a row in Keras: all but Expect.
-struct OwnRow {
-  Listed kind = Listed::always;
-  int node = -1;
-  Shape out{};
-  std::int64_t parameters = 0;  // as Keras counts, including those that are not trained
-};
-template <std::size_t Capacity>
-struct OwnRows {
-  std::array<OwnRow, Capacity> rows{};
-  std::size_t count = 0;
-};
 template <class Nodes>
 struct own_rows;
 template <class... N>
@@ -167,7 +157,7 @@ struct own_rows<List<N...>> {
     constexpr std::array<bool, sizeof...(N) + 1> expect{is_expect<N>..., false};
     constexpr std::array<bool, sizeof...(N) + 1> elementwise{is_elementwise<N>..., false};
     constexpr std::array<bool, sizeof...(N) + 1> input{is_input<N>..., false};
-    OwnRows<sizeof...(N) + 1> own;
+    KerasRows<sizeof...(N) + 1> own;
     for (std::size_t i = 0; i + 1 < expect.size(); ++i) {
       const Row& row = table.rows[i];
       if (row.layer < 0 || expect[i]) continue;
@@ -177,7 +167,7 @@ struct own_rows<List<N...>> {
       own.rows[own.count++] = {input[i]     ? Listed::input
                                : activation ? Listed::activation
                                             : Listed::always,
-                               static_cast<int>(i), row.out, saturating_add(row.step.parameters, row.step.state)};
+                               true, static_cast<int>(i), row.out, saturating_add(row.step.parameters, row.step.state)};
     }
     return own;
   }
@@ -185,7 +175,7 @@ struct own_rows<List<N...>> {
 
 // Walks both lists, and skips rows that only one side has if they are of a kind that may be left out.
 template <std::size_t Rows, std::size_t Own>
-constexpr KerasDifference compare(const KerasRows<Rows>& keras, const OwnRows<Own>& own) {
+constexpr KerasDifference compare(const KerasRows<Rows>& keras, const KerasRows<Own>& own) {
   KerasDifference d;
   if (keras.count == 0) d.fault = KerasFault::unreadable;
   std::size_t o = 0;
@@ -203,7 +193,7 @@ constexpr KerasDifference compare(const KerasRows<Rows>& keras, const OwnRows<Ow
       d.fault = KerasFault::rows;
       break;
     }
-    const OwnRow& ours = own.rows[o++];
+    const KerasRow& ours = own.rows[o++];
     if (theirs.kind == ours.kind && theirs.out == ours.out && theirs.parameters == ours.parameters) continue;
     d.fault = KerasFault::row;
     d.node = ours.node;
@@ -218,15 +208,6 @@ constexpr KerasDifference compare(const KerasRows<Rows>& keras, const OwnRows<Ow
   return d;
 }
 
-template <template <int...> class Tag, bool Flat, int Height, int Width, int Channels>
-struct dimensions {
-  using type = Tag<Height, Width, Channels>;
-};
-template <template <int...> class Tag, int Height, int Width, int Channels>
-struct dimensions<Tag, true, Height, Width, Channels> {
-  using type = Tag<Channels>;
-};
-
 template <class Net, FixedString Text>
 struct keras_check {
   using nodes = typename analysed<Net>::nodes;
@@ -234,6 +215,11 @@ struct keras_check {
     if (!diagnose<Net>().ok()) return KerasDifference{};
     return compare(read_keras(Text), own_rows<nodes>::read());
   }();
+  static constexpr Diagnosis diagnosis{.expected = difference.expected,
+                                       .got = difference.got,
+                                       .expected_shape = difference.expected_shape,
+                                       .got_shape = difference.got_shape,
+                                       .node = difference.node};
 };
 template <KerasFault F, class Check>
 struct keras_verdict {
@@ -246,17 +232,14 @@ struct keras_verdict<KerasFault::none, Check> {
 };
 template <class Check>
 struct keras_verdict<KerasFault::row, Check> {
-  static constexpr KerasDifference d = Check::difference;
-  static constexpr Shape e = d.expected_shape, g = d.got_shape;
-  using type =
-      error::keras_row_differs<at_row<d.row>, typename node<typename pick<d.node, typename Check::nodes>::type>::layer,
-                               typename dimensions<expected_shape, e.flat, e.height, e.width, e.channels>::type,
-                               typename dimensions<got_shape, g.flat, g.height, g.width, g.channels>::type,
-                               expected<d.expected>, got<d.got>>;
+  using w = words<Check>;
+  using layer = typename node<typename pick<Check::diagnosis.node, typename Check::nodes>::type>::layer;
+  using type = error::keras_row_differs<at_row<Check::difference.row>, layer, typename w::wanted_shape,
+                                        typename w::shape_here, typename w::expected_number, typename w::got_number>;
 };
 template <class Check>
 struct keras_verdict<KerasFault::rows, Check> {
-  using type = error::keras_rows_missing<expected<Check::difference.expected>, got<Check::difference.got>>;
+  using type = error::keras_rows_missing<typename words<Check>::expected_number, typename words<Check>::got_number>;
 };
 template <class Check>
 struct keras_verdict<KerasFault::unreadable, Check> {

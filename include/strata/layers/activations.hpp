@@ -20,12 +20,6 @@
 namespace strata {
 
 namespace detail {
-constexpr LayerInfo keep(Shape in, Values values) {
-  LayerInfo s;
-  s.out = in;
-  s.values = values;
-  return s;
-}
 constexpr LayerInfo keep_flat(Shape in, Values values) {
   LayerInfo s = keep(in, values);
   if (!in.flat) s.fault = Fault::needs_flat_input, s.got = saturating_size(in);

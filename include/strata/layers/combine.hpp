@@ -63,10 +63,8 @@ struct Residual {
                    typename detail::residual_branches_of<typename detail::expand<graph::Nodes<Layers...>>::type>::type,
                    graph::Join<Residual>>;
   static constexpr LayerInfo join(Shape sum, Shape next) {
-    LayerInfo s;
-    s.out = sum;
-    s.values = Values::any;
-    if (!(sum == next)) s.fault = Fault::residual_shapes_differ;
+    LayerInfo s = detail::keep(sum, Values::any);
+    if (!(sum == next)) s.fail(Fault::residual_shapes_differ);
     return s;
   }
 };
@@ -77,12 +75,9 @@ template <class... Branches>
 struct Concat : detail::ConcatNodes<Concat<Branches...>, Branches...> {
   static constexpr const char* name = "Concat";
   static constexpr LayerInfo join(Shape sum, Shape next) {
-    LayerInfo s;
-    s.out = sum;
+    LayerInfo s = detail::keep(sum, Values::any);
     s.out.channels = detail::saturate_to_int(static_cast<std::int64_t>(sum.channels) + next.channels);
-    s.values = Values::any;
-    if (sum.height != next.height || sum.width != next.width || sum.flat != next.flat)
-      s.fault = Fault::concat_shapes_differ;
+    if (sum.height != next.height || sum.width != next.width || sum.flat != next.flat) s.fail(Fault::concat_shapes_differ);
     return s;
   }
 };

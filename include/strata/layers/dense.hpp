@@ -12,9 +12,9 @@ struct Flatten {
   static constexpr const char* name = "Flatten";
   static constexpr LayerInfo infer(Shape in) {
     const std::int64_t size = detail::saturating_size(in);
-    LayerInfo s;
-    s.out = Shape{detail::saturate_to_int(size)};
-    return size > detail::max_elements ? detail::fault(s.out, Fault::size_overflows, 0, size) : s;
+    LayerInfo s = detail::keep(Shape{detail::saturate_to_int(size)}, Values::as_before);
+    if (size > detail::max_elements) s.fail(Fault::size_overflows, 0, size);
+    return s;
   }
 };
 
@@ -30,22 +30,17 @@ struct Dense {
 
   static constexpr LayerInfo infer(Shape in) {
     const int units = detail::at_least_one(Units);
-    LayerInfo s;
-    s.out = Shape{units};
-    s.values = Values::any;
+    LayerInfo s = detail::keep(Shape{units}, Values::any);
     s.macs = detail::saturating_multiply(detail::saturating_size(in), units);
     s.parameters = s.macs + (has_bias ? units : 0);
-    const auto fail = [&s](Fault f, std::int64_t expected, std::int64_t got, Parameter which = Parameter::none) {
-      if (s.fault == Fault::none) s.fault = f, s.expected = expected, s.got = got, s.parameter = which;
-    };
     const bool declared = (settings.seen & detail::sets_declared_input) != 0;
-    if (settings.fault != Fault::none) fail(settings.fault, 0, 0);
-    if (Units < 1) fail(Fault::not_positive, 1, Units, Parameter::units);
+    s.fail(settings.fault);
+    if (Units < 1) s.fail(Fault::not_positive, 1, Units, Parameter::units);
     if (declared && settings.declared_input < 1)
-      fail(Fault::not_positive, 1, settings.declared_input, Parameter::declared_input);
-    if (!in.flat) fail(Fault::needs_flat_input, 0, detail::saturating_size(in));
+      s.fail(Fault::not_positive, 1, settings.declared_input, Parameter::declared_input);
+    if (!in.flat) s.fail(Fault::needs_flat_input, 0, detail::saturating_size(in));
     if (declared && settings.declared_input != in.channels)
-      fail(Fault::input_channels_differ, settings.declared_input, in.channels);
+      s.fail(Fault::input_channels_differ, settings.declared_input, in.channels);
     return s;
   }
   static constexpr auto tensors(Shape in) {

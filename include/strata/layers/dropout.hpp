@@ -32,10 +32,8 @@ struct Dropout {
   static constexpr const char* name = "Dropout";
   static constexpr double rate = detail::rate_of(Rate);
   static constexpr LayerInfo infer(Shape in) {
-    LayerInfo s;
-    s.out = in;
-    s.values = Values::dropped;
-    if (!(rate >= 0 && rate < 1)) s.fault = Fault::rate_outside_range;
+    LayerInfo s = detail::keep(in, Values::dropped);
+    if (!(rate >= 0 && rate < 1)) s.fail(Fault::rate_outside_range);
     return s;
   }
 };

@@ -14,11 +14,10 @@ template <int Height, int Width, int Channels>
 struct Input {
   static constexpr const char* name = "Input";
   static constexpr LayerInfo infer(Shape) {
-    LayerInfo s;
-    s.out = Shape{detail::at_least_one(Height), detail::at_least_one(Width), detail::at_least_one(Channels)};
-    s.values = Values::any;
+    LayerInfo s = detail::keep(
+        Shape{detail::at_least_one(Height), detail::at_least_one(Width), detail::at_least_one(Channels)}, Values::any);
     for (const int n : {Height, Width, Channels})
-      if (n < 1) return detail::fault(s.out, Fault::not_positive, 1, n, Parameter::input_size);
+      if (n < 1) s.fail(Fault::not_positive, 1, n, Parameter::input_size);
     return s;
   }
 };

@@ -17,9 +17,7 @@ struct BatchNorm {
   static constexpr double momentum = 0.99;
   static constexpr double epsilon = 1e-3;
   static constexpr LayerInfo infer(Shape in) {
-    LayerInfo s;
-    s.out = in;
-    s.values = Values::any;
+    LayerInfo s = detail::keep(in, Values::any);
     s.parameters = detail::saturating_multiply(2, in.channels);
     s.state = detail::saturating_multiply(2, in.channels);
     return s;

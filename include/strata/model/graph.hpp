@@ -42,6 +42,7 @@ void run_prepare(const Ops& ops, Shape in, int batch, const Preparation& wanted)
   Kernel::prepare(ops, in, batch, wanted);
 }
 
+inline constexpr std::size_t longest_block = 3;
 // A node by itself, or a block of nodes that begins here and that the backend does together. A null function: no work.
 template <class Ops>
 struct GraphNode {
@@ -88,7 +89,7 @@ struct Graph {
   template <std::size_t I, std::size_t Length>
   using block = typename block_of<I, std::make_index_sequence<Length>>::type;
   // How many nodes from I on run as one block; 1 if each runs by itself.
-  template <std::size_t I, std::size_t Length = Backend::longest_block>
+  template <std::size_t I, std::size_t Length = longest_block>
   static constexpr std::size_t block_length() {
     if constexpr (Length == 1) {
       return 1;

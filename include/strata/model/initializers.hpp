@@ -31,55 +31,37 @@ namespace detail {
 // In (0, 1), 32 bits. The middle of each step is taken, so it is symmetric and never 0 or 1.
 constexpr double open_uniform(std::uint32_t word) { return (static_cast<double>(word) + 0.5) * 0x1p-32; }
 
-// The quantile of the standard normal distribution: Wichura 1988, algorithm AS 241 (PPND16), to about 1e-15. Its third
-// branch is for p < 1e-10, which 32 bits never reach.
+// The polynomial with these coefficients, the one of the highest power first.
+template <std::size_t Count>
+double polynomial(const double (&coefficients)[Count], double x) {
+  double sum = coefficients[0];
+  for (std::size_t i = 1; i < Count; ++i) sum = sum * x + coefficients[i];
+  return sum;
+}
+
+// The quantile of the standard normal distribution: Wichura 1988, algorithm AS 241 (PPND16), to about 1e-15: near the
+// middle and in the tails it is a quotient of two polynomials. The third branch of AS 241 is for p < 1e-10, which 32 bits
+// never reach.
 inline double normal_quantile(double p) {
+  static constexpr double middle_above[] = {2.5090809287301226727e+3, 3.3430575583588128105e+4, 6.7265770927008700853e+4,
+                                            4.5921953931549871457e+4, 1.3731693765509461125e+4, 1.9715909503065514427e+3,
+                                            1.3314166789178437745e+2, 3.3871328727963666080e+0};
+  static constexpr double middle_below[] = {
+      5.2264952788528545610e+3, 2.8729085735721942674e+4, 3.9307895800092710610e+4, 2.1213794301586595867e+4,
+      5.3941960214247511077e+3, 6.8718700749205790830e+2, 4.2313330701600911252e+1, 1.0};
+  static constexpr double tail_above[] = {7.74545014278341407640e-4, 2.27238449892691845833e-2, 2.41780725177450611770e-1,
+                                          1.27045825245236838258e+0, 3.64784832476320460504e+0, 5.76949722146069140550e+0,
+                                          4.63033784615654529590e+0, 1.42343711074968357734e+0};
+  static constexpr double tail_below[] = {
+      1.05075007164441684324e-9, 5.47593808499534494600e-4, 1.51986665636164571966e-2, 1.48103976427480074590e-1,
+      6.89767334985100004550e-1, 1.67638483018380384940e+0, 2.05319162663775882187e+0, 1.0};
   const double q = p - 0.5;
   if (std::abs(q) <= 0.425) {
     const double r = 0.180625 - q * q;
-    return q *
-           (((((((2.5090809287301226727e+3 * r + 3.3430575583588128105e+4) * r + 6.7265770927008700853e+4) * r +
-                4.5921953931549871457e+4) *
-                   r +
-               1.3731693765509461125e+4) *
-                  r +
-              1.9715909503065514427e+3) *
-                 r +
-             1.3314166789178437745e+2) *
-                r +
-            3.3871328727963666080e+0) /
-           (((((((5.2264952788528545610e+3 * r + 2.8729085735721942674e+4) * r + 3.9307895800092710610e+4) * r +
-                2.1213794301586595867e+4) *
-                   r +
-               5.3941960214247511077e+3) *
-                  r +
-              6.8718700749205790830e+2) *
-                 r +
-             4.2313330701600911252e+1) *
-                r +
-            1.0);
+    return q * polynomial(middle_above, r) / polynomial(middle_below, r);
   }
   const double r = std::sqrt(-std::log(q < 0 ? p : 1 - p)) - 1.6;
-  const double x = (((((((7.74545014278341407640e-4 * r + 2.27238449892691845833e-2) * r + 2.41780725177450611770e-1) * r +
-                        1.27045825245236838258e+0) *
-                           r +
-                       3.64784832476320460504e+0) *
-                          r +
-                      5.76949722146069140550e+0) *
-                         r +
-                     4.63033784615654529590e+0) *
-                        r +
-                    1.42343711074968357734e+0) /
-                   (((((((1.05075007164441684324e-9 * r + 5.47593808499534494600e-4) * r + 1.51986665636164571966e-2) * r +
-                        1.48103976427480074590e-1) *
-                           r +
-                       6.89767334985100004550e-1) *
-                          r +
-                      1.67638483018380384940e+0) *
-                         r +
-                     2.05319162663775882187e+0) *
-                        r +
-                    1.0);
+  const double x = polynomial(tail_above, r) / polynomial(tail_below, r);
   return q < 0 ? -x : x;
 }
 
@@ -104,10 +86,6 @@ void fill_random(std::span<T> w, const Random& random, double factor, F number) 
     for (std::size_t j = 0; j < n; ++j) w[i + j] = static_cast<T>(factor * number(words[j]));
   }
 }
-
-// sqrt(variance / fan). As in Keras, a fan below 1 counts as 1.
-inline double scaled(double variance, double fan) { return std::sqrt(variance / std::max(1.0, fan)); }
-inline double mean_of(Fan f) { return (static_cast<double>(f.in) + static_cast<double>(f.out)) / 2; }
 
 }  // namespace detail
 
@@ -135,70 +113,56 @@ struct Uniform {
   [[nodiscard]] std::string describe() const { return "Uniform{limit " + detail::number_text(limit) + "}"; }
 };
 
-// Mean 0. Not truncated, but 32 bits reach 6.3 deviations only.
-struct Normal {
-  double stddev = 0.01;
+namespace detail {
+template <bool Truncated>
+struct NormalOf {
+  double stddev = Truncated ? 0.05 : 0.01;
   template <class T>
   void operator()(std::span<T> w, Fan, const Random& random) const {
-    detail::fill_random(w, random, stddev, detail::normal);
+    fill_random(w, random, stddev, Truncated ? truncated_normal : normal);
   }
-  void validate() const { detail::check_not_negative("the stddev of a Normal", stddev); }
-  [[nodiscard]] std::string describe() const { return "Normal{stddev " + detail::number_text(stddev) + "}"; }
+  void validate() const { check_not_negative(std::string("the stddev of a ") + name, stddev); }
+  [[nodiscard]] std::string describe() const { return name + ("{stddev " + number_text(stddev)) + "}"; }
+
+ private:
+  static constexpr const char* name = Truncated ? "TruncatedNormal" : "Normal";
 };
 
+enum class Scaling { glorot, he };
+// As Keras' VarianceScaling: a truncated normal is divided by the stddev that the truncation leaves, so that its variance
+// is that of the uniform numbers. As there, a fan below 1 counts as 1.
+template <Scaling By, bool Normal>
+struct VarianceScaling {
+  template <class T>
+  void operator()(std::span<T> w, Fan fan, const Random& random) const {
+    const double in = static_cast<double>(fan.in), out = static_cast<double>(fan.out);
+    const double inputs = std::max(1.0, By == Scaling::he ? in : (in + out) / 2), variance = By == Scaling::he ? 2 : 1;
+    if (Normal)
+      fill_random(w, random, std::sqrt(variance / inputs) / truncated_deviation, truncated_normal);
+    else
+      fill_random(w, random, std::sqrt(3 * variance / inputs), symmetric_uniform);
+  }
+  void validate() const {}
+  [[nodiscard]] std::string describe() const {
+    return std::string(By == Scaling::he ? "He" : "Glorot") + (Normal ? "Normal{}" : "Uniform{}");
+  }
+};
+}  // namespace detail
+
+// Mean 0. Not truncated, but 32 bits reach 6.3 deviations only.
+using Normal = detail::NormalOf<false>;
 // A normal truncated at two deviations: Keras' TruncatedNormal. As there, `stddev` is the value before truncation; the
 // stddev of the result is 0.8796 of it.
-struct TruncatedNormal {
-  double stddev = 0.05;
-  template <class T>
-  void operator()(std::span<T> w, Fan, const Random& random) const {
-    detail::fill_random(w, random, stddev, detail::truncated_normal);
-  }
-  void validate() const { detail::check_not_negative("the stddev of a TruncatedNormal", stddev); }
-  [[nodiscard]] std::string describe() const { return "TruncatedNormal{stddev " + detail::number_text(stddev) + "}"; }
-};
+using TruncatedNormal = detail::NormalOf<true>;
 
-// Glorot, Bengio 2010: variance 2 / (in + out). Uniform within sqrt(6 / (in + out)), which is Keras' default for weights.
-struct GlorotUniform {
-  template <class T>
-  void operator()(std::span<T> w, Fan fan, const Random& random) const {
-    detail::fill_random(w, random, detail::scaled(3, detail::mean_of(fan)), detail::symmetric_uniform);
-  }
-  void validate() const {}
-  [[nodiscard]] std::string describe() const { return "GlorotUniform{}"; }
-};
+// Glorot, Bengio 2010: variance 2 / (in + out). Uniform within sqrt(6 / (in + out)), which is Keras' default for weights;
+// or normal.
+using GlorotUniform = detail::VarianceScaling<detail::Scaling::glorot, false>;
+using GlorotNormal = detail::VarianceScaling<detail::Scaling::glorot, true>;
 
-// The same variance, from a normal truncated at two deviations and scaled by 1 / 0.8796, as Keras' VarianceScaling does.
-struct GlorotNormal {
-  template <class T>
-  void operator()(std::span<T> w, Fan fan, const Random& random) const {
-    detail::fill_random(w, random, detail::scaled(1, detail::mean_of(fan)) / detail::truncated_deviation,
-                        detail::truncated_normal);
-  }
-  void validate() const {}
-  [[nodiscard]] std::string describe() const { return "GlorotNormal{}"; }
-};
-
-// He, Zhang, Ren, Sun 2015: variance 2 / in, for networks of ReLU. Uniform within sqrt(6 / in).
-struct HeUniform {
-  template <class T>
-  void operator()(std::span<T> w, Fan fan, const Random& random) const {
-    detail::fill_random(w, random, detail::scaled(6, static_cast<double>(fan.in)), detail::symmetric_uniform);
-  }
-  void validate() const {}
-  [[nodiscard]] std::string describe() const { return "HeUniform{}"; }
-};
-
-// The same variance, truncated and scaled like GlorotNormal.
-struct HeNormal {
-  template <class T>
-  void operator()(std::span<T> w, Fan fan, const Random& random) const {
-    detail::fill_random(w, random, detail::scaled(2, static_cast<double>(fan.in)) / detail::truncated_deviation,
-                        detail::truncated_normal);
-  }
-  void validate() const {}
-  [[nodiscard]] std::string describe() const { return "HeNormal{}"; }
-};
+// He, Zhang, Ren, Sun 2015: variance 2 / in, for networks of ReLU. Uniform within sqrt(6 / in); or normal.
+using HeUniform = detail::VarianceScaling<detail::Scaling::he, false>;
+using HeNormal = detail::VarianceScaling<detail::Scaling::he, true>;
 
 // An initializer is a struct that fills a tensor and says what it is. `random` belongs to this tensor: its elements 0,
 // 1, 2... are the numbers to use. One of your own works like those above:

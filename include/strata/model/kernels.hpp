@@ -2,6 +2,7 @@
 // Kernel<L>: how a layer runs, said once for all backends. It translates the layer's type into plain arguments and calls
 // the backend's entry points, `p.ops`. A layer of your own specializes it too (examples/custom_layer).
 #pragma once
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 
@@ -191,28 +192,25 @@ struct Kernel<L> : KernelTraits {
   }
 };
 
-template <>
-struct Kernel<Softmax> : KernelTraits {
+template <class L>
+  requires(std::same_as<L, Softmax> || std::same_as<L, LogSoftmax>)
+struct Kernel<L> : KernelTraits {
   static constexpr bool reads_output = true;
+  static constexpr bool logarithm = std::same_as<L, LogSoftmax>;
   template <class P>
   static void forward(const P& p) {
-    p.ops.softmax_forward(p.batch, p.in.channels, p.x, p.y);
+    if constexpr (logarithm)
+      p.ops.log_softmax_forward(p.batch, p.in.channels, p.x, p.y);
+    else
+      p.ops.softmax_forward(p.batch, p.in.channels, p.x, p.y);
   }
   template <class P>
   static void backward(const P& p) {
-    if (p.dx) p.ops.softmax_backward(p.batch, p.in.channels, p.y, p.dy, p.dx);
-  }
-};
-template <>
-struct Kernel<LogSoftmax> : KernelTraits {
-  static constexpr bool reads_output = true;
-  template <class P>
-  static void forward(const P& p) {
-    p.ops.log_softmax_forward(p.batch, p.in.channels, p.x, p.y);
-  }
-  template <class P>
-  static void backward(const P& p) {
-    if (p.dx) p.ops.log_softmax_backward(p.batch, p.in.channels, p.y, p.dy, p.dx);
+    if (!p.dx) return;
+    if constexpr (logarithm)
+      p.ops.log_softmax_backward(p.batch, p.in.channels, p.y, p.dy, p.dx);
+    else
+      p.ops.softmax_backward(p.batch, p.in.channels, p.y, p.dy, p.dx);
   }
 };
 

@@ -19,12 +19,12 @@
 #include <strata/core/diagnose.hpp>
 #include <strata/model/engine.hpp>
 #include <strata/model/graph.hpp>
-#include <strata/model/in_use.hpp>
 #include <strata/model/options.hpp>
 #include <strata/model/pass.hpp>
 #include <strata/model/plan.hpp>
 #include <strata/model/profile.hpp>
 #include <strata/model/tensors.hpp>
+#include <strata/util/busy.hpp>
 
 namespace strata {
 
@@ -135,7 +135,7 @@ class Model {
   // The same for n images that are already in the engine's memory and type (N,H,W,C). The result stays there too. On a GPU
   // the step is the one that the engine was given.
   const A* run_on_engine(const A* images, int n, bool training, bool dropout, std::uint64_t step) {
-    const detail::InUse now(busy_);
+    const detail::Busy now = in_use();
     return run_nodes(images, n, training, dropout, step);
   }
 
@@ -157,7 +157,7 @@ class Model {
   void backward(Ready&& ready)
     requires training_mode
   {
-    const detail::InUse now(busy_);
+    const detail::Busy now = in_use();
     for (std::size_t i = count; i-- > 0;) {
       const auto& node = nodes[i];
       if (node.length == 0) continue;
@@ -241,13 +241,17 @@ class Model {
   }
 
  private:
+  [[nodiscard]] detail::Busy in_use() {
+    return {busy_, "strata: a model was called while another call of it was running; use one model per thread"};
+  }
+
   std::span<const T> run(std::span<const T> images, bool training, bool dropout, std::uint64_t step) {
     const std::size_t one = static_cast<std::size_t>(Net::input.size());
     const std::size_t n = images.size() / one;
     if (images.size() != n * one || n > static_cast<std::size_t>(options_.batch))
       throw std::invalid_argument("strata: " + std::to_string(images.size()) + " numbers are not up to " +
                                   std::to_string(options_.batch) + " images of " + std::to_string(one) + " numbers");
-    const detail::InUse now(busy_);
+    const detail::Busy now = in_use();
     const A* outputs = run_nodes(engine_.upload(images, step), static_cast<int>(n), training, dropout, step);
     return engine_.download(outputs, n * static_cast<std::size_t>(Net::output.size()));
   }
@@ -320,8 +324,7 @@ class Model {
                      .ops = engine_.ops()};
   }
   // Of a block of any length that begins at i.
-  std::array<Pass<Ops>, Backend::longest_block> passes(std::size_t i, bool training) {
-    static_assert(Backend::longest_block == 3);
+  std::array<Pass<Ops>, detail::longest_block> passes(std::size_t i, bool training) {
     return {pass(i, training), pass(i + 1, training), pass(std::min(i + 2, count - 1), training)};
   }
 
@@ -385,7 +388,7 @@ class Model {
   int batch_ = 0;
   bool dropout_ = false;
   std::uint64_t step_ = 0;
-  std::atomic<bool> busy_{false};
+  std::atomic<unsigned> busy_{0};
 };
 
 }  // namespace strata

@@ -9,11 +9,11 @@
 #include <cstddef>
 #include <exception>
 #include <memory>
-#include <stdexcept>
 #include <thread>
 #include <type_traits>
 #include <vector>
 
+#include <strata/util/busy.hpp>
 #include <strata/util/processors.hpp>
 #include <strata/util/threads.hpp>
 
@@ -51,19 +51,6 @@ class ThreadPool {
   // change only while it is 0, so a worker that wakes late finds either a closed gate or a newer, complete call.
   static constexpr int kOpen = 1, kInside = 2;
 
-  // busy is 0, or 1 + forks() during a call. A value from before a fork belongs to a call that this process does not have.
-  struct Turn {
-    explicit Turn(std::atomic<unsigned>& b) : busy(b) {
-      const unsigned now = 1 + detail::forks();
-      if (busy.exchange(now, std::memory_order_acquire) == now)
-        throw std::logic_error("strata: ThreadPool::parallel_for was called inside itself or from two threads at once");
-    }
-    Turn(const Turn&) = delete;
-    Turn& operator=(const Turn&) = delete;
-    ~Turn() { busy.store(0, std::memory_order_release); }
-    std::atomic<unsigned>& busy;
-  };
-
   static void pause() {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
@@ -75,7 +62,7 @@ class ThreadPool {
   // Compiled once for all functions.
   void run(int tasks, Call call, void* context) {
     if (tasks <= 0) return;
-    const Turn turn(busy_);
+    const detail::Busy busy(busy_, "strata: ThreadPool::parallel_for was called inside itself or from two threads at once");
     if (size_ == 1 || tasks == 1) {
       for (int task = 0; task < tasks; ++task) call(context, task, 0);
       return;

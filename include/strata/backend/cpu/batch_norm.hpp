@@ -45,14 +45,13 @@ template <class T>
 void batch_norm_inference(Shape in, int batch, T epsilon, const T* x, const T* gamma, const T* beta, const T* running_mean,
                           const T* running_variance, T* y, ThreadPool& pool) {
   const std::int64_t channels = in.channels, rows = batch * in.size() / channels;
-  for_chunks(
+  for_elements(
       rows, pool,
-      [=](std::int64_t first, std::int64_t count) {
+      [=](std::int64_t r) {
         const ConstArray<T> mean(running_mean, channels), variance(running_variance, channels), scale(gamma, channels),
             shift(beta, channels);
-        for (std::int64_t r = first; r < first + count; ++r)
-          Array<T>(y + r * channels, channels) =
-              (ConstArray<T>(x + r * channels, channels) - mean) * (variance + epsilon).rsqrt() * scale + shift;
+        Array<T>(y + r * channels, channels) =
+            (ConstArray<T>(x + r * channels, channels) - mean) * (variance + epsilon).rsqrt() * scale + shift;
       },
       256);
 }

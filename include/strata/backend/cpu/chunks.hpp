@@ -23,6 +23,22 @@ void for_chunks(std::int64_t n, ThreadPool& pool, F&& f, std::int64_t chunk = 16
   });
 }
 
+// Calls f(i) for each i of [0, n).
+template <class F>
+void for_elements(std::int64_t n, ThreadPool& pool, const F& f, std::int64_t chunk = 16384) {
+  for_chunks(
+      n, pool,
+      [&f](std::int64_t first, std::int64_t count) {
+        for (std::int64_t i = first; i < first + count; ++i) f(i);
+      },
+      chunk);
+}
+// The same for rows of `width` elements.
+template <class F>
+void for_rows(std::int64_t rows, int width, ThreadPool& pool, const F& f) {
+  for_elements(rows, pool, f, std::max(1, 16384 / width));
+}
+
 // Sums over rows of `count` elements, at most `Most`; add(sums, r) adds row r. It adds in T within a block of rows and in
 // double from block to block, because a float that has reached 2^24 does not change when 1 is added.
 template <class T, int Most, class Add>

@@ -16,23 +16,13 @@ void add_forward(std::int64_t n, const T* a, const T* b, T* y, ThreadPool& pool)
 // Copies a branch (rows, channels) into the whole (rows, total) from channel `offset` on; concat_take copies it back.
 template <class T>
 void concat_copy(std::int64_t rows, int channels, const T* branch, int total, int offset, T* whole, ThreadPool& pool) {
-  for_chunks(
-      rows, pool,
-      [=](std::int64_t first, std::int64_t count) {
-        for (std::int64_t r = first; r < first + count; ++r)
-          std::copy_n(branch + r * channels, channels, whole + r * total + offset);
-      },
-      512);
+  for_elements(
+      rows, pool, [=](std::int64_t r) { std::copy_n(branch + r * channels, channels, whole + r * total + offset); }, 512);
 }
 template <class T>
 void concat_take(std::int64_t rows, int channels, T* branch, int total, int offset, const T* whole, ThreadPool& pool) {
-  for_chunks(
-      rows, pool,
-      [=](std::int64_t first, std::int64_t count) {
-        for (std::int64_t r = first; r < first + count; ++r)
-          std::copy_n(whole + r * total + offset, channels, branch + r * channels);
-      },
-      512);
+  for_elements(
+      rows, pool, [=](std::int64_t r) { std::copy_n(whole + r * total + offset, channels, branch + r * channels); }, 512);
 }
 
 }  // namespace strata::cpu

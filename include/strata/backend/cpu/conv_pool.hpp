@@ -76,22 +76,13 @@ constexpr int at_once(int vectors) {
   return each > 10 ? most_vectors : (each + 1) / 2 * 2;
 }
 
+// count: what at_once() returns.
 template <class T, template <class, int> class Kernel>
 typename Kernel<T, 2>::table::function picked_kernel(int count, KernelPath path) {
-  switch (count) {
-    case 2:
-      return Kernel<T, 2>::table::of(path);
-    case 4:
-      return Kernel<T, 4>::table::of(path);
-    case 6:
-      return Kernel<T, 6>::table::of(path);
-    case 8:
-      return Kernel<T, 8>::table::of(path);
-    case 10:
-      return Kernel<T, 10>::table::of(path);
-    default:
-      return Kernel<T, most_vectors>::table::of(path);
-  }
+  const typename Kernel<T, 2>::table::function all[] = {
+      Kernel<T, 2>::table::of(path), Kernel<T, 4>::table::of(path),  Kernel<T, 6>::table::of(path),
+      Kernel<T, 8>::table::of(path), Kernel<T, 10>::table::of(path), Kernel<T, most_vectors>::table::of(path)};
+  return all[count / 2 - 1];
 }
 
 // The layout of the work for one vector width. The map of a sample is copied with its padding, in blocks of as many
@@ -218,18 +209,15 @@ void conv_pool_backward(const Geometry& g, const Geometry& pooled, int batch, bo
       }
   });
   if (db)
-    for_chunks(
+    for_elements(
         filters, pool,
-        [=](std::int64_t first, std::int64_t many) {
-          for (std::int64_t f = first; f < first + many; ++f) {
-            T sum{};
-            for (int chunk = 0; chunk < chunks; ++chunk) {
-              const Picked<T>* entry = list_of(chunk, static_cast<int>(f));
-              for (const Picked<T>* end = entry + counts[chunk * filters + f]; entry != end; ++entry)
-                sum += entry->gradient;
-            }
-            db[f] = sum;
+        [=](std::int64_t f) {
+          T sum{};
+          for (int chunk = 0; chunk < chunks; ++chunk) {
+            const Picked<T>* entry = list_of(chunk, static_cast<int>(f));
+            for (const Picked<T>* end = entry + counts[chunk * filters + f]; entry != end; ++entry) sum += entry->gradient;
           }
+          db[f] = sum;
         },
         16);
 

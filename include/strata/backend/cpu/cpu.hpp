@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The CPU backend.
 #pragma once
-#include <cstddef>
-
 #include <strata/backend/cpu/blocks.hpp>
 #include <strata/backend/cpu/engine.hpp>
 #include <strata/backend/cpu/kernels.hpp>
@@ -20,7 +18,6 @@ struct CpuOf {
   using kernel = CpuKernel<L>;
   template <class... L>
   using block = CpuBlock<L...>;
-  static constexpr std::size_t longest_block = 3;
   static constexpr bool on_host = true;  // the host can read and write the engine's memory
 };
 

@@ -2,7 +2,6 @@
 // Losses on the processor: one value a row into `values` (rows), and the gradient of their mean into `gradient`
 // (rows,width) unless that is null.
 #pragma once
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <type_traits>
@@ -12,24 +11,12 @@
 
 namespace strata::cpu {
 
-namespace detail {
-template <class F>
-void for_loss_rows(std::int64_t rows, int width, ThreadPool& pool, F&& f) {
-  for_chunks(
-      rows, pool,
-      [&](std::int64_t first, std::int64_t count) {
-        for (std::int64_t i = first; i < first + count; ++i) f(i);
-      },
-      std::max(1, 16384 / width));
-}
-}  // namespace detail
-
 // Any loss, row by row. Element: int for class indices (rows), float for numbers (rows,width).
 template <class Loss, class T, class Element>
 void run_loss_by_rows(const Loss& loss, std::int64_t rows, int width, const T* x, const Element* target, T* values,
                       T* gradient, ThreadPool& pool) {
   constexpr bool label = std::is_same_v<Element, int>;
-  detail::for_loss_rows(rows, width, pool, [=](std::int64_t i) {
+  for_rows(rows, width, pool, [=](std::int64_t i) {
     values[i] = loss(LossRow<T, T, Element>{.count = width,
                                             .outputs = x + i * width,
                                             .truth = target + i * (label ? 1 : width),
@@ -50,7 +37,7 @@ template <class T>
 void run_loss(const SoftmaxCrossEntropy& loss, std::int64_t rows, int width, const T* x, const int* labels, T* values,
               T* gradient, ThreadPool& pool) {
   if (loss.label_smoothing != 0) return run_loss_by_rows(loss, rows, width, x, labels, values, gradient, pool);
-  detail::for_loss_rows(rows, width, pool, [=](std::int64_t i) {
+  for_rows(rows, width, pool, [=](std::int64_t i) {
     const ConstArray<T> in(x + i * width, width);
     const T top = in.maxCoeff();
     const T sum = (in - top).exp().sum();

@@ -42,9 +42,7 @@ class Ops {
   // the device.
   template <class F>
   void elements(std::int64_t n, const F& f) const {
-    for_chunks(n, *pool_, [&f](std::int64_t first, std::int64_t count) {
-      for (std::int64_t i = first; i < first + count; ++i) f(i);
-    });
+    for_elements(n, *pool_, f);
   }
   void copy(std::int64_t n, const T* from, T* to) const { std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(T)); }
 

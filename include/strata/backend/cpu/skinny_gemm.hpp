@@ -72,15 +72,13 @@ constexpr std::int64_t skinny_scratch(int rows, int units) {
 template <class T>
 void add_shares(int rows, int units, const T* sums, const T* bias, T* y, ThreadPool& pool) {
   const std::int64_t apart = static_cast<std::int64_t>(rows) * units;
-  for_chunks(
+  for_elements(
       rows, pool,
-      [=](std::int64_t first, std::int64_t count) {
-        for (std::int64_t r = first; r < first + count; ++r) {
-          Array<T> total(y + r * units, units);
-          total = ConstArray<T>(sums + r * units, units);
-          for (int s = 1; s < depth_shares; ++s) total += ConstArray<T>(sums + s * apart + r * units, units);
-          if (bias) total += ConstArray<T>(bias, units);
-        }
+      [=](std::int64_t r) {
+        Array<T> total(y + r * units, units);
+        total = ConstArray<T>(sums + r * units, units);
+        for (int s = 1; s < depth_shares; ++s) total += ConstArray<T>(sums + s * apart + r * units, units);
+        if (bias) total += ConstArray<T>(bias, units);
       },
       std::max(1, 8192 / units));
 }

@@ -5,21 +5,9 @@
 
 namespace strata::cpu {
 
-namespace detail {
-template <class F>
-void for_rows(int batch, int classes, ThreadPool& pool, F&& f) {
-  for_chunks(
-      batch, pool,
-      [&](std::int64_t first, std::int64_t count) {
-        for (std::int64_t i = first; i < first + count; ++i) f(i);
-      },
-      std::max(1, 16384 / classes));
-}
-}  // namespace detail
-
 template <class T>
 void softmax_forward(int batch, int classes, const T* x, T* y, ThreadPool& pool) {
-  detail::for_rows(batch, classes, pool, [=](std::int64_t i) {
+  for_rows(batch, classes, pool, [=](std::int64_t i) {
     const ConstArray<T> in(x + i * classes, classes);
     Array<T> out(y + i * classes, classes);
     out = (in - in.maxCoeff()).exp();
@@ -28,7 +16,7 @@ void softmax_forward(int batch, int classes, const T* x, T* y, ThreadPool& pool)
 }
 template <class T>
 void softmax_backward(int batch, int classes, const T* y, const T* dy, T* dx, ThreadPool& pool) {
-  detail::for_rows(batch, classes, pool, [=](std::int64_t i) {
+  for_rows(batch, classes, pool, [=](std::int64_t i) {
     const ConstArray<T> out(y + i * classes, classes), g(dy + i * classes, classes);
     const T dot = (out * g).sum();
     Array<T>(dx + i * classes, classes) = out * (g - dot);
@@ -37,7 +25,7 @@ void softmax_backward(int batch, int classes, const T* y, const T* dy, T* dx, Th
 
 template <class T>
 void log_softmax_forward(int batch, int classes, const T* x, T* y, ThreadPool& pool) {
-  detail::for_rows(batch, classes, pool, [=](std::int64_t i) {
+  for_rows(batch, classes, pool, [=](std::int64_t i) {
     const ConstArray<T> in(x + i * classes, classes);
     const T top = in.maxCoeff();
     const T log_sum = std::log((in - top).exp().sum());
@@ -46,7 +34,7 @@ void log_softmax_forward(int batch, int classes, const T* x, T* y, ThreadPool& p
 }
 template <class T>
 void log_softmax_backward(int batch, int classes, const T* y, const T* dy, T* dx, ThreadPool& pool) {
-  detail::for_rows(batch, classes, pool, [=](std::int64_t i) {
+  for_rows(batch, classes, pool, [=](std::int64_t i) {
     const ConstArray<T> out(y + i * classes, classes), g(dy + i * classes, classes);
     const T sum = g.sum();
     Array<T>(dx + i * classes, classes) = g - out.exp() * sum;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // A GPU backend: a precision, and the engine that has the products.
 #pragma once
-#include <cstddef>
-
 #include <strata/backend/cuda/blocks.hpp>
 #include <strata/backend/cuda/kernels.hpp>
 #include <strata/backend/cuda/ops.hpp>
@@ -20,7 +18,6 @@ struct GpuOf {
   using kernel = CudaKernel<L>;
   template <class... L>
   using block = CudaBlock<L...>;
-  static constexpr std::size_t longest_block = 3;
   static constexpr bool on_host = false;
 };
 

@@ -16,25 +16,19 @@ struct AddForward {
   }
 };
 
-// An index is an element of the branch.
-template <class T>
+// Between a branch and its channels of the whole; the constant one of the two is read. An index is an element of the
+// branch.
+template <class Branch, class Whole>
 struct ConcatCopy {
   int channels, total, offset;
-  const T* branch;
-  T* whole;
+  Branch* branch;
+  Whole* whole;
   STRATA_HOST_DEVICE void operator()(std::int64_t i) const {
-    const std::int64_t row = quotient(i, channels);
-    whole[row * total + offset + (i - row * channels)] = branch[i];
-  }
-};
-template <class T>
-struct ConcatTake {
-  int channels, total, offset;
-  T* branch;
-  const T* whole;
-  STRATA_HOST_DEVICE void operator()(std::int64_t i) const {
-    const std::int64_t row = quotient(i, channels);
-    branch[i] = whole[row * total + offset + (i - row * channels)];
+    const std::int64_t row = quotient(i, channels), at = row * total + offset + (i - row * channels);
+    if constexpr (std::is_const_v<Branch>)
+      whole[at] = branch[i];
+    else
+      branch[i] = whole[at];
   }
 };
 
@@ -62,11 +56,11 @@ void add_forward(R& run, std::int64_t n, const T* a, const T* b, T* y) {
 // Copies a branch (rows, channels) into the whole (rows, total) from channel `offset` on; concat_take copies it back.
 template <Run R, class T>
 void concat_copy(R& run, std::int64_t rows, int channels, const T* branch, int total, int offset, T* whole) {
-  run(rows * channels, detail::ConcatCopy<T>{channels, total, offset, branch, whole});
+  run(rows * channels, detail::ConcatCopy<const T, T>{channels, total, offset, branch, whole});
 }
 template <Run R, class T>
 void concat_take(R& run, std::int64_t rows, int channels, T* branch, int total, int offset, const T* whole) {
-  run(rows * channels, detail::ConcatTake<T>{channels, total, offset, branch, whole});
+  run(rows * channels, detail::ConcatCopy<T, const T>{channels, total, offset, branch, whole});
 }
 
 template <Run R, class T>

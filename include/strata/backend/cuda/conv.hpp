@@ -2,8 +2,8 @@
 // Convolutions on the GPU. x (N,H,W,C), weights (F,KH,KW,C/groups), bias (F), y (N,H',W',F); gradients likewise. Everything
 // is of the activations' type, float or Bf16, but for the gradient of the weights: see ConvPlan::gradient().
 #pragma once
-#include <algorithm>
 #include <array>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -21,8 +21,6 @@
 
 namespace strata::cuda {
 
-enum class ConvOperation { forward, backward_input, backward_weights };
-
 // One operation of one convolution, for one size of batch. `bias` is for forward only.
 struct ConvProblem {
   ConvOperation operation = ConvOperation::forward;
@@ -30,6 +28,7 @@ struct ConvProblem {
   int batch = 1;
   Math math = Math::tf32;
   bool bias = false;
+  friend auto operator<=>(const ConvProblem&, const ConvProblem&) = default;
 };
 
 namespace detail {
@@ -72,18 +71,8 @@ inline std::shared_ptr<const Graph> conv_graph(const ConvProblem& p, Number grad
   const Descriptor& w = graph->tensor(conv_w, sizes.w, to_weights ? gradient : type);
   const bool biased = p.operation == ConvOperation::forward && p.bias;
   const Descriptor& y = biased ? graph->virtual_tensor(conv_sum, sizes.y) : graph->tensor(conv_y, sizes.y, type);
-  switch (p.operation) {
-    case ConvOperation::forward:
-      graph->operation(convolution_forward(window, x, w, y));
-      if (biased) add_bias_operation(*graph, p, y);
-      break;
-    case ConvOperation::backward_input:
-      graph->operation(convolution_backward_input(window, y, w, x));
-      break;
-    case ConvOperation::backward_weights:
-      graph->operation(convolution_backward_weights(window, x, y, w));
-      break;
-  }
+  graph->operation(convolution_operation(p.operation, window, x, w, y));
+  if (biased) add_bias_operation(*graph, p, y);
   return graph;
 }
 
@@ -184,47 +173,15 @@ class ConvPlans {
   explicit ConvPlans(const PlanTarget& target, const PlanOptions& options = {}) : target_(target), options_(options) {}
 
   const ConvPlan& get(const ConvProblem& problem) {
-    std::unique_ptr<ConvPlan>& plan = plans_[key(problem)];
-    if (!plan) plan = std::make_unique<ConvPlan>(problem, target_, options_);
-    return *plan;
+    return plans_.try_emplace(problem, problem, target_, options_).first->second;
   }
   // Bytes; enough for each plan so far.
-  [[nodiscard]] std::int64_t workspace_size() const {
-    std::int64_t most = 0;
-    for (const auto& [key, plan] : plans_) most = std::max(most, plan ? plan->workspace_size() : 0);
-    return most;
-  }
+  [[nodiscard]] std::int64_t workspace_size() const { return detail::largest_workspace(plans_); }
 
  private:
-  using Key = std::array<int, 21>;
-  static Key key(const ConvProblem& p) {
-    const Geometry& g = p.geometry;
-    const Window& w = g.window;
-    return {static_cast<int>(p.operation),
-            static_cast<int>(p.math),
-            p.bias,
-            p.batch,
-            g.groups,
-            g.in.height,
-            g.in.width,
-            g.in.channels,
-            g.out.height,
-            g.out.width,
-            g.out.channels,
-            w.kernel_h,
-            w.kernel_w,
-            w.stride_h,
-            w.stride_w,
-            w.dilation_h,
-            w.dilation_w,
-            w.pad_top,
-            w.pad_bottom,
-            w.pad_left,
-            w.pad_right};
-  }
   PlanTarget target_;
   PlanOptions options_;
-  std::map<Key, std::unique_ptr<ConvPlan>> plans_;
+  std::map<ConvProblem, ConvPlan> plans_;
 };
 
 }  // namespace strata::cuda

@@ -19,15 +19,7 @@
 
 namespace strata::cuda {
 
-// A call of cuBLASLt failed: which one, the status's name, and what it means.
-class CublasError : public std::runtime_error {
- public:
-  CublasError(cublasStatus_t status, const std::string& what) : std::runtime_error(what), status_(status) {}
-  [[nodiscard]] cublasStatus_t status() const { return status_; }
-
- private:
-  cublasStatus_t status_;
-};
+using CublasError = CallError<cublasStatus_t>;
 
 // Throws CublasError unless `status` is success. `call` is the function's name.
 inline void check(cublasStatus_t status, const char* call) {
@@ -39,14 +31,11 @@ inline void check(cublasStatus_t status, const char* call) {
 // cuBLASLt's state for the current device. Throws CublasError if no device can be used.
 class CublasHandle {
  public:
-  CublasHandle() { check(cublasLtCreate(&handle_), "cublasLtCreate"); }
-  CublasHandle(const CublasHandle&) = delete;
-  CublasHandle& operator=(const CublasHandle&) = delete;
-  ~CublasHandle() { cublasLtDestroy(handle_); }
-  [[nodiscard]] cublasLtHandle_t get() const { return handle_; }
+  CublasHandle() : handle_(create<cublasLtHandle_t>([](auto* h) { check(cublasLtCreate(h), "cublasLtCreate"); })) {}
+  [[nodiscard]] cublasLtHandle_t get() const { return handle_.get(); }
 
  private:
-  cublasLtHandle_t handle_ = nullptr;
+  Owned<cublasLtHandle_t, cublasLtDestroy> handle_;
 };
 
 constexpr cudaDataType_t cuda_type(Number type) { return type == Number::bf16 ? CUDA_R_16BF : CUDA_R_32F; }

@@ -15,19 +15,13 @@
 #include <utility>
 #include <vector>
 
+#include <strata/backend/cuda/error.hpp>
+
 static_assert(CUDNN_VERSION >= 90000, "strata: cuDNN 9.0 or newer is needed");
 
 namespace strata::cuda {
 
-// A call of cuDNN failed: which one, the status's name, and what cuDNN says about it.
-class CudnnError : public std::runtime_error {
- public:
-  CudnnError(cudnnStatus_t status, const std::string& what) : std::runtime_error(what), status_(status) {}
-  [[nodiscard]] cudnnStatus_t status() const { return status_; }
-
- private:
-  cudnnStatus_t status_;
-};
+using CudnnError = CallError<cudnnStatus_t>;
 
 // Throws CudnnError unless `status` is success. `call` is the function's name, `about` its purpose.
 inline void check(cudnnStatus_t status, const char* call, const char* about = nullptr) {
@@ -46,56 +40,36 @@ inline void check(cudnnStatus_t status, const char* call, const char* about = nu
 // cuDNN's state for one device and stream. Throws CudnnError if no device can be used.
 class CudnnHandle {
  public:
-  explicit CudnnHandle(cudaStream_t stream = nullptr) {
-    check(cudnnCreate(&handle_), "cudnnCreate");
-    if (const cudnnStatus_t status = cudnnSetStream(handle_, stream); status != CUDNN_STATUS_SUCCESS) {
-      cudnnDestroy(handle_);
-      check(status, "cudnnSetStream");
-    }
+  explicit CudnnHandle(cudaStream_t stream = nullptr)
+      : handle_(create<cudnnHandle_t>([](auto* h) { check(cudnnCreate(h), "cudnnCreate"); })) {
+    check(cudnnSetStream(get(), stream), "cudnnSetStream");
   }
-  CudnnHandle(const CudnnHandle&) = delete;
-  CudnnHandle& operator=(const CudnnHandle&) = delete;
-  ~CudnnHandle() { cudnnDestroy(handle_); }
-
-  [[nodiscard]] cudnnHandle_t get() const { return handle_; }
+  [[nodiscard]] cudnnHandle_t get() const { return handle_.get(); }
 
  private:
-  cudnnHandle_t handle_ = nullptr;
+  Owned<cudnnHandle_t, cudnnDestroy> handle_;
 };
 
 namespace detail {
 
 constexpr const char* name_of(cudnnBackendDescriptorType_t type) {
-  switch (type) {
-    case CUDNN_BACKEND_TENSOR_DESCRIPTOR:
-      return "tensor";
-    case CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR:
-      return "convolution";
-    case CUDNN_BACKEND_POINTWISE_DESCRIPTOR:
-      return "pointwise";
-    case CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR:
-      return "convolution, forward";
-    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR:
-      return "convolution, backward to the input";
-    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR:
-      return "convolution, backward to the weights";
-    case CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR:
-      return "pointwise operation";
-    case CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR:
-      return "operation graph";
-    case CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR:
-      return "engine heuristics";
-    case CUDNN_BACKEND_ENGINE_DESCRIPTOR:
-      return "engine";
-    case CUDNN_BACKEND_ENGINECFG_DESCRIPTOR:
-      return "engine configuration";
-    case CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR:
-      return "execution plan";
-    case CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR:
-      return "variant pack";
-    default:
-      return "descriptor";
-  }
+  constexpr std::pair<cudnnBackendDescriptorType_t, const char*> names[] = {
+      {CUDNN_BACKEND_TENSOR_DESCRIPTOR, "tensor"},
+      {CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, "convolution"},
+      {CUDNN_BACKEND_POINTWISE_DESCRIPTOR, "pointwise"},
+      {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, "convolution, forward"},
+      {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR, "convolution, backward to the input"},
+      {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR, "convolution, backward to the weights"},
+      {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, "pointwise operation"},
+      {CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, "operation graph"},
+      {CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, "engine heuristics"},
+      {CUDNN_BACKEND_ENGINE_DESCRIPTOR, "engine"},
+      {CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, "engine configuration"},
+      {CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, "execution plan"},
+      {CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, "variant pack"}};
+  for (const auto& [known, name] : names)
+    if (known == type) return name;
+  return "descriptor";
 }
 
 // cuDNN's tag for a value of type T.

@@ -3,11 +3,9 @@
 // activations' type, float or Bf16, except dw, which is float, and y, whose type is the problem's `output`. A bias has y's
 // type.
 #pragma once
-#include <algorithm>
-#include <array>
+#include <compare>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <stdexcept>
 
 #include <strata/backend/cuda/cublas.hpp>
@@ -24,6 +22,7 @@ struct DenseProblem {
   Math math = Math::tf32;
   bool bias = false;
   Number output = activation(math);  // logits may be float32 with any activations
+  friend auto operator<=>(const DenseProblem&, const DenseProblem&) = default;
 };
 
 // The product behind a problem. To cuBLASLt each matrix is its transpose:
@@ -85,28 +84,17 @@ class DensePlans {
       : handle_(handle), workspace_limit_(workspace_limit), autotune_(autotune), stream_(stream) {}
 
   const DensePlan& get(const DenseProblem& problem) {
-    std::unique_ptr<DensePlan>& plan = plans_[key(problem)];
-    if (!plan) plan = std::make_unique<DensePlan>(handle_, problem, workspace_limit_, autotune_, stream_);
-    return *plan;
+    return plans_.try_emplace(problem, handle_, problem, workspace_limit_, autotune_, stream_).first->second;
   }
   // Bytes; enough for each plan so far.
-  [[nodiscard]] std::int64_t workspace_size() const {
-    std::int64_t most = 0;
-    for (const auto& [key, plan] : plans_) most = std::max(most, plan ? plan->workspace_size() : 0);
-    return most;
-  }
+  [[nodiscard]] std::int64_t workspace_size() const { return detail::largest_workspace(plans_); }
 
  private:
-  using Key = std::array<int, 7>;
-  static Key key(const DenseProblem& p) {
-    return {static_cast<int>(p.operation), p.inputs, p.units, p.batch, static_cast<int>(p.math), p.bias,
-            static_cast<int>(p.output)};
-  }
   cublasLtHandle_t handle_;
   std::int64_t workspace_limit_;
   int autotune_;
   cudaStream_t stream_;
-  std::map<Key, std::unique_ptr<DensePlan>> plans_;
+  std::map<DenseProblem, DensePlan> plans_;
 };
 
 }  // namespace strata::cuda

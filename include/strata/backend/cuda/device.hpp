@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
-// One GPU: a stream of work, memory, events, captured graphs. Work is queued on the stream in order; functions that wait
+// One GPU: a stream of work, memory, captured graphs. Work is queued on the stream in order; functions that wait
 // say so.
 #pragma once
 #include <cuda_runtime.h>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <new>
 #include <string>
-#include <utility>
 
 #include <strata/backend/cuda/element.hpp>
 #include <strata/backend/cuda/error.hpp>
+#include <strata/backend/cuda/stream.hpp>
 
 namespace strata::cuda {
 
@@ -34,26 +32,12 @@ __global__ void __launch_bounds__(threads_of_a_block) run_elements(std::int64_t 
 class Device {
  public:
   // Throws CudaError if there is no such device, no driver, or an old one.
-  explicit Device(int index) : index_(index) {
-    int count = 0;
-    const cudaError_t code = cudaGetDeviceCount(&count);
-    if (code == cudaErrorInsufficientDriver) check(code, "cudaGetDeviceCount");
-    if (code != cudaSuccess || count == 0) {
-      static_cast<void>(cudaGetLastError());
-      throw CudaError(code == cudaSuccess ? cudaErrorNoDevice : code, "strata: " + no_device_message(code));
-    }
-    if (index < 0 || index >= count)
-      throw CudaError(cudaErrorInvalidDevice, "strata: " + no_such_device_message(index, count));
-    use();
+  explicit Device(int index) : index_(checked(index)) {
     check(cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, index), "cudaDeviceGetAttribute");
-    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
   }
-  Device(const Device&) = delete;
-  Device& operator=(const Device&) = delete;
-  ~Device() { static_cast<void>(cudaStreamDestroy(stream_)); }
 
   [[nodiscard]] int index() const { return index_; }
-  [[nodiscard]] cudaStream_t stream() const { return stream_; }
+  [[nodiscard]] cudaStream_t stream() const { return stream_.get(); }
   // "NVIDIA H200"
   [[nodiscard]] std::string name() const {
     cudaDeviceProp properties;
@@ -71,7 +55,7 @@ class Device {
     constexpr int rounds = 16;  // waves of blocks before threads take a second element
     const std::int64_t blocks = (n + detail::threads_of_a_block - 1) / detail::threads_of_a_block;
     const auto grid = static_cast<unsigned>(std::min<std::int64_t>(blocks, std::int64_t{processors_} * 8 * rounds));
-    detail::run_elements<<<grid, detail::threads_of_a_block, 0, stream_>>>(n, element);
+    detail::run_elements<<<grid, detail::threads_of_a_block, 0, stream()>>>(n, element);
     check(cudaGetLastError(), "launching a kernel");
 #else
     static_assert(sizeof(Element) == 0, "strata: code that runs kernels on a GPU must be compiled as CUDA (a .cu file)");
@@ -80,18 +64,33 @@ class Device {
 
   // Bytes between host and device, or within it.
   void copy_bytes(void* to, const void* from, std::int64_t bytes) {
-    check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), cudaMemcpyDefault, stream_), "cudaMemcpyAsync");
+    stream_.copy_bytes(to, from, static_cast<std::size_t>(bytes));
   }
   void zero_bytes(void* to, std::int64_t bytes) {
-    check(cudaMemsetAsync(to, 0, static_cast<std::size_t>(bytes), stream_), "cudaMemsetAsync");
+    check(cudaMemsetAsync(to, 0, static_cast<std::size_t>(bytes), stream()), "cudaMemsetAsync");
   }
   // Waits until all queued work is done.
-  void finish() { check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
+  void finish() { check(cudaStreamSynchronize(stream()), "cudaStreamSynchronize"); }
 
  private:
+  // The index of an existing device, to which the calling thread's calls go from now on.
+  static int checked(int index) {
+    int count = 0;
+    const cudaError_t code = cudaGetDeviceCount(&count);
+    if (code == cudaErrorInsufficientDriver) check(code, "cudaGetDeviceCount");
+    if (code != cudaSuccess || count == 0) {
+      static_cast<void>(cudaGetLastError());
+      throw CudaError(code == cudaSuccess ? cudaErrorNoDevice : code, "strata: " + no_device_message(code));
+    }
+    if (index < 0 || index >= count)
+      throw CudaError(cudaErrorInvalidDevice, "strata: " + no_such_device_message(index, count));
+    check(cudaSetDevice(index), "cudaSetDevice");
+    return index;
+  }
+
   int index_;
   int processors_ = 1;
-  cudaStream_t stream_ = nullptr;
+  Stream stream_;
 };
 
 // Zeros on the device.
@@ -116,10 +115,7 @@ class DeviceMemory {
   [[nodiscard]] std::byte* get() const { return memory_.get(); }
 
  private:
-  struct Release {
-    void operator()(std::byte* p) const { static_cast<void>(cudaFree(p)); }
-  };
-  std::unique_ptr<std::byte, Release> memory_;
+  Owned<std::byte*, cudaFree> memory_;
 };
 
 // An allocator of host memory that the device can access.
@@ -139,39 +135,6 @@ struct PinnedAllocator {
   }
   void deallocate(T* p, std::size_t) { static_cast<void>(cudaFreeHost(p)); }
   friend bool operator==(const PinnedAllocator&, const PinnedAllocator&) { return true; }
-};
-
-// A second queue, for copies while the device computes.
-class CopyStream {
- public:
-  CopyStream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"); }
-  CopyStream(const CopyStream&) = delete;
-  CopyStream& operator=(const CopyStream&) = delete;
-  ~CopyStream() { static_cast<void>(cudaStreamDestroy(stream_)); }
-  [[nodiscard]] cudaStream_t get() const { return stream_; }
-  void copy_bytes(void* to, const void* from, std::size_t bytes) {
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream_), "cudaMemcpyAsync");
-  }
-
- private:
-  cudaStream_t stream_ = nullptr;
-};
-
-// A mark in a stream.
-class StreamEvent {
- public:
-  StreamEvent() { check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreateWithFlags"); }
-  StreamEvent(const StreamEvent&) = delete;
-  StreamEvent& operator=(const StreamEvent&) = delete;
-  ~StreamEvent() { static_cast<void>(cudaEventDestroy(event_)); }
-  void record(cudaStream_t stream) { check(cudaEventRecord(event_, stream), "cudaEventRecord"); }
-  // Work that is queued on the stream from now on waits for the mark. The caller does not wait.
-  void hold(cudaStream_t stream) { check(cudaStreamWaitEvent(stream, event_, 0), "cudaStreamWaitEvent"); }
-  // Waits for the mark; returns at once if nothing was recorded.
-  void wait() { check(cudaEventSynchronize(event_), "cudaEventSynchronize"); }
-
- private:
-  cudaEvent_t event_ = nullptr;
 };
 
 // Work that was captured once and can be queued again as a whole.
@@ -202,10 +165,7 @@ class CapturedGraph {
   void launch(cudaStream_t stream) const { check(cudaGraphLaunch(exec_.get(), stream), "cudaGraphLaunch"); }
 
  private:
-  struct Release {
-    void operator()(cudaGraphExec_t g) const { static_cast<void>(cudaGraphExecDestroy(g)); }
-  };
-  std::unique_ptr<std::remove_pointer_t<cudaGraphExec_t>, Release> exec_;
+  Owned<cudaGraphExec_t, cudaGraphExecDestroy> exec_;
 };
 
 }  // namespace strata::cuda

@@ -22,7 +22,7 @@ struct CudaSystem {
   using Memory = DeviceMemory;
   using Event = StreamEvent;
   using Graph = CapturedGraph;
-  using CopyStream = cuda::CopyStream;
+  using CopyStream = Stream;
   template <class T>
   using PinnedAllocator = cuda::PinnedAllocator<T>;
 };
@@ -75,15 +75,19 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
 
   // `at`: how many parameters of other layers come before this layer's.
   void prepare_conv_forward(const Geometry& g, int batch, bool bias, std::int64_t at) {
-    convs_.get(forward(g, batch, bias));
+    conv(cuda::ConvOperation::forward, g, batch, bias);
     expect_copies(at, g.taps() * g.out.channels, bias ? g.out.channels : 0);
   }
-  void prepare_conv_backward_input(const Geometry& g, int batch, std::int64_t) { convs_.get(backward_input(g, batch)); }
-  void prepare_conv_backward_weights(const Geometry& g, int batch, std::int64_t) { convs_.get(backward_weights(g, batch)); }
+  void prepare_conv_backward_input(const Geometry& g, int batch, std::int64_t) {
+    conv(cuda::ConvOperation::backward_input, g, batch);
+  }
+  void prepare_conv_backward_weights(const Geometry& g, int batch, std::int64_t) {
+    conv(cuda::ConvOperation::backward_weights, g, batch);
+  }
   // bias may be null. A kernel of ours rectifies y: a ReLU in the libraries' epilogues may turn NaNs into zeros, and
   // training would continue with broken weights (cuDNN 9.19 on an H100, some engines of each precision).
   void conv_forward(const Geometry& g, int batch, const A* x, const float* w, const float* bias, A* y, bool relu) {
-    const cuda::ConvPlan& plan = convs_.get(forward(g, batch, bias != nullptr));
+    const cuda::ConvPlan& plan = conv(cuda::ConvOperation::forward, g, batch, bias != nullptr);
     const Parameters p = aligned_parameters(w, g.taps() * g.out.channels, bias, g.out.channels);
     plan.forward(cudnn_.get(), x, p.weights, p.bias, y, workspace(plan.workspace_size()));
     const std::int64_t rows = std::int64_t{batch} * g.out.height * g.out.width;
@@ -93,13 +97,13 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
       cuda::activation_forward<ReLU>(device(), rows * g.out.channels, static_cast<const A*>(y), y);
   }
   void conv_backward_input(const Geometry& g, int batch, const A* dy, const float* w, A* dx) {
-    const cuda::ConvPlan& plan = convs_.get(backward_input(g, batch));
+    const cuda::ConvPlan& plan = conv(cuda::ConvOperation::backward_input, g, batch);
     const Parameters p = aligned_parameters(w, g.taps() * g.out.channels, nullptr, 0);
     plan.backward_input(cudnn_.get(), dy, p.weights, dx, workspace(plan.workspace_size()));
   }
   // scratch has one element for each weight.
   void conv_backward_weights(const Geometry& g, int batch, const A* x, const A* dy, float* dw, float* scratch) {
-    const cuda::ConvPlan& plan = convs_.get(backward_weights(g, batch));
+    const cuda::ConvPlan& plan = conv(cuda::ConvOperation::backward_weights, g, batch);
     const bool direct = plan.gradient() == cuda::Number::float32;
     float* to = direct && is_aligned(dw) ? dw : scratch;
     plan.backward_weights(cudnn_.get(), x, dy, to, workspace(plan.workspace_size()));
@@ -111,29 +115,29 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
   }
 
   void prepare_dense_forward(int inputs, int units, int batch, bool bias, std::int64_t at) {
-    denses_.get(forward(inputs, units, batch, bias));
+    dense(cuda::DenseOperation::forward, inputs, units, batch, bias);
     expect_copies(at, std::int64_t{inputs} * units, bias ? units : 0);
   }
   void prepare_dense_backward_input(int inputs, int units, int batch, std::int64_t) {
-    denses_.get(backward_input(inputs, units, batch));
+    dense(cuda::DenseOperation::backward_input, inputs, units, batch);
   }
   void prepare_dense_backward_weights(int inputs, int units, int batch, std::int64_t at) {
-    denses_.get(backward_weights(inputs, units, batch));
+    dense(cuda::DenseOperation::backward_weights, inputs, units, batch);
     if (!is_aligned<float>(at)) expect_copy(std::int64_t{inputs} * units * static_cast<std::int64_t>(sizeof(float)));
   }
   void dense_forward(int inputs, int units, int batch, const A* x, const float* w, const float* bias, A* y, bool relu) {
-    const cuda::DensePlan& plan = denses_.get(forward(inputs, units, batch, bias != nullptr));
+    const cuda::DensePlan& plan = dense(cuda::DenseOperation::forward, inputs, units, batch, bias != nullptr);
     const Parameters p = aligned_parameters(w, std::int64_t{inputs} * units, bias, units);
     plan.forward(device().stream(), x, p.weights, p.bias, y, workspace(plan.workspace_size()));
     if (relu) cuda::activation_forward<ReLU>(device(), std::int64_t{batch} * units, static_cast<const A*>(y), y);
   }
   void dense_backward_input(int inputs, int units, int batch, const A* dy, const float* w, A* dx) {
-    const cuda::DensePlan& plan = denses_.get(backward_input(inputs, units, batch));
+    const cuda::DensePlan& plan = dense(cuda::DenseOperation::backward_input, inputs, units, batch);
     const Parameters p = aligned_parameters(w, std::int64_t{inputs} * units, nullptr, 0);
     plan.backward_input(device().stream(), dy, p.weights, dx, workspace(plan.workspace_size()));
   }
   void dense_backward_weights(int inputs, int units, int batch, const A* x, const A* dy, float* dw) {
-    const cuda::DensePlan& plan = denses_.get(backward_weights(inputs, units, batch));
+    const cuda::DensePlan& plan = dense(cuda::DenseOperation::backward_weights, inputs, units, batch);
     float* to = is_aligned(dw) ? dw : reinterpret_cast<float*>(copies_);
     plan.backward_weights(device().stream(), x, dy, to, workspace(plan.workspace_size()));
     if (to != dw) cuda::copy(device(), std::int64_t{inputs} * units, static_cast<const float*>(to), dw);
@@ -176,38 +180,11 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
     return p;
   }
 
-  using Conv = cuda::ConvProblem;
-  static Conv forward(const Geometry& g, int batch, bool bias) {
-    return {cuda::ConvOperation::forward, g, batch, Precision::math, bias};
+  const cuda::ConvPlan& conv(cuda::ConvOperation operation, const Geometry& g, int batch, bool bias = false) {
+    return convs_.get({operation, g, batch, Precision::math, bias});
   }
-  static Conv backward_input(const Geometry& g, int batch) {
-    return {cuda::ConvOperation::backward_input, g, batch, Precision::math};
-  }
-  static Conv backward_weights(const Geometry& g, int batch) {
-    return {cuda::ConvOperation::backward_weights, g, batch, Precision::math};
-  }
-  using Dense = cuda::DenseProblem;
-  static Dense forward(int inputs, int units, int batch, bool bias) {
-    return {.operation = cuda::DenseOperation::forward,
-            .inputs = inputs,
-            .units = units,
-            .batch = batch,
-            .math = Precision::math,
-            .bias = bias};
-  }
-  static Dense backward_input(int inputs, int units, int batch) {
-    return {.operation = cuda::DenseOperation::backward_input,
-            .inputs = inputs,
-            .units = units,
-            .batch = batch,
-            .math = Precision::math};
-  }
-  static Dense backward_weights(int inputs, int units, int batch) {
-    return {.operation = cuda::DenseOperation::backward_weights,
-            .inputs = inputs,
-            .units = units,
-            .batch = batch,
-            .math = Precision::math};
+  const cuda::DensePlan& dense(cuda::DenseOperation operation, int inputs, int units, int batch, bool bias = false) {
+    return denses_.get({operation, inputs, units, batch, Precision::math, bias});
   }
 
   // A batch of another size may have a plan that needs more than the arena has. The old workspace is kept: captured graphs

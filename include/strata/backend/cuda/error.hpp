@@ -1,23 +1,29 @@
 // SPDX-License-Identifier: BSL-1.0
-// The CUDA runtime's failures as exceptions, and the messages for devices that are missing, too small or not usable.
+// Failures of CUDA and its libraries as exceptions, handles that are released by themselves, and the messages for devices
+// that are missing, too small or not usable.
 #pragma once
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 namespace strata::cuda {
 
-// A call of the CUDA runtime failed: which one, and what the runtime says about it.
-class CudaError : public std::runtime_error {
+// A call of a library failed: which one, the status's name, and what the library says about it.
+template <class Status>
+class CallError : public std::runtime_error {
  public:
-  CudaError(cudaError_t code, const std::string& what) : std::runtime_error(what), code_(code) {}
-  [[nodiscard]] cudaError_t code() const { return code_; }
+  CallError(Status status, const std::string& what) : std::runtime_error(what), status_(status) {}
+  [[nodiscard]] Status status() const { return status_; }
+  [[nodiscard]] Status code() const { return status_; }  // the runtime's word for it
 
  private:
-  cudaError_t code_;
+  Status status_;
 };
+using CudaError = CallError<cudaError_t>;
 
 namespace detail {
 // 12345678 -> "11.8 MiB"
@@ -75,6 +81,28 @@ inline void check(cudaError_t code, const char* call) {
   else
     what += std::string(cudaGetErrorName(code)) + ", " + cudaGetErrorString(code);
   throw CudaError(code, what);
+}
+
+namespace detail {
+template <auto Destroy>
+struct DestroyBy {
+  template <class T>
+  void operator()(T* p) const {
+    static_cast<void>(Destroy(p));
+  }
+};
+}  // namespace detail
+
+// A handle or pointer of CUDA or one of its libraries. Destroy is called with it in the end.
+template <class Handle, auto Destroy>
+using Owned = std::unique_ptr<std::remove_pointer_t<Handle>, detail::DestroyBy<Destroy>>;
+
+// A new handle, from make(&handle).
+template <class Handle, class Make>
+Handle create(Make make) {
+  Handle handle = nullptr;
+  make(&handle);
+  return handle;
 }
 
 }  // namespace strata::cuda

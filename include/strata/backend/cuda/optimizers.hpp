@@ -43,25 +43,18 @@ struct ScaleAdd {
   STRATA_HOST_DEVICE void operator()(std::int64_t i) const { y[i] = a * x[i] + (accumulate ? y[i] : 0.f); }
 };
 
-// sums[part] is the sum of the squares of every parts-th element, so that adjacent indices read adjacent elements.
-struct SumSquares {
+// sums[part] is the sum of every parts-th element, or of its square, so that adjacent indices read adjacent elements.
+template <class Number, bool Squares>
+struct SumParts {
   std::int64_t n, parts;
-  const float* g;
+  const Number* from;
   double* sums;
   STRATA_HOST_DEVICE void operator()(std::int64_t part) const {
     double sum = 0;
-    for (std::int64_t i = part; i < n; i += parts) sum += static_cast<double>(g[i]) * static_cast<double>(g[i]);
-    sums[part] = sum;
-  }
-};
-// The same for sums.
-struct SumSums {
-  std::int64_t n, parts;
-  const double* from;
-  double* sums;
-  STRATA_HOST_DEVICE void operator()(std::int64_t part) const {
-    double sum = 0;
-    for (std::int64_t i = part; i < n; i += parts) sum += from[i];
+    for (std::int64_t i = part; i < n; i += parts) {
+      const double x = static_cast<double>(from[i]);
+      sum += Squares ? x * x : x;
+    }
     sums[part] = sum;
   }
 };
@@ -115,8 +108,8 @@ void clip_by_norm(R& run, std::int64_t n, double limit, float* g, double* scratc
                   std::int32_t* finite) {
   const std::int64_t parts = detail::norm_parts(n), second = detail::second_norm_parts(n);
   double *sums = scratch + parts, *scale = sums + second;
-  run(parts, detail::SumSquares{n, parts, g, scratch});
-  run(second, detail::SumSums{parts, second, scratch, sums});
+  run(parts, detail::SumParts<float, true>{n, parts, g, scratch});
+  run(second, detail::SumParts<double, false>{parts, second, scratch, sums});
   run(1, detail::ScaleOfNorm{second, limit, sums, scale, halt, finite});
   run(n, detail::Scale{scale, g});
 }

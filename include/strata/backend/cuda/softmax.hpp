@@ -41,7 +41,8 @@ struct SoftmaxForward {
   }
 };
 
-template <class T>
+// y is what forward returned: the probabilities, or their logarithms.
+template <class T, bool Logarithm>
 struct SoftmaxBackward {
   int classes;
   const T *y, *dy;
@@ -49,23 +50,15 @@ struct SoftmaxBackward {
   STRATA_HOST_DEVICE void operator()(std::int64_t n) const {
     using C = Compute<T>;
     const std::int64_t first = n * classes;
-    C dot{0};
-    for (std::int64_t i = first; i < first + classes; ++i) dot += static_cast<C>(y[i]) * static_cast<C>(dy[i]);
-    for (std::int64_t i = first; i < first + classes; ++i) dx[i] = T(static_cast<C>(y[i]) * (static_cast<C>(dy[i]) - dot));
-  }
-};
-template <class T>
-struct LogSoftmaxBackward {
-  int classes;
-  const T *y, *dy;
-  T* dx;
-  STRATA_HOST_DEVICE void operator()(std::int64_t n) const {
-    using C = Compute<T>;
-    const std::int64_t first = n * classes;
     C sum{0};
-    for (std::int64_t i = first; i < first + classes; ++i) sum += static_cast<C>(dy[i]);
-    for (std::int64_t i = first; i < first + classes; ++i)
-      dx[i] = T(static_cast<C>(dy[i]) - std::exp(static_cast<C>(y[i])) * sum);
+    for (std::int64_t i = first; i < first + classes; ++i) {
+      const C gradient = static_cast<C>(dy[i]);
+      sum += Logarithm ? gradient : static_cast<C>(y[i]) * gradient;
+    }
+    for (std::int64_t i = first; i < first + classes; ++i) {
+      const C value = static_cast<C>(y[i]), gradient = static_cast<C>(dy[i]);
+      dx[i] = T(Logarithm ? gradient - std::exp(value) * sum : value * (gradient - sum));
+    }
   }
 };
 
@@ -77,7 +70,7 @@ void softmax_forward(R& run, int batch, int classes, const T* x, T* y) {
 }
 template <Run R, class T>
 void softmax_backward(R& run, int batch, int classes, const T* y, const T* dy, T* dx) {
-  run(batch, detail::SoftmaxBackward<T>{classes, y, dy, dx});
+  run(batch, detail::SoftmaxBackward<T, false>{classes, y, dy, dx});
 }
 
 template <Run R, class T>
@@ -86,7 +79,7 @@ void log_softmax_forward(R& run, int batch, int classes, const T* x, T* y) {
 }
 template <Run R, class T>
 void log_softmax_backward(R& run, int batch, int classes, const T* y, const T* dy, T* dx) {
-  run(batch, detail::LogSoftmaxBackward<T>{classes, y, dy, dx});
+  run(batch, detail::SoftmaxBackward<T, true>{classes, y, dy, dx});
 }
 
 }  // namespace strata::cuda
