@@ -253,7 +253,7 @@ TEST_CASE("a label that is none does not reach the GPU") {
   data.wrong = 20;
   Model<Net, Gpu<cuda::Float32>> gpu{options};
   CHECK_THROWS_WITH_AS(train(gpu, data, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.05}, {.verbose = false}),
-                       doctest::Contains("strata: label 5 of image"), std::invalid_argument);
+                       doctest::Contains("has label 5; expected 0 to "), std::invalid_argument);
   Trainer trainer(gpu, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.05});
   const auto images = numbers(2 * Net::input.size(), 1);
   CHECK_THROWS_AS(trainer.step(images, std::vector<int>{0, 5}), std::invalid_argument);

@@ -69,8 +69,7 @@ struct RawImages {
 template <Dataset D, class Form = ReadyImages>
 class Batches {
  public:
-  using Pixel =
-      std::conditional_t<Form::ready, float, std::remove_cvref_t<decltype(*std::declval<const D&>().pixels(0).data())>>;
+  using Pixel = std::conditional_t<Form::ready, float, detail::PixelOf<D>>;
 
   // Copies the data set. Throws std::invalid_argument for a batch below 1, threads below 0, options that Augment or
   // Normalize refuses, and transforms of raw images.

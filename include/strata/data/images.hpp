@@ -14,14 +14,12 @@
 #include <csetjmp>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <initializer_list>
 #include <span>
 #include <string>
-#include <system_error>
 #include <vector>
 
-#include <strata/data/dataset.hpp>
+#include <strata/data/file.hpp>
 #include <strata/data/image.hpp>
 
 namespace strata {
@@ -31,8 +29,10 @@ namespace detail {
 inline constexpr std::uintmax_t image_file_limit = std::uintmax_t{1} << 28;  // bytes
 inline constexpr std::int64_t image_pixel_limit = 50'000'000;
 
+inline constexpr const char* whole_image = "a whole PNG or JPEG file";
+
 [[noreturn]] inline void fail_image(const std::filesystem::path& file, const std::string& found,
-                                    const char* expected = "a whole PNG or JPEG file") {
+                                    const char* expected = whole_image) {
   throw DataError(file.string(), DataError::whole, found, expected);
 }
 
@@ -134,14 +134,7 @@ class JpegReader {
 // file that is missing, larger than 256 MiB, of another format, damaged, cut short, of more than 50 million pixels, or a
 // JPEG in CMYK.
 inline Image read_image_file(const std::filesystem::path& file) {
-  std::error_code error;
-  const std::uintmax_t size = std::filesystem::file_size(file, error);
-  if (error) detail::fail_image(file, error.message());
-  if (size > detail::image_file_limit) detail::fail_image(file, std::to_string(size) + " bytes", "at most 256 MiB");
-  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(size));
-  std::ifstream in(file, std::ios::binary);
-  if (!in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size())))
-    detail::fail_image(file, "cannot be read");
+  const std::vector<std::uint8_t> bytes = detail::read_whole_file(file, detail::whole_image, detail::image_file_limit);
   const auto begins = [&bytes](std::initializer_list<std::uint8_t> with) {
     return bytes.size() >= with.size() && std::equal(with.begin(), with.end(), bytes.begin());
   };
