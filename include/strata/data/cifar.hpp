@@ -58,13 +58,13 @@ inline std::filesystem::path in_folder(const std::filesystem::path& dir, std::st
   return std::filesystem::exists(inside, ignored) ? inside : dir / file;
 }
 
-// The first N words of a text.
+// The first N words of a text, as the names of classes.
 template <std::size_t N>
-constexpr std::array<std::string_view, N> words(std::string_view text) {
+constexpr std::array<std::string_view, N> names_in(std::string_view text) {
   std::array<std::string_view, N> out;
-  for (std::string_view& word : out) {
-    word = text.substr(0, text.find(' '));
-    text.remove_prefix(std::min(word.size() + 1, text.size()));
+  for (std::string_view& name : out) {
+    name = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(name.size() + 1, text.size()));
   }
   return out;
 }
@@ -103,7 +103,7 @@ struct Fine {
   static constexpr int classes = 100;
   static constexpr std::size_t label = 1;
   static constexpr std::string_view name = "cifar100";
-  static constexpr std::array<std::string_view, 100> class_names = detail::words<100>(
+  static constexpr std::array<std::string_view, 100> class_names = detail::names_in<100>(
       "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can "
       "castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin "
       "elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard "
@@ -116,7 +116,7 @@ struct Coarse {
   static constexpr int classes = 20;
   static constexpr std::size_t label = 0;
   static constexpr std::string_view name = "cifar100-coarse";
-  static constexpr std::array<std::string_view, 20> class_names = detail::words<20>(
+  static constexpr std::array<std::string_view, 20> class_names = detail::names_in<20>(
       "aquatic_mammals fish flowers food_containers fruit_and_vegetables household_electrical_devices "
       "household_furniture insects large_carnivores large_man-made_outdoor_things large_natural_outdoor_scenes "
       "large_omnivores_and_herbivores medium_mammals non-insect_invertebrates people reptiles small_mammals trees "

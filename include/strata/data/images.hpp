@@ -21,6 +21,7 @@
 
 #include <strata/data/file.hpp>
 #include <strata/data/image.hpp>
+#include <strata/util/no_copy.hpp>
 
 namespace strata {
 namespace detail {
@@ -43,11 +44,9 @@ inline std::size_t checked_pixels(const std::filesystem::path& file, std::int64_
 }
 
 // libpng's simplified interface, which converts every kind of PNG.
-class PngReader {
+class PngReader : NoCopy {
  public:
   PngReader() { image_.version = PNG_IMAGE_VERSION; }
-  PngReader(const PngReader&) = delete;
-  PngReader& operator=(const PngReader&) = delete;
   ~PngReader() { png_image_free(&image_); }
 
   Image read(const std::filesystem::path& file, std::span<const std::uint8_t> bytes) {
@@ -68,7 +67,7 @@ class PngReader {
 
 // libjpeg reports errors through a function that must not return, and an exception must not cross its frames. So the
 // function jumps back to the caller of libjpeg. No object with a destructor lives in between: all state is in members.
-class JpegReader {
+class JpegReader : NoCopy {
  public:
   JpegReader() {
     decoder_.err = jpeg_std_error(&errors_);
@@ -79,8 +78,6 @@ class JpegReader {
       if (level < 0 && d->err->msg_code != JWRN_EXTRANEOUS_DATA) jump(d);
     };
   }
-  JpegReader(const JpegReader&) = delete;
-  JpegReader& operator=(const JpegReader&) = delete;
   ~JpegReader() { jpeg_destroy_decompress(&decoder_); }
 
   Image read(const std::filesystem::path& file, std::span<const std::uint8_t> bytes) {

@@ -18,7 +18,7 @@
 #include <strata/training/metrics.hpp>
 #include <strata/training/progress.hpp>
 #include <strata/training/run.hpp>
-#include <strata/util/interface.hpp>
+#include <strata/util/no_copy.hpp>
 
 namespace strata::detail {
 

@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <string>
 
-#include <strata/util/interface.hpp>
+#include <strata/util/no_copy.hpp>
 
 namespace strata {
 

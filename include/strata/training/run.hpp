@@ -14,7 +14,7 @@
 
 #include <strata/data/augment.hpp>
 #include <strata/training/metrics.hpp>
-#include <strata/util/interface.hpp>
+#include <strata/util/no_copy.hpp>
 
 namespace strata {
 

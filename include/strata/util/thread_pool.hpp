@@ -11,9 +11,11 @@
 #include <type_traits>
 #include <vector>
 
+#include <strata/util/no_copy.hpp>
+
 namespace strata {
 
-class ThreadPool {
+class ThreadPool : NoCopy {
  public:
   // 0: one thread for each core. The caller is one of the threads, so a pool of one starts none.
   explicit ThreadPool(int threads = 0) {
@@ -27,8 +29,6 @@ class ThreadPool {
       throw;
     }
   }
-  ThreadPool(const ThreadPool&) = delete;
-  ThreadPool& operator=(const ThreadPool&) = delete;
   ~ThreadPool() { stop(); }
 
   [[nodiscard]] int size() const { return size_; }
@@ -53,13 +53,11 @@ class ThreadPool {
   // change only while it is 0, so a worker that wakes late finds either a closed gate or a newer, complete call.
   static constexpr int kOpen = 1, kInside = 2;
 
-  struct Turn {
+  struct Turn : NoCopy {
     explicit Turn(std::atomic<bool>& b) : busy(b) {
       if (busy.exchange(true, std::memory_order_acquire))
         throw std::logic_error("strata: ThreadPool::parallel_for was called inside itself or from two threads at once");
     }
-    Turn(const Turn&) = delete;
-    Turn& operator=(const Turn&) = delete;
     ~Turn() { busy.store(false, std::memory_order_release); }
     std::atomic<bool>& busy;
   };
