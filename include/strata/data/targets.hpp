@@ -3,6 +3,7 @@
 #pragma once
 #include <cmath>
 #include <concepts>
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <string>
@@ -27,6 +28,10 @@ struct Targets {
   constexpr Targets(const Range& range) : values(range) {}
 
   [[nodiscard]] constexpr bool empty() const { return classes.empty() && values.empty(); }
+  // The target of sample n, if each has `size` elements.
+  [[nodiscard]] constexpr Targets sample(std::size_t n, std::size_t size) const {
+    return classes.empty() ? Targets(values.subspan(n * size, size)) : Targets(classes.subspan(n * size, size));
+  }
 };
 
 namespace detail {
@@ -40,15 +45,12 @@ struct TargetFault {
 };
 // The first fault: class indices are in [0, classes), labels in [0, 1], a distribution has no negative number and the sum
 // 1, and all numbers are finite.
-inline std::optional<TargetFault> target_fault(TargetKind, int classes, std::span<const int> elements) {
-  for (const int label : elements)
+inline std::optional<TargetFault> target_fault(TargetKind kind, int classes, const Targets& sample) {
+  for (const int label : sample.classes)
     if (label < 0 || label >= classes) return TargetFault{label_text(label), range_text(classes)};
-  return {};
-}
-inline std::optional<TargetFault> target_fault(TargetKind kind, int /*classes*/, std::span<const float> elements) {
   const bool bounded = kind != TargetKind::values;
   double sum = 0;
-  for (const float x : elements) {
+  for (const float x : sample.values) {
     if (!std::isfinite(x) || (bounded && !(x >= 0 && x <= 1)))
       return TargetFault{"a target of " + number_text(static_cast<double>(x)), bounded ? "0 to 1" : "a finite number"};
     sum += static_cast<double>(x);

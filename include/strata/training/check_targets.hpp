@@ -22,9 +22,7 @@ inline void check_targets(TargetKind kind, const Targets& targets, std::size_t s
                                 (kind == TargetKind::class_index ? " labels" : " numbers") + " as targets of " +
                                 std::to_string(samples) + " images; expected " + std::to_string(samples * each));
   for (std::size_t n = 0; n < samples; ++n) {
-    const auto fault = is_class(kind) ? target_fault(kind, width, targets.classes.subspan(n * each, each))
-                                      : target_fault(kind, width, targets.values.subspan(n * each, each));
-    if (fault)
+    if (const auto fault = target_fault(kind, width, targets.sample(n, each)))
       throw std::invalid_argument("strata: image " + std::to_string(n < indices.size() ? indices[n] : n) + " has " +
                                   fault->found + "; expected " + fault->expected);
   }
