@@ -7,7 +7,7 @@
 #include <utility>
 
 #include <strata/report/report.hpp>
-#include <strata/training/trainer.hpp>
+#include <strata/training/train.hpp>
 
 // An evaluation, and its images per second.
 template <class M, class Data, class Loss>
