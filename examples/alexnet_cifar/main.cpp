@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // Trains AlexNet for 32x32 images on CIFAR-10, CIFAR-100 or Fashion-MNIST. --help lists the options.
 #include <cstdio>
-#include <new>
 #include <stdexcept>
 #include <string>
 
+#include "../common/exit_code.hpp"
 #include "../common/sources.hpp"
 #include "command_line.hpp"
 #include "cuda.hpp"
@@ -64,21 +64,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s\nRun with --help for more information.\n", e.what());
     return 2;
   }
-  watch_signals();
-  try {
-    start(a);
-    return 0;
-  } catch (const Interrupted&) {
-    if (a.checkpoint.empty())
-      std::fprintf(stderr, "alexnet_cifar: stopped by a signal; nothing was saved\n");
-    else
-      std::fprintf(stderr, "alexnet_cifar: stopped by a signal; --resume continues from the newest checkpoint in %s\n",
-                   a.checkpoint.c_str());
-    return 130;
-  } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "alexnet_cifar: not enough memory; try a smaller --batch\n");
-  } catch (const std::exception& e) {
-    std::fprintf(stderr, "alexnet_cifar: %s\n", e.what());
-  }
-  return 1;
+  return exit_code(
+      "alexnet_cifar", [&] { start(a); },
+      a.checkpoint.empty() ? "nothing was saved" : "--resume continues from the newest checkpoint in " + a.checkpoint,
+      "not enough memory; try a smaller --batch");
 }

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
-#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -17,6 +16,7 @@
 #include <strata/data/download.hpp>
 #include <strata/strata.hpp>
 
+#include "../common/exit_code.hpp"
 #include "../common/signals.hpp"
 #include "../common/sources.hpp"
 #include "arguments.hpp"
@@ -220,18 +220,7 @@ int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // a pipe receives each line at once
   Arguments a;
   if (const int code = parse(argc, argv, a); code >= 0) return code;
-  watch_signals();
-  try {
-    start(a);
-    return 0;
-  } catch (const Interrupted&) {
-    std::fprintf(stderr, "notes: stopped by a signal; %s\n",
-                 a.checkpoint.empty() ? "nothing was saved" : "--resume continues from the checkpoints");
-    return 130;
-  } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "notes: not enough memory\n");
-  } catch (const std::exception& e) {
-    std::fprintf(stderr, "notes: %s\n", e.what());
-  }
-  return 1;
+  return exit_code(
+      "notes", [&] { start(a); }, a.checkpoint.empty() ? "nothing was saved" : "--resume continues from the checkpoints",
+      "not enough memory");
 }

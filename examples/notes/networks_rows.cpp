@@ -4,13 +4,7 @@
 
 namespace notes {
 
-template Outcome NOTES_TRAIN<A, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome NOTES_TRAIN<APad4, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome NOTES_TRAIN<B, Adam, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome NOTES_TRAIN<B, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome NOTES_TRAIN<BPad4, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome NOTES_TRAIN<D, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome NOTES_TRAIN<E, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
-template Outcome NOTES_TRAIN<F, SGD, SoftmaxCrossEntropy>(const Recipe&, const Job&);
+template struct Compiled<Adam, SoftmaxCrossEntropy, A, APad4, B>;
+template struct Compiled<SGD, SoftmaxCrossEntropy, B, BPad4, D, E, F>;
 
 }  // namespace notes

@@ -109,4 +109,10 @@ Outcome NOTES_TRAIN(const Recipe& recipe, const Job& job) {
   return outcome;
 }
 
+// Explicit instantiations of this compile the training of some networks.
+template <class Optimizer_, class Loss, class... Nets>
+struct Compiled {
+  static constexpr Outcome (*train[])(const Recipe&, const Job&) = {&NOTES_TRAIN<Nets, Optimizer_, Loss>...};
+};
+
 }  // namespace notes

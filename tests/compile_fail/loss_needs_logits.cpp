@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Softmax twice: the layer, and the one inside the loss.
 #include <strata/network.hpp>
+
+#include "stand_in.hpp"
 using namespace strata;
 
 // expect-error: the loss takes logits
@@ -10,15 +12,6 @@ using Net = Sequential<Input<8, 8, 3>, Conv<3, 16>, Flatten, Dense<10>, Softmax>
 #else
 using Net = Sequential<Input<8, 8, 3>, Conv<3, 16>, Flatten, Dense<10>>;
 #endif
-struct Digits {
-  static constexpr Shape image{8, 8, 3};
-  static constexpr int classes = 10;
-};
-// What anything that trains looks like from here.
-template <class Net, class Loss, class Data>
-auto train() -> typename detail::checked<bool, Net, Loss, Data>::result {
-  return true;
-}
 bool trained = train<Net, SoftmaxCrossEntropy, Digits>();
 static_assert(Net::output == Shape{10});
 static_assert(Net::parameters == (3 * 3 * 3 + 1) * 16 + (8 * 8 * 16 + 1) * 10);

@@ -25,6 +25,7 @@ import unittest
 from xml.etree import ElementTree
 
 import made_cifar
+import refusals
 
 PROGRAM = pathlib.Path(sys.argv[1]).resolve()
 SERVER = pathlib.Path(__file__).resolve().parent.parent / "data/range_server.py"
@@ -61,11 +62,7 @@ def header_of(file):
 
 class Options(unittest.TestCase):
     def fails(self, code, says, *options):
-        result = run(*options)
-        self.assertEqual(result.returncode, code, result.stderr)
-        for part in says:
-            self.assertIn(part, result.stderr)
-        self.assertEqual(len(result.stderr.strip().splitlines()), 2 if code == 2 else 1, result.stderr)
+        refusals.check(self, run(*options), code, says)
 
     def test_help(self):
         result = run("--help")

@@ -2,6 +2,8 @@
 // Networks compared with the summaries that Keras printed of them, in both of its layouts.
 #include <strata/network.hpp>
 
+#include "summary_of_h.hpp"
+
 namespace {
 using namespace strata;
 
@@ -14,39 +16,17 @@ using AlexNet =
                Flatten,  //
                Dense<4096>, ReLU, Dropout<0.5>, Dense<4096>, ReLU, Dropout<0.5>, Dense<Classes>>;
 
-// A summary of Keras 2, July 2021.
-constexpr FixedString notes = R"(
-Model: "sequential"
-_________________________________________________________________
-Layer (type)                 Output Shape              Param #   
-=================================================================
-conv2d (Conv2D)              (None, 32, 32, 96)        7296      
-max_pooling2d (MaxPooling2D) (None, 15, 15, 96)        0         
-conv2d_1 (Conv2D)            (None, 8, 8, 256)         614656    
-max_pooling2d_1 (MaxPooling2 (None, 3, 3, 256)         0         
-conv2d_2 (Conv2D)            (None, 3, 3, 384)         885120    
-conv2d_3 (Conv2D)            (None, 3, 3, 384)         1327488   
-conv2d_4 (Conv2D)            (None, 3, 3, 256)         884992    
-max_pooling2d_2 (MaxPooling2 (None, 1, 1, 256)         0         
-flatten (Flatten)            (None, 256)               0         
-dense (Dense)                (None, 4096)              1052672   
-dropout (Dropout)            (None, 4096)              0         
-dense_1 (Dense)              (None, 4096)              16781312  
-dropout_1 (Dropout)          (None, 4096)              0         
-dense_2 (Dense)              (None, 100)               409700    
-=================================================================
-)";
-static_assert(keras_summary<AlexNet<100>, notes>);
+static_assert(keras_summary<AlexNet<100>, summary_of_h>);
 
 // The row that differs, as a value, for all eight paddings of the three pools. One of them is right.
 template <class Net, FixedString Text>
 constexpr detail::KerasDifference difference = detail::keras_check<Net, Text>::difference;
 template <int Same_>
 constexpr bool told_at(int row, Shape expected, Shape got) {
-  constexpr auto d = difference<AlexNet<100, Same_>, notes>;
+  constexpr auto d = difference<AlexNet<100, Same_>, summary_of_h>;
   return d.fault == detail::KerasFault::row && d.row == row && d.expected_shape == expected && d.got_shape == got;
 }
-static_assert(difference<AlexNet<100, 0>, notes>.fault == detail::KerasFault::none);
+static_assert(difference<AlexNet<100, 0>, summary_of_h>.fault == detail::KerasFault::none);
 static_assert(told_at<1>(2, Shape{15, 15, 96}, Shape{16, 16, 96}));
 static_assert(told_at<2>(4, Shape{3, 3, 256}, Shape{4, 4, 256}));
 static_assert(told_at<3>(2, Shape{15, 15, 96}, Shape{16, 16, 96}));
@@ -55,8 +35,9 @@ static_assert(told_at<5>(2, Shape{15, 15, 96}, Shape{16, 16, 96}));
 static_assert(told_at<6>(4, Shape{3, 3, 256}, Shape{4, 4, 256}));
 static_assert(told_at<7>(2, Shape{15, 15, 96}, Shape{16, 16, 96}));
 // With ten classes the last row differs, in shape and in parameters.
-static_assert(difference<AlexNet<10>, notes>.row == 14);
-static_assert(difference<AlexNet<10>, notes>.expected == 409'700 && difference<AlexNet<10>, notes>.got == 40'970);
+static_assert(difference<AlexNet<10>, summary_of_h>.row == 14);
+static_assert(difference<AlexNet<10>, summary_of_h>.expected == 409'700 &&
+              difference<AlexNet<10>, summary_of_h>.got == 40'970);
 // The same shapes with other parameters: 32 groups by mistake.
 using Grouped = Sequential<Input<8, 8, 96>, Conv<5, 256, Groups<32>>>;
 constexpr auto grouped = difference<Grouped, "conv2d_1 (Conv2D)            (None, 8, 8, 256)         614656">;

@@ -1,27 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 // The networks of examples/notes, against the figures of the notes.
 #include "../../examples/notes/networks.hpp"
+#include "summary_of_h.hpp"
 
 namespace {
 using namespace notes;
 
-// What Keras printed of row h.
-constexpr FixedString summary_of_h = R"(
-conv2d (Conv2D)              (None, 32, 32, 96)        7296
-max_pooling2d (MaxPooling2D) (None, 15, 15, 96)        0
-conv2d_1 (Conv2D)            (None, 8, 8, 256)         614656
-max_pooling2d_1 (MaxPooling2 (None, 3, 3, 256)         0
-conv2d_2 (Conv2D)            (None, 3, 3, 384)         885120
-conv2d_3 (Conv2D)            (None, 3, 3, 384)         1327488
-conv2d_4 (Conv2D)            (None, 3, 3, 256)         884992
-max_pooling2d_2 (MaxPooling2 (None, 1, 1, 256)         0
-flatten (Flatten)            (None, 256)               0
-dense (Dense)                (None, 4096)              1052672
-dropout (Dropout)            (None, 4096)              0
-dense_1 (Dense)              (None, 4096)              16781312
-dropout_1 (Dropout)          (None, 4096)              0
-dense_2 (Dense)              (None, 100)               409700
-)";
 static_assert(keras_summary<H, summary_of_h>);
 static_assert(H::parameters == 21'963'236 && F::parameters == 21'594'506);
 

@@ -12,6 +12,7 @@
 
 #include "../../bench/gpu/job_of.hpp"
 #include "gpu_emulated.hpp"
+#include "numbers_of.hpp"
 
 using namespace strata;
 
@@ -34,14 +35,6 @@ bench::Data data() {
   for (std::size_t i = 0; i < static_cast<std::size_t>(Net::parameters); ++i)
     d.weights.push_back(0.2f * random.uniform(std::uint64_t{1} << 30 | i) - 0.1f);
   return d;
-}
-
-template <class M>
-std::vector<float> weights(M& model) {
-  std::vector<float> all;
-  model.for_each_tensor(
-      [&](const std::string&, const TensorInfo&, std::span<float> v) { all.insert(all.end(), v.begin(), v.end()); });
-  return all;
 }
 
 // The same by hand, images on the host.
@@ -72,16 +65,16 @@ TEST_CASE("a step on images of the device is the trainer's, batch after batch") 
   const bench::Data d = data();
   Steps steps(d, {.batch = batch});
   ByHand hand(d);
-  CHECK(weights(steps.model()) == d.weights);
+  CHECK(numbers_of(steps.model()) == d.weights);
   for (int i = 0; i < 5; ++i) {  // three batches there are
     steps.step(i);
     CHECK(steps.finish() == hand.step(static_cast<std::size_t>(i)));
   }
-  CHECK(weights(steps.model()) == weights(hand.model));
-  CHECK(weights(steps.model()) != d.weights);
+  CHECK(numbers_of(steps.model()) == numbers_of(hand.model));
+  CHECK(numbers_of(steps.model()) != d.weights);
   CHECK(steps.parameters() == d.weights.size());
   steps.restart();
-  CHECK(weights(steps.model()) == d.weights);
+  CHECK(numbers_of(steps.model()) == d.weights);
 }
 
 TEST_CASE("steps may be queued without waiting") {
@@ -94,7 +87,7 @@ TEST_CASE("steps may be queued without waiting") {
     last = hand.step(static_cast<std::size_t>(i));
   }
   CHECK(steps.finish() == last);
-  CHECK(weights(steps.model()) == weights(hand.model));
+  CHECK(numbers_of(steps.model()) == numbers_of(hand.model));
 }
 
 TEST_CASE("what is replayed is the captured step: the last one again") {
@@ -115,7 +108,7 @@ TEST_CASE("what is replayed is the captured step: the last one again") {
   CHECK(counts.replays == replays + 1);
   hand.trainer.continue_at(2);
   hand.step(2);
-  CHECK(weights(steps.model()) == weights(hand.model));
+  CHECK(numbers_of(steps.model()) == numbers_of(hand.model));
 }
 
 TEST_CASE("epochs begin with the data's weights, and learn") {

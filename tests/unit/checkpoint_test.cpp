@@ -20,6 +20,7 @@
 
 #include "files.hpp"
 #include "mutate.hpp"
+#include "numbers_of.hpp"
 
 namespace {
 using namespace strata;
@@ -77,13 +78,6 @@ struct Outcome {
   std::vector<double> figures;
   bool operator==(const Outcome&) const = default;
 };
-template <class M>
-std::vector<float> numbers_of(M& model) {
-  std::vector<float> all;
-  model.for_each_tensor(
-      [&](const std::string&, const TensorInfo&, std::span<float> v) { all.insert(all.end(), v.begin(), v.end()); });
-  return all;
-}
 template <class N, class O>
 Outcome outcome(const O& optimizer, const TrainOptions<Data>& options, std::uint64_t seed = 1) {
   Model<N> model = model_of<N>(seed);

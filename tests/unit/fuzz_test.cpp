@@ -25,11 +25,11 @@
 #include <strata/io/checkpoint.hpp>
 #include <strata/io/data_info.hpp>
 #include <strata/io/safetensors.hpp>
-#include <strata/io/tfrecord.hpp>
 
 #include "files.hpp"
 #include "mutate.hpp"
 #include "pictures.hpp"
+#include "tfrecords.hpp"
 
 // The largest single allocation: 160 MiB hold 50 million pixels, and no length field may ask for more. Where a sanitizer
 // has replaced operator new, it is told the same.

@@ -211,7 +211,7 @@ TEST_CASE("what is no picture is refused, with the reason") {
   write_jpeg(file, 8, 8, JCS_CMYK, pattern(8, 8, 4));
   refused(file, "a JPEG in CMYK, the colours of printing; expected grey or RGB");
   fs::resize_file(file, std::uintmax_t{1} << 29);
-  refused(file, "536870912 bytes; expected at most 256 MiB");
+  refused(file, "536870912 bytes; expected at most 268435456 bytes");
 }
 
 TEST_CASE("what is cut short is refused wherever the cut is") {

@@ -131,10 +131,10 @@ TEST_CASE("a recipe says all that a result depends on") {
   e.optimizer = [](const Recipe& r, std::int64_t updates) { return optimizer_of<SGD>(r, updates).describe(); };
   e.recipe = {.rate = cosine(0.5), .weight_decay = 0.25};
   const std::string plain = recipe_text(e, 10);
-  CHECK(
-      plain ==
-      "SGD{learning_rate Cosine{learning_rate 0.5, total 10, final 0}, momentum 0.9, weight_decay 0.25}, batch 64, shift 0.1, flip, weights "
-      "GlorotUniform{}, biases Constant{0}");
+  CHECK(plain ==
+        "SGD{learning_rate Cosine{learning_rate 0.5, total 10, final 0}, momentum 0.9, weight_decay 0.25}, batch 64, shift "
+        "0.1, flip, weights "
+        "GlorotUniform{}, biases Constant{0}");
   const auto changed = [&](auto change) {
     Experiment other = e;
     change(other.recipe);

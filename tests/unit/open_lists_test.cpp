@@ -19,6 +19,7 @@
 
 #include "files.hpp"
 #include "gpu_emulated.hpp"
+#include "numbers_of.hpp"
 
 namespace {
 
@@ -109,19 +110,11 @@ std::vector<int> labels(std::size_t n) {
 using Data = ArrayDataset<Shape{3, 3, 1}, 3>;
 Data data() { return {images(30), labels(30)}; }
 
-template <class M>
-std::vector<float> weights(M& model) {
-  std::vector<float> all;
-  model.for_each_tensor(
-      [&](const std::string&, const TensorInfo&, std::span<float> v) { all.insert(all.end(), v.begin(), v.end()); });
-  return all;
-}
-
 template <class Backend, class Loss, class Optimizer_>
 std::vector<float> trained(Loss loss, Optimizer_ optimizer, std::vector<ParameterGroup> groups = {}) {
   Model<Net, Backend> model{{.batch = 10, .seed = 1}};
   train(model, data(), loss, optimizer, {.epochs = 3, .verbose = false, .groups = std::move(groups)});
-  return weights(model);
+  return numbers_of(model);
 }
 
 TEST_CASE_TEMPLATE("every field of a loss of one's own changes training", Backend, Cpu, Gpu) {
@@ -147,10 +140,10 @@ TEST_CASE("a loss of one's own is recorded: a run with another number is not res
 
 TEST_CASE_TEMPLATE("an optimizer of one's own, element by element", Backend, Cpu, Gpu) {
   Model<Net, Backend> model{{.batch = 10, .seed = 1}};
-  const std::vector<float> before = weights(model);
+  const std::vector<float> before = numbers_of(model);
   Trainer trainer(model, SoftmaxCrossEntropy{}, SignSGD{.learning_rate = Halving{0.5}});
   trainer.step(images(10), labels(10));
-  std::vector<float> after = weights(model);
+  std::vector<float> after = numbers_of(model);
   int moved = 0;
   for (std::size_t i = 0; i < after.size(); ++i) {
     const double step = std::abs(static_cast<double>(after[i] - before[i]));
@@ -160,7 +153,7 @@ TEST_CASE_TEMPLATE("an optimizer of one's own, element by element", Backend, Cpu
   CHECK(moved > 30);
   const std::vector<float> first = after;
   trainer.step(images(10), labels(10));
-  after = weights(model);
+  after = numbers_of(model);
   for (std::size_t i = 0; i < after.size(); ++i) {
     const double step = std::abs(static_cast<double>(after[i] - first[i]));
     CHECK((step == 0 || step == doctest::Approx(0.25)));  // the schedule of one's own
@@ -169,12 +162,12 @@ TEST_CASE_TEMPLATE("an optimizer of one's own, element by element", Backend, Cpu
 
 TEST_CASE("an optimizer that works on whole tensors knows them") {
   Model<Net> model{{.batch = 10, .seed = 1}};
-  const std::vector<float> before = weights(model);
+  const std::vector<float> before = numbers_of(model);
   Trainer trainer(model, SoftmaxCrossEntropy{}, TensorWise{});
   trainer.step(images(10), labels(10));
   CHECK(trainer.optimizer().seen ==
         std::vector<std::string>{"conv2d/kernel 4", "conv2d/bias 1", "dense/kernel 2", "dense/bias 1"});
-  const std::vector<float> after = weights(model);
+  const std::vector<float> after = numbers_of(model);
   std::size_t at = 0;
   for (const std::size_t size : {36U, 4U, 108U, 3U}) {
     double square = 0;
@@ -208,14 +201,14 @@ double change(const std::vector<float>& a, const std::vector<float>& b, std::siz
 
 TEST_CASE_TEMPLATE("frozen tensors stay to the bit, factors scale the rate and the decay", Backend, Cpu, Gpu) {
   Model<Net, Backend> model{{.batch = 10, .seed = 1}};
-  const std::vector<float> before = weights(model);
+  const std::vector<float> before = numbers_of(model);
   const SGD sgd{.learning_rate = 0.1};
   const auto once = [&](std::vector<ParameterGroup> groups, SGD optimizer) {
     Model<Net, Backend> fresh{{.batch = 10, .seed = 1}};
     Trainer trainer(fresh, SoftmaxCrossEntropy{}, optimizer);
     trainer.groups(std::move(groups));
     trainer.step(images(10), labels(10));
-    return weights(fresh);
+    return numbers_of(fresh);
   };
   const auto plain = once({}, sgd);
   const auto frozen = once({{.tensors = "conv2d/*", .frozen = true}}, sgd);
@@ -234,7 +227,7 @@ TEST_CASE_TEMPLATE("frozen tensors stay to the bit, factors scale the rate and t
     Trainer trainer(fresh, SoftmaxCrossEntropy{}, optimizer);
     trainer.groups(std::move(groups));
     trainer.step(images(10), labels(10));
-    return weights(fresh);
+    return numbers_of(fresh);
   };
   const auto none = twice({}, sgd), all = twice({}, decay), kernels = twice({no_decay_of_biases_and_norms()}, decay);
   CHECK(change(kernels, all, 0, 36) == 0);
@@ -245,12 +238,12 @@ TEST_CASE_TEMPLATE("frozen tensors stay to the bit, factors scale the rate and t
 
 TEST_CASE_TEMPLATE("the norm that clips does not count frozen tensors", Backend, Cpu, Gpu) {
   Model<Net, Backend> model{{.batch = 10, .seed = 1}};
-  const std::vector<float> before = weights(model);
+  const std::vector<float> before = numbers_of(model);
   Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = 1});
   trainer.groups({{.tensors = "dense/*", .frozen = true}});
   trainer.clip_gradients(0.01);
   trainer.step(images(10), labels(10));
-  const std::vector<float> after = weights(model);
+  const std::vector<float> after = numbers_of(model);
   double square = 0;
   for (std::size_t i = 0; i < after.size(); ++i) square += std::pow(static_cast<double>(after[i] - before[i]), 2);
   CHECK(std::sqrt(square) == doctest::Approx(0.01).epsilon(1e-4));
@@ -265,7 +258,7 @@ TEST_CASE_TEMPLATE("gradients whose norm is not finite are not applied, though t
     for (std::size_t i = 0; i < values.size(); ++i)
       values[i] = name == "dense_1/kernel" ? 1e20f * static_cast<float>(i % 3) : 0.f;
   });
-  const std::vector<float> huge(16, 1e30f), small(16, 1e-30f), before = weights(model);
+  const std::vector<float> huge(16, 1e30f), small(16, 1e-30f), before = numbers_of(model);
   const std::vector<int> same(4, 0), mixed{0, 1, 0, 1};
   const Adam adam{.learning_rate = 1e-3};
   Trainer trainer(model, SoftmaxCrossEntropy{}, adam);
@@ -281,7 +274,7 @@ TEST_CASE_TEMPLATE("gradients whose norm is not finite are not applied, though t
             "strata: the loss of update 0 is finite, but the norm of its gradients is NaN or "
             "infinite; try a lower learning rate");
     }
-    CHECK(weights(model) == before);
+    CHECK(numbers_of(model) == before);
     CHECK(trainer.updates() == 0);
     trainer.download();
     for (const int slot : {0, 1})
@@ -289,7 +282,7 @@ TEST_CASE_TEMPLATE("gradients whose norm is not finite are not applied, though t
   }
   CHECK(std::isfinite(trainer.step(small, mixed).loss));
   CHECK(trainer.updates() == 1);
-  CHECK(weights(model) != before);
+  CHECK(numbers_of(model) != before);
 
   // Frozen tensors are not updated, so their gradients may be anything.
   Model<Two, Backend> other{{.batch = 4, .seed = 1}};
@@ -358,12 +351,12 @@ TEST_CASE_TEMPLATE("accumulated gradients of parts equal one large batch", Backe
   for (int update = 0; update < 4; ++update) {  // captured graphs are replayed from the second on
     one.step(x, y);
     for (std::size_t part = 0; part < 3; ++part) {
-      const std::vector<float> before = weights(parts);
+      const std::vector<float> before = numbers_of(parts);
       three.step(all.subspan(part * 36, 36), std::span(y).subspan(part * 4, 4));
-      CHECK((weights(parts) == before) == (part < 2));
+      CHECK((numbers_of(parts) == before) == (part < 2));
     }
     CHECK(three.updates() == one.updates());
-    close(weights(parts), weights(whole));
+    close(numbers_of(parts), numbers_of(whole));
   }
   CHECK_THROWS_WITH_AS(Accumulate<float>(0), "strata: gradients are accumulated over 0 steps; expected at least 1",
                        std::invalid_argument);
@@ -397,9 +390,9 @@ TEST_CASE_TEMPLATE("a reducer hears of all gradients before the update", Backend
   CHECK(recorder->parts.back().first == reinterpret_cast<std::intptr_t>(recorder->base));
   recorder->drop = true;
   trainer.reduce_by(recorder);  // what was captured is forgotten
-  const std::vector<float> before = weights(model);
+  const std::vector<float> before = numbers_of(model);
   trainer.step(images(10), labels(10));
-  CHECK(weights(model) == before);
+  CHECK(numbers_of(model) == before);
 }
 
 TEST_CASE("a run that accumulates is not checkpointed") {

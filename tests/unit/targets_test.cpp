@@ -147,16 +147,17 @@ TEST_CASE("targets that do not fit are refused before anything changes") {
   };
   Trainer classes(model, SoftmaxCrossEntropy{}, SGD{});
   refused(classes, std::vector<int>{0}, "strata: 1 labels as targets of 2 images; expected 2");
-  refused(classes, std::vector<int>{0, 3}, "strata: label 3 of image 1 is not in [0, 3)");
+  refused(classes, std::vector<int>{0, 3}, "strata: image 1 has label 3; expected 0 to 2");
   refused(classes, std::vector<float>{0, 1}, "strata: 0 labels as targets of 2 images; expected 2");
   Trainer<Model<Net>, SoftmaxCrossEntropy, SGD, TargetKind::distribution> shares(model, {}, {});
   refused(shares, std::vector<float>{1, 0, 0}, "strata: 3 numbers as targets of 2 images; expected 6");
   refused(shares, std::vector<float>{1, 0, 0, 0.5f, 0, 0},
-          "strata: the probabilities of image 1 have the sum 0.500000; expected 1");
+          "strata: image 1 has probabilities that sum to 0.5; expected a sum of 1");
   Trainer<Model<Net>, SigmoidCrossEntropy, SGD, TargetKind::labels> labels(model, {}, {});
-  refused(labels, std::vector<float>{0, 0, 0, 0, 2, 0}, "strata: the target 2.000000 of image 1 is not in [0, 1]");
+  refused(labels, std::vector<float>{0, 0, 0, 0, 2, 0}, "strata: image 1 has a target of 2; expected 0 to 1");
   Trainer<Model<Net>, MeanSquaredError, SGD, TargetKind::values> values(model, {}, {});
-  refused(values, std::vector<float>{0, 0, 0, 0, std::nanf(""), 0}, "strata: the target nan of image 1 is not finite");
+  refused(values, std::vector<float>{0, 0, 0, 0, std::nanf(""), 0},
+          "strata: image 1 has a target of nan; expected a finite number");
 }
 
 // The number of classes is known at run time alone, as of a folder of pictures.

@@ -17,6 +17,7 @@
 #include <strata/io/tensorboard.hpp>
 
 #include "files.hpp"
+#include "tfrecords.hpp"
 
 namespace {
 using namespace strata;

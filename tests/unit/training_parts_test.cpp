@@ -108,7 +108,8 @@ TEST_CASE("a Schedule is any of them") {
   CHECK(AdamW{.learning_rate = OneCycle{1, 10}}.learning_rate(2) == near(1));
   static_assert(!std::is_convertible_v<std::string, Schedule> && !std::is_convertible_v<Constant, Schedule>);
   CHECK(Schedule(0.01).describe() == "0.01");
-  CHECK(Schedule(WarmUp{Cosine{0.1, 100}, 10}).describe() == "WarmUp{Cosine{learning_rate 0.1, total 100, final 0}, updates 10}");
+  CHECK(Schedule(WarmUp{Cosine{0.1, 100}, 10}).describe() ==
+        "WarmUp{Cosine{learning_rate 0.1, total 100, final 0}, updates 10}");
   CHECK(Schedule(OneCycle{1, 10}).describe() ==
         "OneCycle{max 1, total 10, fraction 0.3, start_divisor 25, final_divisor 10000}");
 }
@@ -143,8 +144,7 @@ TEST_CASE("optimizers begin with Keras' numbers, say what they are and refuse no
   CHECK(SGD{.momentum = 0.9, .nesterov = true, .weight_decay = 0.0005}.describe() ==
         "SGD{learning_rate 0.01, momentum 0.9, nesterov, weight_decay 0.0005}");
   CHECK(Adam{}.describe() == "Adam{learning_rate 0.001, beta1 0.9, beta2 0.999, epsilon 1e-07, weight_decay 0}");
-  CHECK(AdamW{}.describe() ==
-        "AdamW{learning_rate 0.001, beta1 0.9, beta2 0.999, epsilon 1e-07, weight_decay 0.004}");
+  CHECK(AdamW{}.describe() == "AdamW{learning_rate 0.001, beta1 0.9, beta2 0.999, epsilon 1e-07, weight_decay 0.004}");
   CHECK(SGD{}.slots() == 0);
   CHECK(SGD{.momentum = 0.9}.slots() == 1);
   CHECK(Adam::slots() == 2);

@@ -10,6 +10,7 @@
 #include <strata/strata.hpp>
 
 #include "files.hpp"
+#include "numbers_of.hpp"
 
 namespace {
 using namespace strata;
@@ -24,14 +25,6 @@ template <class N>
 Model<N> model_of(std::uint64_t seed) {
   return Model<N>{{.batch = 2, .threads = 1, .seed = seed, .biases = Uniform{1}}};
 }
-template <class M>
-std::vector<float> all_of(M& model) {
-  std::vector<float> all;
-  model.for_each_tensor(
-      [&](const std::string&, const TensorInfo&, std::span<float> v) { all.insert(all.end(), v.begin(), v.end()); });
-  return all;
-}
-
 TEST_CASE("weights are saved under Keras' names and layouts, and nothing else is") {
   const Folder folder;
   const fs::path file = folder.path / "net.safetensors";
@@ -68,9 +61,9 @@ TEST_CASE("weights come back") {
   auto model = model_of<Net>(1);
   save_weights(model, file);
   Model<Net, Cpu, Inference> reader{{.batch = 2, .threads = 1, .seed = 2}};
-  CHECK(all_of(reader) != all_of(model));
+  CHECK(numbers_of(reader) != numbers_of(model));
   load_weights(reader, file);
-  CHECK(all_of(reader) == all_of(model));
+  CHECK(numbers_of(reader) == numbers_of(model));
   // Files of others have no fingerprint, and their tensors in any order.
   std::vector<Tensor> tensors;
   model.for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<float> values) {
@@ -79,23 +72,23 @@ TEST_CASE("weights come back") {
   save_safetensors(folder.path / "foreign", tensors);
   Model<Net, Cpu, Inference> other{{.batch = 2, .threads = 1, .seed = 3}};
   load_weights(other, folder.path / "foreign");
-  CHECK(all_of(other) == all_of(model));
+  CHECK(numbers_of(other) == numbers_of(model));
   // A checkpoint has them too, beside what is its optimizer's.
   const std::vector<float> momentum(3);
   tensors.push_back({"optimizer/0/dense_1/bias", {3}, momentum});
   save_safetensors(folder.path / "checkpoint", tensors);
   Model<Net, Cpu, Inference> third{{.batch = 2, .threads = 1, .seed = 4}};
   load_weights(third, folder.path / "checkpoint");
-  CHECK(all_of(third) == all_of(model));
+  CHECK(numbers_of(third) == numbers_of(model));
 }
 
 TEST_CASE("weights of another network leave the model as it was") {
   const Folder folder;
   const fs::path file = folder.path / "net.safetensors";
   const auto refused = [&]<class N>(Model<N> model, const std::string& why) {
-    const auto before = all_of(model);
+    const auto before = numbers_of(model);
     CHECK_THROWS_WITH_AS(load_weights(model, file), doctest::Contains(why.c_str()), FileError);
-    CHECK(all_of(model) == before);
+    CHECK(numbers_of(model) == before);
   };
   auto model = model_of<Net>(1);
   save_weights(model, file);

@@ -23,6 +23,7 @@
 #include <strata/data/dataset.hpp>
 #include <strata/data/pixels.hpp>
 #include <strata/data/targets.hpp>
+#include <strata/util/no_copy.hpp>
 #include <strata/util/random.hpp>
 #include <strata/util/threads.hpp>
 
@@ -69,10 +70,9 @@ struct RawImages {
 //   for (int epoch = 0; epoch < 10; ++epoch)
 //     for (batches.start(epoch); const Batch* b = batches.next();) use(b->images, b->targets);
 template <Dataset D, class Form = ReadyImages>
-class Batches {
+class Batches : NoCopy {
  public:
-  using Pixel =
-      std::conditional_t<Form::ready, float, std::remove_cvref_t<decltype(*std::declval<const D&>().pixels(0).data())>>;
+  using Pixel = std::conditional_t<Form::ready, float, detail::PixelOf<D>>;
 
   // Copies the data set. Throws std::invalid_argument for a batch below 1, threads below 0, options that Augment or
   // Normalize refuses, and transforms of raw images.
@@ -96,8 +96,6 @@ class Batches {
     scratch_.resize(std::max<std::size_t>(workers, 1), std::vector<float>(one));
     threads_.reserve(workers);
   }
-  Batches(const Batches&) = delete;
-  Batches& operator=(const Batches&) = delete;
   ~Batches() { stop(); }
 
   // Steps in an epoch; the last may be smaller.

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <strata/data/dataset.hpp>
+#include <strata/data/file.hpp>
 
 namespace strata {
 namespace detail {
@@ -32,9 +33,7 @@ inline void read_cifar(const std::filesystem::path& file, std::size_t records, s
   if (error) throw DataError(file.string(), DataError::whole, error.message(), expected);
   if (bytes != records * record)
     throw DataError(file.string(), static_cast<std::int64_t>(std::min<std::uintmax_t>(bytes / record, records)),
-                    bytes < records * record ? "the file ends after " + std::to_string(bytes) + " bytes"
-                                             : "the file continues to " + std::to_string(bytes) + " bytes",
-                    expected);
+                    length_text(bytes, records * record), expected);
   std::ifstream in(file, std::ios::binary);
   std::vector<std::uint8_t> raw(record);
   std::size_t out = images.size();
@@ -57,6 +56,17 @@ inline std::filesystem::path in_folder(const std::filesystem::path& dir, std::st
   const std::filesystem::path inside = dir / folder / file;
   std::error_code ignored;
   return std::filesystem::exists(inside, ignored) ? inside : dir / file;
+}
+
+// The first N words of a text, as the names of classes.
+template <std::size_t N>
+constexpr std::array<std::string_view, N> names_in(std::string_view text) {
+  std::array<std::string_view, N> out;
+  for (std::string_view& name : out) {
+    name = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(name.size() + 1, text.size()));
+  }
+  return out;
 }
 
 }  // namespace detail
@@ -93,45 +103,24 @@ struct Fine {
   static constexpr int classes = 100;
   static constexpr std::size_t label = 1;
   static constexpr std::string_view name = "cifar100";
-  static constexpr std::array<std::string_view, 100> class_names{
-      "apple",       "aquarium_fish", "baby",         "bear",         "beaver",     "bed",        "bee",       "beetle",
-      "bicycle",     "bottle",        "bowl",         "boy",          "bridge",     "bus",        "butterfly", "camel",
-      "can",         "castle",        "caterpillar",  "cattle",       "chair",      "chimpanzee", "clock",     "cloud",
-      "cockroach",   "couch",         "crab",         "crocodile",    "cup",        "dinosaur",   "dolphin",   "elephant",
-      "flatfish",    "forest",        "fox",          "girl",         "hamster",    "house",      "kangaroo",  "keyboard",
-      "lamp",        "lawn_mower",    "leopard",      "lion",         "lizard",     "lobster",    "man",       "maple_tree",
-      "motorcycle",  "mountain",      "mouse",        "mushroom",     "oak_tree",   "orange",     "orchid",    "otter",
-      "palm_tree",   "pear",          "pickup_truck", "pine_tree",    "plain",      "plate",      "poppy",     "porcupine",
-      "possum",      "rabbit",        "raccoon",      "ray",          "road",       "rocket",     "rose",      "sea",
-      "seal",        "shark",         "shrew",        "skunk",        "skyscraper", "snail",      "snake",     "spider",
-      "squirrel",    "streetcar",     "sunflower",    "sweet_pepper", "table",      "tank",       "telephone", "television",
-      "tiger",       "tractor",       "train",        "trout",        "tulip",      "turtle",     "wardrobe",  "whale",
-      "willow_tree", "wolf",          "woman",        "worm"};
+  static constexpr std::array<std::string_view, 100> class_names = detail::names_in<100>(
+      "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can "
+      "castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin "
+      "elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard "
+      "lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear "
+      "pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal "
+      "shark shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank "
+      "telephone television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm");
 };
 struct Coarse {
   static constexpr int classes = 20;
   static constexpr std::size_t label = 0;
   static constexpr std::string_view name = "cifar100-coarse";
-  static constexpr std::array<std::string_view, 20> class_names{"aquatic_mammals",
-                                                                "fish",
-                                                                "flowers",
-                                                                "food_containers",
-                                                                "fruit_and_vegetables",
-                                                                "household_electrical_devices",
-                                                                "household_furniture",
-                                                                "insects",
-                                                                "large_carnivores",
-                                                                "large_man-made_outdoor_things",
-                                                                "large_natural_outdoor_scenes",
-                                                                "large_omnivores_and_herbivores",
-                                                                "medium_mammals",
-                                                                "non-insect_invertebrates",
-                                                                "people",
-                                                                "reptiles",
-                                                                "small_mammals",
-                                                                "trees",
-                                                                "vehicles_1",
-                                                                "vehicles_2"};
+  static constexpr std::array<std::string_view, 20> class_names = detail::names_in<20>(
+      "aquatic_mammals fish flowers food_containers fruit_and_vegetables household_electrical_devices "
+      "household_furniture insects large_carnivores large_man-made_outdoor_things large_natural_outdoor_scenes "
+      "large_omnivores_and_herbivores medium_mammals non-insect_invertebrates people reptiles small_mammals trees "
+      "vehicles_1 vehicles_2");
 };
 
 // dir contains cifar-100-binary/ or its .bin files. Fine: 100 classes; Coarse: the 20 superclasses. Throws DataError for a

@@ -2,7 +2,6 @@
 // Data sets as types: the compiler knows the shape of the images and, in most cases, the target.
 #pragma once
 #include <algorithm>
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -18,8 +17,8 @@
 
 #include <strata/core/shape.hpp>
 #include <strata/core/target.hpp>
+#include <strata/data/targets.hpp>
 #include <strata/util/checksum.hpp>
-#include <strata/util/numbers.hpp>
 
 namespace strata {
 
@@ -52,6 +51,10 @@ inline constexpr TargetKind target_kind = target_of<D>().kind;
 // The type of a target's elements.
 template <class D>
 using TargetElement = std::conditional_t<is_class(target_kind<D>), int, float>;
+
+// std::uint8_t or float.
+template <class D>
+using PixelOf = std::remove_cvref_t<decltype(*std::declval<const D&>().pixels(0).data())>;
 
 // Elements of one sample's target.
 template <class D>
@@ -196,30 +199,6 @@ class StoredImages : public Declared<What> {
   std::shared_ptr<const std::vector<Element>> targets_;
 };
 
-inline std::string label_text(int label) { return "label " + std::to_string(label); }
-inline std::string range_text(int classes) { return "0 to " + std::to_string(classes - 1); }
-
-// Throws DataError for a target of sample `i` whose elements its kind does not allow.
-template <class T>
-void check_target(const Target& target, std::int64_t i, std::span<const T> elements) {
-  if constexpr (std::is_same_v<T, int>) {
-    for (const int label : elements)
-      if (label < 0 || label >= target.output.channels)
-        throw DataError("arrays", i, label_text(label), range_text(target.output.channels));
-  } else {
-    const bool bounded = target.kind != TargetKind::values;
-    double sum = 0;
-    for (const float x : elements) {
-      if (!std::isfinite(x) || (bounded && !(x >= 0 && x <= 1)))
-        throw DataError("arrays", i, "a target of " + number_text(static_cast<double>(x)),
-                        bounded ? "0 to 1" : "a finite number");
-      sum += static_cast<double>(x);
-    }
-    if (target.kind == TargetKind::distribution && std::abs(sum - 1) > 1e-3)
-      throw DataError("arrays", i, "probabilities that sum to " + number_text(sum), "a sum of 1");
-  }
-}
-
 }  // namespace detail
 
 // Arrays in memory; copies share them. The second argument is the number of classes or a Target:
@@ -254,8 +233,9 @@ class ArrayDataset : public detail::StoredImages<ArrayDataset<Image, What, Pixel
                           (target.kind == TargetKind::class_index ? " labels" : " targets"),
                       std::to_string(count * one) + ", " + std::to_string(one) + " an image");
     for (std::size_t i = 0; i < count; ++i)
-      detail::check_target(target, static_cast<std::int64_t>(i),
-                           std::span<const Element>(targets.data() + i * elements, elements));
+      if (const auto fault = detail::target_fault(target.kind, target.output.channels,
+                                                  std::span<const Element>(targets.data() + i * elements, elements)))
+        throw DataError("arrays", static_cast<std::int64_t>(i), fault->found, fault->expected);
   }
 };
 

@@ -27,6 +27,7 @@
 #include <utility>
 #include <vector>
 
+#include <strata/util/no_copy.hpp>
 #include <strata/util/open_file.hpp>
 
 namespace strata {
@@ -103,7 +104,7 @@ inline std::string md5_of(const std::filesystem::path& file) {
 }
 
 // One connection. Appends to the file, from its present end.
-class Transfer {
+class Transfer : NoCopy {
  public:
   Transfer(const std::string& address, const std::filesystem::path& part, const DownloadOptions& options)
       : had_(size_or_zero(part)), out_(part, O_WRONLY | O_CREAT | O_APPEND), options_(options) {
@@ -142,8 +143,6 @@ class Transfer {
     connected = curl_easy_getinfo(c, CURLINFO_CONNECT_TIME, &seconds) == CURLE_OK && seconds > 0;
     why = text[0] ? text.data() : curl_easy_strerror(code);
   }
-  Transfer(const Transfer&) = delete;
-  Transfer& operator=(const Transfer&) = delete;
 
   CURLcode code = CURLE_OK;
   long status = 0;         // of HTTP

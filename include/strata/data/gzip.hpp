@@ -13,7 +13,7 @@
 #include <system_error>
 #include <vector>
 
-#include <strata/data/idx.hpp>
+#include <strata/data/file.hpp>
 
 namespace strata {
 

@@ -2,38 +2,21 @@
 // MNIST and Fashion-MNIST (LeCun, Cortes, Burges 1998; Xiao, Rasul, Vollgraf 2017): 60,000 training and 10,000 test images
 // of 28x28x1 in the IDX format: big-endian magic (0x803 images, 0x801 labels), sizes, bytes.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
-#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <system_error>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <strata/data/dataset.hpp>
+#include <strata/data/file.hpp>
 
 namespace strata {
-
-// Reads a whole file, or throws DataError. data/gzip.hpp has one that unpacks .gz.
-using FileReader = std::function<std::vector<std::uint8_t>(const std::filesystem::path&)>;
-
-inline std::vector<std::uint8_t> read_plain_file(const std::filesystem::path& file) {
-  constexpr const char* expected = "a file that can be read";
-  std::error_code error;
-  const std::uintmax_t size = std::filesystem::file_size(file, error);
-  if (error) throw DataError(file.string(), DataError::whole, error.message(), expected);
-  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(size));
-  std::ifstream in(file, std::ios::binary);
-  if (!in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size())))
-    throw DataError(file.string(), DataError::whole, "cannot be read", expected);
-  return bytes;
-}
 
 namespace detail {
 
@@ -58,40 +41,40 @@ inline std::vector<std::uint8_t> read_idx(const std::filesystem::path& file, con
   }
   const std::size_t records = word(1), has = bytes.size() - header;
   if (has / record != records || has % record != 0)
-    fail(has < records * record ? "the file ends after " + std::to_string(bytes.size()) + " bytes"
-                                : "the file continues to " + std::to_string(bytes.size()) + " bytes",
+    fail(length_text(bytes.size(), header + records * record),
          std::to_string(records) + " records of " + std::to_string(record) + " bytes after a header of " +
              std::to_string(header),
-         static_cast<std::int64_t>(has / record < records ? has / record : records));
+         static_cast<std::int64_t>(std::min(has / record, records)));
   bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(header));
   return bytes;
 }
 
-// 28x28x1 in ten classes, in two IDX files.
-template <class Derived>
-class IdxImages : public StoredImages<Derived, Shape{28, 28, 1}, 10, std::uint8_t> {
-  using Base = StoredImages<Derived, Shape{28, 28, 1}, 10, std::uint8_t>;
+// 28x28x1 in ten classes, in two IDX files. About: its name and its class names.
+template <class About>
+class IdxImages : public StoredImages<IdxImages<About>, Shape{28, 28, 1}, 10, std::uint8_t> {
+  using Base = StoredImages<IdxImages, Shape{28, 28, 1}, 10, std::uint8_t>;
+  using Base::Base;
 
  public:
+  static constexpr std::string_view name = About::name;
+  static constexpr auto& class_names = About::class_names;
+
   // dir contains train-images-idx3-ubyte and train-labels-idx1-ubyte; pass read_gzip_file and ".gz" if they are packed.
   // Throws DataError for a file that is missing, too short, too long or not IDX of 28x28 bytes, for a label above 9, and if
   // the numbers of labels and images differ.
-  static Derived train(const std::filesystem::path& dir, const FileReader& read = read_plain_file,
-                       std::string_view suffix = "") {
+  static IdxImages train(const std::filesystem::path& dir, const FileReader& read = read_plain_file,
+                         std::string_view suffix = "") {
     return load(dir, "train", read, suffix);
   }
   // Likewise with t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte.
-  static Derived test(const std::filesystem::path& dir, const FileReader& read = read_plain_file,
-                      std::string_view suffix = "") {
+  static IdxImages test(const std::filesystem::path& dir, const FileReader& read = read_plain_file,
+                        std::string_view suffix = "") {
     return load(dir, "t10k", read, suffix);
   }
 
- protected:
-  using Base::Base;
-
  private:
-  static Derived load(const std::filesystem::path& dir, const std::string& part, const FileReader& read,
-                      std::string_view suffix) {
+  static IdxImages load(const std::filesystem::path& dir, const std::string& part, const FileReader& read,
+                        std::string_view suffix) {
     constexpr std::array<std::uint32_t, 2> sides{28, 28};
     const std::filesystem::path images_file = dir / (part + "-images-idx3-ubyte").append(suffix);
     const std::filesystem::path labels_file = dir / (part + "-labels-idx1-ubyte").append(suffix);
@@ -105,36 +88,19 @@ class IdxImages : public StoredImages<Derived, Shape{28, 28, 1}, 10, std::uint8_
       if (labels[i] >= Base::classes)
         throw DataError(labels_file.string(), static_cast<std::int64_t>(i), label_text(labels[i]),
                         range_text(Base::classes));
-    return Derived(std::move(images), std::vector<int>(labels.begin(), labels.end()));
+    return IdxImages(std::move(images), std::vector<int>(labels.begin(), labels.end()));
   }
 };
 
-}  // namespace detail
-
-// Handwritten digits; class c is the digit c.
-class Mnist : public detail::IdxImages<Mnist> {
- public:
+struct Digits {
   static constexpr std::string_view name = "mnist";
   static constexpr std::array<std::string_view, 10> class_names{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
-
- private:
-  friend class detail::IdxImages<Mnist>;
-  using IdxImages::IdxImages;
 };
-
-// Zalando's articles of clothing.
-class FashionMnist : public detail::IdxImages<FashionMnist> {
- public:
+struct Clothing {
   static constexpr std::string_view name = "fashion-mnist";
   static constexpr std::array<std::string_view, 10> class_names{
       "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"};
-
- private:
-  friend class detail::IdxImages<FashionMnist>;
-  using IdxImages::IdxImages;
 };
-
-namespace detail {
 
 // The class names of D, if it has any.
 template <class D>
@@ -147,14 +113,18 @@ struct ClassNamesOf<D> {
 
 }  // namespace detail
 
+// Handwritten digits; class c is the digit c.
+using Mnist = detail::IdxImages<detail::Digits>;
+// Zalando's articles of clothing.
+using FashionMnist = detail::IdxImages<detail::Clothing>;
+
 // Images of 28x28x1 in the middle of 32x32x3, for networks made for CIFAR: a border of zeros, and three equal channels. A
 // copy that takes four times the memory of the original.
 template <Dataset D>
 class PaddedRgb : public detail::ClassNamesOf<D>,
-                  public detail::StoredImages<PaddedRgb<D>, Shape{32, 32, 3}, D::classes,
-                                              std::remove_cvref_t<decltype(*std::declval<const D&>().pixels(0).data())>> {
+                  public detail::StoredImages<PaddedRgb<D>, Shape{32, 32, 3}, D::classes, detail::PixelOf<D>> {
   static_assert(Shape(D::image) == Shape{28, 28, 1}, "strata: PaddedRgb takes 28x28x1 images");
-  using Pixel = std::remove_cvref_t<decltype(*std::declval<const D&>().pixels(0).data())>;
+  using Pixel = detail::PixelOf<D>;
   using Base = detail::StoredImages<PaddedRgb, Shape{32, 32, 3}, D::classes, Pixel>;
 
  public:

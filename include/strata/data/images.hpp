@@ -14,16 +14,15 @@
 #include <csetjmp>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <initializer_list>
 #include <span>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
-#include <strata/data/dataset.hpp>
+#include <strata/data/file.hpp>
 #include <strata/data/image.hpp>
+#include <strata/util/no_copy.hpp>
 
 namespace strata {
 namespace detail {
@@ -32,8 +31,10 @@ namespace detail {
 inline constexpr std::uintmax_t image_file_limit = std::uintmax_t{1} << 28;  // bytes
 inline constexpr std::int64_t image_pixel_limit = 50'000'000;
 
+inline constexpr const char* whole_image = "a whole PNG or JPEG file";
+
 [[noreturn]] inline void fail_image(const std::filesystem::path& file, const std::string& found,
-                                    const char* expected = "a whole PNG or JPEG file") {
+                                    const char* expected = whole_image) {
   throw DataError(file.string(), DataError::whole, found, expected);
 }
 
@@ -45,11 +46,8 @@ inline std::size_t checked_pixels(const std::filesystem::path& file, std::int64_
 
 // As with libjpeg below: an error jumps back to the caller of libpng, and all state is in members. The simplified interface
 // of libpng would be shorter, but up to 1.6.50 it reads interlaced images of 16 bits wrongly.
-class PngReader {
+class PngReader : NoCopy {
  public:
-  PngReader() = default;
-  PngReader(const PngReader&) = delete;
-  PngReader& operator=(const PngReader&) = delete;
   ~PngReader() { png_destroy_read_struct(&png_, &info_, nullptr); }
 
   Image read(const std::filesystem::path& file, std::span<const std::uint8_t> bytes) {
@@ -132,7 +130,7 @@ class PngReader {
 
 // libjpeg reports errors through a function that must not return, and an exception must not cross its frames. So the
 // function jumps back to the caller of libjpeg. No object with a destructor lives in between: all state is in members.
-class JpegReader {
+class JpegReader : NoCopy {
  public:
   JpegReader() {
     decoder_.err = jpeg_std_error(&errors_);
@@ -143,8 +141,6 @@ class JpegReader {
       if (level < 0 && d->err->msg_code != JWRN_EXTRANEOUS_DATA) jump(d);
     };
   }
-  JpegReader(const JpegReader&) = delete;
-  JpegReader& operator=(const JpegReader&) = delete;
   ~JpegReader() { jpeg_destroy_decompress(&decoder_); }
 
   Image read(const std::filesystem::path& file, std::span<const std::uint8_t> bytes) {
@@ -199,14 +195,7 @@ class JpegReader {
 // DataError for a file that is missing, larger than 256 MiB, of another format, damaged, cut short, of more than 50 million
 // pixels, or a JPEG in CMYK.
 inline Image read_image_file(const std::filesystem::path& file) {
-  std::error_code error;
-  const std::uintmax_t size = std::filesystem::file_size(file, error);
-  if (error) detail::fail_image(file, error.message());
-  if (size > detail::image_file_limit) detail::fail_image(file, std::to_string(size) + " bytes", "at most 256 MiB");
-  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(size));
-  std::ifstream in(file, std::ios::binary);
-  if (!in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size())))
-    detail::fail_image(file, "cannot be read");
+  const std::vector<std::uint8_t> bytes = detail::read_whole_file(file, detail::whole_image, detail::image_file_limit);
   const auto begins = [&bytes](std::initializer_list<std::uint8_t> with) {
     return bytes.size() >= with.size() && std::equal(with.begin(), with.end(), bytes.begin());
   };

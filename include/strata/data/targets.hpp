@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 // The targets of a batch: class numbers or floats. core/target.hpp says which, and how many a sample has.
 #pragma once
+#include <cmath>
 #include <concepts>
+#include <cstddef>
+#include <optional>
 #include <span>
+#include <string>
+
+#include <strata/core/target.hpp>
+#include <strata/util/numbers.hpp>
 
 namespace strata {
 
@@ -21,6 +28,37 @@ struct Targets {
   constexpr Targets(const Range& range) : values(range) {}
 
   [[nodiscard]] constexpr bool empty() const { return classes.empty() && values.empty(); }
+  // The target of sample n, if each has `size` elements.
+  [[nodiscard]] constexpr Targets sample(std::size_t n, std::size_t size) const {
+    return classes.empty() ? Targets(values.subspan(n * size, size)) : Targets(classes.subspan(n * size, size));
+  }
 };
 
+namespace detail {
+
+inline std::string label_text(int label) { return "label " + std::to_string(label); }
+inline std::string range_text(int classes) { return "0 to " + std::to_string(classes - 1); }
+
+// Why a kind of target does not allow a sample's elements: "label 12", expected "0 to 9".
+struct TargetFault {
+  std::string found, expected;
+};
+// The first fault: class indices are in [0, classes), labels in [0, 1], a distribution has no negative number and the sum
+// 1, and all numbers are finite.
+inline std::optional<TargetFault> target_fault(TargetKind kind, int classes, const Targets& sample) {
+  for (const int label : sample.classes)
+    if (label < 0 || label >= classes) return TargetFault{label_text(label), range_text(classes)};
+  const bool bounded = kind != TargetKind::values;
+  double sum = 0;
+  for (const float x : sample.values) {
+    if (!std::isfinite(x) || (bounded && !(x >= 0 && x <= 1)))
+      return TargetFault{"a target of " + number_text(static_cast<double>(x)), bounded ? "0 to 1" : "a finite number"};
+    sum += static_cast<double>(x);
+  }
+  if (kind == TargetKind::distribution && std::abs(sum - 1) > 1e-3)
+    return TargetFault{"probabilities that sum to " + number_text(sum), "a sum of 1"};
+  return {};
+}
+
+}  // namespace detail
 }  // namespace strata

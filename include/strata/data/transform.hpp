@@ -11,10 +11,10 @@
 //   train(model, data, loss, optimizer, {.augment = {.horizontal_flip = true, .transforms = {Invert{0.2}}}});
 #pragma once
 #include <concepts>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
-#include <type_traits>
 #include <utility>
 
 #include <strata/core/shape.hpp>
@@ -38,35 +38,24 @@ concept ImageTransformKind =
 class ImageTransform {
  public:
   template <class T>
-    requires(!std::same_as<std::remove_cvref_t<T>, ImageTransform> && ImageTransformKind<std::remove_cvref_t<T>>)
-  ImageTransform(T&& transform) : any_(std::make_shared<const Of<std::remove_cvref_t<T>>>(std::forward<T>(transform))) {}
+    requires(!std::same_as<T, ImageTransform> && ImageTransformKind<T>)
+  ImageTransform(T transform) {  // NOLINT: {.transforms = {Invert{0.2}}}
+    const auto own = std::make_shared<const T>(std::move(transform));
+    apply_ = [own](std::span<float> image, Shape shape, const Random& random) { (*own)(image, shape, random); };
+    describe_ = [own] { return own->describe(); };
+    validate_ = [own]([[maybe_unused]] Shape shape) {
+      if constexpr (requires { own->validate(shape); }) own->validate(shape);
+    };
+  }
 
-  void operator()(std::span<float> image, Shape shape, const Random& random) const { any_->apply(image, shape, random); }
-  [[nodiscard]] std::string describe() const { return any_->describe(); }
-  void validate(Shape shape) const { any_->validate(shape); }
+  void operator()(std::span<float> image, Shape shape, const Random& random) const { apply_(image, shape, random); }
+  [[nodiscard]] std::string describe() const { return describe_(); }
+  void validate(Shape shape) const { validate_(shape); }
 
  private:
-  struct Any {
-    Any() = default;
-    Any(const Any&) = delete;
-    Any& operator=(const Any&) = delete;
-    virtual ~Any() = default;
-    virtual void apply(std::span<float> image, Shape shape, const Random& random) const = 0;
-    [[nodiscard]] virtual std::string describe() const = 0;
-    virtual void validate(Shape shape) const = 0;
-  };
-  template <class T>
-  struct Of final : Any {
-    explicit Of(T t) : own(std::move(t)) {}
-    void apply(std::span<float> image, Shape shape, const Random& random) const override { own(image, shape, random); }
-    [[nodiscard]] std::string describe() const override { return own.describe(); }
-    void validate([[maybe_unused]] Shape shape) const override {
-      if constexpr (requires { own.validate(shape); }) own.validate(shape);
-    }
-    T own;
-  };
-
-  std::shared_ptr<const Any> any_;
+  std::function<void(std::span<float>, Shape, const Random&)> apply_;
+  std::function<std::string()> describe_;
+  std::function<void(Shape)> validate_;
 };
 
 }  // namespace strata

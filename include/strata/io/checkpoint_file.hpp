@@ -20,6 +20,7 @@
 #include <strata/training/run.hpp>
 #include <strata/util/checksum.hpp>
 #include <strata/util/numbers.hpp>
+#include <strata/util/take_line.hpp>
 #include <strata/util/version.hpp>
 
 namespace strata {
@@ -108,42 +109,30 @@ inline CheckpointContent read_checkpoint(const std::filesystem::path& path) {
 
 // Throws FileError with the first line in which the recipes differ.
 inline void check_recipe(const std::filesystem::path& path, std::string_view found, std::string_view expected) {
-  const auto line = [](std::string_view& text) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view first = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    return first;
-  };
   while (!found.empty() || !expected.empty())
-    if (const std::string_view f = line(found), e = line(expected); f != e)
+    if (const std::string_view f = take_line(found), e = take_line(expected); f != e)
       throw FileError(
           path, "this checkpoint belongs to another run: \"" + std::string(f) + "\"; expected \"" + std::string(e) + "\"");
 }
 
 // Throws FileError if the checkpoint belongs to another network or run; names the first tensor that differs.
 inline void check_fits(const CheckpointContent& c, const TrainingRun& run, const std::string& recipe) {
-  const auto check_tensor = [&](const RunTensor& t) {
+  const auto check = [&](const RunTensor& t) {
     const auto found = c.tensors.find(t.name);
-    if (found == c.tensors.end())
-      throw FileError(c.path, "no tensor " + t.name + "; expected one of shape " + shape_text(t.shape));
-    if (found->second.first != t.shape)
-      throw FileError(c.path, "tensor " + t.name + " has the shape " + shape_text(found->second.first) +
-                                  "; expected this network's, " + shape_text(t.shape));
+    check_tensor(c.path, t.name, t.shape, found == c.tensors.end() ? nullptr : &found->second.first);
   };
   const auto text = [&](const char* key) {
     const auto found = c.metadata.find(key);
     return found == c.metadata.end() ? std::string() : found->second;
   };
   const std::span<const RunTensor> all(run.tensors);
-  for (const RunTensor& t : all.first(run.weights)) check_tensor(t);
+  for (const RunTensor& t : all.first(run.weights)) check(t);
   for (const std::string& name : c.names)
     if (!name.starts_with("optimizer/") && std::none_of(all.begin(), all.end(), [&](auto& t) { return t.name == name; }))
       throw FileError(c.path, "tensor " + name + " is not in this network");
-  if (const std::string found = text("strata.architecture"); found != run.architecture)
-    throw FileError(c.path, "the tensors fit this network, but the layers differ: the architecture is " + found +
-                                "; expected " + run.architecture + " (the file's metadata has a summary)");
+  check_architecture(c.path, text("strata.architecture"), run.architecture);
   check_recipe(c.path, text(recipe_key), recipe);
-  for (const RunTensor& t : all.subspan(run.weights)) check_tensor(t);
+  for (const RunTensor& t : all.subspan(run.weights)) check(t);
   if (c.names.size() != run.tensors.size())
     throw FileError(c.path, std::to_string(c.names.size()) + " tensors; expected " + std::to_string(run.tensors.size()));
   const TrainingState& s = c.state;

@@ -21,6 +21,7 @@
 #include <strata/data/image.hpp>
 #include <strata/data/pixels.hpp>
 #include <strata/io/safetensors.hpp>
+#include <strata/util/take_line.hpp>
 
 namespace strata {
 
@@ -57,9 +58,7 @@ class DataInfoReader {
 
   template <class N>
   std::vector<N> line(std::string_view key) {
-    const std::size_t end = std::min(text_.find('\n'), text_.size());
-    std::string_view rest = text_.substr(0, end);
-    text_.remove_prefix(std::min(end + 1, text_.size()));
+    std::string_view rest = take_line(text_);
     if (!rest.starts_with(key)) fail("\"" + std::string(rest) + "\"; expected a line \"" + std::string(key) + " ...\"");
     rest.remove_prefix(key.size());
     std::vector<N> numbers;
@@ -147,12 +146,8 @@ template <Dataset D>
     return found->second;
   };
   DataInfo info{.name = text(detail::data_key)};
-  const std::string& classes = text(detail::classes_key);
-  for (std::size_t at = 0; at < classes.size();) {
-    const std::size_t end = std::min(classes.find('\n', at), classes.size());
-    info.classes.push_back(classes.substr(at, end - at));
-    at = end + 1;
-  }
+  for (std::string_view names = text(detail::classes_key); !names.empty();)
+    info.classes.emplace_back(detail::take_line(names));
   constexpr int most = 1 << 14;
   detail::DataInfoReader reader(file.path(), text(detail::input_key));
   const std::vector<int> sides = reader.line<int>("image");

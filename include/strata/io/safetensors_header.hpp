@@ -6,6 +6,7 @@
 #pragma once
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -15,6 +16,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -211,16 +213,11 @@ class SafetensorsParser {
     append_utf8(out, code);
   }
   std::uint32_t hex4() {
+    const std::string_view digits = text_.substr(at_, 4);
     std::uint32_t code = 0;
-    for (int i = 0; i < 4; ++i, ++at_) {
-      const char c = at_ < text_.size() ? text_[at_] : ' ';
-      const int digit = c >= '0' && c <= '9'   ? c - '0'
-                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                        : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                               : -1;
-      if (digit < 0) fail("expected four hexadecimal digits after \\u");
-      code = code << 4 | static_cast<std::uint32_t>(digit);
-    }
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
+    if (error != std::errc{} || end != digits.data() + 4) fail("expected four hexadecimal digits after \\u");
+    at_ += 4;
     return code;
   }
 
@@ -230,11 +227,9 @@ class SafetensorsParser {
     if (!digit(at_)) fail("expected a whole number of zero or more");
     if (text_[at_] == '0' && digit(at_ + 1)) fail("a number with leading zeros");
     std::int64_t value = 0;
-    for (; digit(at_); ++at_) {
-      const int d = text_[at_] - '0';
-      if (value > (std::numeric_limits<std::int64_t>::max() - d) / 10) fail("a number beyond 2^63 - 1");
-      value = value * 10 + d;
-    }
+    const auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), value);
+    if (error != std::errc{}) fail("a number beyond 2^63 - 1");
+    at_ = static_cast<std::size_t>(end - text_.data());
     return value;
   }
   std::vector<std::int64_t> list() {

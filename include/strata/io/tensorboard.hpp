@@ -25,13 +25,14 @@
 #include <strata/data/image.hpp>
 #include <strata/io/tfrecord.hpp>
 #include <strata/training/metrics.hpp>
+#include <strata/util/no_copy.hpp>
 #include <strata/util/open_file.hpp>
 
 namespace strata {
 
 // One event file. Events are appended one by one, because TensorBoard reads the file while it grows; if the process dies,
 // the events until then are in it.
-class TensorBoardWriter {
+class TensorBoardWriter : NoCopy {
  public:
   // Makes the directory and a new file in it. Events of step `first` and later in older files there are declared void: they
   // belong to a run that continues from an earlier step. Throws std::filesystem::filesystem_error or std::system_error.
@@ -44,8 +45,6 @@ class TensorBoardWriter {
     start.mutable_session_log()->set_status(tensorboard::SessionLog::START);
     write(first, start);
   }
-  TensorBoardWriter(const TensorBoardWriter&) = delete;
-  TensorBoardWriter& operator=(const TensorBoardWriter&) = delete;
 
   // Throw std::system_error if writing fails, std::invalid_argument for an image that bmp() refuses.
   void scalar(const std::string& tag, double value, std::int64_t step) {

@@ -8,7 +8,6 @@
 #include <map>
 #include <span>
 #include <string>
-#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -47,21 +46,16 @@ void load_weights(Model<Net, Backend, Mode>& model, const std::filesystem::path&
   std::vector<std::string> names;
   model.for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<float>) {
     const SafetensorsEntry* entry = file.find(name);
-    const std::vector<std::int64_t> shape(info.shape.begin(), info.shape.begin() + info.rank);
-    if (!entry) throw FileError(path, "no tensor " + name + "; this network has one of shape " + detail::shape_text(shape));
-    if (entry->shape != shape)
-      throw FileError(path, "tensor " + name + " has the shape " + detail::shape_text(entry->shape) +
-                                "; expected this network's, " + detail::shape_text(shape));
+    detail::check_tensor(path, name, std::span(info.shape).first(static_cast<std::size_t>(info.rank)),
+                         entry ? &entry->shape : nullptr);
     names.push_back(name);
   });
   for (const SafetensorsEntry& entry : file.tensors())
     if (!entry.name.starts_with("optimizer/") && std::find(names.begin(), names.end(), entry.name) == names.end())
       throw FileError(path, "tensor " + entry.name + " is not in this network");
   const auto fingerprint = file.metadata().find("strata.architecture");
-  if (fingerprint != file.metadata().end() && fingerprint->second != architecture_fingerprint<Net>())
-    throw FileError(path, "the tensors fit this network, but the layers differ: the architecture is " +
-                              fingerprint->second + "; expected " + architecture_fingerprint<Net>() +
-                              " (the file's metadata has a summary)");
+  if (fingerprint != file.metadata().end())
+    detail::check_architecture(path, fingerprint->second, architecture_fingerprint<Net>());
   std::vector<std::vector<float>> read;  // everything is read before the model changes
   const detail::Seal seal(file);
   for (const std::string& name : names) {

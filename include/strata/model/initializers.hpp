@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -188,49 +189,35 @@ class Initializer {
   Initializer() : Initializer(GlorotUniform{}) {}
   template <class I>
     requires(!std::same_as<I, Initializer> && InitializerFunction<I>)
-  Initializer(I i) : any_(std::make_shared<const Holder<I>>(std::move(i))) {}  // NOLINT: .weights = HeNormal{}
-
-  template <class T>
-    requires(std::same_as<T, float> || std::same_as<T, double>)
-  void operator()(std::span<T> w, Fan fan, const Random& random) const {
-    any_->fill(w, fan, random);
-  }
-  // Throws std::invalid_argument for a limit or stddev that is negative, infinite or NaN.
-  void validate() const { any_->validate(); }
-  [[nodiscard]] std::string describe() const { return any_->describe(); }
-
- private:
-  struct Base {
-    Base() = default;
-    Base(const Base&) = delete;
-    Base& operator=(const Base&) = delete;
-    virtual ~Base() = default;
-    virtual void fill(std::span<float> w, Fan fan, const Random& random) const = 0;
-    virtual void fill(std::span<double> w, Fan fan, const Random& random) const = 0;
-    virtual void validate() const = 0;
-    [[nodiscard]] virtual std::string describe() const = 0;
-  };
-  template <class I>
-  struct Holder final : Base {
-    explicit Holder(I i) : own(std::move(i)) {}
-    void fill(std::span<float> w, Fan fan, const Random& random) const override { own(w, fan, random); }
-    void fill(std::span<double> w, Fan fan, const Random& random) const override {
-      if constexpr (requires { own(w, fan, random); }) {
-        own(w, fan, random);
+  Initializer(I i) {  // NOLINT: .weights = HeNormal{}
+    const auto own = std::make_shared<const I>(std::move(i));
+    fill_floats_ = [own](std::span<float> w, Fan fan, const Random& random) { (*own)(w, fan, random); };
+    fill_doubles_ = [own](std::span<double> w, Fan fan, const Random& random) {
+      if constexpr (requires { (*own)(w, fan, random); }) {
+        (*own)(w, fan, random);
       } else {
         std::vector<float> floats(w.size());
-        own(std::span<float>(floats), fan, random);
+        (*own)(std::span<float>(floats), fan, random);
         std::copy(floats.begin(), floats.end(), w.begin());
       }
-    }
-    void validate() const override {
-      if constexpr (requires { own.validate(); }) own.validate();
-    }
-    [[nodiscard]] std::string describe() const override { return own.describe(); }
-    I own;
-  };
+    };
+    validate_ = [own] {
+      if constexpr (requires { own->validate(); }) own->validate();
+    };
+    describe_ = [own] { return own->describe(); };
+  }
 
-  std::shared_ptr<const Base> any_;
+  void operator()(std::span<float> w, Fan fan, const Random& random) const { fill_floats_(w, fan, random); }
+  void operator()(std::span<double> w, Fan fan, const Random& random) const { fill_doubles_(w, fan, random); }
+  // Throws std::invalid_argument for a limit or stddev that is negative, infinite or NaN.
+  void validate() const { validate_(); }
+  [[nodiscard]] std::string describe() const { return describe_(); }
+
+ private:
+  std::function<void(std::span<float>, Fan, const Random&)> fill_floats_;
+  std::function<void(std::span<double>, Fan, const Random&)> fill_doubles_;
+  std::function<void()> validate_;
+  std::function<std::string()> describe_;
 };
 
 // For one tensor of a network, by its name in files: {"conv2d_1/bias", Constant{1}}.

@@ -18,53 +18,6 @@ inline void check_fraction(const char* what, double x) {
   if (!(x >= 0 && static_cast<float>(x) < 1)) refuse(what, x, "at least 0, less than 1 in float32");
 }
 
-// The numbers of Adam and AdamW, and their update. Decoupled: the decay acts on the weights, not through the gradient.
-struct AdamNumbers {
-  double beta1, beta2, epsilon, weight_decay;
-  bool decoupled;
-
-  void validate() const {
-    check_fraction("beta1", beta1);
-    check_fraction("beta2", beta2);
-    check_positive("epsilon", epsilon);  // with 0, a weight without gradients would be 0 / 0
-    if (!(static_cast<float>(epsilon) > 0)) refuse("epsilon", epsilon, "more than zero in float32");
-    check_not_negative("the weight decay", weight_decay);
-  }
-  [[nodiscard]] std::string describe(const char* name, const Schedule& learning_rate) const {
-    return std::string(name) + "{learning_rate " + learning_rate.describe() + ", beta1 " + number_text(beta1) + ", beta2 " +
-           number_text(beta2) + ", epsilon " + number_text(epsilon) + ", weight_decay " + number_text(weight_decay) + "}";
-  }
-
-  template <class T>
-  struct Element {
-    T rate, corrected, beta1, beta2, epsilon, weight_decay;
-    bool decoupled;
-    template <class Slots>
-    STRATA_HOST_DEVICE T operator()(T w, T g, const Slots& slots) const {
-      const T gradient = decoupled ? g : g + weight_decay * w;
-      const T m = slots[0] + (gradient - slots[0]) * (T{1} - beta1);
-      const T v = slots[1] + (gradient * gradient - slots[1]) * (T{1} - beta2);
-      slots[0] = m, slots[1] = v;
-      const T decayed = decoupled ? w - rate * weight_decay * w : w;
-      return decayed - corrected * m / (std::sqrt(v) + epsilon);
-    }
-  };
-  template <class T>
-  [[nodiscard]] Element<T> element(const UpdateStep& u) const {
-    const T rate = static_cast<T>(u.learning_rate), b1 = static_cast<T>(beta1), b2 = static_cast<T>(beta2);
-    const double t = static_cast<double>(u.number);
-    const double corrected = static_cast<double>(rate) * std::sqrt(1 - std::pow(static_cast<double>(b2), t)) /
-                             (1 - std::pow(static_cast<double>(b1), t));
-    return {.rate = rate,
-            .corrected = static_cast<T>(corrected),
-            .beta1 = b1,
-            .beta2 = b2,
-            .epsilon = static_cast<T>(epsilon),
-            .weight_decay = static_cast<T>(weight_decay * u.weight_decay),
-            .decoupled = decoupled};
-  }
-};
-
 }  // namespace detail
 
 // Stochastic gradient descent as in Keras: v = momentum * v - r * (g + weight_decay * w), then w += v; with Nesterov's
@@ -109,45 +62,64 @@ struct SGD final {
   }
 };
 
+namespace detail {
+
+// Adam and AdamW. Decoupled: the decay acts on the weights, not through the gradient.
+template <bool Decoupled>
+struct AdamOf final {
+  Schedule learning_rate = 0.001;
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7;
+  double weight_decay = Decoupled ? 0.004 : 0;
+
+  [[nodiscard]] static int slots() { return 2; }
+  // Throws std::invalid_argument.
+  void validate() const {
+    learning_rate.validate();
+    check_fraction("beta1", beta1);
+    check_fraction("beta2", beta2);
+    check_positive("epsilon", epsilon);  // with 0, a weight without gradients would be 0 / 0
+    if (!(static_cast<float>(epsilon) > 0)) refuse("epsilon", epsilon, "more than zero in float32");
+    check_not_negative("the weight decay", weight_decay);
+  }
+  [[nodiscard]] std::string describe() const {
+    return std::string(Decoupled ? "AdamW" : "Adam") + "{learning_rate " + learning_rate.describe() + ", beta1 " +
+           number_text(beta1) + ", beta2 " + number_text(beta2) + ", epsilon " + number_text(epsilon) + ", weight_decay " +
+           number_text(weight_decay) + "}";
+  }
+
+  template <class T>
+  struct Element {
+    T rate, corrected, beta1, beta2, epsilon, weight_decay;
+    template <class Slots>
+    STRATA_HOST_DEVICE T operator()(T w, T g, const Slots& slots) const {
+      const T gradient = Decoupled ? g : g + weight_decay * w;
+      const T m = slots[0] + (gradient - slots[0]) * (T{1} - beta1);
+      const T v = slots[1] + (gradient * gradient - slots[1]) * (T{1} - beta2);
+      slots[0] = m, slots[1] = v;
+      const T decayed = Decoupled ? w - rate * weight_decay * w : w;
+      return decayed - corrected * m / (std::sqrt(v) + epsilon);
+    }
+  };
+  template <class T>
+  [[nodiscard]] Element<T> element(const UpdateStep& u) const {
+    const T rate = static_cast<T>(u.learning_rate), b1 = static_cast<T>(beta1), b2 = static_cast<T>(beta2);
+    const double t = static_cast<double>(u.number);
+    const double corrected = static_cast<double>(rate) * std::sqrt(1 - std::pow(static_cast<double>(b2), t)) /
+                             (1 - std::pow(static_cast<double>(b1), t));
+    return {rate, static_cast<T>(corrected), b1,
+            b2,   static_cast<T>(epsilon),   static_cast<T>(weight_decay * u.weight_decay)};
+  }
+};
+
+}  // namespace detail
+
 // Kingma, Ba 2015, in the form of their section 2 and of Keras: m and v are running means of g and g^2 (g with
 // weight_decay * w added: L2, as in PyTorch's Adam), w -= r * sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + epsilon).
 // epsilon is Keras'; PyTorch's is 1e-8 and stands inside the correction.
-struct Adam final {
-  Schedule learning_rate = 0.001;
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7;
-  double weight_decay = 0;
-
-  [[nodiscard]] static int slots() { return 2; }
-  // Throws std::invalid_argument.
-  void validate() const { learning_rate.validate(), numbers().validate(); }
-  [[nodiscard]] std::string describe() const { return numbers().describe("Adam", learning_rate); }
-  template <class T>
-  [[nodiscard]] auto element(const UpdateStep& u) const {
-    return numbers().element<T>(u);
-  }
-
- private:
-  [[nodiscard]] detail::AdamNumbers numbers() const { return {beta1, beta2, epsilon, weight_decay, false}; }
-};
+using Adam = detail::AdamOf<false>;
 
 // Loshchilov, Hutter 2019: Adam whose decay acts on the weights and not through the gradient: w -= r * weight_decay * w
 // before the step. 0.004 is Keras' default; PyTorch's is 0.01.
-struct AdamW final {
-  Schedule learning_rate = 0.001;
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7;
-  double weight_decay = 0.004;
-
-  [[nodiscard]] static int slots() { return 2; }
-  // Throws std::invalid_argument.
-  void validate() const { learning_rate.validate(), numbers().validate(); }
-  [[nodiscard]] std::string describe() const { return numbers().describe("AdamW", learning_rate); }
-  template <class T>
-  [[nodiscard]] auto element(const UpdateStep& u) const {
-    return numbers().element<T>(u);
-  }
-
- private:
-  [[nodiscard]] detail::AdamNumbers numbers() const { return {beta1, beta2, epsilon, weight_decay, true}; }
-};
+using AdamW = detail::AdamOf<true>;
 
 }  // namespace strata

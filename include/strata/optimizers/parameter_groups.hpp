@@ -48,20 +48,10 @@ namespace detail {
 
 // * stands for any characters, ? for one.
 inline bool matches(std::string_view pattern, std::string_view text) {
-  std::size_t p = 0, t = 0, star = std::string_view::npos, retry = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && (pattern[p] == '?' || (pattern[p] != '*' && pattern[p] == text[t]))) {
-      ++p, ++t;
-    } else if (p < pattern.size() && pattern[p] == '*') {
-      star = p++, retry = t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1, t = ++retry;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
+  if (pattern.empty()) return text.empty();
+  const std::string_view rest = pattern.substr(1);
+  if (pattern[0] == '*') return matches(rest, text) || (!text.empty() && matches(pattern, text.substr(1)));
+  return !text.empty() && (pattern[0] == '?' || pattern[0] == text[0]) && matches(rest, text.substr(1));
 }
 
 // Neighbouring parameters with the same factors.

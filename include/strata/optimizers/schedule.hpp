@@ -3,9 +3,9 @@
 #pragma once
 #include <concepts>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
-#include <type_traits>
 #include <utility>
 
 #include <strata/optimizers/schedules.hpp>
@@ -27,34 +27,24 @@ class Schedule {
   Schedule(double learning_rate) : Schedule(ConstantRate{learning_rate}) {}  // NOLINT: SGD{.learning_rate = 0.01}
   template <class S>
     requires(!std::same_as<S, Schedule> && ScheduleFunction<S>)
-  Schedule(S s) : any_(std::make_shared<const Holder<S>>(std::move(s))) {}  // NOLINT: likewise
+  Schedule(S s) {  // NOLINT: likewise
+    const auto own = std::make_shared<const S>(std::move(s));
+    rate_ = [own](std::int64_t update) { return (*own)(update); };
+    validate_ = [own] { own->validate(); };
+    describe_ = [own] { return own->describe(); };
+  }
 
   // update: the number of updates done before.
-  [[nodiscard]] double operator()(std::int64_t update) const { return any_->rate(update); }
+  [[nodiscard]] double operator()(std::int64_t update) const { return rate_(update); }
   // Throws std::invalid_argument.
-  void validate() const { any_->validate(); }
+  void validate() const { validate_(); }
   // For the record of a run: InverseTimeDecay{learning_rate 0.01, decay 0.0005}.
-  [[nodiscard]] std::string describe() const { return any_->describe(); }
+  [[nodiscard]] std::string describe() const { return describe_(); }
 
  private:
-  struct Base {
-    Base() = default;
-    Base(const Base&) = delete;
-    Base& operator=(const Base&) = delete;
-    virtual ~Base() = default;
-    [[nodiscard]] virtual double rate(std::int64_t update) const = 0;
-    virtual void validate() const = 0;
-    [[nodiscard]] virtual std::string describe() const = 0;
-  };
-  template <class S>
-  struct Holder final : Base {
-    explicit Holder(S s) : schedule(std::move(s)) {}
-    [[nodiscard]] double rate(std::int64_t update) const override { return schedule(update); }
-    void validate() const override { schedule.validate(); }
-    [[nodiscard]] std::string describe() const override { return schedule.describe(); }
-    S schedule;
-  };
-  std::shared_ptr<const Base> any_;
+  std::function<double(std::int64_t)> rate_;
+  std::function<void()> validate_;
+  std::function<std::string()> describe_;
 };
 
 }  // namespace strata

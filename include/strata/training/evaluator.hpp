@@ -5,7 +5,8 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <strata/losses/losses.hpp>
@@ -99,11 +100,7 @@ class Evaluator {
     if constexpr (std::is_same_v<T, float>) {
       constexpr auto size = static_cast<std::size_t>(Net::output.size()), each = static_cast<std::size_t>(Rows::target);
       for (std::size_t n = 0; n < samples; ++n) {
-        MetricSample sample{.outputs = outputs.subspan(n * size, size), .shape = Net::output, .kind = Kind, .target = {}};
-        if constexpr (is_class(Kind))
-          sample.target = targets.classes.subspan(n * each, each);
-        else
-          sample.target = targets.values.subspan(n * each, each);
+        const MetricSample sample{outputs.subspan(n * size, size), Net::output, Kind, targets.sample(n, each)};
         for (Metric& metric : o.metrics) metric.add(sample);
       }
     }

@@ -18,17 +18,13 @@
 #include <strata/training/metrics.hpp>
 #include <strata/training/progress.hpp>
 #include <strata/training/run.hpp>
+#include <strata/util/no_copy.hpp>
 
 namespace strata::detail {
 
 // A network, its optimizer and its data.
-class Learner {
+class Learner : public Interface {
  public:
-  Learner() = default;
-  Learner(const Learner&) = delete;
-  Learner& operator=(const Learner&) = delete;
-  virtual ~Learner() = default;
-
   // The next batch will be that of this step of this epoch, both from 0.
   virtual void start(std::uint64_t epoch, std::size_t step) = 0;
   // Learns from the next batch. Each step is reported once, in order, by this call or, if steps are queued, by a later one.

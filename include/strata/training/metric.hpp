@@ -2,9 +2,9 @@
 // Metric: any metric as one type. Evaluations compute them: evaluate(model, data, loss, {.metrics = {TopK{5}}}), and the
 // validation of train().
 #pragma once
+#include <any>
 #include <concepts>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -37,44 +37,26 @@ struct MetricValue {
   friend bool operator==(const MetricValue&, const MetricValue&) = default;
 };
 
+// Any such struct as one type.
 class Metric {
  public:
   template <class M>
     requires(!std::same_as<M, Metric> && MetricFunction<M>)
-  Metric(M m) : any_(std::make_unique<Holder<M>>(std::move(m))) {}  // NOLINT: {.metrics = {TopK{5}}} is meant to work
-  Metric(const Metric& other) : any_(other.any_->copy()) {}
-  Metric(Metric&&) noexcept = default;
-  Metric& operator=(Metric other) noexcept {
-    any_ = std::move(other.any_);
-    return *this;
-  }
-  ~Metric() = default;
+  Metric(M m)  // NOLINT: {.metrics = {TopK{5}}}
+      : own_(std::move(m)),
+        name_([](const std::any& own) -> std::string { return std::any_cast<const M&>(own).name(); }),
+        add_([](std::any& own, const MetricSample& sample) { std::any_cast<M&>(own).add(sample); }),
+        value_([](const std::any& own) -> double { return std::any_cast<const M&>(own).value(); }) {}
 
-  [[nodiscard]] std::string name() const { return any_->name(); }
-  void add(const MetricSample& sample) { any_->add(sample); }
-  [[nodiscard]] double value() const { return any_->value(); }
+  [[nodiscard]] std::string name() const { return name_(own_); }
+  void add(const MetricSample& sample) { add_(own_, sample); }
+  [[nodiscard]] double value() const { return value_(own_); }
 
  private:
-  struct Base {
-    Base() = default;
-    Base(const Base&) = delete;
-    Base& operator=(const Base&) = delete;
-    virtual ~Base() = default;
-    [[nodiscard]] virtual std::unique_ptr<Base> copy() const = 0;
-    [[nodiscard]] virtual std::string name() const = 0;
-    virtual void add(const MetricSample& sample) = 0;
-    [[nodiscard]] virtual double value() const = 0;
-  };
-  template <class M>
-  struct Holder final : Base {
-    explicit Holder(M m) : metric(std::move(m)) {}
-    [[nodiscard]] std::unique_ptr<Base> copy() const override { return std::make_unique<Holder>(metric); }
-    [[nodiscard]] std::string name() const override { return metric.name(); }
-    void add(const MetricSample& sample) override { metric.add(sample); }
-    [[nodiscard]] double value() const override { return metric.value(); }
-    M metric;
-  };
-  std::unique_ptr<Base> any_;
+  std::any own_;
+  std::string (*name_)(const std::any& own);
+  void (*add_)(std::any& own, const MetricSample& sample);
+  double (*value_)(const std::any& own);
 };
 
 // The fraction of samples (or places of a map) whose class is among the k largest outputs; ties count against it.

@@ -14,19 +14,31 @@
 #include <string_view>
 #include <vector>
 
+#include <strata/core/host_device.hpp>
 #include <strata/training/metric.hpp>
 
 namespace strata {
 
+namespace detail {
+// Of `width` numbers the index of the largest, the first of equals; -1 if one is NaN.
+template <class Number, class T>
+STRATA_HOST_DEVICE int largest_of(int width, const T* x) {
+  int best = 0;
+  Number top = static_cast<Number>(x[0]);
+  bool number = top == top;
+  for (int c = 1; c < width; ++c) {
+    const Number v = static_cast<Number>(x[c]);
+    number = number && v == v;
+    if (v > top) top = v, best = c;
+  }
+  return number ? best : -1;
+}
+}  // namespace detail
+
 // The class of the largest output, the first of equals; -1 where an output is NaN, or there is none.
 template <class T>
 [[nodiscard]] int predicted_class(std::span<const T> outputs) {
-  int best = -1;
-  for (std::size_t i = 0; i < outputs.size(); ++i) {
-    if (std::isnan(outputs[i])) return -1;
-    if (best < 0 || outputs[i] > outputs[static_cast<std::size_t>(best)]) best = static_cast<int>(i);
-  }
-  return best;
+  return outputs.empty() ? -1 : detail::largest_of<T>(static_cast<int>(outputs.size()), outputs.data());
 }
 
 // The share of samples whose class is right.
@@ -119,43 +131,39 @@ class ConfusionTable {
   // A row for each true class with its recall, a column for each prediction with its precision below; a column "none" where
   // samples have no class. Names are cut to 12 bytes; classes without a name are numbered.
   [[nodiscard]] std::string text(std::span<const std::string_view> names = {}) const {
-    std::vector<std::string> labels;
-    std::size_t left = 9;  // "precision"
-    for (int c = 0; c < classes_; ++c) {
-      const auto i = static_cast<std::size_t>(c);
-      labels.push_back(i < names.size() ? std::string(names[i].substr(0, 12)) : std::to_string(c));
-      left = std::max(left, labels.back().size());
-    }
-    bool none = false;
-    std::vector<std::size_t> widths(static_cast<std::size_t>(classes_));
-    for (int p = 0; p < classes_; ++p) {
-      std::size_t& width = widths[static_cast<std::size_t>(p)];
-      width = std::max<std::size_t>(5, labels[static_cast<std::size_t>(p)].size());  // 5: 0.123
-      for (int t = 0; t < classes_; ++t) width = std::max(width, std::to_string(at(t, p)).size());
-      none = none || at(p, -1) > 0;
-    }
-    std::string out(left, ' ');
-    const auto cell = [&out](const std::string& s, std::size_t width) {
-      out.append(1 + (width > s.size() ? width - s.size() : 0), ' ').append(s);
-    };
     const auto share = [](double x) {
       char buffer[16];
       std::snprintf(buffer, sizeof buffer, "%.3f", x);
       return std::string(buffer);
     };
-    for (std::size_t p = 0; p < labels.size(); ++p) cell(labels[p], widths[p]);
-    if (none) cell("none", 8);
-    cell("recall", 6);
+    bool none = false;
+    for (int t = 0; t < classes_; ++t) none = none || at(t, -1) > 0;
+    std::vector<std::vector<std::string>> rows{{""}};
     for (int t = 0; t < classes_; ++t) {
-      const std::string& label = labels[static_cast<std::size_t>(t)];
-      out.append("\n").append(label).append(left - label.size(), ' ');
-      for (int p = 0; p < classes_; ++p) cell(std::to_string(at(t, p)), widths[static_cast<std::size_t>(p)]);
-      if (none) cell(std::to_string(at(t, -1)), 8);
-      cell(share(recall(t)), 6);
+      const auto i = static_cast<std::size_t>(t);
+      const std::string label = i < names.size() ? std::string(names[i].substr(0, 12)) : std::to_string(t);
+      rows[0].push_back(label);
+      rows.push_back({label});
+      for (int p = 0; p < classes_; ++p) rows.back().push_back(std::to_string(at(t, p)));
+      if (none) rows.back().push_back(std::to_string(at(t, -1)));
+      rows.back().push_back(share(recall(t)));
     }
-    out.append("\nprecision").append(left - 9, ' ');
-    for (int p = 0; p < classes_; ++p) cell(share(precision(p)), widths[static_cast<std::size_t>(p)]);
-    return out += '\n';
+    if (none) rows[0].push_back("none");
+    rows[0].push_back("recall");
+    rows.push_back({"precision"});
+    for (int p = 0; p < classes_; ++p) rows.back().push_back(share(precision(p)));
+
+    std::vector<std::size_t> widths(rows[0].size());
+    if (none) widths.end()[-2] = 8;
+    for (const auto& row : rows)
+      for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    std::string out;
+    for (const auto& row : rows) {
+      out += row[0] + std::string(widths[0] - row[0].size(), ' ');
+      for (std::size_t i = 1; i < row.size(); ++i) out += std::string(1 + widths[i] - row[i].size(), ' ') + row[i];
+      out += '\n';
+    }
+    return out;
   }
 
  private:

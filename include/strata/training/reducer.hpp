@@ -5,16 +5,14 @@
 #include <stdexcept>
 #include <string>
 
+#include <strata/util/no_copy.hpp>
+
 namespace strata {
 
 // Gradients where the backend has them, and what may be done to them there. On a GPU all of it is queued.
 template <class T>
-class GradientEngine {
+class GradientEngine : public Interface {
  public:
-  GradientEngine() = default;
-  GradientEngine(const GradientEngine&) = delete;
-  GradientEngine& operator=(const GradientEngine&) = delete;
-  virtual ~GradientEngine() = default;
   // Zeros, which live as long as the trainer.
   virtual T* allocate(std::int64_t count) = 0;
   // y = a * x + (accumulate ? y : 0)
@@ -27,13 +25,8 @@ class GradientEngine {
 // reduce() when all are; advance(). On a GPU the calls of ready() and reduce() are captured once for each phase and batch
 // size and then replayed, so they must depend on the phase alone.
 template <class T>
-class Reducer {
+class Reducer : public Interface {
  public:
-  Reducer() = default;
-  Reducer(const Reducer&) = delete;
-  Reducer& operator=(const Reducer&) = delete;
-  virtual ~Reducer() = default;
-
   // Which kind of step comes next.
   [[nodiscard]] virtual int phase() const { return 0; }
   // Whether parameters are updated after a step of this phase.

@@ -28,20 +28,6 @@ constexpr double decision_threshold(const Unchecked<Loss>& loss) {
   return decision_threshold(loss.loss);
 }
 
-// Of `width` numbers the index of the largest, the first of equals; -1 if one is NaN.
-template <class Number, class T>
-STRATA_HOST_DEVICE int largest_of(int width, const T* x) {
-  int best = 0;
-  Number top = static_cast<Number>(x[0]);
-  bool number = top == top;
-  for (int c = 1; c < width; ++c) {
-    const Number v = static_cast<Number>(x[c]);
-    number = number && v == v;
-    if (v > top) top = v, best = c;
-  }
-  return number ? best : -1;
-}
-
 // x (width): the outputs of a row; target: its class index, or (width) numbers.
 template <TargetKind Kind, class Number, class T, class Element>
 STRATA_HOST_DEVICE int right_decisions(int width, double threshold, const T* x, const Element* target) {

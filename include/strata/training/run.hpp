@@ -14,6 +14,7 @@
 
 #include <strata/data/augment.hpp>
 #include <strata/training/metrics.hpp>
+#include <strata/util/no_copy.hpp>
 
 namespace strata {
 
@@ -65,13 +66,8 @@ struct TrainingRun {
   std::string kernels{};                           // the kernel path: with another one the last digits differ
 };
 
-class Checkpointer {
+class Checkpointer : public Interface {
  public:
-  Checkpointer() = default;
-  Checkpointer(const Checkpointer&) = delete;
-  Checkpointer& operator=(const Checkpointer&) = delete;
-  virtual ~Checkpointer() = default;
-
   // Restores the tensors of the newest checkpoint and returns its state; null if there is none. The run ends after
   // `epochs`, and after max_steps unless that is 0.
   virtual std::optional<TrainingState> resume(int epochs, std::int64_t max_steps) = 0;

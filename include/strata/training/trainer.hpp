@@ -21,6 +21,7 @@
 #include <strata/training/not_finite_error.hpp>
 #include <strata/training/reducer.hpp>
 #include <strata/training/training_run.hpp>
+#include <strata/util/no_copy.hpp>
 
 namespace strata {
 
@@ -29,7 +30,7 @@ namespace strata {
 // A step is: forward and loss, backward, reduction of the gradients, update. It allocates nothing. Kind: of the targets,
 // where a loss takes several.
 template <class M, class Loss, class Optimizer_, TargetKind Kind = detail::default_target<Loss, typename M::network>()>
-class Trainer {
+class Trainer : NoCopy {
   static_assert(sizeof(detail::checked<void, typename M::network, Loss>) != 0);
   static_assert(detail::targets_of<Loss>().has(Kind), "strata: the loss does not take this kind of target");
 
@@ -57,9 +58,6 @@ class Trainer {
                                 .element_bytes = element_bytes()}) {
     groups({});
   }
-  Trainer(const Trainer&) = delete;
-  Trainer& operator=(const Trainer&) = delete;
-  ~Trainer() = default;
 
   // images (N,H,W,C) and their targets, N up to the model's batch. Loss and accuracy are those before the update. Without
   // images nothing happens. Throws std::invalid_argument for sizes and targets that do not fit, before anything changes;

@@ -17,6 +17,7 @@
 #include <system_error>
 #include <utility>
 
+#include <strata/util/no_copy.hpp>
 #include <strata/util/open_file.hpp>
 
 namespace strata {
@@ -33,12 +34,10 @@ class FileError : public std::runtime_error {
 };
 
 // The callback of write_file_atomically() writes its bytes here, in order. Nothing is buffered, so large pieces are faster.
-class AtomicFileWriter {
+class AtomicFileWriter : NoCopy {
  public:
   // Throws std::system_error with the path if the disk is full or fails.
   void write(std::span<const std::byte> bytes) { file_.write(bytes); }
-  AtomicFileWriter(const AtomicFileWriter&) = delete;
-  AtomicFileWriter& operator=(const AtomicFileWriter&) = delete;
 
  private:
   template <std::invocable<AtomicFileWriter&> F>

@@ -16,10 +16,12 @@
 #include <system_error>
 #include <utility>
 
+#include <strata/util/no_copy.hpp>
+
 namespace strata::detail {
 
 // An open file or directory, closed with its owner. Errors are std::system_error with the path.
-class OpenFile {
+class OpenFile : NoCopy {
  public:
   // flags: as for open(2).
   OpenFile(std::filesystem::path path, int flags) : path_(std::move(path)) {
@@ -28,8 +30,6 @@ class OpenFile {
   }
   // Owns an open descriptor; `path` is for messages.
   OpenFile(int descriptor, std::filesystem::path path) : path_(std::move(path)), descriptor_(descriptor) {}
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
   ~OpenFile() {
     if (descriptor_ >= 0) ::close(descriptor_);
   }

@@ -14,19 +14,18 @@
 #include <vector>
 
 #include <strata/util/busy.hpp>
+#include <strata/util/no_copy.hpp>
 #include <strata/util/processors.hpp>
 #include <strata/util/threads.hpp>
 
 namespace strata {
 
-class ThreadPool {
+class ThreadPool : NoCopy {
  public:
   // 0: one thread for each processor that this process may use, by its affinity and by the CPU quota of its cgroup, rounded
   // up. The caller is one of the threads, so a pool of one starts none. Throws std::system_error if the threads cannot be
   // started.
   explicit ThreadPool(int threads = 0) : size_(threads > 0 ? threads : detail::usable_processors()) { start(); }
-  ThreadPool(const ThreadPool&) = delete;
-  ThreadPool& operator=(const ThreadPool&) = delete;
   ~ThreadPool() { stop(); }
 
   [[nodiscard]] int size() const { return size_; }
