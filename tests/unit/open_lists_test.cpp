@@ -302,7 +302,7 @@ TEST_CASE_TEMPLATE("gradients whose norm is not finite are not applied, though t
   const ArrayDataset<Shape{1, 1, 4}, 3> set(many, std::vector<int>(20, 1));
   CHECK_THROWS_AS(train(other, set, SoftmaxCrossEntropy{}, adam, {.epochs = 2, .verbose = false, .clip_norm = 1}),
                   NotFiniteError);
-  CHECK(weights(other) == before);
+  CHECK(numbers_of(other) == before);
 }
 
 TEST_CASE("groups that fit nothing or make no sense are refused, and recorded ones bind a run") {
