@@ -161,47 +161,37 @@ template <class Of, class Net, class Loss, class Data>
 struct use_verdict<Fault::none, Of, Net, Loss, Data> {
   using type = ok;
 };
-#define STRATA_LOSS_VERDICT(fault)                                                                             \
-  template <class Of, class Net, class Loss, class Data>                                                       \
-  struct use_verdict<Fault::fault, Of, Net, Loss, Data> {                                                      \
-    using last = typename node<typename pick<Of::diagnosis.node, typename analysed<Net>::nodes>::type>::layer; \
-    using type = error::fault<Loss, last>;                                                                     \
+template <class Of, class Net>
+using last_layer = typename node<typename pick<Of::diagnosis.node, typename analysed<Net>::nodes>::type>::layer;
+template <class Loss>
+using taken_targets =
+    typename expected_target_of<typename concat<if_takes_class_index<Loss>, if_takes_class_map<Loss>, if_takes_labels<Loss>,
+                                                if_takes_values<Loss>, if_takes_distribution<Loss>>::type>::type;
+template <class Data>
+using target_of_data = typename target_tag<target_of<Data>().kind>::type;
+template <class Data>
+using missing_member =
+    std::conditional_t<target_of<Data>().kind == TargetKind::class_index, missing::label_giving_int,
+                       std::conditional_t<target_of<Data>().kind == TargetKind::class_map,
+                                          missing::targets_giving_span_of_int, missing::targets_giving_span_of_float>>;
+
+// One line for each fault of a use: the words that its error takes.
+#define STRATA_USE_VERDICT(fault, ...)                    \
+  template <class Of, class Net, class Loss, class Data>  \
+  struct use_verdict<Fault::fault, Of, Net, Loss, Data> { \
+    using w = words<Of>;                                  \
+    using type = error::fault<__VA_ARGS__>;               \
   }
-STRATA_LOSS_VERDICT(loss_needs_logits);
-STRATA_LOSS_VERDICT(loss_needs_log_probabilities);
-STRATA_LOSS_VERDICT(loss_needs_probabilities);
-#undef STRATA_LOSS_VERDICT
-template <class Of, class Net, class Loss, class Data>
-struct use_verdict<Fault::images_differ_from_input, Of, Net, Loss, Data> {
-  using type = error::images_differ_from_input<Data, typename words<Of>::wanted_shape, typename words<Of>::shape_here>;
-};
-template <class Of, class Net, class Loss, class Data>
-struct use_verdict<Fault::outputs_differ_from_classes, Of, Net, Loss, Data> {
-  using type = error::outputs_differ_from_classes<Data, typename words<Of>::wanted_shape, typename words<Of>::shape_here>;
-};
-template <class Of, class Net, class Loss, class Data>
-struct use_verdict<Fault::outputs_differ_from_target, Of, Net, Loss, Data> {
-  using type = error::outputs_differ_from_target<Data, typename words<Of>::wanted_shape, typename words<Of>::shape_here>;
-};
-template <class Of, class Net, class Loss, class Data>
-struct use_verdict<Fault::loss_takes_other_target, Of, Net, Loss, Data> {
-  using taken = typename concat<if_takes_class_index<Loss>, if_takes_class_map<Loss>, if_takes_labels<Loss>,
-                                if_takes_values<Loss>, if_takes_distribution<Loss>>::type;
-  using type = error::loss_takes_other_target<Loss, Data, typename expected_target_of<taken>::type,
-                                              got_target<typename target_tag<target_of<Data>().kind>::type>>;
-};
-template <class Of, class Net, class Loss, class Data>
-struct use_verdict<Fault::target_not_given, Of, Net, Loss, Data> {
-  static constexpr TargetKind kind = target_of<Data>().kind;
-  using member = std::conditional_t<kind == TargetKind::class_index, missing::label_giving_int,
-                                    std::conditional_t<kind == TargetKind::class_map, missing::targets_giving_span_of_int,
-                                                       missing::targets_giving_span_of_float>>;
-  using type = error::target_not_given<Data, typename target_tag<kind>::type, member>;
-};
-template <class Of, class Net, class Loss, class Data>
-struct use_verdict<Fault::not_a_loss, Of, Net, Loss, Data> {
-  using type = error::not_a_loss<Loss>;
-};
+STRATA_USE_VERDICT(loss_needs_logits, Loss, last_layer<Of, Net>);
+STRATA_USE_VERDICT(loss_needs_log_probabilities, Loss, last_layer<Of, Net>);
+STRATA_USE_VERDICT(loss_needs_probabilities, Loss, last_layer<Of, Net>);
+STRATA_USE_VERDICT(images_differ_from_input, Data, typename w::wanted_shape, typename w::shape_here);
+STRATA_USE_VERDICT(outputs_differ_from_classes, Data, typename w::wanted_shape, typename w::shape_here);
+STRATA_USE_VERDICT(outputs_differ_from_target, Data, typename w::wanted_shape, typename w::shape_here);
+STRATA_USE_VERDICT(loss_takes_other_target, Loss, Data, taken_targets<Loss>, got_target<target_of_data<Data>>);
+STRATA_USE_VERDICT(target_not_given, Data, target_of_data<Data>, missing_member<Data>);
+STRATA_USE_VERDICT(not_a_loss, Loss);
+#undef STRATA_USE_VERDICT
 
 template <class Net, class Loss, class Data = void>
 struct verdict_of_use {

@@ -34,83 +34,72 @@ struct ReluKernel {
 
 }  // namespace detail
 
-// y may be x.
-template <class T>
-void relu_forward(std::int64_t n, const T* x, T* y, ThreadPool& pool) {
-  const auto run = detail::ReluKernel<T, false>::table::of(detail::path_now());
-  for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) { run(count, x + first, x + first, y + first); });
-}
-// dx may be dy.
-template <class T>
-void relu_backward(std::int64_t n, const T* y, const T* dy, T* dx, ThreadPool& pool) {
-  const auto run = detail::ReluKernel<T, true>::table::of(detail::path_now());
-  for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) { run(count, y + first, dy + first, dx + first); });
-}
-
-// The activation F over n elements. Specialize it for a faster way.
+// The activation F over n elements, of which the caller makes a chunk. Specialize it for a faster way.
 template <class F>
 struct ActivationOf {
   template <class T>
-  static void forward(std::int64_t n, const T* x, T* y, ThreadPool& pool) {
-    for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
-      for (std::int64_t i = first; i < first + count; ++i) y[i] = F::forward(x[i]);
-    });
+  static void forward(std::int64_t n, const T* x, T* y) {
+    for (std::int64_t i = 0; i < n; ++i) y[i] = F::forward(x[i]);
   }
-  // x may be null if F::backward does not take it.
+  // x is null if F::backward does not take it.
   template <class T>
-  static void backward(std::int64_t n, const T* x, const T* y, const T* dy, T* dx, ThreadPool& pool) {
-    for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
-      for (std::int64_t i = first; i < first + count; ++i)
-        if constexpr (strata::detail::BackwardFromOutput<F>)
-          dx[i] = F::backward(y[i], dy[i]);
-        else
-          dx[i] = F::backward(x[i], y[i], dy[i]);
-    });
+  static void backward(std::int64_t n, const T* x, const T* y, const T* dy, T* dx) {
+    for (std::int64_t i = 0; i < n; ++i)
+      if constexpr (strata::detail::BackwardFromOutput<F>)
+        dx[i] = F::backward(y[i], dy[i]);
+      else
+        dx[i] = F::backward(x[i], y[i], dy[i]);
   }
 };
 
 template <>
 struct ActivationOf<ReLU> {
   template <class T>
-  static void forward(std::int64_t n, const T* x, T* y, ThreadPool& pool) {
-    relu_forward(n, x, y, pool);
+  static void forward(std::int64_t n, const T* x, T* y) {
+    detail::ReluKernel<T, false>::table::of(detail::path_now())(n, x, x, y);
   }
   template <class T>
-  static void backward(std::int64_t n, const T* /*x*/, const T* y, const T* dy, T* dx, ThreadPool& pool) {
-    relu_backward(n, y, dy, dx, pool);
+  static void backward(std::int64_t n, const T* /*x*/, const T* y, const T* dy, T* dx) {
+    detail::ReluKernel<T, true>::table::of(detail::path_now())(n, y, dy, dx);
   }
 };
 // Eigen's exp and tanh work on vectors.
 template <>
 struct ActivationOf<Sigmoid> {
   template <class T>
-  static void forward(std::int64_t n, const T* x, T* y, ThreadPool& pool) {
-    for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
-      Array<T>(y + first, count) = ((-ConstArray<T>(x + first, count)).exp() + T{1}).inverse();
-    });
+  static void forward(std::int64_t n, const T* x, T* y) {
+    Array<T>(y, n) = ((-ConstArray<T>(x, n)).exp() + T{1}).inverse();
   }
   template <class T>
-  static void backward(std::int64_t n, const T* /*x*/, const T* y, const T* dy, T* dx, ThreadPool& pool) {
-    for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
-      const ConstArray<T> out(y + first, count);
-      Array<T>(dx + first, count) = ConstArray<T>(dy + first, count) * out * (T{1} - out);
-    });
+  static void backward(std::int64_t n, const T* /*x*/, const T* y, const T* dy, T* dx) {
+    const ConstArray<T> out(y, n);
+    Array<T>(dx, n) = ConstArray<T>(dy, n) * out * (T{1} - out);
   }
 };
 template <>
 struct ActivationOf<Tanh> {
   template <class T>
-  static void forward(std::int64_t n, const T* x, T* y, ThreadPool& pool) {
-    for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
-      Array<T>(y + first, count) = ConstArray<T>(x + first, count).tanh();
-    });
+  static void forward(std::int64_t n, const T* x, T* y) {
+    Array<T>(y, n) = ConstArray<T>(x, n).tanh();
   }
   template <class T>
-  static void backward(std::int64_t n, const T* /*x*/, const T* y, const T* dy, T* dx, ThreadPool& pool) {
-    for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
-      Array<T>(dx + first, count) = ConstArray<T>(dy + first, count) * (T{1} - ConstArray<T>(y + first, count).square());
-    });
+  static void backward(std::int64_t n, const T* /*x*/, const T* y, const T* dy, T* dx) {
+    Array<T>(dx, n) = ConstArray<T>(dy, n) * (T{1} - ConstArray<T>(y, n).square());
   }
 };
+
+// y may be x.
+template <class F, class T>
+void activation_forward(std::int64_t n, const T* x, T* y, ThreadPool& pool) {
+  for_chunks(n, pool,
+             [=](std::int64_t first, std::int64_t count) { ActivationOf<F>::forward(count, x + first, y + first); });
+}
+// dx may be dy unless F::backward takes x; x may be null unless it does.
+template <class F, class T>
+void activation_backward(std::int64_t n, const T* x, const T* y, const T* dy, T* dx, ThreadPool& pool) {
+  for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
+    ActivationOf<F>::backward(count, x ? x + first : nullptr, y + first, dy + first, dx + first);
+  });
+}
 
 }  // namespace strata::cpu

@@ -45,7 +45,7 @@ void conv_forward(const Geometry& g, int batch, const T* x, const T* w, const T*
     detail::conv_skinny(g, batch, x, w, bias, y, skip_zeros, pool, scratch);
   else
     detail::patches_forward(g, batch, x, w, bias, y, pool, scratch);
-  if (relu) relu_forward<T>(batch * g.out.size(), y, y, pool);
+  if (relu) activation_forward<ReLU, T>(batch * g.out.size(), y, y, pool);
 }
 
 template <class T>

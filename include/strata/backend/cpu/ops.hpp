@@ -95,7 +95,7 @@ class Ops {
   void dense_forward(int in, int units, int batch, const T* x, const T* w, const T* bias, T* y, bool relu, bool training,
                      T* scratch) const {
     cpu::dense_forward(in, units, batch, x, w, bias, y, *pool_, scratch, !training);
-    if (relu) relu_forward<T>(std::int64_t{batch} * units, y, y, *pool_);
+    if (relu) activation_forward<ReLU>(std::int64_t{batch} * units, y, y);
   }
   void dense_backward(int in, int units, int batch, const T* x, const T* w, const T* dy, T* dx, T* dw, T* db,
                       T* scratch) const {
@@ -129,11 +129,11 @@ class Ops {
 
   template <class F>
   void activation_forward(std::int64_t n, const T* x, T* y) const {
-    ActivationOf<F>::forward(n, x, y, *pool_);
+    cpu::activation_forward<F>(n, x, y, *pool_);
   }
   template <class F>
   void activation_backward(std::int64_t n, const T* x, const T* y, const T* dy, T* dx) const {
-    ActivationOf<F>::backward(n, x, y, dy, dx, *pool_);
+    cpu::activation_backward<F>(n, x, y, dy, dx, *pool_);
   }
 
   void softmax_forward(int batch, int classes, const T* x, T* y) const {

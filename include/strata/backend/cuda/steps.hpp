@@ -279,33 +279,28 @@ class Steps final : public GradientEngine<float> {
   void lay_out() {
     using strata::detail::aligned;
     const std::int64_t batch = sizes_.batch, rows = batch * sizes_.rows, channels = sizes_.input.channels;
+    for (auto& stage : stages_) stage = std::make_unique<Staged>();
+    std::byte* base = nullptr;
     std::int64_t bytes = 0;
-    const auto place = [&](std::int64_t size) { return std::exchange(bytes, bytes + aligned(size)); };
-    const std::int64_t slots = place(sizes_.slots * slot_stride() * 4), targets = place(batch * sizes_.target * 4),
-                       values = place(rows * 4), score = place(sizeof(StepScore)), halt = place(4), right = place(rows * 4),
-                       clip = place(clip_by_norm_scratch(sizes_.parameters) * 8), elements = place(element_bytes()),
-                       mean = place(channels * 4), stddev = place(channels * 4);
-    std::array<std::array<std::int64_t, 3>, in_flight> staged{};
-    for (auto& s : staged) s = {place(batch * sizes_.input.size() * 4), place(batch * sizes_.target * 4), place(batch * 4)};
-    memory_ = typename System::Memory(engine_.device(), bytes, "training");
-    std::byte* base = memory_.get();
-    slots_ = reinterpret_cast<float*>(base + slots);
-    targets_ = base + targets;
-    values_ = reinterpret_cast<float*>(base + values);
-    score_ = reinterpret_cast<StepScore*>(base + score);
-    halt_ = reinterpret_cast<std::int32_t*>(base + halt);
-    right_ = reinterpret_cast<std::int32_t*>(base + right);
-    clip_ = reinterpret_cast<double*>(base + clip);
-    elements_ = base + elements;
-    mean_ = reinterpret_cast<float*>(base + mean);
-    stddev_ = reinterpret_cast<float*>(base + stddev);
+    const auto place = [&]<class T>(T*& part, std::int64_t size) {
+      if (base) part = reinterpret_cast<T*>(base + bytes);
+      bytes += aligned(size);
+    };
+    const auto place_all = [&] {
+      place(slots_, sizes_.slots * slot_stride() * 4), place(targets_, batch * sizes_.target * 4);
+      place(values_, rows * 4), place(score_, sizeof(StepScore)), place(halt_, 4), place(right_, rows * 4);
+      place(clip_, clip_by_norm_scratch(sizes_.parameters) * 8), place(elements_, element_bytes());
+      place(mean_, channels * 4), place(stddev_, channels * 4);
+      for (const auto& stage : stages_) {
+        place(stage->pixels, batch * sizes_.input.size() * 4);
+        place(stage->targets, batch * sizes_.target * 4), place(stage->indices, batch * 4);
+      }
+    };
+    place_all();  // only counts the bytes
+    memory_ = typename System::Memory(engine_.device(), std::exchange(bytes, 0), "training");
+    base = memory_.get();
+    place_all();
     copies_.emplace();
-    for (std::size_t i = 0; i < in_flight; ++i) {
-      stages_[i] = std::make_unique<Staged>();
-      stages_[i]->pixels = base + staged[i][0];
-      stages_[i]->targets = base + staged[i][1];
-      stages_[i]->indices = reinterpret_cast<std::uint32_t*>(base + staged[i][2]);
-    }
     engine_.finish();  // all of it is zero, also for the copies beside
   }
   void set_normalize(const Normalize& n) {

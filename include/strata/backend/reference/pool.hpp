@@ -78,18 +78,17 @@ void avg_pool_backward(const Geometry& g, int batch, const T* dy, T* dx) {
   });
 }
 
+// The mean of one window that is the whole map.
+constexpr Geometry whole_map(Shape in) {
+  return {in, Shape{1, 1, in.channels}, {.kernel_h = in.height, .kernel_w = in.width}, 1};
+}
 template <class T>
 void global_avg_pool_forward(Shape in, int batch, const T* x, T* y) {
-  const std::int64_t area = in.size() / in.channels;
-  std::fill_n(y, std::int64_t{batch} * in.channels, T(0));
-  for (std::int64_t i = 0; i < batch * in.size(); ++i) y[i / in.size() * in.channels + i % in.channels] += x[i];
-  for (std::int64_t i = 0; i < std::int64_t{batch} * in.channels; ++i) y[i] /= static_cast<T>(area);
+  avg_pool_forward(whole_map(in), batch, x, y);
 }
 template <class T>
 void global_avg_pool_backward(Shape in, int batch, const T* dy, T* dx) {
-  const std::int64_t area = in.size() / in.channels;
-  for (std::int64_t i = 0; i < batch * in.size(); ++i)
-    dx[i] = dy[i / in.size() * in.channels + i % in.channels] / static_cast<T>(area);
+  avg_pool_backward(whole_map(in), batch, dy, dx);
 }
 
 }  // namespace strata::reference
