@@ -228,7 +228,7 @@ TEST_CASE("a wrong label is reported with the index of its image in the data set
   Model<Sequential<Input<4, 1, 1>, Flatten, Dense<3>>> model{{.batch = 4, .threads = 1, .seed = 1}};
   const std::vector<float> before = parameters(model);
   for (const int wrong : {3, -1, 255}) {
-    const std::string expected = "strata: label " + std::to_string(wrong) + " of image 7 is not in [0, 3)";
+    const std::string expected = "strata: image 7 has label " + std::to_string(wrong) + "; expected 0 to 2";
     const OneWrong bad{wrong}, good{};
     CHECK_THROWS_WITH_AS(evaluate(model, bad), expected.c_str(), std::invalid_argument);
     CHECK_THROWS_WITH_AS(train(model, good, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0},
