@@ -119,7 +119,7 @@ class Options(unittest.TestCase):
         self.fails(1, ["this is a folder"], "--data", CIFAR, "--save", ROOT)
         self.fails(1, ["there is no folder"], "--data", CIFAR, "--report", ROOT / "none/a")
         self.fails(1, ["there is no folder"], "--data", CIFAR, "--metrics", ROOT / "none/a.csv")
-        self.fails(1, ["a.txt: metrics are written as .csv or .jsonl"], "--data", CIFAR, "--metrics", ROOT / "a.txt")
+        self.fails(1, ["a.txt: expected a name that ends in .csv or .jsonl"], "--data", CIFAR, "--metrics", ROOT / "a.txt")
         foreign = ROOT / "foreign"
         foreign.write_bytes(b"not weights at all")
         self.fails(1, [f"{foreign}: "], "--data", CIFAR, "--load", foreign)
@@ -390,7 +390,7 @@ class Checkpoints(unittest.TestCase):
             self.assertEqual(strip(again), strip(result))
         result = self.run_in("steps", "--max-steps", "5")
         self.assertEqual(result.returncode, 1)
-        self.assertIn("more than this run is to have", result.stderr)
+        self.assertIn("exceed the length of this run", result.stderr)
         self.check_end("steps")
 
     def killed(self, name, number, ready):
