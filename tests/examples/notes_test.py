@@ -246,7 +246,7 @@ class Runs(unittest.TestCase):
             _, error = process.communicate(timeout=300)
         self.assertTrue(seen)
         self.assertEqual(process.returncode, 130)
-        self.assertIn("--resume goes on", error)
+        self.assertIn("--resume continues from the checkpoints", error)
         self.assertEqual(list(folder.glob("*/*.csv")), [])
         self.assertEqual(len(list(folder.glob("f/seed-1/step-*"))), 2)
 
