@@ -55,9 +55,9 @@ struct ParameterSlice {
 // The numbers that an optimizer keeps for one parameter: slots[0], slots[1], ...
 template <class T>
 struct SlotsOf {
-  T* first;
-  std::int64_t stride;
-  STRATA_HOST_DEVICE T& operator[](int k) const { return first[k * stride]; }
+  T* all;  // null if the optimizer keeps nothing
+  std::int64_t stride, parameter;
+  STRATA_HOST_DEVICE T& operator[](int k) const { return all[k * stride + parameter]; }
 };
 
 // What any optimizer has. slots(): numbers kept for each parameter, which begin at 0.

@@ -238,12 +238,13 @@ class Trainer : NoCopy {
         steps_.update(elements_[r], static_cast<std::int64_t>(r), range.first, range.count, w, g);
       } else {
         const auto count = static_cast<std::size_t>(range.count);
-        optimizer_.update(update_step(r), ParameterSlice<T>{.name = tensors_[r].name,
-                                                            .info = tensors_[r].info,
-                                                            .parameters = {w + range.first, count},
-                                                            .gradients = {g + range.first, count},
-                                                            .slots = steps_.slots() + range.first,
-                                                            .slot_stride = steps_.slot_stride()});
+        optimizer_.update(update_step(r),
+                          ParameterSlice<T>{.name = tensors_[r].name,
+                                            .info = tensors_[r].info,
+                                            .parameters = {w + range.first, count},
+                                            .gradients = {g + range.first, count},
+                                            .slots = optimizer_.slots() > 0 ? steps_.slots() + range.first : nullptr,
+                                            .slot_stride = steps_.slot_stride()});
       }
     }
   }

@@ -47,7 +47,8 @@ template <class T>
   return true;
 }
 
-// w[i] becomes element(w[i], g[i], the slots of i). Slot k of parameter i is slots[k * stride + i].
+// w[i] becomes element(w[i], g[i], the slots of i). Slot k of parameter i is slots[k * stride + i];
+// slots is null if there are none.
 template <class Element, class T>
 void update_elements(const Element& element, std::int64_t n, T* w, const T* g, T* slots, std::int64_t stride,
                      ThreadPool& pool) {
@@ -56,8 +57,8 @@ void update_elements(const Element& element, std::int64_t n, T* w, const T* g, T
       [=](std::int64_t first, std::int64_t count) {
         T* __restrict weight = w + first;
         const T* __restrict gradient = g + first;
-        T* own = slots + first;
-        for (std::int64_t i = 0; i < count; ++i) weight[i] = element(weight[i], gradient[i], SlotsOf<T>{own + i, stride});
+        for (std::int64_t i = 0; i < count; ++i)
+          weight[i] = element(weight[i], gradient[i], SlotsOf<T>{slots, stride, first + i});
       },
       update_chunk);
 }

@@ -90,7 +90,7 @@ class Steps final : public GradientEngine<T> {
   }
   template <class Element>
   void update(const Element& element, std::int64_t /*range*/, std::int64_t first, std::int64_t count, T* w, const T* g) {
-    update_elements(element, count, w + first, g + first, slots_.data() + first, stride_, pool_);
+    update_elements(element, count, w + first, g + first, slots_.empty() ? nullptr : slots_.data() + first, stride_, pool_);
   }
   void publish() {}
 

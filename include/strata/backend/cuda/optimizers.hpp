@@ -28,7 +28,7 @@ struct UpdateParameter {
   A* copy;
   STRATA_HOST_DEVICE void operator()(std::int64_t i) const {
     if (*halt != 0) return;
-    const float next = (*element)(w[i], g[i], SlotsOf<float>{slots + i, stride});
+    const float next = (*element)(w[i], g[i], SlotsOf<float>{slots, stride, i});
     w[i] = next;
     if (copy) copy[i] = A(next);
   }
