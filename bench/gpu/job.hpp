@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What bench_gpu_step measures, by precision: job_of.hpp has the work, tf32.cu and the others compile it, step.cu runs it.
+// The jobs of bench_gpu_step, by precision: job_of.hpp has the work, tf32.cu and the others compile it, step.cu runs it.
 #pragma once
 #include <array>
 #include <chrono>

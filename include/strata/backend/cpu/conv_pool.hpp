@@ -114,7 +114,7 @@ struct PickedLayout {
 
   // Elements of one filter in one block.
   [[nodiscard]] constexpr std::int64_t filter() const { return static_cast<std::int64_t>(each) * parts * lanes; }
-  // Of all samples at once, and what the last vector reads past the end.
+  // The elements of all samples, plus those that the last vector reads past the end.
   [[nodiscard]] constexpr std::int64_t maps() const { return samples * map + lanes; }
   // Where vector i begins, from the window's corner. Vectors that only fill up a part repeat the last one.
   [[nodiscard]] int offset(const Window& w, int i) const {

@@ -23,7 +23,7 @@ struct Pair {
   std::int32_t left, right;
 };
 
-// What a tile of rows does at the end. Sums that need several calls are kept in `kept`, which is dense: in the output,
+// The last step of a tile of rows. Sums that need several calls stay in `kept`, which is dense: in the output,
 // whose rows may be a power of two apart, they would evict each other from the cache. The terms of one output are added in
 // the order of the calls, so that the bits are independent of the tiles.
 enum TileEnd : int { add_bias = 1, add_kept = 2, keep = 4, rectify = 8 };

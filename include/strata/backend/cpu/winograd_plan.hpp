@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What Winograd's convolutions (conv_winograd.hpp) multiply by, how large their tiles are, and when they pay.
+// The plan of Winograd's convolutions (conv_winograd.hpp): their matrices, the size of their tiles, and when they pay.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -44,7 +44,7 @@ class WinogradAxis {
     return count;
   }
   [[nodiscard]] constexpr int phases_at(int point) const { return phases_at(point, phases()); }
-  // Of a tile.
+  // The count for a tile.
   [[nodiscard]] constexpr int products() const { return products(outputs); }
 
  private:
@@ -126,7 +126,7 @@ struct WinogradPlan {
             columns.phases_at(column_point, column_phase)) *
            channels;
   }
-  // Of a tile, for each channel and filter.
+  // The count for a tile, for each channel and filter.
   [[nodiscard]] constexpr std::int64_t products() const {
     return static_cast<std::int64_t>(rows.products()) * columns.products();
   }

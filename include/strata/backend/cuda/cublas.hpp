@@ -40,7 +40,7 @@ class CublasHandle {
 
 constexpr cudaDataType_t cuda_type(Number type) { return type == Number::bf16 ? CUDA_R_16BF : CUDA_R_32F; }
 
-// What a kernel does to a product's sums before it stores them.
+// The step between a product's sums and their store.
 enum class Epilogue { none, bias };
 
 // d = epilogue(op(a) op(b)), all stored by columns; d is `rows` x `columns`, and each number is a sum of `depth` products.

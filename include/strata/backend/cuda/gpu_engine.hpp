@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the engines of GPU backends share: memory, and transfers between host and device. Products are those of the derived
+// Engines of GPU backends share this: memory, and transfers between host and device. Products are those of the derived
 // class: engine.hpp has cuDNN and cuBLASLt; tests compute them on the host.
 #pragma once
 #include <algorithm>
