@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 
+#include <strata/core/host_device.hpp>
 #include <strata/core/shape.hpp>
 
 namespace strata {
@@ -21,7 +22,9 @@ enum class TargetKind : unsigned {
 };
 
 // Whether a target consists of class numbers (int) or of floats.
-constexpr bool is_class(TargetKind kind) { return kind == TargetKind::class_index || kind == TargetKind::class_map; }
+STRATA_HOST_DEVICE constexpr bool is_class(TargetKind kind) {
+  return kind == TargetKind::class_index || kind == TargetKind::class_map;
+}
 
 // The kinds of targets that a loss takes.
 class TargetKinds {
