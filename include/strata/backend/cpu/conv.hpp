@@ -7,28 +7,14 @@
 #include <strata/backend/cpu/conv_direct.hpp>
 #include <strata/backend/cpu/conv_patches.hpp>
 #include <strata/backend/cpu/conv_winograd.hpp>
+#include <strata/backend/cpu/sizes.hpp>
 #include <strata/backend/cpu/skinny_gemm.hpp>
 
 namespace strata::cpu {
 
 namespace detail {
-// With fewer samples, those that share a position do not fill a tile.
-inline constexpr int direct_batch = 8;
 inline bool goes_direct(int batch) { return batch >= direct_batch && path_now() != KernelPath::eigen; }
 }  // namespace detail
-
-template <class T>
-constexpr std::int64_t conv_scratch(const Geometry& g, int batch, int threads) {
-  // A batch below the capacity may be computed another way.
-  const std::int64_t map = static_cast<std::int64_t>(g.out.height) * g.out.width;
-  const auto rows = static_cast<int>(std::min<std::int64_t>(batch * map, detail::skinny_rows));
-  const std::int64_t few = std::max(threads * detail::patches_scratch<T>(g), detail::skinny_scratch(rows, g.out.channels));
-  if (batch < detail::direct_batch) return few;
-  return std::max({few, detail::direct_forward_scratch<T>(g, threads), detail::direct_input_scratch<T>(g, threads),
-                   detail::direct_weights_scratch<T>(g, batch, threads),
-                   detail::winograd_pays(g, batch) ? detail::winograd_scratch<T>(g, threads) : 0,
-                   detail::winograd_input_pays(g, batch) ? detail::winograd_input_scratch<T>(g, threads) : 0});
-}
 
 // relu: y is rectified. skip_zeros: see skinny_gemm.hpp.
 template <class T>

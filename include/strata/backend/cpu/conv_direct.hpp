@@ -7,46 +7,11 @@
 #include <cstdint>
 
 #include <strata/backend/cpu/conv_patches.hpp>
+#include <strata/backend/cpu/sizes.hpp>
 #include <strata/backend/cpu/tiles.hpp>
 #include <strata/core/window.hpp>
 
 namespace strata::cpu::detail {
-
-// [first, end)
-struct IndexRange {
-  int first, end;
-};
-// The taps of one axis that fall on real elements, for the output at `position`.
-constexpr IndexRange taps_on(int position, int stride, int dilation, int kernel, int before, int size) {
-  const int start = position * stride - before;
-  const int first = start < 0 ? (-start + dilation - 1) / dilation : 0;
-  const int end = start >= size ? 0 : std::min(kernel, (size - 1 - start) / dilation + 1);
-  return {first, std::max(first, end)};
-}
-// The outputs of one axis that have a real element under tap `tap`.
-inline IndexRange outputs_under(int tap, int stride, int dilation, int before, int size, int outputs) {
-  const int offset = tap * dilation - before;  // of output 0
-  const int first = offset < 0 ? (-offset + stride - 1) / stride : 0;
-  const int end = offset >= size ? 0 : std::min(outputs, (size - 1 - offset) / stride + 1);
-  return {first, std::max(first, end)};
-}
-
-// A right operand in panels of `width` columns, each `rows` rows and one more for the bias.
-struct Panels {
-  int columns, width, rows;
-  [[nodiscard]] int count() const { return (columns + width - 1) / width; }
-  [[nodiscard]] std::int64_t size() const { return static_cast<std::int64_t>(width) * (rows + 1); }
-  // The largest size, for any path.
-  template <class T>
-  static constexpr std::int64_t most(int columns, std::int64_t rows) {
-    return (columns + panel_most<T> - 1) / panel_most<T> * panel_most<T> * (rows + 1);
-  }
-};
-
-// Rows and panels of a task: enough to reuse the second-level cache often, few enough that every core has tasks.
-inline constexpr int rows_at_once = 96, panels_at_once = 8;
-template <class T>
-inline constexpr std::int64_t kept_size = static_cast<std::int64_t>(rows_at_once) * panels_at_once * panel_most<T>;
 
 // Sums over spans for up to rows_at_once rows and panels_at_once panels of a right operand, in blocks of a depth that keeps
 // a panel in L1.
@@ -123,18 +88,6 @@ void pack_weights(bool transposed, int columns, int lanes, int rows, const T* x,
 }
 
 template <class T>
-inline constexpr std::int64_t small_size = 12 * panel_most<T>;
-
-// Few channels make short spans; then one im2col patch per position is faster.
-constexpr bool by_patches(const Geometry& g) { return g.in.channels / g.groups < 12; }
-
-template <class T>
-constexpr std::int64_t direct_forward_scratch(const Geometry& g, int threads) {
-  const std::int64_t patches = by_patches(g) ? rows_at_once * g.taps() : 0;
-  return g.groups * Panels::most<T>(g.out.channels / g.groups, g.taps()) + threads * (patches + kept_size<T>)+line;
-}
-
-template <class T>
 void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, bool relu, T* y, ThreadPool& pool,
                     T* scratch) {
   const TileSet<T, RowsTile> tiles(path_now());
@@ -201,12 +154,6 @@ void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const 
   });
 }
 
-template <class T>
-constexpr std::int64_t direct_input_scratch(const Geometry& g, int threads) {
-  const std::int64_t rows = static_cast<std::int64_t>(g.window.kernel_h) * g.window.kernel_w * g.out.channels / g.groups;
-  return g.groups * Panels::most<T>(g.in.channels / g.groups, rows) + threads * kept_size<T> + line;
-}
-
 // dx: each input position gathers from the outputs that read it.
 template <class T>
 void direct_backward_input(const Geometry& g, int batch, const T* dy, const T* w, T* dx, ThreadPool& pool, T* scratch) {
@@ -249,29 +196,6 @@ void direct_backward_input(const Geometry& g, int batch, const T* dy, const T* w
     }
     sums.end();
   });
-}
-
-// The weights' gradient takes a few samples at a time: about this many positions of the output.
-inline constexpr int positions_of_chunk = 288;
-constexpr int samples_of_chunk(const Geometry& g, int batch) {
-  const int map = g.out.height * g.out.width;
-  return std::max(1, std::min(batch, positions_of_chunk / map));
-}
-// With few channels a tile's rows go along a kernel row, over a copy of x with padded columns.
-constexpr bool along_kernel_row(const Geometry& g) {
-  return g.in.channels < 12 && g.groups == 1 && g.window.dilation_w == 1;
-}
-constexpr int padded_width(const Geometry& g) {
-  return along_kernel_row(g) ? g.in.width + g.window.pad_left + g.window.pad_right : g.in.width;
-}
-
-template <class T>
-constexpr std::int64_t direct_weights_scratch(const Geometry& g, int batch, int threads) {
-  const std::int64_t samples = samples_of_chunk(g, batch), map = static_cast<std::int64_t>(g.out.height) * g.out.width;
-  const std::int64_t left = samples * g.in.height * padded_width(g) * g.in.channels;
-  const std::int64_t right = g.groups * Panels::most<T>(g.out.channels / g.groups, samples * map);
-  const std::int64_t pairs = samples * map * static_cast<std::int64_t>(sizeof(Pair) / sizeof(T));
-  return left + right + threads * (pairs + small_size<T>)+2 * line;
 }
 
 template <class T>

@@ -7,25 +7,17 @@
 
 #include <strata/backend/cpu/chunks.hpp>
 #include <strata/backend/cpu/gemm.hpp>
+#include <strata/backend/cpu/sizes.hpp>
 #include <strata/core/window.hpp>
 
 namespace strata::cpu::detail {
 
-// Output positions of the whole batch handled at once.
-inline constexpr int patch_rows = 144;
-// Taps of the weights' gradient handled at once: whole kernel positions, up to 384 rows, but at least a few shares, because
-// otherwise one thread would do a small kernel alone.
-constexpr int positions_at_once(const Geometry& g) {
-  const int positions = g.window.kernel_h * g.window.kernel_w, fit = 384 / (g.in.channels / g.groups);
-  return std::max(1, std::min(fit, (positions + 3) / 4));
-}
 // Blocks of filters, if the shares of the taps are too few tasks. Independent of the number of threads.
 constexpr int filter_blocks(const Geometry& g) {
   const int at_once = positions_at_once(g),
             tasks = (g.window.kernel_h * g.window.kernel_w + at_once - 1) / at_once * g.groups;
   return std::max(1, std::min((7 + tasks) / tasks, g.out.channels / g.groups / 32));
 }
-inline constexpr int weight_rows = 256;
 
 struct Position {
   int sample, row, column;
@@ -78,17 +70,6 @@ void col2im(const Geometry& g, const T* patches, int first, int count, int part,
       Array<T>(to, channels) += ConstArray<T>(patches, channels);
     }
   }
-}
-
-template <class T>
-constexpr std::int64_t patches_scratch(const Geometry& g) {
-  const int taps = static_cast<int>(g.taps()), filters = g.out.channels / g.groups;
-  const int slice = positions_at_once(g) * (g.in.channels / g.groups);
-  const std::int64_t forward = static_cast<std::int64_t>(patch_rows) * taps + gemm_scratch<T>(patch_rows, filters, taps);
-  const std::int64_t input = static_cast<std::int64_t>(patch_rows) * taps + gemm_scratch<T>(patch_rows, taps, filters);
-  const std::int64_t weights =
-      static_cast<std::int64_t>(weight_rows) * slice + gemm_scratch<T>(slice, filters, weight_rows);
-  return std::max(forward, std::max(input, weights));
 }
 
 // Fewer pieces of the output than this leave cores idle; then tasks are blocks of filters of a piece.

@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include <strata/backend/cpu/conv_direct.hpp>
+#include <strata/backend/cpu/sizes.hpp>
 #include <strata/backend/cpu/tiles.hpp>
 #include <strata/backend/cpu/winograd_plan.hpp>
 #include <strata/core/window.hpp>
@@ -79,31 +80,6 @@ struct WinogradSumKernel {
   }
   using table = versions<WinogradSumKernel, const WinogradSum<T>&, int, int, std::int64_t, std::int64_t>;
 };
-
-// The most tiles of a task: a panel of weights is used often, and left factors stay in the second-level cache.
-inline constexpr int tiles_at_once = 72;
-
-// The distance of arrays that are read together: not one that maps them to the same cache lines.
-constexpr std::int64_t winograd_apart(std::int64_t size) { return size + line; }
-
-// Scratch of a task: zeros for elements outside, partial sums, left factors at a point of the rows, their products, sums of
-// these, what RowSums keeps.
-template <class T>
-constexpr std::int64_t winograd_task_scratch(const Geometry& g) {
-  const WinogradPlan plan(g);
-  const std::int64_t products = plan.columns.points() * winograd_apart(tiles_at_once * g.out.channels),
-                     sums = plan.rows.points() * plan.columns.outputs * winograd_apart(tiles_at_once * g.out.channels);
-  return (1 + winograd_points) * g.in.channels + tiles_at_once * plan.most_depth() + products + sums + kept_size<T>;
-}
-
-template <class T>
-constexpr std::int64_t winograd_scratch(const Geometry& g, int threads) {
-  const WinogradPlan plan(g);
-  std::int64_t weights = 0;
-  for (int a = 0; a < plan.rows.points(); ++a)
-    for (int b = 0; b < plan.columns.points(); ++b) weights += Panels::most<T>(g.out.channels, plan.depth(a, b));
-  return weights + threads * winograd_task_scratch<T>(g) + line;
-}
 
 // A tile's upper left output.
 struct WinogradTile {
@@ -306,11 +282,6 @@ void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, cons
       winograd.outputs(own[static_cast<std::size_t>(t)], sums + static_cast<std::int64_t>(t) * filters, apart, bias, relu,
                        y);
   });
-}
-
-template <class T>
-constexpr std::int64_t winograd_input_scratch(const Geometry& g, int threads) {
-  return g.taps() * g.out.channels + winograd_scratch<T>(turned(g), threads);
 }
 
 template <class T>

@@ -5,34 +5,17 @@
 
 #include <strata/backend/cpu/chunks.hpp>
 #include <strata/backend/cpu/gemm.hpp>
+#include <strata/backend/cpu/sizes.hpp>
 #include <strata/backend/cpu/skinny_gemm.hpp>
 
 namespace strata::cpu {
 
 namespace detail {
-// Columns of a task. Each task packs the other operand, so that there are as few tasks as keep the threads evenly busy. The
-// bits are independent of how columns are cut.
-inline constexpr int dense_least = 256, dense_most = 1024;
 inline int dense_block(int n, int threads) {
   return std::clamp(n / (4 * threads) / dense_least * dense_least, dense_least, dense_most);
 }
 
-// Up to this many samples are a skinny product.
-inline constexpr int skinny_samples = 7;
-
-template <class T>
-constexpr std::int64_t dense_gemm_scratch(int in, int units, int batch) {
-  const int largest = std::max(std::max(in, units), batch);
-  const int block = std::min(dense_most, std::max(in, units));
-  return std::max(gemm_scratch<T>(batch, block, largest), gemm_scratch<T>(block, units, batch));
-}
 }  // namespace detail
-
-template <class T>
-constexpr std::int64_t dense_scratch(int in, int units, int batch, int threads) {
-  return std::max<std::int64_t>(threads * detail::dense_gemm_scratch<T>(in, units, batch),
-                                detail::skinny_scratch(std::min(batch, detail::skinny_samples), units));
-}
 
 namespace detail {
 // Calls f(first, count, scratch of this worker) for each block of columns.

@@ -11,6 +11,7 @@
 
 #include <strata/backend/cpu/chunks.hpp>
 #include <strata/backend/cpu/simd.hpp>
+#include <strata/backend/cpu/sizes.hpp>
 
 #if defined(__x86_64__)
 #include <emmintrin.h>
@@ -107,12 +108,6 @@ Tiles<T> tiles_of(KernelPath path) {
            {GemmTile<T, 3, 1, false>::of(path), GemmTile<T, 3, 2, false>::of(path)}},
           {GemmTile<T, 1, 2, true>::of(path), GemmTile<T, 2, 2, true>::of(path), GemmTile<T, 3, 2, true>::of(path)}};
 }
-
-// Blocks: a packed panel of B, block_k deep, stays in L1 (32 KB with AVX-512); a packed block of A (240 KB) and one of B
-// (768 KB) in L2.
-inline constexpr int block_k = 256, block_m = 240, block_n = 768, most_rows = 12, pack_group = 4, large_bytes = 2 << 20;
-template <class T>
-inline constexpr int most_columns = 128 / static_cast<int>(sizeof(T));
 
 // to[k][0, 4) = from[0, 4)[k]: four rows become columns.
 template <class T>
@@ -222,18 +217,6 @@ void gemm_by_eigen(bool transpose_a, bool transpose_b, int m, int n, int k, cons
 }
 
 }  // namespace detail
-
-// Scratch, in elements, that gemm needs on any path. It never decreases for a larger m, n or k.
-template <class T>
-constexpr std::int64_t gemm_scratch(int m, int n, int k) {
-  const std::int64_t depth = std::min(k, detail::block_k);
-  const std::int64_t rows = std::min(m, detail::block_m) + detail::most_rows;
-  const std::int64_t columns =
-      std::min(n, m <= detail::block_m ? 2 * detail::pack_group * detail::most_columns<T> : detail::block_n) +
-      detail::most_columns<T>;
-  constexpr std::int64_t slack = detail::line / static_cast<int>(sizeof(T));  // parts begin at a cache line
-  return depth * (rows + columns) + detail::most_rows * detail::most_columns<T> + 3 * slack;
-}
 
 // C(m,n) = [C +] op(A)(m,k) op(B)(k,n). lda, ldb, ldc are the row strides as stored; op transposes.
 template <class T>

@@ -11,6 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include <strata/backend/cpu/sizes.hpp>
+
 #if defined(__CUDACC__)
 #pragma nv_diag_suppress 1675  // "unrecognized GCC pragma": the pragma below is for the host compiler
 #endif
@@ -35,8 +37,6 @@ struct vector_of {
 };
 template <class T, int Bytes>
 using vector = typename vector_of<T, Bytes>::type;
-template <class T, int Bytes>
-inline constexpr int lanes_of = Bytes / static_cast<int>(sizeof(T));
 
 inline bool supported(KernelPath path) {
 #if defined(__x86_64__)
@@ -100,8 +100,6 @@ struct versions {
 };
 constexpr int bytes_of(KernelPath path) { return path == KernelPath::avx512 ? 64 : path == KernelPath::avx2 ? 32 : 16; }
 
-// Parts of scratch begin at a cache line.
-inline constexpr int line = 64;
 template <class T>
 T* at_cache_line(T* p) {
   const std::size_t past = reinterpret_cast<std::uintptr_t>(p) % line;

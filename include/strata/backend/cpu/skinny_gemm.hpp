@@ -9,6 +9,7 @@
 #include <strata/backend/cpu/chunks.hpp>
 #include <strata/backend/cpu/conv_direct.hpp>
 #include <strata/backend/cpu/simd.hpp>
+#include <strata/backend/cpu/sizes.hpp>
 #include <strata/core/window.hpp>
 
 namespace strata::cpu::detail {
@@ -59,15 +60,6 @@ struct SkinnyGemm {
   using table = versions<SkinnyGemm, const RowPair<T>*, int, int, int, const T*, std::int64_t, bool>;
 };
 
-// The depth is cut into this many shares, independent of the number of threads. Each has its own sums, which are added in
-// order.
-inline constexpr int depth_shares = 16;
-inline constexpr int skinny_rows = 32;
-
-constexpr std::int64_t skinny_scratch(int rows, int units) {
-  return static_cast<std::int64_t>(depth_shares) * rows * units + line;
-}
-
 // y = bias + the sums of all shares; sums (shares,rows,units), dense.
 template <class T>
 void add_shares(int rows, int units, const T* sums, const T* bias, T* y, ThreadPool& pool) {
@@ -103,11 +95,6 @@ void dense_skinny(int in, int units, int batch, const T* x, const T* w, const T*
   add_shares(batch, units, sums, bias, y, pool);
 }
 
-// A convolution with at most skinny_rows positions in the whole batch, tap by tap: a tap's weights are multiplied with the
-// positions that have a real element under it.
-constexpr bool conv_is_skinny(const Geometry& g, int batch) {
-  return batch * static_cast<std::int64_t>(g.out.height) * g.out.width <= skinny_rows && g.in.channels / g.groups >= 16;
-}
 template <class T>
 void conv_skinny(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, bool skip_zeros,
                  ThreadPool& pool, T* scratch) {

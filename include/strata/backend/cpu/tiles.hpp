@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <strata/backend/cpu/simd.hpp>
+#include <strata/backend/cpu/sizes.hpp>
 
 namespace strata::cpu::detail {
 
@@ -16,11 +17,6 @@ namespace strata::cpu::detail {
 struct Span {
   std::int64_t left;
   int right, length;
-};
-
-// Column k of the left operand begins at a + left * distance; the right operand's is row `right` of its panel.
-struct Pair {
-  std::int32_t left, right;
 };
 
 // The last step of a tile of rows. Sums that need several calls stay in `kept`, which is dense: in the output,
@@ -43,8 +39,6 @@ constexpr int tile_rows(int bytes, int size) {
   return bytes == 64 ? wide[size] : bytes == 32 ? narrow[size] : baseline[size];
 }
 inline constexpr int tile_sizes = 5;
-template <class T>
-inline constexpr int panel_most = 2 * lanes_of<T, 64>;  // the widest panel
 
 template <class T, int Size, int Columns>
 struct RowsTile {

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <strata/backend/cpu/conv_direct.hpp>
+#include <strata/backend/cpu/ranges.hpp>
 #include <strata/core/window.hpp>
 
 namespace strata::cpu::detail {

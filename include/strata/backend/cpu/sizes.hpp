@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: BSL-1.0
+// How much scratch each kernel needs, and the sizes of its blocks that this follows from. A model's plan is made of them at
+// compile time, so they are constexpr, and apart from the kernels.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+
+#include <strata/backend/cpu/ranges.hpp>
+#include <strata/backend/cpu/winograd_plan.hpp>
+#include <strata/core/window.hpp>
+
+namespace strata::cpu {
+
+namespace detail {
+
+// Elements of a vector.
+template <class T, int Bytes>
+inline constexpr int lanes_of = Bytes / static_cast<int>(sizeof(T));
+// Parts of scratch begin at a cache line.
+inline constexpr int line = 64;
+template <class T>
+inline constexpr int panel_most = 2 * lanes_of<T, 64>;  // the widest panel
+
+// Column k of the left operand begins at a + left * distance; the right operand's is row `right` of its panel.
+struct Pair {
+  std::int32_t left, right;
+};
+
+// ---- Matrix products ----
+
+// Blocks: a packed panel of B, block_k deep, stays in L1 (32 KB with AVX-512); a packed block of A (240 KB) and one of B
+// (768 KB) in L2.
+inline constexpr int block_k = 256, block_m = 240, block_n = 768, most_rows = 12, pack_group = 4, large_bytes = 2 << 20;
+template <class T>
+inline constexpr int most_columns = 128 / static_cast<int>(sizeof(T));
+
+}  // namespace detail
+
+// Scratch, in elements, that gemm needs on any path. It never decreases for a larger m, n or k.
+template <class T>
+constexpr std::int64_t gemm_scratch(int m, int n, int k) {
+  const std::int64_t depth = std::min(k, detail::block_k);
+  const std::int64_t rows = std::min(m, detail::block_m) + detail::most_rows;
+  const std::int64_t columns =
+      std::min(n, m <= detail::block_m ? 2 * detail::pack_group * detail::most_columns<T> : detail::block_n) +
+      detail::most_columns<T>;
+  constexpr std::int64_t slack = detail::line / static_cast<int>(sizeof(T));  // parts begin at a cache line
+  return depth * (rows + columns) + detail::most_rows * detail::most_columns<T> + 3 * slack;
+}
+
+namespace detail {
+
+// ---- Skinny products ----
+
+// The depth is cut into this many shares, independent of the number of threads. Each has its own sums, which are added in
+// order.
+inline constexpr int depth_shares = 16;
+inline constexpr int skinny_rows = 32;
+constexpr std::int64_t skinny_scratch(int rows, int units) {
+  return static_cast<std::int64_t>(depth_shares) * rows * units + line;
+}
+
+// A convolution with at most skinny_rows positions in the whole batch, tap by tap: a tap's weights are multiplied with the
+// positions that have a real element under it.
+constexpr bool conv_is_skinny(const Geometry& g, int batch) {
+  return batch * static_cast<std::int64_t>(g.out.height) * g.out.width <= skinny_rows && g.in.channels / g.groups >= 16;
+}
+
+// ---- Convolutions by im2col ----
+
+// Output positions of the whole batch handled at once.
+inline constexpr int patch_rows = 144;
+
+// Taps of the weights' gradient handled at once: whole kernel positions, up to 384 rows, but at least a few shares, because
+// otherwise one thread would do a small kernel alone.
+constexpr int positions_at_once(const Geometry& g) {
+  const int positions = g.window.kernel_h * g.window.kernel_w, fit = 384 / (g.in.channels / g.groups);
+  return std::max(1, std::min(fit, (positions + 3) / 4));
+}
+
+inline constexpr int weight_rows = 256;
+template <class T>
+constexpr std::int64_t patches_scratch(const Geometry& g) {
+  const int taps = static_cast<int>(g.taps()), filters = g.out.channels / g.groups;
+  const int slice = positions_at_once(g) * (g.in.channels / g.groups);
+  const std::int64_t forward = static_cast<std::int64_t>(patch_rows) * taps + gemm_scratch<T>(patch_rows, filters, taps);
+  const std::int64_t input = static_cast<std::int64_t>(patch_rows) * taps + gemm_scratch<T>(patch_rows, taps, filters);
+  const std::int64_t weights =
+      static_cast<std::int64_t>(weight_rows) * slice + gemm_scratch<T>(slice, filters, weight_rows);
+  return std::max(forward, std::max(input, weights));
+}
+
+// ---- Convolutions without im2col ----
+
+// A right operand in panels of `width` columns, each `rows` rows and one more for the bias.
+struct Panels {
+  int columns, width, rows;
+  [[nodiscard]] int count() const { return (columns + width - 1) / width; }
+  [[nodiscard]] std::int64_t size() const { return static_cast<std::int64_t>(width) * (rows + 1); }
+  // The largest size, for any path.
+  template <class T>
+  static constexpr std::int64_t most(int columns, std::int64_t rows) {
+    return (columns + panel_most<T> - 1) / panel_most<T> * panel_most<T> * (rows + 1);
+  }
+};
+
+// Rows and panels of a task: enough to reuse the second-level cache often, few enough that every core has tasks.
+inline constexpr int rows_at_once = 96, panels_at_once = 8;
+template <class T>
+inline constexpr std::int64_t kept_size = static_cast<std::int64_t>(rows_at_once) * panels_at_once * panel_most<T>;
+template <class T>
+inline constexpr std::int64_t small_size = 12 * panel_most<T>;
+
+// Few channels make short spans; then one im2col patch per position is faster.
+constexpr bool by_patches(const Geometry& g) { return g.in.channels / g.groups < 12; }
+template <class T>
+constexpr std::int64_t direct_forward_scratch(const Geometry& g, int threads) {
+  const std::int64_t patches = by_patches(g) ? rows_at_once * g.taps() : 0;
+  return g.groups * Panels::most<T>(g.out.channels / g.groups, g.taps()) + threads * (patches + kept_size<T>)+line;
+}
+
+template <class T>
+constexpr std::int64_t direct_input_scratch(const Geometry& g, int threads) {
+  const std::int64_t rows = static_cast<std::int64_t>(g.window.kernel_h) * g.window.kernel_w * g.out.channels / g.groups;
+  return g.groups * Panels::most<T>(g.in.channels / g.groups, rows) + threads * kept_size<T> + line;
+}
+
+// The weights' gradient takes a few samples at a time: about this many positions of the output.
+inline constexpr int positions_of_chunk = 288;
+constexpr int samples_of_chunk(const Geometry& g, int batch) {
+  const int map = g.out.height * g.out.width;
+  return std::max(1, std::min(batch, positions_of_chunk / map));
+}
+
+// With few channels a tile's rows go along a kernel row, over a copy of x with padded columns.
+constexpr bool along_kernel_row(const Geometry& g) {
+  return g.in.channels < 12 && g.groups == 1 && g.window.dilation_w == 1;
+}
+
+constexpr int padded_width(const Geometry& g) {
+  return along_kernel_row(g) ? g.in.width + g.window.pad_left + g.window.pad_right : g.in.width;
+}
+template <class T>
+constexpr std::int64_t direct_weights_scratch(const Geometry& g, int batch, int threads) {
+  const std::int64_t samples = samples_of_chunk(g, batch), map = static_cast<std::int64_t>(g.out.height) * g.out.width;
+  const std::int64_t left = samples * g.in.height * padded_width(g) * g.in.channels;
+  const std::int64_t right = g.groups * Panels::most<T>(g.out.channels / g.groups, samples * map);
+  const std::int64_t pairs = samples * map * static_cast<std::int64_t>(sizeof(Pair) / sizeof(T));
+  return left + right + threads * (pairs + small_size<T>)+2 * line;
+}
+
+// ---- Convolutions by Winograd ----
+
+// The most tiles of a task: a panel of weights is used often, and left factors stay in the second-level cache.
+inline constexpr int tiles_at_once = 72;
+
+// The distance of arrays that are read together: not one that maps them to the same cache lines.
+constexpr std::int64_t winograd_apart(std::int64_t size) { return size + line; }
+
+// Scratch of a task: zeros for elements outside, partial sums, left factors at a point of the rows, their products, sums of
+// these, what RowSums keeps.
+template <class T>
+constexpr std::int64_t winograd_task_scratch(const Geometry& g) {
+  const WinogradPlan plan(g);
+  const std::int64_t products = plan.columns.points() * winograd_apart(tiles_at_once * g.out.channels),
+                     sums = plan.rows.points() * plan.columns.outputs * winograd_apart(tiles_at_once * g.out.channels);
+  return (1 + winograd_points) * g.in.channels + tiles_at_once * plan.most_depth() + products + sums + kept_size<T>;
+}
+
+template <class T>
+constexpr std::int64_t winograd_scratch(const Geometry& g, int threads) {
+  const WinogradPlan plan(g);
+  std::int64_t weights = 0;
+  for (int a = 0; a < plan.rows.points(); ++a)
+    for (int b = 0; b < plan.columns.points(); ++b) weights += Panels::most<T>(g.out.channels, plan.depth(a, b));
+  return weights + threads * winograd_task_scratch<T>(g) + line;
+}
+
+template <class T>
+constexpr std::int64_t winograd_input_scratch(const Geometry& g, int threads) {
+  return g.taps() * g.out.channels + winograd_scratch<T>(turned(g), threads);
+}
+
+// ---- Convolution and max pool ----
+
+// Vectors at once: 13 sums, a gradient and one load take 15 of 16 registers. More are cut into equal parts. Only a few
+// sizes are compiled, because each costs every user compile time.
+inline constexpr int most_vectors = 13;
+constexpr int parts_of(int vectors) { return (vectors + most_vectors - 1) / most_vectors; }
+constexpr int at_once(int vectors) {
+  const int each = (vectors + parts_of(vectors) - 1) / parts_of(vectors);
+  return each > 10 ? most_vectors : (each + 1) / 2 * 2;
+}
+
+// The layout of the work for one vector width. The map of a sample is copied with its padding, in blocks of as many
+// channels as a vector holds: (block, row, column, channel). A vector is then one tap of one block. If there are few
+// channels they stay together, and vectors go along a kernel row.
+struct PickedLayout {
+  bool merged;
+  int block;                 // channels in a block of the padded map
+  int blocks;                // of channels
+  int height, width;         // padded
+  int vectors, each, parts;  // of a filter in one block: vectors, vectors of a part, parts
+  int lanes;
+  std::int64_t map;  // elements of one sample and block
+  int samples;       // as many maps as fit the first-level cache
+
+  constexpr PickedLayout(const Geometry& g, int lanes_, int bytes_of_number, int batch)
+      : merged(g.in.channels < 16),
+        block(merged ? g.in.channels : lanes_),
+        blocks(merged ? 1 : (g.in.channels + lanes_ - 1) / lanes_),
+        height(g.window.pad_top + g.in.height + g.window.pad_bottom),
+        width(g.window.pad_left + g.in.width + g.window.pad_right),
+        vectors(g.window.kernel_h *
+                (merged ? (g.window.kernel_w * g.in.channels + lanes_ - 1) / lanes_ : g.window.kernel_w)),
+        each(at_once(vectors)),
+        parts(parts_of(vectors)),
+        lanes(lanes_),
+        map(static_cast<std::int64_t>(height) * width * block),
+        samples(static_cast<int>(std::clamp<std::int64_t>(24576 / (map * bytes_of_number), 1, batch))) {}
+
+  // Elements of one filter in one block.
+  [[nodiscard]] constexpr std::int64_t filter() const { return static_cast<std::int64_t>(each) * parts * lanes; }
+  // The elements of all samples, plus those that the last vector reads past the end.
+  [[nodiscard]] constexpr std::int64_t maps() const { return samples * map + lanes; }
+  // Where vector i begins, from the window's corner. Vectors that only fill up a part repeat the last one.
+  [[nodiscard]] int offset(const Window& w, int i) const {
+    i = std::min(i, vectors - 1);
+    const int in_row = vectors / w.kernel_h, row = i / in_row * w.dilation_h * width;
+    return merged ? row * block + i % in_row * lanes : (row + i % in_row * w.dilation_w) * block;
+  }
+  // Calls f(lane of a filter's elements, row of w) for each real element.
+  template <class F>
+  void for_weights(const Geometry& g, int at_block, F&& f) const {
+    const int in_row = vectors / g.window.kernel_h;
+    for (int i = 0; i < vectors; ++i)
+      for (int lane = 0; lane < lanes; ++lane) {
+        const int within = merged ? i % in_row * lanes + lane : at_block * block + lane;
+        if (within >= (merged ? g.window.kernel_w * g.in.channels : g.in.channels)) break;
+        const int row = merged ? i / in_row * g.window.kernel_w * g.in.channels + within : i * g.in.channels + within;
+        f(i * lanes + lane, row);
+      }
+  }
+};
+
+// Filters of a task of the weights' gradient: fewer if there are few blocks of channels, so that there are enough tasks.
+constexpr int filters_at_once(const Geometry& g, const PickedLayout& l) {
+  const int shares = std::max(1, 8 / l.blocks);
+  return (g.out.channels + shares - 1) / shares;
+}
+
+template <class T>
+constexpr std::int64_t picked_scratch_with(const Geometry& g, int lanes, int batch, int threads) {
+  const PickedLayout l(g, lanes, static_cast<int>(sizeof(T)), batch);
+  constexpr int slack = 64 / static_cast<int>(sizeof(T));
+  const std::int64_t shared = static_cast<std::int64_t>(l.blocks) * g.out.channels * l.filter();
+  const std::int64_t weights = l.maps() + filters_at_once(g, l) * l.filter() + 2 * slack;
+  return l.each * l.parts + shared + 2 * slack + threads * weights;
+}
+
+// ---- Dense layers ----
+
+// Columns of a task. Each task packs the other operand, so that there are as few tasks as keep the threads evenly busy. The
+// bits are independent of how columns are cut.
+inline constexpr int dense_least = 256, dense_most = 1024;
+
+// Up to this many samples are a skinny product.
+inline constexpr int skinny_samples = 7;
+template <class T>
+constexpr std::int64_t dense_gemm_scratch(int in, int units, int batch) {
+  const int largest = std::max(std::max(in, units), batch);
+  const int block = std::min(dense_most, std::max(in, units));
+  return std::max(gemm_scratch<T>(batch, block, largest), gemm_scratch<T>(block, units, batch));
+}
+
+// With fewer samples, those that share a position do not fill a tile.
+inline constexpr int direct_batch = 8;
+
+}  // namespace detail
+
+// ---- What the entry points ask for, in elements ----
+
+template <class T>
+constexpr std::int64_t conv_scratch(const Geometry& g, int batch, int threads) {
+  // A batch below the capacity may be computed another way.
+  const std::int64_t map = static_cast<std::int64_t>(g.out.height) * g.out.width;
+  const auto rows = static_cast<int>(std::min<std::int64_t>(batch * map, detail::skinny_rows));
+  const std::int64_t few = std::max(threads * detail::patches_scratch<T>(g), detail::skinny_scratch(rows, g.out.channels));
+  if (batch < detail::direct_batch) return few;
+  return std::max({few, detail::direct_forward_scratch<T>(g, threads), detail::direct_input_scratch<T>(g, threads),
+                   detail::direct_weights_scratch<T>(g, batch, threads),
+                   detail::winograd_pays(g, batch) ? detail::winograd_scratch<T>(g, threads) : 0,
+                   detail::winograd_input_pays(g, batch) ? detail::winograd_input_scratch<T>(g, threads) : 0});
+}
+
+// Whether the list is faster than the dense kernels, and fits the memory of the dense gradient.
+constexpr bool conv_pool_applies(const Geometry& conv, const Geometry& pool) {
+  return conv.groups == 1 && pool.out.size() * 4 <= conv.out.size() &&
+         (conv.in.channels >= 16 || conv.window.dilation_w == 1);
+}
+
+template <class T>
+constexpr std::int64_t conv_pool_scratch(const Geometry& conv, int batch, int threads) {
+  std::int64_t most = 0;
+  for (const int bytes : {16, 32, 64})
+    most = std::max(most, detail::picked_scratch_with<T>(conv, bytes / static_cast<int>(sizeof(T)), batch, threads));
+  return most;
+}
+
+template <class T>
+constexpr std::int64_t dense_scratch(int in, int units, int batch, int threads) {
+  return std::max<std::int64_t>(threads * detail::dense_gemm_scratch<T>(in, units, batch),
+                                detail::skinny_scratch(std::min(batch, detail::skinny_samples), units));
+}
+
+}  // namespace strata::cpu
