@@ -3,14 +3,18 @@
 // backend/cpu/engine.hpp, backend/cuda/engine.hpp.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <span>
+
+#include <strata/util/thread_pool.hpp>
 
 namespace strata {
 
 struct EngineOptions {
-  int threads = 0;        // of the processor; 0: all that the process may use
-  int device = 0;         // which GPU
-  bool autotune = false;  // measure several ways to compute each product and keep the fastest
+  int threads = 0;                     // of the processor; 0: all that the process may use
+  std::shared_ptr<ThreadPool> pool{};  // instead of threads of its own
+  int device = 0;                      // which GPU
+  bool autotune = false;               // measure several ways to compute each product and keep the fastest
 };
 
 // The memory of a model, parameters first.

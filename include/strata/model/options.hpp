@@ -2,6 +2,7 @@
 // What a model is made with.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -16,9 +17,10 @@ struct Training {};
 struct Inference {};
 
 struct ModelOptions {
-  int batch = 32;          // capacity: the most samples in one call
-  int threads = 0;         // of the processor; 0: all that the process may use
-  std::uint64_t seed = 0;  // of everything random: initial weights, dropout
+  int batch = 32;                      // capacity: the most samples in one call
+  int threads = 0;                     // of the processor; 0: all that the process may use
+  std::shared_ptr<ThreadPool> pool{};  // to share with other models instead of threads of its own; `threads` is ignored
+  std::uint64_t seed = 0;              // of everything random: initial weights, dropout
   Initializer weights = GlorotUniform{};
   Initializer biases = Constant{0.0};
   std::vector<TensorInitializer> tensors{};  // for single tensors; they override the two above
@@ -27,7 +29,9 @@ struct ModelOptions {
   int device = 0;
   bool autotune = false;
 
-  [[nodiscard]] EngineOptions engine() const { return {.threads = threads, .device = device, .autotune = autotune}; }
+  [[nodiscard]] EngineOptions engine() const {
+    return {.threads = threads, .pool = pool, .device = device, .autotune = autotune};
+  }
   // Throws std::invalid_argument for a batch below 1 or a negative number of threads.
   const ModelOptions& checked() const {
     if (batch < 1) throw std::invalid_argument("strata: batch " + std::to_string(batch) + " is not at least 1");

@@ -2,21 +2,17 @@
 // A pool of persistent threads. A call allocates nothing. It returns when its tasks are done; the caller never waits for
 // workers that the system wakes too late to take a task.
 //
+// Several threads, and several models, may share a pool: a call that finds the pool at work, also one from inside a task,
+// does all its tasks itself instead of waiting.
+//
 // After fork() the child can use and destroy the pools of its parent. The threads do not exist in the child; the first
 // parallel_for there starts new ones. fork() must not be called inside a task.
 #pragma once
-#include <atomic>
-#include <cstddef>
-#include <exception>
 #include <memory>
-#include <thread>
 #include <type_traits>
-#include <vector>
 
-#include <strata/util/busy.hpp>
+#include <strata/core/compiled.hpp>
 #include <strata/util/no_copy.hpp>
-#include <strata/util/processors.hpp>
-#include <strata/util/threads.hpp>
 
 namespace strata {
 
@@ -25,16 +21,15 @@ class ThreadPool : NoCopy {
   // 0: one thread for each processor that this process may use, by its affinity and by the CPU quota of its cgroup, rounded
   // up. The caller is one of the threads, so a pool of one starts none. Throws std::system_error if the threads cannot be
   // started.
-  explicit ThreadPool(int threads = 0) : size_(threads > 0 ? threads : detail::usable_processors()) { start(); }
-  ~ThreadPool() { stop(); }
+  explicit ThreadPool(int threads = 0);
+  ~ThreadPool();
 
   [[nodiscard]] int size() const { return size_; }
 
   // Calls f(task, worker) once for each task in [0, tasks), worker in [0, size()), and returns when all are done. No two
-  // tasks run at once with the same worker, so worker may index scratch. Results must not
+  // tasks of a call run at once with the same worker, so worker may index scratch of the caller's own. Results must not
   // depend on which worker gets which task. After an exception, tasks that have not begun are dropped and the first
-  // exception is rethrown here. Calls must not overlap: a call from inside f or from a second thread throws
-  // std::logic_error. The first call after fork() starts threads and throws std::system_error if it cannot.
+  // exception is rethrown here. The first call after fork() starts threads and throws std::system_error if it cannot.
   template <class F>
   void parallel_for(int tasks, F&& f) {
     using Function = std::remove_reference_t<F>;
@@ -44,126 +39,17 @@ class ThreadPool : NoCopy {
   }
 
  private:
-  // Workers look for the next call for a few microseconds before they sleep, because layers follow each other closely.
-  static constexpr int kSpins = 100;
-  // gate_: kOpen while there may be tasks left, plus kInside for each worker that reads the fields of the call. The fields
-  // change only while it is 0, so a worker that wakes late finds either a closed gate or a newer, complete call.
-  static constexpr int kOpen = 1, kInside = 2;
-
-  static void pause() {
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#endif
-  }
-
   using Call = void (*)(void* context, int task, int worker);
+  struct State;
 
-  // Compiled once for all functions.
-  void run(int tasks, Call call, void* context) {
-    if (tasks <= 0) return;
-    const detail::Busy busy(busy_, "strata: ThreadPool::parallel_for was called inside itself or from two threads at once");
-    if (size_ == 1 || tasks == 1) {
-      for (int task = 0; task < tasks; ++task) call(context, task, 0);
-      return;
-    }
-    if (forks_ != detail::forks()) restart();
-    call_ = call;
-    context_ = context;
-    tasks_ = tasks;
-    next_.store(0, std::memory_order_relaxed);
-    gate_.store(kOpen, std::memory_order_release);
-    round_.fetch_add(1);
-    round_.notify_all();
-    take(0);
-    gate_.fetch_and(~kOpen, std::memory_order_acq_rel);
-    for (int spins = 0, inside; (inside = gate_.load(std::memory_order_acquire)) != 0;) {
-      if (++spins < kSpins)
-        pause();
-      else
-        gate_.wait(inside, std::memory_order_acquire);
-    }
-    if (failed_.load(std::memory_order_relaxed)) {
-      failed_.store(false, std::memory_order_relaxed);
-      std::exception_ptr error;
-      error.swap(error_);
-      std::rethrow_exception(error);
-    }
-  }
-
-  void take(int worker) {
-    try {
-      for (int task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < tasks_;) call_(context_, task, worker);
-    } catch (...) {
-      if (!failed_.exchange(true, std::memory_order_relaxed)) error_ = std::current_exception();
-      next_.store(tasks_, std::memory_order_relaxed);
-    }
-  }
-
-  void work(int worker) {
-    for (unsigned seen = 0;;) {
-      unsigned now = round_.load(std::memory_order_acquire);
-      for (int spins = 0; now == seen; now = round_.load(std::memory_order_acquire)) {
-        if (++spins < kSpins)
-          pause();
-        else
-          round_.wait(seen, std::memory_order_acquire);
-      }
-      seen = now;
-      if (stop_.load(std::memory_order_relaxed)) return;
-      int gate = gate_.load(std::memory_order_relaxed);
-      while ((gate & kOpen) && !gate_.compare_exchange_weak(gate, gate + kInside, std::memory_order_acquire)) {
-      }
-      if (!(gate & kOpen)) continue;
-      take(worker);
-      if (gate_.fetch_sub(kInside, std::memory_order_acq_rel) == kInside) gate_.notify_one();
-    }
-  }
-
-  void start() {
-    forks_ = detail::forks();
-    try {
-      detail::start_threads(workers_, size_, 1, [this](int worker) { work(worker); });
-    } catch (...) {
-      stop();
-      stop_.store(false, std::memory_order_relaxed);
-      throw;
-    }
-  }
-  // In a child after fork().
-  void restart() {
-    detail::forget_threads(workers_);
-    gate_.store(0, std::memory_order_relaxed);  // the parent may have been within a call
-    failed_.store(false, std::memory_order_relaxed);
-    error_ = nullptr;
-    try {
-      start();
-    } catch (...) {
-      --forks_;  // the next call tries again
-      throw;
-    }
-  }
-
-  void stop() {
-    if (forks_ != detail::forks()) return detail::forget_threads(workers_);
-    stop_.store(true, std::memory_order_relaxed);
-    round_.fetch_add(1);
-    round_.notify_all();
-    for (std::thread& thread : workers_) thread.join();
-    workers_.clear();
-  }
+  void run(int tasks, Call call, void* context);
 
   int size_;
-  unsigned forks_ = 0;  // detail::forks() when the workers were started
-  std::vector<std::thread> workers_;
-  Call call_ = nullptr;
-  void* context_ = nullptr;
-  int tasks_ = 0;
-  std::exception_ptr error_;
-  std::atomic<bool> failed_{false}, stop_{false};
-  std::atomic<unsigned> busy_{0};
-  alignas(64) std::atomic<int> next_{0};
-  alignas(64) std::atomic<int> gate_{0};
-  alignas(64) std::atomic<unsigned> round_{0};
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/util/thread_pool_impl.hpp>
+#endif

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// Starting threads, and what becomes of them after fork(): a child has the objects of its parent, but only the thread that
-// called fork().
+// Starting threads, and forgetting them in a child after fork(), which has the objects of its parent, but only the thread
+// that called fork().
 #pragma once
-#include <atomic>
 #include <memory>
 #include <new>
 #include <string>
@@ -10,19 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include <pthread.h>
-
 namespace strata::detail {
-
-inline std::atomic<unsigned> fork_count{0};
-
-// How often the processes from the first to this one called fork(), counted from the first call of this function. Objects
-// with threads compare it with the count at which they started them.
-inline unsigned forks() {
-  [[maybe_unused]] static const int once =
-      ::pthread_atfork(nullptr, nullptr, [] { fork_count.fetch_add(1, std::memory_order_relaxed); });
-  return fork_count.load(std::memory_order_relaxed);
-}
 
 // Starts work(i) in a thread for each i in [first, asked). Throws std::system_error, which says how many threads were asked
 // for; `threads` then holds those that were started.

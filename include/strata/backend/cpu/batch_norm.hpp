@@ -3,6 +3,7 @@
 #pragma once
 #include <cmath>
 
+#include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/chunks.hpp>
 #include <strata/core/shape.hpp>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Where branches meet: sums for Residual, copies of channels for Concat.
 #pragma once
+#include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/chunks.hpp>
 
 namespace strata::cpu {

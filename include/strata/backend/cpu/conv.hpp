@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include <strata/backend/cpu/activations.hpp>
+#include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/conv_direct.hpp>
 #include <strata/backend/cpu/conv_patches.hpp>
 #include <strata/backend/cpu/conv_winograd.hpp>

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/chunks.hpp>
 #include <strata/backend/cpu/gemm.hpp>
 #include <strata/backend/cpu/sizes.hpp>

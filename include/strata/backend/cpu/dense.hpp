@@ -3,6 +3,7 @@
 #pragma once
 #include <algorithm>
 
+#include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/chunks.hpp>
 #include <strata/backend/cpu/gemm.hpp>
 #include <strata/backend/cpu/sizes.hpp>

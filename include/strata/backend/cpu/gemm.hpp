@@ -9,6 +9,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/chunks.hpp>
 #include <strata/backend/cpu/simd.hpp>
 #include <strata/backend/cpu/sizes.hpp>

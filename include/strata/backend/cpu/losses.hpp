@@ -2,7 +2,6 @@
 // Losses on the processor: one value a row into `values` (rows), and the gradient of their mean into `gradient`
 // (rows,width) unless that is null.
 #pragma once
-#include <cmath>
 #include <cstdint>
 #include <type_traits>
 
@@ -35,19 +34,10 @@ void run_loss(const Loss& loss, std::int64_t rows, int width, const T* x, const 
 // Vectorised exponentials.
 template <class T>
 void run_loss(const SoftmaxCrossEntropy& loss, std::int64_t rows, int width, const T* x, const int* labels, T* values,
-              T* gradient, ThreadPool& pool) {
-  if (loss.label_smoothing != 0) return run_loss_by_rows(loss, rows, width, x, labels, values, gradient, pool);
-  for_rows(rows, width, pool, [=](std::int64_t i) {
-    const ConstArray<T> in(x + i * width, width);
-    const T top = in.maxCoeff();
-    const T sum = (in - top).exp().sum();
-    values[i] = std::log(sum) - (in[labels[i]] - top);
-    if (!gradient) return;
-    Array<T> g(gradient + i * width, width);
-    g = (in - top).exp() / sum;
-    g[labels[i]] -= T{1};
-    g /= static_cast<T>(rows);
-  });
-}
+              T* gradient, ThreadPool& pool);
 
 }  // namespace strata::cpu
+
+#if !defined(STRATA_COMPILED)
+#include <strata/backend/cpu/losses_impl.hpp>
+#endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Local response normalization across channels. x (N,H,W,C). Blocks of channels fit the stack.
 #pragma once
+#include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/chunks.hpp>
 #include <strata/core/lrn.hpp>
 #include <strata/core/shape.hpp>

@@ -3,6 +3,7 @@
 #pragma once
 #include <limits>
 
+#include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/chunks.hpp>
 #include <strata/backend/cpu/simd.hpp>
 #include <strata/core/window.hpp>

@@ -2,15 +2,11 @@
 // One kernel, several instruction sets: a kernel is written once over vectors of `Bytes` bytes and compiled here for
 // AVX-512, AVX2 and the baseline. The version is chosen at run time, so that a user's plain -O2 is enough.
 #pragma once
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
-#include <stdexcept>
-#include <string>
-#include <string_view>
 
+#include <strata/backend/cpu/path.hpp>
 #include <strata/backend/cpu/sizes.hpp>
 
 #if defined(__CUDACC__)
@@ -27,8 +23,6 @@
 
 namespace strata::cpu {
 
-enum class KernelPath { baseline, avx2, avx512, eigen };
-
 namespace detail {
 
 template <class T, int Bytes>
@@ -37,40 +31,6 @@ struct vector_of {
 };
 template <class T, int Bytes>
 using vector = typename vector_of<T, Bytes>::type;
-
-inline bool supported(KernelPath path) {
-#if defined(__x86_64__)
-  if (path == KernelPath::avx512)
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("fma");
-  if (path == KernelPath::avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#endif
-  return path == KernelPath::baseline || path == KernelPath::eigen;
-}
-
-inline constexpr const char* path_names[] = {"baseline", "avx2", "avx512", "eigen"};
-
-inline KernelPath choose_path() {
-  if (const char* wanted = std::getenv("STRATA_KERNELS"); wanted && *wanted) {
-    for (int i = 0; i < 4; ++i)
-      if (std::string_view(wanted) == path_names[i]) {
-        if (supported(static_cast<KernelPath>(i))) return static_cast<KernelPath>(i);
-        throw std::runtime_error(std::string("strata: STRATA_KERNELS=") + wanted +
-                                 ": this processor cannot run these kernels");
-      }
-    throw std::runtime_error(std::string("strata: STRATA_KERNELS=") + wanted +
-                             " is none of avx512, avx2, baseline and eigen");
-  }
-  for (const KernelPath path : {KernelPath::avx512, KernelPath::avx2})
-    if (supported(path)) return path;
-  return KernelPath::baseline;
-}
-
-inline std::atomic<KernelPath>& current_path() {
-  static std::atomic<KernelPath> path{choose_path()};
-  return path;
-}
-inline KernelPath path_now() { return current_path().load(std::memory_order_relaxed); }
 
 // The versions of a kernel, which is a struct with
 //   template <int Bytes> STRATA_INLINE static void run(arguments...);
@@ -117,15 +77,5 @@ STRATA_INLINE void store(T* to, const V& v) {
 }
 
 }  // namespace detail
-
-// The kernels in use: the best this processor has, or what the environment variable STRATA_KERNELS names (avx512, avx2,
-// baseline, eigen; anything else throws std::runtime_error). set_kernel_path forces a path, for tests: false if the
-// processor lacks it.
-inline const char* kernel_path() { return detail::path_names[static_cast<int>(detail::current_path().load())]; }
-inline bool set_kernel_path(KernelPath path) {
-  if (!detail::supported(path)) return false;
-  detail::current_path() = path;
-  return true;
-}
 
 }  // namespace strata::cpu

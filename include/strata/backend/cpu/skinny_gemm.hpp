@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/chunks.hpp>
 #include <strata/backend/cpu/conv_direct.hpp>
 #include <strata/backend/cpu/simd.hpp>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Softmax and its logarithm over the last axis, (N,classes). The largest is subtracted first, so that nothing overflows.
 #pragma once
+#include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/chunks.hpp>
 
 namespace strata::cpu {

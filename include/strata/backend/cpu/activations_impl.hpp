@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include <strata/backend/cpu/activations.hpp>
+#include <strata/backend/cpu/arrays.hpp>
+#include <strata/backend/cpu/simd.hpp>
+
+namespace strata::cpu {
+
+namespace detail {
+
+// to[i] = from[i], or 0. Forward: 0 if test[i] < 0 (test is from, and a NaN stays). Backward: 0 unless test[i] > 0.
+template <class T, bool Backward>
+struct ReluKernel {
+  template <int Bytes>
+  STRATA_INLINE static void run(std::int64_t n, const T* test, const T* from, T* to) {
+    constexpr int lanes = lanes_of<T, Bytes>;
+    const vector<T, Bytes> zero{};
+    std::int64_t i = 0;
+    for (; i + lanes <= n; i += lanes) {
+      vector<T, Bytes> t, v;
+      load(t, test + i);
+      load(v, from + i);
+      if constexpr (Backward)
+        v = t > zero ? v : zero;
+      else
+        v = t < zero ? zero : v;
+      store(to + i, v);
+    }
+    for (; i < n; ++i) to[i] = (Backward ? test[i] > T{0} : !(test[i] < T{0})) ? from[i] : T{0};
+  }
+  using table = versions<ReluKernel, std::int64_t, const T*, const T*, T*>;
+};
+
+}  // namespace detail
+
+template <class T>
+void ActivationOf<ReLU>::forward(std::int64_t n, const T* x, T* y) {
+  detail::ReluKernel<T, false>::table::of(detail::path_now())(n, x, x, y);
+}
+template <class T>
+void ActivationOf<ReLU>::backward(std::int64_t n, const T* /*x*/, const T* y, const T* dy, T* dx) {
+  detail::ReluKernel<T, true>::table::of(detail::path_now())(n, y, dy, dx);
+}
+// Eigen's exp and tanh work on vectors.
+template <class T>
+void ActivationOf<Sigmoid>::forward(std::int64_t n, const T* x, T* y) {
+  Array<T>(y, n) = ((-ConstArray<T>(x, n)).exp() + T{1}).inverse();
+}
+template <class T>
+void ActivationOf<Sigmoid>::backward(std::int64_t n, const T* /*x*/, const T* y, const T* dy, T* dx) {
+  const ConstArray<T> out(y, n);
+  Array<T>(dx, n) = ConstArray<T>(dy, n) * out * (T{1} - out);
+}
+template <class T>
+void ActivationOf<Tanh>::forward(std::int64_t n, const T* x, T* y) {
+  Array<T>(y, n) = ConstArray<T>(x, n).tanh();
+}
+template <class T>
+void ActivationOf<Tanh>::backward(std::int64_t n, const T* /*x*/, const T* y, const T* dy, T* dx) {
+  Array<T>(dx, n) = ConstArray<T>(dy, n) * (T{1} - ConstArray<T>(y, n).square());
+}
+
+#if defined(STRATA_COMPILED)
+#define STRATA_INSTANTIATE(F, T)                                      \
+  template void ActivationOf<F>::forward(std::int64_t, const T*, T*); \
+  template void ActivationOf<F>::backward(std::int64_t, const T*, const T*, const T*, T*);
+STRATA_INSTANTIATE(ReLU, float)
+STRATA_INSTANTIATE(ReLU, double)
+STRATA_INSTANTIATE(Sigmoid, float)
+STRATA_INSTANTIATE(Sigmoid, double)
+STRATA_INSTANTIATE(Tanh, float)
+STRATA_INSTANTIATE(Tanh, double)
+#undef STRATA_INSTANTIATE
+#endif
+
+}  // namespace strata::cpu

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSL-1.0
+// The kernel path: which instruction set's kernels run.
+#pragma once
+#include <strata/core/compiled.hpp>
+
+namespace strata::cpu {
+
+enum class KernelPath { baseline, avx2, avx512, eigen };
+
+// The kernels in use: the best this processor has, or what the environment variable STRATA_KERNELS names (avx512, avx2,
+// baseline, eigen; anything else throws std::runtime_error).
+[[nodiscard]] const char* kernel_path();
+// Forces a path, for tests; false if the processor lacks it.
+bool set_kernel_path(KernelPath path);
+
+namespace detail {
+[[nodiscard]] KernelPath path_now();
+}
+
+}  // namespace strata::cpu
+
+#if !defined(STRATA_COMPILED)
+#include <strata/backend/cpu/path_impl.hpp>
+#endif

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include <atomic>
+
+#include <pthread.h>
+
+#include <strata/util/fork.hpp>
+
+namespace strata::detail {
+
+STRATA_DEFINE std::atomic<unsigned>& fork_count() {
+  static std::atomic<unsigned> count{0};
+  return count;
+}
+
+STRATA_DEFINE unsigned forks() {
+  [[maybe_unused]] static const int once =
+      ::pthread_atfork(nullptr, nullptr, [] { fork_count().fetch_add(1, std::memory_order_relaxed); });
+  return fork_count().load(std::memory_order_relaxed);
+}
+
+}  // namespace strata::detail

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include <atomic>
+#include <exception>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <strata/util/busy.hpp>
+#include <strata/util/fork.hpp>
+#include <strata/util/processors.hpp>
+#include <strata/util/thread_pool.hpp>
+#include <strata/util/threads.hpp>
+
+namespace strata {
+
+struct ThreadPool::State {
+  // Workers look for the next call for a few microseconds before they sleep, because layers follow each other closely.
+  static constexpr int kSpins = 100;
+  // gate_: kOpen while there may be tasks left, plus kInside for each worker that reads the fields of the call. The fields
+  // change only while it is 0, so a worker that wakes late finds either a closed gate or a newer, complete call.
+  static constexpr int kOpen = 1, kInside = 2;
+
+  explicit State(int size) : size_(size) { start(); }
+  ~State() { stop(); }
+
+  static void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+  }
+
+  void run(int tasks, Call call, void* context) {
+    if (forks_ != detail::forks()) restart();
+    call_ = call;
+    context_ = context;
+    tasks_ = tasks;
+    next_.store(0, std::memory_order_relaxed);
+    gate_.store(kOpen, std::memory_order_release);
+    round_.fetch_add(1);
+    round_.notify_all();
+    take(0);
+    gate_.fetch_and(~kOpen, std::memory_order_acq_rel);
+    for (int spins = 0, inside; (inside = gate_.load(std::memory_order_acquire)) != 0;) {
+      if (++spins < kSpins)
+        pause();
+      else
+        gate_.wait(inside, std::memory_order_acquire);
+    }
+    if (failed_.load(std::memory_order_relaxed)) {
+      failed_.store(false, std::memory_order_relaxed);
+      std::rethrow_exception(std::exchange(error_, nullptr));
+    }
+  }
+
+  void take(int worker) {
+    try {
+      for (int task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < tasks_;) call_(context_, task, worker);
+    } catch (...) {
+      if (!failed_.exchange(true, std::memory_order_relaxed)) error_ = std::current_exception();
+      next_.store(tasks_, std::memory_order_relaxed);
+    }
+  }
+
+  void work(int worker) {
+    for (unsigned seen = 0;;) {
+      unsigned now = round_.load(std::memory_order_acquire);
+      for (int spins = 0; now == seen; now = round_.load(std::memory_order_acquire)) {
+        if (++spins < kSpins)
+          pause();
+        else
+          round_.wait(seen, std::memory_order_acquire);
+      }
+      seen = now;
+      if (stop_.load(std::memory_order_relaxed)) return;
+      int gate = gate_.load(std::memory_order_relaxed);
+      while ((gate & kOpen) && !gate_.compare_exchange_weak(gate, gate + kInside, std::memory_order_acquire)) {
+      }
+      if (!(gate & kOpen)) continue;
+      take(worker);
+      if (gate_.fetch_sub(kInside, std::memory_order_acq_rel) == kInside) gate_.notify_one();
+    }
+  }
+
+  void start() {
+    forks_ = detail::forks();
+    try {
+      detail::start_threads(workers_, size_, 1, [this](int worker) { work(worker); });
+    } catch (...) {
+      stop();
+      stop_.store(false, std::memory_order_relaxed);
+      throw;
+    }
+  }
+  // In a child after fork().
+  void restart() {
+    detail::forget_threads(workers_);
+    gate_.store(0, std::memory_order_relaxed);  // the parent may have been within a call
+    failed_.store(false, std::memory_order_relaxed);
+    error_ = nullptr;
+    try {
+      start();
+    } catch (...) {
+      --forks_;  // the next call tries again
+      throw;
+    }
+  }
+
+  void stop() {
+    if (forks_ != detail::forks()) return detail::forget_threads(workers_);
+    stop_.store(true, std::memory_order_relaxed);
+    round_.fetch_add(1);
+    round_.notify_all();
+    for (std::thread& thread : workers_) thread.join();
+    workers_.clear();
+  }
+
+  int size_;
+  unsigned forks_ = 0;  // detail::forks() when the workers were started
+  std::vector<std::thread> workers_;
+  Call call_ = nullptr;
+  void* context_ = nullptr;
+  int tasks_ = 0;
+  std::exception_ptr error_;
+  std::atomic<bool> failed_{false}, stop_{false};
+  std::atomic<unsigned> busy_{0};
+  alignas(64) std::atomic<int> next_{0};
+  alignas(64) std::atomic<int> gate_{0};
+  alignas(64) std::atomic<unsigned> round_{0};
+};
+
+STRATA_DEFINE ThreadPool::ThreadPool(int threads)
+    : size_(threads > 0 ? threads : detail::usable_processors()), state_(std::make_unique<State>(size_)) {}
+STRATA_DEFINE ThreadPool::~ThreadPool() = default;
+
+STRATA_DEFINE void ThreadPool::run(int tasks, Call call, void* context) {
+  if (size_ > 1 && tasks > 1) {
+    if (const detail::Entry entry(state_->busy_); entry.entered()) return state_->run(tasks, call, context);
+  }
+  for (int task = 0; task < tasks; ++task) call(context, task, 0);
+}
+
+}  // namespace strata
