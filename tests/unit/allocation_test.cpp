@@ -70,9 +70,23 @@ TEST_CASE("a training step and a prediction allocate nothing after the first") {
   CHECK(allocations == before);
 }
 
+TEST_CASE("a session allocates its memory once; its predictions allocate nothing") {
+  const Model<Small> model{{.batch = 20, .threads = 2}};
+  const auto images = numbers(20 * 12 * 12 * 3);
+  const long bytes = aligned_bytes;
+  auto session = model.session();
+  // The weights are the model's.
+  const MemoryPlan plan = Model<Small, Cpu, Inference>::plan(20, 2);
+  CHECK(aligned_bytes - bytes == plan.total() - plan.weights - plan.state);
+  const long before = allocations;
+  for (int i = 0; i < 5; ++i) session.predict(images);
+  CHECK(allocations == before);
+}
+
 TEST_CASE("a model allocates what its plan says, within the upper bound") {
+  const auto pool = std::make_shared<ThreadPool>(2);  // it has aligned memory too
   const long before = aligned_bytes;
-  Model<Small> model{{.batch = 20, .threads = 2}};
+  Model<Small> model{{.batch = 20, .pool = pool}};
   CHECK(aligned_bytes - before == Model<Small>::plan(20, 2).total());
   const long between = aligned_bytes;
   Model<Small, Cpu, Inference> reader{{.batch = 20, .threads = 2}};

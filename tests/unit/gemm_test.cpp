@@ -12,6 +12,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 // Eigen allocates buffers with malloc, which operator new does not count; this makes Eigen assert that it allocates none.
@@ -296,8 +297,26 @@ TEST_CASE("parallel_for rethrows, and works again afterwards") {
       pool.parallel_for(10, [&](int task, int) { sum += task; });
       CHECK(sum == 45);
     }
-    CHECK_THROWS_AS(pool.parallel_for(2, [&](int, int) { pool.parallel_for(2, [](int, int) {}); }), std::logic_error);
   }
+}
+
+TEST_CASE("a pool that is at work lets another caller do all tasks itself") {
+  ThreadPool pool(3);
+  std::atomic<int> inner{0};
+  pool.parallel_for(4, [&](int, int) {
+    pool.parallel_for(5, [&](int, int worker) {
+      if (worker == 0) ++inner;
+    });
+  });
+  CHECK(inner == 20);
+  std::atomic<long> sum{0};
+  const auto call = [&] {
+    for (int round = 0; round < 2000; ++round) pool.parallel_for(7, [&](int task, int) { sum += task; });
+  };
+  std::thread other(call);
+  call();
+  other.join();
+  CHECK(sum == 2 * 2000 * 21);
 }
 
 TEST_CASE("parallel_for allocates nothing, over many rounds") {

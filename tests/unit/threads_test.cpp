@@ -19,6 +19,7 @@
 
 #include <strata/data/batches.hpp>
 #include <strata/strata.hpp>
+#include <strata/util/processor_limits.hpp>
 #include <strata/util/processors.hpp>
 #include <strata/util/thread_pool.hpp>
 

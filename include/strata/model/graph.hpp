@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: BSL-1.0
-// The graph that a model runs: for each node its functions, traits, tensors and buffers, as constants.
+// From a network's type to its program. Everything here is made once for each kind of layer, however often a network has
+// it, since deep networks repeat a few.
 #pragma once
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string_view>
 #include <type_traits>
-#include <utility>
+#include <vector>
 
 #include <strata/core/diagnose.hpp>
 #include <strata/core/tensor_info.hpp>
-#include <strata/model/engine.hpp>
 #include <strata/model/fingerprint.hpp>
-#include <strata/model/kernel_traits.hpp>
 #include <strata/model/kernels.hpp>
 #include <strata/model/pass.hpp>
-#include <strata/model/plan.hpp>
+#include <strata/model/program.hpp>
 
 namespace strata::detail {
 
@@ -41,168 +39,118 @@ template <class Kernel, class Ops>
 void run_prepare(const Ops& ops, Shape in, int batch, const Preparation& wanted) {
   Kernel::prepare(ops, in, batch, wanted);
 }
+template <class L>
+void list_tensors(Shape in, std::vector<TensorInfo>& to) {
+  for (const TensorInfo& info : L::tensors(in)) to.push_back(info);
+}
 
-inline constexpr std::size_t longest_block = 3;
-// A node by itself, or a block of nodes that begins here and that the backend does together. A null function: no work.
-template <class Ops>
-struct GraphNode {
-  int length = 1;  // nodes of the block; 0: inside a block
-  int row = -1;    // of a profile; brackets and views have none
-  std::string_view name{}, keras{};
-  std::span<const TensorInfo> tensors{};
-  void (*forward)(const Pass<Ops>*) = nullptr;
-  void (*backward)(const Pass<Ops>*) = nullptr;
-  void (*block_forward)(const Pass<Ops>*) = nullptr;  // takes the passes of its nodes
-  void (*block_backward)(const Pass<Ops>*) = nullptr;
-  void (*join)(const JoinPass<Ops>*) = nullptr;
-  void (*join_backward)(const JoinPass<Ops>*) = nullptr;
-  void (*prepare)(const Ops&, Shape in, int batch, const Preparation&) = nullptr;
+// The entry of a block of layers; First is the kernel of its first layer.
+template <class Block, class First, class Ops, bool Training, int Length>
+constexpr BlockNode<Ops> make_block() {
+  BlockNode<Ops> b{.length = Length,
+                   .applies = &Block::template applies<Ops>,
+                   .scratch = &Block::template scratch<Ops>,
+                   .forward = &run_block_forward<Block, Pass<Ops>>};
+  if constexpr (Training) b.backward = &run_block_backward<Block, Pass<Ops>>;
+  if constexpr (First::prepares) b.prepare = &run_prepare<Block, Ops>;
+  return b;
+}
+template <class Block, class First, class Ops, bool Training, int Length>
+inline constexpr BlockNode<Ops> block_node = make_block<Block, First, Ops, Training, Length>();
+
+template <class... Nodes>
+constexpr bool are_layers() {
+  return ((node<Nodes>::kind == Kind::layer) && ...);
+}
+// The backend's block of these nodes; null if it has none.
+template <class Backend, bool Training, class First, class... Rest>
+constexpr const BlockNode<typename Backend::Ops>* block_of() {
+  if constexpr (are_layers<First, Rest...>()) {
+    using Block = typename Backend::template block<typename node<First>::layer, typename node<Rest>::layer...>;
+    if constexpr (Block::exists)
+      return &block_node<Block, typename Backend::template kernel<typename node<First>::layer>, typename Backend::Ops,
+                         Training, 1 + static_cast<int>(sizeof...(Rest))>;
+  }
+  return nullptr;
+}
+
+template <class Backend, bool Training, class N>
+constexpr GraphNode<typename Backend::Ops> make_node() {
+  using Ops = typename Backend::Ops;
+  using L = typename node<N>::layer;
+  GraphNode<Ops> n;
+  n.name = name_of_node<N>();
+  if constexpr (node<N>::kind == Kind::join) {
+    using K = typename Backend::template kernel<L>;
+    n.join = &run_forward<K, JoinPass<Ops>>;
+    if constexpr (Training) n.join_backward = &run_backward<K, JoinPass<Ops>>;
+  } else if constexpr (node<N>::kind == Kind::layer) {
+    using K = typename Backend::template kernel<L>;
+    // A layer that Keras does not have goes by its own name.
+    n.keras = n.name.empty() ? "layer" : n.name;
+    if constexpr (requires { L::keras; }) n.keras = L::keras;
+    if constexpr (requires { L::tensors(Shape{}); }) n.tensors = &list_tensors<L>;
+    n.traits = NodeTraits{.kernel = true,
+                          .view = K::view,
+                          .in_place = K::in_place,
+                          .reads_output = K::reads_output,
+                          .reads_signs = K::reads_signs,
+                          .keeps_signs = K::keeps_signs,
+                          .saved_bytes = &K::template saved_bytes<Ops>,
+                          .scratch = &K::template scratch<Ops>};
+    if constexpr (!K::view) {
+      n.forward = &run_forward<K, Pass<Ops>>;
+      if constexpr (Training) n.backward = &run_backward<K, Pass<Ops>>;
+    }
+    if constexpr (K::prepares) n.prepare = &run_prepare<K, Ops>;
+  }
+  return n;
+}
+
+// A node and the blocks that begin at it, which depend on the two nodes behind it.
+template <class Backend, bool Training, class N, class Second, class Third>
+constexpr GraphNode<typename Backend::Ops> make_node_with_blocks() {
+  GraphNode<typename Backend::Ops> n = make_node<Backend, Training, N>();
+  n.blocks = {block_of<Backend, Training, N, Second, Third>(), block_of<Backend, Training, N, Second>()};
+  return n;
+}
+template <class Backend, bool Training, class N, class Second, class Third>
+inline constexpr GraphNode<typename Backend::Ops> graph_node = make_node_with_blocks<Backend, Training, N, Second, Third>();
+
+// The end of the list, behind the last node.
+using NoNode = graph::Fork;
+
+template <class Backend, bool Training, class First, class Second, class Third>
+struct graph_nodes;
+template <class Backend, bool Training, class... A, class... B, class... C>
+struct graph_nodes<Backend, Training, List<A...>, List<B...>, List<C...>> {
+  static constexpr std::array<GraphNode<typename Backend::Ops>, sizeof...(A)> value{
+      graph_node<Backend, Training, A, B, C>...};
+};
+template <class List_>
+struct shifted;
+template <class First, class... Rest>
+struct shifted<List<First, Rest...>> {
+  using type = List<Rest..., NoNode>;
 };
 
 template <class Net, class Backend, bool Training>
 struct Graph {
   // If the network is broken it has reported its error; a stand-in keeps the kernels from adding others.
   using sound = std::conditional_t<diagnose<Net>().ok(), Net, Sequential<Input<1, 1, 1>>>;
-  using nodes_type = typename analysed<sound>::nodes;
-  using Engine = typename Backend::Engine;
-  using Ops = typename Backend::Ops;
-  using A = typename Ops::Activation;
-  using T = typename Ops::Parameter;
-  using Node = GraphNode<Ops>;
+  using first = typename analysed<sound>::nodes;
+  using second = typename shifted<first>::type;
+  using third = typename shifted<second>::type;
   static constexpr const auto& table = analysed<sound>::table;
-  static constexpr std::size_t count = table_of<nodes_type>::count;
+  static constexpr const auto& nodes = graph_nodes<Backend, Training, first, second, third>::value;
+  static constexpr std::size_t count = table_of<first>::count;
 
-  template <std::size_t I>
-  using node_type = typename pick<static_cast<int>(I), nodes_type>::type;
-  template <std::size_t I>
-  using layer_type = typename node<node_type<I>>::layer;
-  template <std::size_t I>
-  using kernel = typename Backend::template kernel<layer_type<I>>;
-
-  // The backend's block of the `Length` nodes from I on.
-  template <std::size_t I, class Length>
-  struct block_of;
-  template <std::size_t I, std::size_t... J>
-  struct block_of<I, std::index_sequence<J...>> {
-    using type = typename Backend::template block<layer_type<I + J>...>;
-  };
-  template <std::size_t I, std::size_t Length>
-  using block = typename block_of<I, std::make_index_sequence<Length>>::type;
-  // How many nodes from I on run as one block; 1 if each runs by itself.
-  template <std::size_t I, std::size_t Length = longest_block>
-  static constexpr std::size_t block_length() {
-    if constexpr (Length == 1) {
-      return 1;
-    } else {
-      if constexpr (I + Length <= count) {
-        bool layers = true;
-        for (std::size_t j = I; j < I + Length; ++j) layers = layers && table.rows[j].kind == Kind::layer;
-        if constexpr (block<I, Length>::exists)
-          if (layers && block<I, Length>::template applies<Ops>(table.rows[I].in)) return Length;
-      }
-      return block_length<I, Length - 1>();
-    }
-  }
-
-  template <std::size_t I>
-  static constexpr NodeTraits traits_of() {
-    if constexpr (node<node_type<I>>::kind == Kind::layer) {
-      using K = kernel<I>;
-      constexpr std::size_t length = block_length<I>();
-      NodeTraits t{.kernel = true,
-                   .view = K::view,
-                   .in_place = K::in_place,
-                   .reads_output = K::reads_output,
-                   .reads_signs = K::reads_signs,
-                   .keeps_signs = K::keeps_signs,
-                   .saved_bytes = &K::template saved_bytes<Ops>};
-      if constexpr (length > 1)
-        t.scratch = &block<I, length>::template scratch<Ops>;
-      else
-        t.scratch = &K::template scratch<Ops>;
-      return t;
-    } else {
-      return {};
-    }
-  }
-  template <std::size_t... I>
-  static constexpr std::array<NodeTraits, count> all_traits(std::index_sequence<I...>) {
-    return {traits_of<I>()...};
-  }
-  static constexpr auto traits() { return all_traits(std::make_index_sequence<count>{}); }
-
-  static constexpr Layout<count> layout(std::int64_t batch, int threads) {
-    return lay_out(table, traits(), batch, threads, {sizeof(T), sizeof(A)}, Training,
-                   Engine::own_bytes(Net::parameters, batch * Net::input.size()));
-  }
-  static constexpr Buffers<count> buffers = assign_buffers(table, traits());
-
-  template <std::size_t I>
-  static constexpr auto tensors_of = layer_type<I>::tensors(table.rows[I].in);
-  template <std::size_t I>
-  static constexpr Node node_of() {
-    Node n;
-    n.name = name_of_node<node_type<I>>();
-    if constexpr (node<node_type<I>>::kind == Kind::join) {
-      n.join = &run_forward<kernel<I>, JoinPass<Ops>>;
-      if constexpr (Training) n.join_backward = &run_backward<kernel<I>, JoinPass<Ops>>;
-    } else if constexpr (node<node_type<I>>::kind == Kind::layer) {
-      using L = layer_type<I>;
-      // A layer that Keras does not have goes by its own name.
-      n.keras = n.name.empty() ? "layer" : n.name;
-      if constexpr (requires { L::keras; }) n.keras = L::keras;
-      if constexpr (requires { L::tensors(Shape{}); }) n.tensors = tensors_of<I>;
-      constexpr std::size_t length = block_length<I>();
-      n.length = static_cast<int>(length);
-      if constexpr (!kernel<I>::view) {
-        n.forward = &run_forward<kernel<I>, Pass<Ops>>;
-        if constexpr (Training) n.backward = &run_backward<kernel<I>, Pass<Ops>>;
-      }
-      if constexpr (length > 1) {
-        n.block_forward = &run_block_forward<block<I, length>, Pass<Ops>>;
-        if constexpr (Training) n.block_backward = &run_block_backward<block<I, length>, Pass<Ops>>;
-      }
-      if constexpr (kernel<I>::prepares) {
-        if constexpr (length > 1)
-          n.prepare = &run_prepare<block<I, length>, Ops>;
-        else
-          n.prepare = &run_prepare<kernel<I>, Ops>;
-      }
-    }
-    return n;
-  }
-  template <std::size_t... I>
-  static constexpr std::array<Node, count> all_nodes(std::index_sequence<I...>) {
-    std::array<Node, count> all{node_of<I>()...};
-    int rows = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto length = static_cast<std::size_t>(all[i].length);
-      for (std::size_t j = i + 1; j < i + length; ++j) all[j].length = 0;
-      if (length > 0 && (all[i].join || all[i].forward)) all[i].row = rows++;
-    }
-    return all;
-  }
-  static constexpr std::array<Node, count> nodes = all_nodes(std::make_index_sequence<count>{});
-
-  // The tensors that a backend may keep with the filters first; a layer has at most one.
-  struct Filters {
-    std::array<FilterTensor, count> found{};
-    std::size_t size = 0;
-  };
-  static constexpr Filters filters = [] {
-    Filters f;
-    std::int64_t offset = 0;
-    for (const Node& n : nodes)
-      for (const TensorInfo& info : n.tensors) {
-        if (!info.trainable()) continue;
-        if (info.layout == TensorLayout::filters) {
-          const std::int64_t last = info.shape[static_cast<std::size_t>(info.rank - 1)];
-          f.found[f.size++] = {offset, info.size() / last, last};
-        }
-        offset += info.size();
-      }
-    return f;
-  }();
+  static constexpr Program<typename Backend::Ops> program{.rows = table.rows,
+                                                          .nodes = nodes,
+                                                          .input = table.input,
+                                                          .output = table.output,
+                                                          .parameters = table.parameters,
+                                                          .state = table.state};
 };
 
 }  // namespace strata::detail

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
-// The memory plan: computes byte offsets in one arena from a network's table, at compile time. Layers that work in place
-// share a buffer; buffers whose lifetimes do not overlap share memory.
+// The memory plan: computes byte offsets in one arena from a network's program. Layers that work in place share a buffer;
+// buffers whose lifetimes do not overlap share memory. It is constexpr, so that a plan can be a constant.
 #pragma once
-#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include <strata/core/alignment.hpp>
 #include <strata/core/table.hpp>
-#include <strata/core/tensor_info.hpp>
+#include <strata/model/program.hpp>
 
 namespace strata {
 
@@ -24,66 +24,98 @@ struct MemoryPlan {
 
 namespace detail {
 
-// What the plan needs to know about a node's kernel.
-struct NodeTraits {
-  bool kernel = false;  // false: a bracket; the rest is unused
-  bool view = false, in_place = false, reads_output = false, reads_signs = false, keeps_signs = false;
-  std::int64_t (*saved_bytes)(Shape, Shape, std::int64_t) = nullptr;
-  std::int64_t (*scratch)(Shape, int, int) = nullptr;
+// The place of a node's tensors. A buffer has the number of the node that creates it.
+template <class Ops>
+struct NodePlan {
+  const BlockNode<Ops>* block = nullptr;  // that begins here
+  int length = 1;                         // nodes of the block that begins here; 0: inside a block
+  int value = 0, gradient = 0;            // the buffers of its output and of that one's gradient
+  bool learns = false;                    // it or a node before it has parameters, so that its gradient is needed
+  int value_end = 0, gradient_begin = 0, gradient_end = 0;   // first and last node that touch the buffer
+  std::int64_t value_at = 0, gradient_at = 0, saved_at = 0;  // bytes from the start of the working memory
+  std::int64_t parameters = 0, state = 0;                    // elements from the start of their region
 };
 
-// The buffers of each node's output and its gradient: a buffer has the number of the node that creates it.
-template <std::size_t Count>
-struct Buffers {
-  std::array<int, Count> value{}, gradient{};
-  std::array<bool, Count> learns{};  // it or a node before it has parameters, so that its gradient is needed
-  std::array<int, Count> value_end{}, gradient_begin{}, gradient_end{};  // first and last node that touch the buffer
+// Where the regions begin. Weights and state are one part of the arena, which keeps its values between steps. The working
+// memory is the other: gradients of the parameters, activations, their gradients, what kernels save, scratch, the engine's.
+struct Layout {
+  MemoryPlan plan;
+  std::int64_t states = 0;                              // bytes from the start of the weights
+  std::int64_t gradients = 0, scratch = 0, engine = 0;  // bytes from the start of the working memory
+  [[nodiscard]] constexpr std::int64_t kept() const { return plan.weights + plan.state; }
 };
 
-template <std::size_t Count>
-constexpr Buffers<Count> assign_buffers(const Table<Count>& t, const std::array<NodeTraits, Count>& traits) {
-  Buffers<Count> b;
+// Bytes of an element: of parameters and state, and of what flows between layers.
+struct ScalarBytes {
+  std::int64_t parameter, activation;
+};
+
+struct PlanRequest {
+  std::int64_t batch;
+  int threads;
+  ScalarBytes scalar;
+  bool training;
+  std::int64_t engine;  // bytes that the engine needs for itself
+};
+
+// The backend's blocks, the longest that apply, from the first node on.
+template <class Ops>
+constexpr void choose_blocks(const Program<Ops>& p, std::span<NodePlan<Ops>> plan) {
+  for (std::size_t i = 0; i < plan.size(); ++i) {
+    if (plan[i].length == 0) continue;
+    for (const BlockNode<Ops>* block : p.nodes[i].blocks) {
+      if (!block || !block->applies(p.rows[i].in)) continue;
+      plan[i].block = block, plan[i].length = block->length;
+      for (int j = 1; j < block->length; ++j) plan[i + static_cast<std::size_t>(j)].length = 0;
+      break;
+    }
+  }
+}
+
+template <class Ops>
+constexpr void assign_buffers(const Program<Ops>& p, std::span<NodePlan<Ops>> b) {
+  const int nodes = static_cast<int>(b.size());
   const auto at = [](int i) { return static_cast<std::size_t>(i); };
-  for (int i = 0; i < t.nodes; ++i) {
-    const Row& row = t.rows[at(i)];
-    const NodeTraits& k = traits[at(i)];
-    b.value[at(i)] = b.gradient[at(i)] = i;
+  for (int i = 0; i < nodes; ++i) {
+    const Row& row = p.rows[at(i)];
+    const NodeTraits& k = p.nodes[at(i)].traits;
+    b[at(i)].value = b[at(i)].gradient = i;
     if (i == 0) continue;
     const int source = row.kind == Kind::next ? row.fork : row.source;
-    b.learns[at(i)] = b.learns[at(source)] || row.step.parameters > 0 || row.kind == Kind::join;
+    b[at(i)].learns = b[at(source)].learns || row.step.parameters > 0 || row.kind == Kind::join;
     if (row.kind == Kind::fork || row.kind == Kind::next || (row.kind == Kind::layer && k.view)) {
-      b.value[at(i)] = b.value[at(source)];
-    } else if (row.kind == Kind::layer && k.in_place && b.value[at(source)] != 0) {
+      b[at(i)].value = b[at(source)].value;
+    } else if (row.kind == Kind::layer && k.in_place && b[at(source)].value != 0) {
       // Not if another branch still reads the buffer, or an earlier layer's backward needs it unchanged.
-      bool free = t.rows[at(source)].kind == Kind::layer || t.rows[at(source)].kind == Kind::join;
+      bool free = p.rows[at(source)].kind == Kind::layer || p.rows[at(source)].kind == Kind::join;
       for (int j = source; j >= 0; --j) {
-        if (b.value[at(j)] != b.value[at(source)]) break;
-        const NodeTraits& earlier = traits[at(j)];
-        if (earlier.reads_output || (earlier.reads_signs && !k.keeps_signs) || t.rows[at(j)].kind == Kind::fork ||
-            t.rows[at(j)].kind == Kind::next)
+        if (b[at(j)].value != b[at(source)].value) break;
+        const NodeTraits& earlier = p.nodes[at(j)].traits;
+        if (earlier.reads_output || (earlier.reads_signs && !k.keeps_signs) || p.rows[at(j)].kind == Kind::fork ||
+            p.rows[at(j)].kind == Kind::next)
           free = false;
       }
-      if (free) b.value[at(i)] = b.value[at(source)];
+      if (free) b[at(i)].value = b[at(source)].value;
     }
     if (row.kind == Kind::fork || (row.kind == Kind::layer && (k.view || k.in_place)))
-      b.gradient[at(i)] = b.gradient[at(source)];
+      b[at(i)].gradient = b[at(source)].gradient;
   }
   // Lifetimes, in node numbers. The readers of a node's output write its gradient, and the node reads it.
-  for (int i = 0; i < t.nodes; ++i) {
-    b.value_end[at(i)] = i;
-    b.gradient_begin[at(i)] = b.gradient_end[at(i)] = i;
+  for (int i = 0; i < nodes; ++i) {
+    b[at(i)].value_end = i;
+    b[at(i)].gradient_begin = b[at(i)].gradient_end = i;
   }
   const auto touch_value = [&](int value, int by) {
-    int& end = b.value_end[at(b.value[at(value)])];
+    int& end = b[at(b[at(value)].value)].value_end;
     if (by > end) end = by;
   };
   const auto touch_gradient = [&](int value, int by) {
-    const auto root = at(b.gradient[at(value)]);
-    if (by > b.gradient_end[root]) b.gradient_end[root] = by;
-    if (by < b.gradient_begin[root]) b.gradient_begin[root] = by;
+    const auto root = at(b[at(value)].gradient);
+    if (by > b[root].gradient_end) b[root].gradient_end = by;
+    if (by < b[root].gradient_begin) b[root].gradient_begin = by;
   };
-  for (int i = 0; i < t.nodes; ++i) {
-    const Row& row = t.rows[at(i)];
+  for (int i = 0; i < nodes; ++i) {
+    const Row& row = p.rows[at(i)];
     touch_value(i, i);
     touch_gradient(i, i);
     if (i == 0) continue;
@@ -93,100 +125,105 @@ constexpr Buffers<Count> assign_buffers(const Table<Count>& t, const std::array<
     if (row.kind == Kind::join) {
       touch_value(row.fork, i);
       touch_gradient(i, row.fork);
-      for (int end = row.previous_end; end >= 0; end = t.rows[at(end)].previous_end) {
-        touch_value(t.rows[at(end)].source, i);
-        touch_gradient(t.rows[at(end)].source, i);
+      for (int end = row.previous_end; end >= 0; end = p.rows[at(end)].previous_end) {
+        touch_value(p.rows[at(end)].source, i);
+        touch_gradient(p.rows[at(end)].source, i);
       }
     }
   }
   // The network's output lives until the loss and the caller have read it.
-  touch_value(t.nodes - 1, t.nodes);
-  touch_gradient(t.nodes - 1, t.nodes);
-  return b;
+  touch_value(nodes - 1, nodes);
+  touch_gradient(nodes - 1, nodes);
 }
 
-// Byte offsets of buffers with lifetimes [begin, end]: each gets the lowest place that is free during all of it.
-template <std::size_t Count>
-constexpr std::int64_t place_buffers(const std::array<std::int64_t, Count>& bytes, const std::array<int, Count>& begin,
-                                     const std::array<int, Count>& end, std::array<std::int64_t, Count>& offset) {
-  std::int64_t top = 0;
-  for (std::size_t i = 0; i < Count; ++i) {
-    offset[i] = 0;
-    if (bytes[i] == 0) continue;
-    for (bool moved = true; moved;) {
-      moved = false;
-      for (std::size_t j = 0; j < i; ++j) {
-        if (bytes[j] == 0 || end[j] < begin[i] || end[i] < begin[j]) continue;
-        if (offset[i] < offset[j] + bytes[j] && offset[j] < offset[i] + bytes[i])
-          offset[i] = offset[j] + bytes[j], moved = true;
-      }
+// A buffer of `bytes` that lives from one node to another; offset: its place.
+struct BufferPlace {
+  std::int64_t bytes = 0;
+  int begin = 0, end = 0;
+  std::int64_t offset = 0;
+};
+
+// Gives the buffer of node i the lowest place that is free during its life; buffers before it have theirs. Returns its end.
+template <class BufferOf>
+constexpr std::int64_t place_buffer(std::size_t i, BufferPlace& buffer, const BufferOf& buffer_of) {
+  buffer.offset = 0;
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (std::size_t j = 0; j < i; ++j) {
+      const BufferPlace other = buffer_of(j);
+      if (other.bytes == 0 || other.end < buffer.begin || buffer.end < other.begin) continue;
+      if (buffer.offset < other.offset + other.bytes && other.offset < buffer.offset + buffer.bytes)
+        buffer.offset = other.offset + other.bytes, moved = true;
     }
-    if (offset[i] + bytes[i] > top) top = offset[i] + bytes[i];
   }
-  return top;
+  return buffer.offset + buffer.bytes;
 }
 
-// Bytes of an element: of parameters and state, and of what flows between layers.
-struct ScalarBytes {
-  std::int64_t parameter, activation;
-};
-
-// Offsets in bytes, for one batch capacity, number of threads and scalars.
-template <std::size_t Count>
-struct Layout {
-  std::array<std::int64_t, Count> value{}, gradient{}, saved{};  // by node; from the arena's start
-  std::array<std::int64_t, Count> parameters{}, state{};         // by node; in elements, from the start of their region
-  std::int64_t weights = 0, states = 0, gradients = 0, scratch = 0, engine = 0;  // where the regions start
-  MemoryPlan plan;
-};
-
-template <std::size_t Count>
-constexpr Layout<Count> lay_out(const Table<Count>& t, const std::array<NodeTraits, Count>& traits, std::int64_t batch,
-                                int threads, ScalarBytes scalar, bool training, std::int64_t engine) {
-  const Buffers<Count> b = assign_buffers(t, traits);
-  Layout<Count> l;
-  std::array<std::int64_t, Count> value_bytes{}, gradient_bytes{}, value_at{}, gradient_at{};
-  std::array<int, Count> begin{}, end{};
-  std::int64_t parameters = 0, state = 0, saved = 0, scratch = 0;
-  for (std::size_t i = 0; i < Count; ++i) {
-    const Row& row = t.rows[i];
-    l.parameters[i] = parameters, parameters += row.step.parameters;
-    l.state[i] = state, state += row.step.state;
-    const int node = static_cast<int>(i);
-    // The images are the caller's.
-    if (b.value[i] == node && i > 0) value_bytes[i] = aligned(batch * saturating_size(row.out) * scalar.activation);
-    if (training && b.gradient[i] == node && i > 0)
-      gradient_bytes[i] = aligned(batch * saturating_size(row.out) * scalar.activation);
-    begin[i] = node;
-    end[i] = training ? t.nodes : b.value_end[i];  // backward reads the values of forward
-    if (traits[i].kernel) {
-      l.saved[i] = saved;
-      saved += aligned(traits[i].saved_bytes(row.in, row.out, batch));
+// Fills the plan of each node, which is as it was made before.
+template <class Ops>
+constexpr Layout lay_out(const Program<Ops>& p, const PlanRequest& request, std::span<NodePlan<Ops>> plan) {
+  choose_blocks(p, plan);
+  assign_buffers(p, plan);
+  const int nodes = static_cast<int>(plan.size());
+  const auto bytes_of = [&](std::size_t i) {
+    return aligned(request.batch * saturating_size(p.rows[i].out) * request.scalar.activation);
+  };
+  // The images are the caller's.
+  const auto value_of = [&](std::size_t i) -> BufferPlace {
+    if (i == 0 || plan[i].value != static_cast<int>(i)) return {};
+    // Backward reads the values of forward.
+    return {bytes_of(i), static_cast<int>(i), request.training ? nodes : plan[i].value_end, plan[i].value_at};
+  };
+  const auto gradient_of = [&](std::size_t i) -> BufferPlace {
+    if (i == 0 || !request.training || plan[i].gradient != static_cast<int>(i)) return {};
+    return {bytes_of(i), plan[i].gradient_begin, plan[i].gradient_end, plan[i].gradient_at};
+  };
+  Layout l;
+  std::int64_t parameters = 0, state = 0, saved = 0, scratch = 0, values_end = 0, gradients_end = 0;
+  const auto raise = [](std::int64_t& most, std::int64_t v) {
+    if (v > most) most = v;
+  };
+  for (std::size_t i = 0; i < plan.size(); ++i) {
+    const Row& row = p.rows[i];
+    const NodeTraits& traits = p.nodes[i].traits;
+    NodePlan<Ops>& node = plan[i];
+    node.parameters = parameters, parameters += row.step.parameters;
+    node.state = state, state += row.step.state;
+    if (BufferPlace value = value_of(i); value.bytes > 0) {
+      raise(values_end, place_buffer(i, value, value_of));
+      node.value_at = value.offset;
     }
-    if (traits[i].kernel) {
-      const std::int64_t wants = aligned(traits[i].scratch(row.in, static_cast<int>(batch), threads) * scalar.parameter);
-      if (wants > scratch) scratch = wants;
+    if (BufferPlace gradient = gradient_of(i); gradient.bytes > 0) {
+      raise(gradients_end, place_buffer(i, gradient, gradient_of));
+      node.gradient_at = gradient.offset;
     }
+    if (!traits.kernel) continue;
+    node.saved_at = saved, saved += aligned(traits.saved_bytes(row.in, row.out, request.batch));
+    const int batch = static_cast<int>(request.batch);
+    const auto wants = node.block ? node.block->scratch : traits.scratch;
+    raise(scratch, aligned(wants(row.in, batch, request.threads) * request.scalar.parameter));
   }
-  l.plan.weights = aligned(parameters * scalar.parameter);
-  l.plan.state = aligned(state * scalar.parameter);
-  l.plan.gradients = training ? aligned(parameters * scalar.parameter) : 0;
-  l.plan.activations = place_buffers(value_bytes, begin, end, value_at);
-  if (training) l.plan.activation_gradients = place_buffers(gradient_bytes, b.gradient_begin, b.gradient_end, gradient_at);
+  l.plan.weights = aligned(parameters * request.scalar.parameter);
+  l.plan.state = aligned(state * request.scalar.parameter);
+  l.plan.gradients = request.training ? aligned(parameters * request.scalar.parameter) : 0;
+  l.plan.activations = values_end;
+  l.plan.activation_gradients = gradients_end;
   l.plan.saved = saved;
   l.plan.scratch = scratch;
-  l.plan.engine = aligned(engine);
-  // The regions follow each other.
+  l.plan.engine = aligned(request.engine);
   l.states = l.plan.weights;
-  l.gradients = l.states + l.plan.state;
-  const std::int64_t values = l.gradients + l.plan.gradients, gradients = values + l.plan.activations;
+  // The regions follow each other.
+  const std::int64_t values = l.plan.gradients, gradients = values + l.plan.activations;
   const std::int64_t kept = gradients + l.plan.activation_gradients;
   l.scratch = kept + l.plan.saved;
   l.engine = l.scratch + l.plan.scratch;
-  for (std::size_t i = 0; i < Count; ++i) {
-    l.value[i] = values + value_at[static_cast<std::size_t>(b.value[i])];
-    l.gradient[i] = gradients + gradient_at[static_cast<std::size_t>(b.gradient[i])];
-    l.saved[i] += kept;
+  for (NodePlan<Ops>& node : plan) {
+    // That of a shared buffer is known already, since its node comes first.
+    const auto own = static_cast<int>(&node - plan.data());
+    node.value_at = node.value == own ? values + node.value_at : plan[static_cast<std::size_t>(node.value)].value_at;
+    node.gradient_at =
+        node.gradient == own ? gradients + node.gradient_at : plan[static_cast<std::size_t>(node.gradient)].gradient_at;
+    node.saved_at += kept;
   }
   return l;
 }

@@ -30,6 +30,7 @@ class CpuEngine {
 
   [[nodiscard]] Ops ops() { return Ops(*pool_); }
   [[nodiscard]] ThreadPool& pool() { return *pool_; }
+  [[nodiscard]] const std::shared_ptr<ThreadPool>& shared_pool() const { return pool_; }
   [[nodiscard]] int threads() const { return pool_->size(); }
   // Which kernels run, since others give other last digits; and the versions of the libraries in use.
   [[nodiscard]] static std::string kernels() { return cpu::kernel_path(); }

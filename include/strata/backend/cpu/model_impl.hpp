@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSL-1.0
+// What models on the CPU are made of, compiled once.
+#pragma once
+#include <strata/backend/cpu/engine.hpp>
+#include <strata/model/session_impl.hpp>
+
+#if defined(STRATA_COMPILED)
+namespace strata::detail {
+
+template class Runner<CpuEngine<float>>;
+template class Runner<CpuEngine<double>>;
+template class ModelCore<CpuEngine<float>>;
+template class ModelCore<CpuEngine<double>>;
+template class SessionCore<CpuEngine<float>>;
+template class SessionCore<CpuEngine<double>>;
+
+}  // namespace strata::detail
+#endif

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSL-1.0
+// Runner: forward and backward of a program in memory that a model or a session owns. It knows no network, so that a
+// program compiles it once for each backend.
+#pragma once
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include <strata/core/compiled.hpp>
+#include <strata/model/plan.hpp>
+#include <strata/model/profile.hpp>
+#include <strata/model/program.hpp>
+#include <strata/util/busy.hpp>
+
+namespace strata {
+
+// A layer by its number (Input is 0; the layers of nested blocks are counted too) and name.
+struct LayerName {
+  int number = -1;  // -1: none
+  std::string_view name{};
+};
+
+namespace detail {
+
+// Called when the gradients [first, first + count) are final.
+struct GradientsReady {
+  void (*call)(void* context, std::int64_t first, std::int64_t count) = nullptr;
+  void* context = nullptr;
+};
+
+template <class Engine>
+class Runner {
+ public:
+  using Ops = typename Engine::Ops;
+  using A = typename Ops::Activation;
+  using T = typename Ops::Parameter;
+
+  // Plans the memory for this batch and this engine's threads. The engine must outlive the runner.
+  Runner(const Program<Ops>& program, Engine& engine, int batch, bool training, std::uint64_t seed);
+
+  [[nodiscard]] const Layout& layout() const { return layout_; }
+  [[nodiscard]] const NodePlan<Ops>& node(std::size_t i) const { return plan_[i]; }
+  // Where weights, state and working memory are.
+  void use(T* parameters, T* state, std::byte* work) { parameters_ = parameters, state_ = state, work_ = work; }
+  // Lets the kernels of products prepare, before memory is allocated.
+  void prepare();
+
+  // images (N,H,W,C), N up to the batch. See Model.
+  std::span<const T> run(std::span<const T> images, bool training, bool dropout, std::uint64_t step);
+  const A* run_on_engine(const A* images, int n, bool training, bool dropout, std::uint64_t step);
+  void backward(const GradientsReady& ready);
+  void watch(Profile* profile);
+  [[nodiscard]] LayerName first_not_finite(bool training);
+
+  [[nodiscard]] T* parameters() const { return parameters_; }
+  [[nodiscard]] T* state() const { return state_; }
+  [[nodiscard]] T* gradients() const { return at<T>(layout_.gradients); }
+  [[nodiscard]] A* output_gradient() const { return gradient(plan_.size() - 1); }
+
+ private:
+  [[nodiscard]] Busy in_use();
+  const A* run_nodes(const A* images, int n, bool training, bool dropout, std::uint64_t step);
+  [[nodiscard]] bool timed(std::size_t i) const { return profile_ && row_of_profile_[i] >= 0; }
+  [[nodiscard]] double* time_of(std::size_t i, double LayerTime::* sum) const;
+  template <class U>
+  U* at(std::int64_t offset) const {
+    return reinterpret_cast<U*>(work_ + offset);
+  }
+  [[nodiscard]] A* value(std::size_t i) const { return at<A>(plan_[i].value_at); }
+  [[nodiscard]] const A* input_of(int source) const;
+  // Null if no node up to this one has parameters.
+  [[nodiscard]] A* gradient(std::size_t i) const;
+  Pass<Ops> pass(std::size_t i, bool training) const;
+  // Of a block of any length that begins at i.
+  std::array<Pass<Ops>, longest_block> passes(std::size_t i, bool training) const;
+  void call_join(std::size_t i, void (*function)(const JoinPass<Ops>*));
+  void forward_node(std::size_t i, bool training);
+  void backward_node(std::size_t i);
+
+  const Program<Ops>* program_;
+  Engine* engine_;
+  std::vector<NodePlan<Ops>> plan_;
+  Layout layout_;
+  bool training_;
+  int capacity_;
+  std::uint64_t seed_;
+  std::vector<typename JoinPass<Ops>::Branch> branches_;  // of the join that is under way
+  std::vector<int> row_of_profile_;                       // of each node; -1: none
+  T *parameters_ = nullptr, *state_ = nullptr;
+  std::byte* work_ = nullptr;
+  Profile* profile_ = nullptr;
+  const A* images_ = nullptr;
+  int batch_ = 0;
+  bool dropout_ = false;
+  std::uint64_t step_ = 0;
+  std::atomic<unsigned> busy_{0};
+};
+
+}  // namespace detail
+}  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/model/runner_impl.hpp>
+#endif

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <string>
+
+#include <strata/model/runner.hpp>
+
+namespace strata::detail {
+
+template <class Engine>
+Runner<Engine>::Runner(const Program<Ops>& program, Engine& engine, int batch, bool training, std::uint64_t seed)
+    : program_(&program),
+      engine_(&engine),
+      plan_(program.nodes.size()),
+      layout_(lay_out(program,
+                      {.batch = batch,
+                       .threads = engine.threads(),
+                       .scalar = {sizeof(T), sizeof(A)},
+                       .training = training,
+                       .engine = Engine::own_bytes(program.parameters, batch * program.input.size())},
+                      std::span<NodePlan<Ops>>(plan_))),
+      training_(training),
+      capacity_(batch),
+      seed_(seed) {
+  int rows = 0;
+  for (std::size_t i = 0; i < plan_.size(); ++i) {
+    const GraphNode<Ops>& node = program_->nodes[i];
+    row_of_profile_.push_back(plan_[i].length > 0 && (node.join || node.forward) ? rows++ : -1);
+  }
+  branches_.resize(plan_.size() + 1);
+}
+
+template <class Engine>
+void Runner<Engine>::prepare() {
+  for (std::size_t i = 0; i < plan_.size(); ++i) {
+    const Prepare<Ops> function = plan_[i].block ? plan_[i].block->prepare : program_->nodes[i].prepare;
+    if (!function) continue;
+    const Preparation wanted{
+        .training = training_, .input_gradient = training_ && plan_[i - 1].learns, .offset = plan_[i].parameters};
+    function(engine_->ops(), program_->rows[i].in, capacity_, wanted);
+  }
+}
+
+template <class Engine>
+Busy Runner<Engine>::in_use() {
+  return {busy_, "strata: a model was called while another call of it was running; give each thread a session() of it"};
+}
+
+template <class Engine>
+std::span<const typename Runner<Engine>::T> Runner<Engine>::run(std::span<const T> images, bool training, bool dropout,
+                                                                std::uint64_t step) {
+  const std::size_t one = static_cast<std::size_t>(program_->input.size());
+  const std::size_t n = images.size() / one;
+  if (images.size() != n * one || n > static_cast<std::size_t>(capacity_))
+    throw std::invalid_argument("strata: " + std::to_string(images.size()) + " numbers are not up to " +
+                                std::to_string(capacity_) + " images of " + std::to_string(one) + " numbers");
+  const Busy now = in_use();
+  const A* outputs = run_nodes(engine_->upload(images, step), static_cast<int>(n), training, dropout, step);
+  return engine_->download(outputs, n * static_cast<std::size_t>(program_->output.size()));
+}
+
+template <class Engine>
+const typename Runner<Engine>::A* Runner<Engine>::run_on_engine(const A* images, int n, bool training, bool dropout,
+                                                                std::uint64_t step) {
+  const Busy now = in_use();
+  return run_nodes(images, n, training, dropout, step);
+}
+
+template <class Engine>
+const typename Runner<Engine>::A* Runner<Engine>::run_nodes(const A* images, int n, bool training, bool dropout,
+                                                            std::uint64_t step) {
+  images_ = images;
+  batch_ = n;
+  step_ = step;
+  dropout_ = dropout;
+  for (std::size_t i = 0; i < plan_.size(); ++i) {
+    if (plan_[i].length == 0) continue;
+    const Profile::Timer timer(time_of(i, &LayerTime::forward));
+    if (const BlockNode<Ops>* block = plan_[i].block)
+      block->forward(passes(i, training).data());
+    else
+      forward_node(i, training);
+    if (timed(i)) engine_->finish();
+  }
+  return input_of(static_cast<int>(plan_.size()) - 1);
+}
+
+template <class Engine>
+void Runner<Engine>::backward(const GradientsReady& ready) {
+  const Busy now = in_use();
+  for (std::size_t i = plan_.size(); i-- > 0;) {
+    if (plan_[i].length == 0) continue;
+    {
+      const Profile::Timer timer(time_of(i, &LayerTime::backward));
+      if (const BlockNode<Ops>* block = plan_[i].block)
+        block->backward(passes(i, true).data());
+      else
+        backward_node(i);
+      if (timed(i)) engine_->finish();
+    }
+    if (!ready.call) continue;
+    std::int64_t n = 0;
+    for (std::size_t j = i; j < i + static_cast<std::size_t>(plan_[i].length); ++j) n += program_->rows[j].step.parameters;
+    if (n > 0) ready.call(ready.context, plan_[i].parameters, n);
+  }
+}
+
+template <class Engine>
+void Runner<Engine>::watch(Profile* profile) {
+  profile_ = profile;
+  if (!profile) return;
+  *profile = {};
+  for (std::size_t i = 0; i < plan_.size(); ++i) {
+    if (row_of_profile_[i] < 0) continue;
+    LayerTime& time = profile->rows.emplace_back();
+    time.first = program_->rows[i].layer;
+    time.learns_before = plan_[i - 1].learns;
+    for (std::size_t j = i; j < i + static_cast<std::size_t>(plan_[i].length); ++j) {
+      time.name += (j > i ? " + " : "") + std::string(program_->nodes[j].name);
+      time.macs += program_->rows[j].step.macs;
+    }
+  }
+}
+
+template <class Engine>
+LayerName Runner<Engine>::first_not_finite(bool training) {
+  // Layer by layer, also inside blocks: a block's scratch is large enough for both.
+  for (std::size_t i = 0; i < plan_.size(); ++i) {
+    forward_node(i, training);
+    const Row& row = program_->rows[i];
+    if (row.layer >= 0 && !engine_->all_finite(input_of(static_cast<int>(i)), batch_ * row.out.size()))
+      return {row.layer, program_->nodes[i].name};
+  }
+  return {};
+}
+
+template <class Engine>
+double* Runner<Engine>::time_of(std::size_t i, double LayerTime::* sum) const {
+  return timed(i) ? &(profile_->rows[static_cast<std::size_t>(row_of_profile_[i])].*sum) : nullptr;
+}
+
+template <class Engine>
+const typename Runner<Engine>::A* Runner<Engine>::input_of(int source) const {
+  const auto s = static_cast<std::size_t>(source);
+  return plan_[s].value == 0 ? images_ : value(s);
+}
+
+template <class Engine>
+typename Runner<Engine>::A* Runner<Engine>::gradient(std::size_t i) const {
+  return training_ && plan_[i].learns ? at<A>(plan_[i].gradient_at) : nullptr;
+}
+
+template <class Engine>
+Pass<typename Engine::Ops> Runner<Engine>::pass(std::size_t i, bool training) const {
+  const Row& row = program_->rows[i];
+  const NodePlan<Ops>& node = plan_[i];
+  return Pass<Ops>{.batch = batch_,
+                   .in = row.in,
+                   .out = row.out,
+                   .x = input_of(row.source),
+                   .y = value(i),
+                   .dy = gradient(i),
+                   .dx = gradient(static_cast<std::size_t>(row.source)),
+                   .parameters = parameters_ + node.parameters,
+                   .gradients = training_ ? gradients() + node.parameters : nullptr,
+                   .state = state_ + node.state,
+                   .saved = at<std::byte>(node.saved_at),
+                   .scratch = at<T>(layout_.scratch),
+                   .training = training,
+                   .dropout = dropout_,
+                   .random = engine_->random(seed_, static_cast<std::uint32_t>(row.layer), step_),
+                   .ops = engine_->ops()};
+}
+
+template <class Engine>
+std::array<Pass<typename Engine::Ops>, longest_block> Runner<Engine>::passes(std::size_t i, bool training) const {
+  return {pass(i, training), pass(i + 1, training), pass(std::min(i + 2, plan_.size() - 1), training)};
+}
+
+// Calls a function of the join at i.
+template <class Engine>
+void Runner<Engine>::call_join(std::size_t i, void (*function)(const JoinPass<Ops>*)) {
+  const Row& row = program_->rows[i];
+  std::size_t first = branches_.size();  // filled from the end: the table links each branch to the one before
+  const auto add = [&](int end, bool learns) {
+    const auto e = static_cast<std::size_t>(end);
+    branches_[--first] = {program_->rows[e].out.channels, input_of(end), learns ? gradient(e) : nullptr};
+  };
+  add(row.source, true);
+  for (int end = row.previous_end; end >= 0; end = program_->rows[static_cast<std::size_t>(end)].previous_end)
+    add(program_->rows[static_cast<std::size_t>(end)].source, true);
+  if (row.identity) add(row.fork, false);  // its gradient is added at the fork
+  const JoinPass<Ops> pass{.rows = static_cast<std::int64_t>(batch_) * row.out.height * row.out.width,
+                           .channels = row.out.channels,
+                           .branches = {branches_.data() + first, branches_.size() - first},
+                           .y = value(i),
+                           .dy = gradient(i),
+                           .ops = engine_->ops()};
+  function(&pass);
+}
+
+template <class Engine>
+void Runner<Engine>::forward_node(std::size_t i, bool training) {
+  const GraphNode<Ops>& node = program_->nodes[i];
+  if (node.forward) {
+    const Pass<Ops> p = pass(i, training);
+    node.forward(&p);
+  } else if (node.join) {
+    call_join(i, node.join);
+  }
+}
+
+template <class Engine>
+void Runner<Engine>::backward_node(std::size_t i) {
+  const GraphNode<Ops>& node = program_->nodes[i];
+  const Row& row = program_->rows[i];
+  if (node.backward) {
+    const Pass<Ops> p = pass(i, true);
+    node.backward(&p);
+  } else if (node.join_backward) {
+    call_join(i, node.join_backward);
+  } else if (row.kind == Kind::fork) {
+    // Adds the gradients of the other branches. If a Residual has no Shortcut, one of them is the join's own.
+    A* sum = gradient(i);
+    if (!sum) return;
+    for (std::size_t j = i + 1; j < plan_.size(); ++j) {
+      const Row& other = program_->rows[j];
+      if (other.fork != static_cast<int>(i)) continue;
+      if (other.kind == Kind::next || other.identity) engine_->ops().add(batch_ * row.out.size(), sum, gradient(j), sum);
+    }
+  }
+}
+
+}  // namespace strata::detail
