@@ -89,7 +89,7 @@ TEST_CASE("a model allocates what its plan says, within the upper bound") {
   Model<Small> model{{.batch = 20, .pool = pool}};
   CHECK(aligned_bytes - before == Model<Small>::plan(20, 2).total());
   const long between = aligned_bytes;
-  Model<Small, Cpu, Inference> reader{{.batch = 20, .threads = 2}};
+  Model<Small, Cpu, Inference> reader{{.batch = 20, .pool = pool}};
   constexpr MemoryPlan plan = Model<Small, Cpu, Inference>::plan(20, 2);
   CHECK(aligned_bytes - between == plan.total());
   CHECK(plan.gradients == 0);

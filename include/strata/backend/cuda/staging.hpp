@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <strata/data/batches.hpp>
+#include <strata/data/batches_impl.hpp>
 #include <strata/data/targets.hpp>
 
 namespace strata::cuda {

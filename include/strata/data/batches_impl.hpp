@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include <algorithm>
+#include <condition_variable>
+#include <exception>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <strata/data/batches.hpp>
+#include <strata/util/fork.hpp>
+#include <strata/util/random.hpp>
+#include <strata/util/threads.hpp>
+
+namespace strata::detail {
+
+template <class Form, class Pixel>
+struct BatchRing<Form, Pixel>::State : NoCopy {
+  State(std::unique_ptr<BatchSource<Pixel>> source, BatchOptions options)
+      : source_(std::move(source)), options_(std::move(options)), order_(source_->size()) {
+    if (options_.batch < 1)
+      throw std::invalid_argument("strata: batch " + std::to_string(options_.batch) + " is not at least 1");
+    if (options_.threads < 0)
+      throw std::invalid_argument("strata: threads " + std::to_string(options_.threads) + " is below 0");
+    if (order_.size() > std::numeric_limits<std::uint32_t>::max())
+      throw std::invalid_argument("strata: " + std::to_string(order_.size()) + " samples; at most 2^32 - 1 fit");
+    options_.augment.validate(source_->image());
+    if (!Form::ready && options_.augment.needs_host())
+      throw std::invalid_argument("strata: transforms change images on the host; take ReadyImagesIn, not RawImages");
+    options_.normalize.validate(source_->image().channels);
+    const std::size_t largest = std::min(batch(), order_.size());
+    const auto workers = static_cast<std::size_t>(options_.threads);
+    // One that the caller reads, one that is ready, one for each worker.
+    ring_.resize(workers == 0 ? 1 : workers + 2);
+    for (Slot& slot : ring_) {
+      slot.images.resize(largest * one()), slot.indices.resize(largest);
+      slot.classes.resize(source_->classes() ? largest * source_->elements() : 0);
+      slot.values.resize(source_->classes() ? 0 : largest * source_->elements());
+    }
+    scratch_.resize(std::max<std::size_t>(workers, 1), std::vector<float>(one()));
+    threads_.reserve(workers);
+  }
+  ~State() { stop(); }
+
+  [[nodiscard]] std::size_t steps() const noexcept { return (order_.size() + batch() - 1) / batch(); }
+
+  void start(std::uint64_t epoch, std::size_t first_step) {
+    if (first_step > steps())
+      throw std::out_of_range("strata: step " + std::to_string(first_step) + " of an epoch of " + std::to_string(steps()));
+    stop();
+    epoch_ = epoch;
+    std::iota(order_.begin(), order_.end(), std::uint32_t{0});
+    if (options_.shuffle) {  // Fisher, Yates
+      const Random random(options_.seed, Purpose::shuffle, 0, epoch);
+      for (std::size_t i = order_.size(); i > 1; --i)
+        std::swap(order_[i - 1], order_[random.below(static_cast<std::uint32_t>(i), i)]);
+    }
+    claimed_ = taken_ = first_step;
+    for (Slot& slot : ring_) slot.step = none, slot.error = nullptr;
+    holding_ = quit_ = false;
+    started_ = true;
+    start_threads();
+  }
+
+  const BatchOf<Pixel>* next() {
+    if (forks_ != forks()) restart();
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (!started_) throw std::logic_error("strata: Batches::next before Batches::start");
+    if (holding_) {
+      ++taken_;
+      holding_ = false;
+      changed_.notify_all();
+    }
+    if (taken_ >= steps()) return nullptr;
+    Slot& slot = ring_[taken_ % ring_.size()];
+    if (options_.threads == 0)
+      fill(slot, taken_, scratch_[0]);
+    else
+      changed_.wait(lock, [&] { return slot.step == taken_; });
+    if (slot.error) std::rethrow_exception(slot.error);
+    holding_ = true;
+    return &slot.batch;
+  }
+
+  static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
+
+  struct Slot {
+    std::vector<Pixel, typename Form::template Allocator<Pixel>> images;
+    std::vector<int, typename Form::template Allocator<int>> classes;     // of one kind of target
+    std::vector<float, typename Form::template Allocator<float>> values;  // of the others
+    std::vector<std::uint32_t, typename Form::template Allocator<std::uint32_t>> indices;
+    BatchOf<Pixel> batch;
+    std::size_t step = none;   // the step that it holds
+    std::exception_ptr error;  // set if preparing it failed
+  };
+
+  [[nodiscard]] std::size_t batch() const noexcept { return static_cast<std::size_t>(options_.batch); }
+  [[nodiscard]] std::size_t one() const noexcept { return static_cast<std::size_t>(source_->image().size()); }
+
+  void start_threads() {
+    forks_ = forks();
+    if (claimed_ >= steps()) return;
+    try {
+      detail::start_threads(threads_, options_.threads, 0, [this](int i) { work(scratch_[static_cast<std::size_t>(i)]); });
+    } catch (...) {
+      stop();
+      started_ = false;
+      throw;
+    }
+  }
+
+  void stop() {
+    if (forks_ != forks()) return forget_threads();
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      quit_ = true;
+      changed_.notify_all();
+    }
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+
+  // In a child after fork(): the threads are the parent's. One may have held the mutex, and those that wait keep the
+  // condition from being destroyed, so new ones take their places.
+  void forget_threads() {
+    detail::forget_threads(threads_);
+    std::construct_at(&mutex_);
+    std::construct_at(&changed_);
+    forks_ = forks();
+  }
+  // In a child: prepares the steps that the caller has not had, again.
+  void restart() {
+    forget_threads();
+    claimed_ = taken_ + (holding_ ? 1 : 0);
+    for (Slot& slot : ring_)
+      if (!holding_ || slot.step != taken_) slot.step = none, slot.error = nullptr;
+    if (started_) start_threads();
+  }
+
+  // A thread claims the next step, waits until that step's slot is free, and fills it.
+  void work(std::vector<float>& scratch) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (claimed_ < steps()) {
+      const std::size_t step = claimed_++;
+      changed_.wait(lock, [&] { return quit_ || step < taken_ + ring_.size(); });
+      if (quit_) return;
+      Slot& slot = ring_[step % ring_.size()];
+      lock.unlock();
+      std::exception_ptr error;
+      try {
+        fill(slot, step, scratch);
+      } catch (...) {
+        error = std::current_exception();
+      }
+      lock.lock();
+      slot.error = std::move(error);
+      slot.step = step;
+      changed_.notify_all();
+    }
+  }
+
+  void fill(Slot& slot, std::size_t step, std::vector<float>& scratch) const {
+    const std::size_t first = step * batch(), n = std::min(batch(), order_.size() - first);
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::size_t index = order_[first + i];
+      fill_image(index, slot.images.data() + i * one(), scratch.data());
+      if (source_->classes())
+        source_->copy_classes(index, slot.classes.data() + i * source_->elements());
+      else
+        source_->copy_values(index, slot.values.data() + i * source_->elements());
+      slot.indices[i] = order_[first + i];
+    }
+    slot.batch = {.size = static_cast<int>(n),
+                  .images = {slot.images.data(), n * one()},
+                  .targets = {},
+                  .indices = {slot.indices.data(), n},
+                  .epoch = epoch_};
+    if (source_->classes())
+      slot.batch.targets = std::span<const int>(slot.classes.data(), n * source_->elements());
+    else
+      slot.batch.targets = std::span<const float>(slot.values.data(), n * source_->elements());
+  }
+
+  void fill_image(std::size_t index, Pixel* to, [[maybe_unused]] float* scratch) const {
+    if constexpr (Form::ready) {
+      const MovementRange range(options_.augment);
+      const bool moves = range.any();
+      source_->copy_pixels(index, moves ? scratch : to);
+      if (moves) {
+        const Random random(options_.seed, Purpose::augment, 0, epoch_);
+        move_image(source_->image(), draw_movement(range, source_->image(), random, index), scratch, to);
+      }
+      std::uint32_t which = 0;
+      for (const ImageTransform& transform : options_.augment.transforms)
+        transform(std::span<float>(to, one()), source_->image(), transform_random(options_.seed, epoch_, index, which++));
+      const auto& [mean, stddev] = options_.normalize;
+      if (!mean.empty() || !stddev.empty())
+        normalize(to, mean.empty() ? nullptr : mean.data(), stddev.empty() ? nullptr : stddev.data());
+    } else {
+      source_->copy_pixels(index, to);
+    }
+  }
+
+  void normalize(float* image, const float* mean, const float* stddev) const {
+    const int channels = source_->image().channels;
+    for (std::size_t p = 0; p < one(); p += static_cast<std::size_t>(channels))
+      for (int c = 0; c < channels; ++c) {
+        float& x = image[p + static_cast<std::size_t>(c)];
+        x = normalized(x, mean, stddev, c);
+      }
+  }
+
+  std::unique_ptr<BatchSource<Pixel>> source_;
+  BatchOptions options_;
+  std::vector<std::uint32_t> order_;
+  std::vector<Slot> ring_;  // step s is in slot s modulo its size
+  std::vector<std::vector<float>> scratch_;
+  std::vector<std::thread> threads_;
+  unsigned forks_ = forks();  // when the threads were started
+  std::uint64_t epoch_ = 0;
+
+  std::mutex mutex_;  // guards the members below, and each slot's step and error
+  std::condition_variable changed_;
+  std::size_t claimed_ = 0, taken_ = 0;  // steps that threads have begun, steps that the caller has returned
+  bool started_ = false, holding_ = false, quit_ = false;
+};
+
+template <class Form, class Pixel>
+BatchRing<Form, Pixel>::BatchRing(std::unique_ptr<BatchSource<Pixel>> source, BatchOptions options)
+    : state_(std::make_unique<State>(std::move(source), std::move(options))) {}
+template <class Form, class Pixel>
+BatchRing<Form, Pixel>::~BatchRing() = default;
+template <class Form, class Pixel>
+std::size_t BatchRing<Form, Pixel>::steps() const noexcept {
+  return state_->steps();
+}
+template <class Form, class Pixel>
+void BatchRing<Form, Pixel>::start(std::uint64_t epoch, std::size_t first_step) {
+  state_->start(epoch, first_step);
+}
+template <class Form, class Pixel>
+const BatchOf<Pixel>* BatchRing<Form, Pixel>::next() {
+  return state_->next();
+}
+
+#if defined(STRATA_COMPILED)
+template class BatchRing<ReadyImages, float>;
+template class BatchRing<RawImages<std::allocator>, float>;
+template class BatchRing<RawImages<std::allocator>, std::uint8_t>;
+#endif
+
+}  // namespace strata::detail
