@@ -59,7 +59,7 @@ namespace detail {
 template <class Form, class Pixel>
 class BatchRing : NoCopy {
  public:
-  BatchRing(std::unique_ptr<BatchSource<Pixel>> source, BatchOptions options);
+  BatchRing(std::shared_ptr<const BatchSource<Pixel>> source, BatchOptions options);
   ~BatchRing();
   [[nodiscard]] std::size_t steps() const noexcept;
   void start(std::uint64_t epoch, std::size_t first_step);
@@ -85,7 +85,7 @@ class Batches : NoCopy {
   // Copies the data set. Throws std::invalid_argument for a batch below 1, threads below 0, options that Augment or
   // Normalize refuses, and transforms of raw images.
   Batches(const D& data, BatchOptions options)
-      : ring_(std::make_unique<detail::SourceOf<D, Pixel>>(data), std::move(options)) {}
+      : ring_(std::make_shared<const detail::SourceOf<D, Pixel>>(data), std::move(options)) {}
 
   // Steps in an epoch; the last may be smaller.
   [[nodiscard]] std::size_t steps() const noexcept { return ring_.steps(); }

@@ -21,7 +21,7 @@ namespace strata::detail {
 
 template <class Form, class Pixel>
 struct BatchRing<Form, Pixel>::State : NoCopy {
-  State(std::unique_ptr<BatchSource<Pixel>> source, BatchOptions options)
+  State(std::shared_ptr<const BatchSource<Pixel>> source, BatchOptions options)
       : source_(std::move(source)), options_(std::move(options)), order_(source_->size()) {
     if (options_.batch < 1)
       throw std::invalid_argument("strata: batch " + std::to_string(options_.batch) + " is not at least 1");
@@ -215,7 +215,7 @@ struct BatchRing<Form, Pixel>::State : NoCopy {
       }
   }
 
-  std::unique_ptr<BatchSource<Pixel>> source_;
+  std::shared_ptr<const BatchSource<Pixel>> source_;
   BatchOptions options_;
   std::vector<std::uint32_t> order_;
   std::vector<Slot> ring_;  // step s is in slot s modulo its size
@@ -231,7 +231,7 @@ struct BatchRing<Form, Pixel>::State : NoCopy {
 };
 
 template <class Form, class Pixel>
-BatchRing<Form, Pixel>::BatchRing(std::unique_ptr<BatchSource<Pixel>> source, BatchOptions options)
+BatchRing<Form, Pixel>::BatchRing(std::shared_ptr<const BatchSource<Pixel>> source, BatchOptions options)
     : state_(std::make_unique<State>(std::move(source), std::move(options))) {}
 template <class Form, class Pixel>
 BatchRing<Form, Pixel>::~BatchRing() = default;

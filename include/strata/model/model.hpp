@@ -159,14 +159,10 @@ class Model {
   }
   // The same, and calls ready(first, n) as soon as the gradients [first, first + n) are final, last layers first. On a GPU
   // "final" means that the work is queued.
-  template <class Ready>
-  void backward(Ready&& ready)
+  void backward(const detail::GradientsReady& ready)
     requires training_mode
   {
-    using Function = std::remove_reference_t<Ready>;
-    runner().backward(
-        {[](void* context, std::int64_t first, std::int64_t n) { (*static_cast<Function*>(context))(first, n); },
-         const_cast<void*>(static_cast<const void*>(std::addressof(ready)))});
+    runner().backward(ready);
   }
 
   // From now on adds the time of forward and backward to the profile, which gets one row for each layer or block of layers.

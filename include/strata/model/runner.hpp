@@ -14,6 +14,7 @@
 #include <strata/model/profile.hpp>
 #include <strata/model/program.hpp>
 #include <strata/util/busy.hpp>
+#include <strata/util/function_ref.hpp>
 
 namespace strata {
 
@@ -25,11 +26,8 @@ struct LayerName {
 
 namespace detail {
 
-// Called when the gradients [first, first + count) are final.
-struct GradientsReady {
-  void (*call)(void* context, std::int64_t first, std::int64_t count) = nullptr;
-  void* context = nullptr;
-};
+// Called with (first, count) when the gradients [first, first + count) are final.
+using GradientsReady = FunctionRef<void(std::int64_t, std::int64_t)>;
 
 template <class Engine>
 class Runner {

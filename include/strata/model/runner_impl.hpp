@@ -100,10 +100,10 @@ void Runner<Engine>::backward(const GradientsReady& ready) {
         backward_node(i);
       if (timed(i)) engine_->finish();
     }
-    if (!ready.call) continue;
+    if (!ready) continue;
     std::int64_t n = 0;
     for (std::size_t j = i; j < i + static_cast<std::size_t>(plan_[i].length); ++j) n += program_->rows[j].step.parameters;
-    if (n > 0) ready.call(ready.context, plan_[i].parameters, n);
+    if (n > 0) ready(plan_[i].parameters, n);
   }
 }
 

@@ -3,19 +3,20 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
+#include <strata/core/compiled.hpp>
 #include <strata/losses/losses.hpp>
 #include <strata/model/model.hpp>
-#include <strata/training/check_targets.hpp>
+#include <strata/training/calls.hpp>
 #include <strata/training/metric.hpp>
 #include <strata/training/metrics.hpp>
-#include <strata/training/right.hpp>
-#include <strata/training/steps.hpp>
+#include <strata/training/rows.hpp>
+#include <strata/util/no_copy.hpp>
 
 namespace strata {
 namespace detail {
@@ -30,22 +31,6 @@ constexpr TargetKind default_target() {
   return TargetKind::values;
 }
 
-// How a batch of outputs is cut into the rows that a loss sees.
-template <class Net, TargetKind Kind>
-struct LossRows {
-  static constexpr bool places = Kind == TargetKind::class_map;
-  static constexpr std::int64_t each = places ? static_cast<std::int64_t>(Net::output.height) * Net::output.width : 1;
-  static constexpr int width = static_cast<int>(Net::output.size() / each);
-  static constexpr std::int64_t target = places ? each : is_class(Kind) ? 1 : Net::output.size();  // elements of a sample
-  using Element = std::conditional_t<is_class(Kind), int, float>;
-  static const Element* data(const Targets& t) {
-    if constexpr (is_class(Kind))
-      return t.classes.data();
-    else
-      return t.values.data();
-  }
-};
-
 // Whom an evaluation tells of each sample; null or empty: nobody.
 struct Observers {
   ConfusionTable* confusion = nullptr;    // of class indices and maps
@@ -53,62 +38,62 @@ struct Observers {
   std::span<Metric> metrics{};
 };
 
+// An Evaluator without the types of network and loss.
+template <class Backend>
+class EvaluatorCore : NoCopy {
+ public:
+  using T = typename Backend::scalar;
+  using Core = ModelCore<typename Backend::Engine>;
+
+  EvaluatorCore(std::shared_ptr<Core> model, std::unique_ptr<LossCalls<Backend>> loss, const RowsOfSample& rows);
+
+  StepResult evaluate(std::span<const T> images, const Targets& targets, const Observers& observers,
+                      std::optional<std::uint64_t> draw, std::span<const std::uint32_t> indices);
+  // Throws std::invalid_argument for targets that do not fit n samples; indices: see Evaluator::evaluate.
+  void check(const Targets& targets, std::size_t n, std::span<const std::uint32_t> indices) const;
+
+  [[nodiscard]] Core& model() const { return *model_; }
+  [[nodiscard]] const LossCalls<Backend>& loss() const { return *loss_; }
+  [[nodiscard]] const RowsOfSample& rows() const { return rows_; }
+
+ private:
+  void observe(std::span<const T> outputs, const Targets& targets, std::size_t samples, const Observers& o);
+
+  std::shared_ptr<Core> model_;
+  std::unique_ptr<LossCalls<Backend>> loss_;
+  RowsOfSample rows_;
+  std::vector<T> values_;  // of a batch's rows
+};
+
 }  // namespace detail
 
 template <class M, class Loss, TargetKind Kind>
 class Evaluator {
+  using Backend = typename M::backend;
+  using Net = typename M::network;
+
  public:
   using T = typename M::T;
-  using Net = typename M::network;
-  using Rows = detail::LossRows<Net, Kind>;
 
   Evaluator(M& model, Loss loss)
-      : model_(model), loss_(std::move(loss)), values_(static_cast<std::size_t>(model.options().batch * Rows::each)) {
-    detail::validate_loss(loss_);
-  }
+      : core_(model.core(), std::make_unique<detail::LossCallsOf<Backend, Loss, Kind>>(std::move(loss)),
+              detail::rows_of_sample(Net::output, Kind)) {}
 
   // images (N,H,W,C). Dropout is off, or on with the random numbers of a draw. A loss that is not finite is returned as it
   // is; outputs with a NaN are never right. Throws std::invalid_argument for sizes and targets that do not fit; its message
   // counts the images by `indices`, if there are any.
   StepResult evaluate(std::span<const T> images, const Targets& targets, const detail::Observers& observers = {},
                       std::optional<std::uint64_t> draw = {}, std::span<const std::uint32_t> indices = {}) {
-    const std::span<const T> outputs = draw ? model_.predict_with_dropout(images, *draw) : model_.predict(images);
-    const auto samples = outputs.size() / static_cast<std::size_t>(Net::output.size());
-    detail::check_targets(Kind, targets, samples, static_cast<std::size_t>(Rows::target), Rows::width, indices);
-    const auto rows = static_cast<std::int64_t>(samples) * Rows::each;
-    StepsOf<typename M::backend>::type::host_loss(model_.engine(), detail::plain_loss(loss_), rows, Rows::width,
-                                                  outputs.data(), Rows::data(targets), values_.data());
-    observe(outputs, targets, samples, observers);
-    return detail::step_result<Kind>(loss_, rows, Rows::each, Rows::width, outputs.data(), Rows::data(targets),
-                                     values_.data());
+    return core_.evaluate(images, targets, observers, draw, indices);
   }
-  [[nodiscard]] const Loss& loss() const { return loss_; }
+  [[nodiscard]] detail::EvaluatorCore<Backend>& core() { return core_; }
 
  private:
-  void observe(std::span<const T> outputs, const Targets& targets, std::size_t samples, const detail::Observers& o) {
-    if constexpr (is_class(Kind))
-      for (std::size_t row = 0; (o.confusion || o.mistakes) && row < samples * static_cast<std::size_t>(Rows::each);
-           ++row) {
-        constexpr auto width = static_cast<std::size_t>(Rows::width);
-        const std::span<const T> own = outputs.subspan(row * width, width);
-        const int label = targets.classes[row], predicted = predicted_class(own);
-        if (o.confusion) o.confusion->add(label, predicted);
-        if constexpr (Kind == TargetKind::class_index)
-          if (o.mistakes) o.mistakes->add(label, predicted, [&](int c) { return detail::probability(loss_, own, c); });
-      }
-    if (o.metrics.empty()) return;
-    if constexpr (std::is_same_v<T, float>) {
-      constexpr auto size = static_cast<std::size_t>(Net::output.size()), each = static_cast<std::size_t>(Rows::target);
-      for (std::size_t n = 0; n < samples; ++n) {
-        const MetricSample sample{outputs.subspan(n * size, size), Net::output, Kind, targets.sample(n, each)};
-        for (Metric& metric : o.metrics) metric.add(sample);
-      }
-    }
-  }
-
-  M& model_;
-  Loss loss_;
-  std::vector<T> values_;  // of a batch's rows
+  detail::EvaluatorCore<Backend> core_;
 };
 
 }  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/training/evaluator_impl.hpp>
+#endif

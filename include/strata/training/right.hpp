@@ -48,33 +48,43 @@ STRATA_HOST_DEVICE int right_decisions(int width, double threshold, const T* x, 
   }
 }
 
-template <TargetKind Kind>
-StepResult step_result(const FinishedStep& s, std::int64_t rows_each, int width) {
+inline StepResult step_result(TargetKind kind, const FinishedStep& s, std::int64_t rows_each, int width) {
   return {.loss = s.loss / static_cast<double>(rows_each),
           .correct = s.correct,
           .samples = s.samples,
-          .decisions = s.samples * rows_each * decisions_of_row(Kind, width)};
+          .decisions = s.samples * rows_each * decisions_of_row(kind, width)};
 }
-// Loss and right decisions of rows, added in their order. values: their losses.
-template <TargetKind Kind, class Loss, class T, class Element>
-FinishedStep sums_of_rows(const Loss& loss, std::int64_t rows, int width, const T* outputs, const Element* targets,
-                          const T* values) {
-  const double threshold = decision_threshold(loss);
+
+template <TargetKind Kind, class T, class Element>
+std::int64_t right_rows(std::int64_t rows, int width, double threshold, const T* outputs, const Element* targets) {
+  std::int64_t right = 0;
+  for (std::int64_t i = 0; i < rows; ++i)
+    right += right_decisions<Kind, T>(width, threshold, outputs + i * width, targets + i * (is_class(Kind) ? 1 : width));
+  return right;
+}
+// Loss and right decisions of rows, added in their order. values: their losses. targets: ints or floats, as the kind says.
+template <class T>
+FinishedStep sums_of_rows(TargetKind kind, double threshold, std::int64_t rows, int width, const T* outputs,
+                          const void* targets, const T* values) {
   FinishedStep sums;
-  for (std::int64_t i = 0; i < rows; ++i) {
-    sums.loss += static_cast<double>(values[i]);
-    sums.correct +=
-        right_decisions<Kind, T>(width, threshold, outputs + i * width, targets + i * (is_class(Kind) ? 1 : width));
+  for (std::int64_t i = 0; i < rows; ++i) sums.loss += static_cast<double>(values[i]);
+  const auto* classes = static_cast<const int*>(targets);
+  const auto* numbers = static_cast<const float*>(targets);
+  switch (kind) {
+    case TargetKind::class_index:
+    case TargetKind::class_map:
+      sums.correct = right_rows<TargetKind::class_index>(rows, width, threshold, outputs, classes);
+      break;
+    case TargetKind::distribution:
+      sums.correct = right_rows<TargetKind::distribution>(rows, width, threshold, outputs, numbers);
+      break;
+    case TargetKind::labels:
+      sums.correct = right_rows<TargetKind::labels>(rows, width, threshold, outputs, numbers);
+      break;
+    case TargetKind::values:
+      break;
   }
   return sums;
-}
-// The same of whole samples.
-template <TargetKind Kind, class Loss, class T, class Element>
-StepResult step_result(const Loss& loss, std::int64_t rows, std::int64_t rows_each, int width, const T* outputs,
-                       const Element* targets, const T* values) {
-  FinishedStep sums = sums_of_rows<Kind>(loss, rows, width, outputs, targets, values);
-  sums.samples = static_cast<int>(rows / rows_each);
-  return step_result<Kind>(sums, rows_each, width);
 }
 
 }  // namespace strata::detail

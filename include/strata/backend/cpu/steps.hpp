@@ -31,6 +31,8 @@ class Steps final : public GradientEngine<T> {
  public:
   static constexpr bool on_host = true;
   static constexpr int in_flight = 1;
+  using Batch = strata::Batch;
+  using Ring = strata::detail::BatchRing<ReadyImages, float>;
   template <class Data>
   using Feed = Batches<Data>;
 
@@ -51,14 +53,14 @@ class Steps final : public GradientEngine<T> {
   }
 
   // Images and targets stay where the caller has them.
-  template <class Element>
-  void put(const StepNumber& number, std::span<const T> images, const Element* targets) {
+  void put(const StepNumber& number, std::span<const T> images, const void* targets) {
     now_ = FinishedStep{.number = number};
     images_ = images.data();
     targets_ = targets;
   }
-  template <class Element>
-  void stage(const StepNumber& number, const Batch& batch, const Element* targets) {
+  void stage(const StepNumber& number, const Batch& batch, const void* targets)
+    requires std::is_same_v<T, float>
+  {
     put(number, batch.images, targets);
   }
   [[nodiscard]] const T* images() const { return images_; }
@@ -79,7 +81,8 @@ class Steps final : public GradientEngine<T> {
     const auto* targets = static_cast<const Element*>(targets_);
     run_loss(strata::detail::plain_loss(loss), n * rows, width, outputs, targets, values_.data(), gradient, pool_);
     const FinishedStep sums =
-        strata::detail::sums_of_rows<Kind>(loss, n * rows, width, outputs, targets, static_cast<const T*>(values_.data()));
+        strata::detail::sums_of_rows<T>(Kind, strata::detail::decision_threshold(loss), n * rows, width, outputs, targets_,
+                                        static_cast<const T*>(values_.data()));
     now_.loss = sums.loss, now_.correct = sums.correct;
     now_.finite = std::isfinite(sums.loss);
   }

@@ -3,7 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -27,25 +27,44 @@ struct StagedBatch {
   const BatchOptions* options = nullptr;
 };
 
-// The background batches of a run on a device. Transforms of the user's own run on the host; then all preparation does.
-template <class Data, class System>
-class DeviceBatches {
- public:
-  DeviceBatches(const Data& data, BatchOptions options) : options_(std::move(options)) {
-    if (options_.augment.needs_host())
-      ready_.emplace(data, options_);
-    else
-      raw_.emplace(data, options_);
-  }
-  DeviceBatches(const DeviceBatches&) = delete;
-  DeviceBatches& operator=(const DeviceBatches&) = delete;
+// The background batches of a run on a device, without the type of their data set. Transforms of the user's own run on the
+// host; then all preparation does.
+template <class System>
+class DeviceRing : strata::NoCopy {
+  using Ready = ReadyImagesIn<System::template PinnedAllocator>;
+  using Raw = RawImages<System::template PinnedAllocator>;
+  template <class Form, class Pixel>
+  using RingOf = strata::detail::BatchRing<Form, Pixel>;
 
-  [[nodiscard]] std::size_t steps() const { return ready_ ? ready_->steps() : raw_->steps(); }
+ public:
+  template <class Data>
+  DeviceRing(const Data& data, BatchOptions options) : options_(std::move(options)) {
+    using strata::detail::SourceOf;
+    using Pixel = strata::detail::PixelOf<Data>;
+    if (options_.augment.needs_host())
+      ready_ = std::make_unique<RingOf<Ready, float>>(std::make_shared<const SourceOf<Data, float>>(data), options_);
+    else if constexpr (std::is_same_v<Pixel, float>)
+      floats_ = std::make_unique<RingOf<Raw, float>>(std::make_shared<const SourceOf<Data, float>>(data), options_);
+    else
+      bytes_ =
+          std::make_unique<RingOf<Raw, std::uint8_t>>(std::make_shared<const SourceOf<Data, std::uint8_t>>(data), options_);
+  }
+
+  [[nodiscard]] std::size_t steps() const {
+    return ready_ ? ready_->steps() : floats_ ? floats_->steps() : bytes_->steps();
+  }
   void start(std::uint64_t epoch, std::size_t first_step = 0) {
-    ready_ ? ready_->start(epoch, first_step) : raw_->start(epoch, first_step);
+    if (ready_)
+      ready_->start(epoch, first_step);
+    else if (floats_)
+      floats_->start(epoch, first_step);
+    else
+      bytes_->start(epoch, first_step);
   }
   // Valid until the next call; null at the end of the epoch.
-  const StagedBatch* next() { return ready_ ? staged(ready_->next(), true) : staged(raw_->next(), false); }
+  const StagedBatch* next() {
+    return ready_ ? staged(ready_->next(), true) : floats_ ? staged(floats_->next(), false) : staged(bytes_->next(), false);
+  }
 
  private:
   template <class Pixel>
@@ -63,9 +82,18 @@ class DeviceBatches {
   }
 
   BatchOptions options_;
-  std::optional<Batches<Data, ReadyImagesIn<System::template PinnedAllocator>>> ready_;
-  std::optional<Batches<Data, RawImages<System::template PinnedAllocator>>> raw_;
+  // One of them.
+  std::unique_ptr<RingOf<Ready, float>> ready_;
+  std::unique_ptr<RingOf<Raw, float>> floats_;
+  std::unique_ptr<RingOf<Raw, std::uint8_t>> bytes_;
   StagedBatch now_;
+};
+
+template <class Data, class System>
+class DeviceBatches : public DeviceRing<System> {
+ public:
+  DeviceBatches(const Data& data, BatchOptions options) : DeviceRing<System>(data, std::move(options)) {}
+  [[nodiscard]] DeviceRing<System>& ring() { return *this; }
 };
 
 }  // namespace strata::cuda

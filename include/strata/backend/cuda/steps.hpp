@@ -48,6 +48,8 @@ class Steps final : public GradientEngine<float> {
  public:
   static constexpr bool on_host = false;
   static constexpr int in_flight = 3;  // steps queued at once: one computes, one copies, one is gathered
+  using Batch = StagedBatch;
+  using Ring = DeviceRing<System>;
   template <class Data>
   using Feed = DeviceBatches<Data, System>;
 
@@ -67,27 +69,25 @@ class Steps final : public GradientEngine<float> {
   }
 
   // Images and targets of the host, to be used as they are.
-  template <class Element>
-  void put(const StepNumber& number, std::span<const float> images, const Element* targets) {
+  void put(const StepNumber& number, std::span<const float> images, const void* targets) {
     auto& device = engine_.device();
     device.use();
     engine_.upload(images, 0);
     const auto samples = static_cast<std::int64_t>(images.size()) / sizes_.input.size();
-    device.copy_bytes(targets_, targets, samples * sizes_.target * static_cast<std::int64_t>(sizeof(Element)));
+    device.copy_bytes(targets_, targets, samples * sizes_.target * target_bytes);
     Staged& staged = slot(queued_);
     staged.recipe.reset();
     set_number(staged, number);
   }
   // A batch of train(): copied beside the computation, then augmented and normalised on the device.
-  template <class Element>
-  void stage(const StepNumber& number, const StagedBatch& batch, const Element* targets) {
+  void stage(const StepNumber& number, const StagedBatch& batch, const void* targets) {
     auto& device = engine_.device();
     device.use();
     Staged& staged = slot(queued_);
-    const std::int64_t target_bytes = batch.size * sizes_.target * static_cast<std::int64_t>(sizeof(Element));
+    const std::int64_t bytes = batch.size * sizes_.target * target_bytes;
     // Nothing to wait for: the step that read this slot last has finished.
     copies_->copy_bytes(staged.pixels, batch.pixels.data(), batch.pixels.size_bytes());
-    copies_->copy_bytes(staged.targets, targets, static_cast<std::size_t>(target_bytes));
+    copies_->copy_bytes(staged.targets, targets, static_cast<std::size_t>(bytes));
     copies_->copy_bytes(staged.indices, batch.indices.data(), batch.indices.size_bytes());
     staged.copied.record(copies_->get());
     const Normalize& normalize = batch.options->normalize;
@@ -101,7 +101,7 @@ class Steps final : public GradientEngine<float> {
     staged.copied.hold(device.stream());
     set_number(staged, number);
     fill(staged);
-    device.copy_bytes(targets_, staged.targets, target_bytes);
+    device.copy_bytes(targets_, staged.targets, bytes);
     staged.copied.wait();  // from here on the batch's memory belongs to its owner again
   }
   [[nodiscard]] const A* images() const { return engine_.images(); }
@@ -245,6 +245,8 @@ class Steps final : public GradientEngine<float> {
   [[nodiscard]] void* stream() override { return engine_.device().stream(); }
 
  private:
+  static constexpr std::int64_t target_bytes = 4;  // of a class number and of a float
+  static_assert(sizeof(int) == target_bytes && sizeof(float) == target_bytes);
   // How staged pixels become images. mean and stddev are on the device, or null.
   struct Recipe {
     int samples;

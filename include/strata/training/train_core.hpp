@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSL-1.0
+// train() and evaluate() without the types of network, data, loss and optimizer.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <strata/core/compiled.hpp>
+#include <strata/data/batches.hpp>
+#include <strata/training/loop.hpp>
+#include <strata/training/trainer_core.hpp>
+
+namespace strata {
+
+struct EvaluateOptions {
+  Normalize normalize{};
+  bool dropout = false;  // on, each batch with random numbers of its own: shows what a network loses by it
+  // Asked after each batch; true ends the evaluation there. Its exceptions pass through.
+  std::function<bool()> stop{};
+  // The number of mistakes to keep (class indices alone). Their probabilities are those that the loss sees: the softmax or
+  // sigmoid of logits; of MeanSquaredError the output itself.
+  std::size_t mistakes = 0;
+  std::vector<Metric> metrics{};
+};
+
+namespace detail {
+
+struct EvaluationData {
+  std::shared_ptr<const BatchSource<float>> images{};
+  int classes = 0;  // 0: the targets are no classes
+};
+
+// TrainOptions without the data set, and what a checkpoint says of network and data.
+struct RunOptions {
+  LoopOptions loop;
+  const Augment& augment;
+  const Normalize& normalize;
+  const MakeCheckpointer& checkpoint;
+  double clip_norm;
+  const std::vector<ParameterGroup>& groups;
+  const std::vector<Metric>& metrics;
+  const std::shared_ptr<Reducer<float>>& reducer;
+  EvaluationData validation{};
+  std::string architecture{}, training_data{}, validation_data{};
+  std::string_view summary{};
+};
+
+// Throws std::invalid_argument.
+void check_class_count(int found, std::int64_t outputs);
+
+[[nodiscard]] BatchOptions batch_options(const ModelOptions& model, const RunOptions& options);
+
+template <class Backend>
+Evaluation evaluate_batches(EvaluatorCore<Backend>& evaluator, const EvaluationData& data, const EvaluateOptions& options);
+
+template <class Backend>
+std::vector<EpochRecord> run_training(TrainerCore<Backend>& trainer, typename TrainerCore<Backend>::Steps::Ring& batches,
+                                      const RunOptions& options);
+
+}  // namespace detail
+}  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/training/train_core_impl.hpp>
+#endif

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include <stdexcept>
+#include <utility>
+
+#include <strata/training/evaluator_impl.hpp>
+#include <strata/training/not_finite_error.hpp>
+#include <strata/training/trainer_core.hpp>
+#include <strata/util/numbers.hpp>
+
+namespace strata::detail {
+
+template <class Backend>
+TrainerCore<Backend>::TrainerCore(std::shared_ptr<Core> model, std::unique_ptr<LossCalls<Backend>> loss,
+                                  std::unique_ptr<OptimizerCalls<Backend>> optimizer, const RowsOfSample& rows)
+    : model_(std::move(model)),
+      optimizer_(std::move(optimizer)),
+      evaluator_(model_, std::move(loss), rows),
+      tensors_(model_->parameter_tensors()),
+      steps_(model_->engine(), {.parameters = model_->program().parameters,
+                                .slots = optimizer_->slots(),
+                                .batch = model_->options().batch,
+                                .input = model_->program().input,
+                                .rows = rows.each,
+                                .target = rows.target,
+                                .ranges = static_cast<std::int64_t>(tensors_.size()),
+                                .element_bytes = optimizer_->element_bytes()}) {
+  groups({});
+}
+
+template <class Backend>
+StepResult TrainerCore<Backend>::step(std::span<const T> images, const Targets& targets) {
+  drain([](const StepResult&) {});
+  if (images.empty() && targets.empty()) return {};
+  const std::size_t one = static_cast<std::size_t>(model_->program().input.size()), n = images.size() / one;
+  const int batch = model_->options().batch;
+  if (images.size() != n * one || n > static_cast<std::size_t>(batch))
+    throw std::invalid_argument("strata: " + std::to_string(images.size()) + " numbers are not up to " +
+                                std::to_string(batch) + " images of " + std::to_string(one) + " numbers");
+  evaluator_.check(targets, n, {});
+  steps_.put({.update = updates_, .epoch = 0}, images, evaluator_.rows().data(targets));
+  queue(static_cast<int>(n));
+  StepResult result;
+  drain([&](const StepResult& r) { result = r; });
+  return result;
+}
+
+template <class Backend>
+void TrainerCore<Backend>::make_room(const ReportStep& report) {
+  if (steps_.full()) finish(report);
+}
+
+template <class Backend>
+void TrainerCore<Backend>::drain(const ReportStep& report) {
+  while (steps_.pending()) finish(report);
+}
+
+template <class Backend>
+void TrainerCore<Backend>::watch(Profile* profile) {
+  drain([](const StepResult&) {});
+  model_->runner().watch(profile);
+  profile_ = profile;
+  steps_.forget_captured();
+  if (!profile) return;
+  profile->rows.push_back({.name = "loss", .first = -1});
+  profile->rows.push_back({.name = "update", .first = -1});
+}
+
+template <class Backend>
+void TrainerCore<Backend>::clip_gradients(double norm) {
+  check_not_negative("the norm that gradients are clipped to", norm);
+  if (norm != clip_norm_) steps_.forget_captured();
+  clip_norm_ = norm;
+}
+
+template <class Backend>
+void TrainerCore<Backend>::groups(std::vector<ParameterGroup> groups) {
+  ranges_ = parameter_ranges(tensors_, groups, optimizer_->whole_tensors());
+  groups_ = std::move(groups);
+  steps_.forget_captured();
+}
+
+template <class Backend>
+void TrainerCore<Backend>::reduce_by(std::shared_ptr<Reducer<T>> reducer) {
+  drain([](const StepResult&) {});
+  reducer_ = std::move(reducer);
+  steps_.forget_captured();
+}
+
+template <class Backend>
+void TrainerCore<Backend>::queue(int n) {
+  optimizer_->prepare(steps_, updates_, ranges_);
+  const int now = phase();
+  steps_.execute(n, now, profile_ != nullptr, [this, n, now] { compute(n, now); });
+  if (!reducer_ || reducer_->updates(now)) ++updates_;
+  if (reducer_) reducer_->advance();
+  if (profile_) ++profile_->steps, profile_->samples += n;
+}
+
+template <class Backend>
+void TrainerCore<Backend>::compute(int n, int now) {
+  Runner<typename Backend::Engine>& runner = model_->runner();
+  const A* outputs = runner.run_on_engine(steps_.images(), n, true, true, static_cast<std::uint64_t>(steps_.update()));
+  {
+    const Profile::Timer timer(profile_ ? &profile_->rows[profile_->rows.size() - 2].backward : nullptr);
+    evaluator_.loss().step(steps_, n, evaluator_.rows(), outputs, runner.output_gradient());
+    if (profile_) model_->engine().finish();
+  }
+  if (steps_.halted()) return;
+  if (reducer_)
+    runner.backward(
+        [&](std::int64_t first, std::int64_t count) { reducer_->ready(steps_, now, runner.gradients() + first, count); });
+  else
+    runner.backward({});
+  const Profile::Timer timer(profile_ ? &profile_->rows.back().backward : nullptr);
+  if (reducer_) reducer_->reduce(steps_, now, runner.gradients(), model_->program().parameters);
+  if (!reducer_ || reducer_->updates(now)) update();
+  steps_.publish();
+  if (profile_) model_->engine().finish();
+}
+
+template <class Backend>
+void TrainerCore<Backend>::update() {
+  T* w = model_->runner().parameters();
+  T* g = model_->runner().gradients();
+  if (clip_norm_ > 0) steps_.clip(ranges_, clip_norm_, g);
+  if (steps_.halted()) return;
+  for (std::size_t r = 0; r < ranges_.size(); ++r)
+    if (!ranges_[r].frozen)
+      optimizer_->update(steps_, updates_, r, ranges_[r], tensors_[optimizer_->whole_tensors() ? r : 0], w, g);
+}
+
+template <class Backend>
+void TrainerCore<Backend>::finish(const ReportStep& report) {
+  const FinishedStep done = steps_.finish();
+  Runner<typename Backend::Engine>& runner = model_->runner();
+  if (!done.finite) {
+    // Later steps that were queued have changed nothing but BatchNorm's statistics, since the loss halts the device.
+    updates_ = done.number.update;
+    if (steps_.restage(done))
+      runner.run_on_engine(steps_.images(), done.samples, true, true, static_cast<std::uint64_t>(updates_));
+    throw NotFiniteError(updates_, runner.first_not_finite(true));
+  }
+  if (!done.finite_gradients) {
+    updates_ = done.number.update;
+    throw NotFiniteError::of_gradients(updates_);
+  }
+  const RowsOfSample& rows = evaluator_.rows();
+  if (report) report(step_result(rows.kind, done, rows.each, rows.width));
+}
+
+template <class Backend>
+TrainingRun TrainerCore<Backend>::run(std::string architecture, std::string_view summary)
+  requires std::is_same_v<T, float>
+{
+  TrainingRun run{.architecture = std::move(architecture),
+                  .summary = summary,
+                  .optimizer = optimizer_->describe(),
+                  .loss = evaluator_.loss().describe(),
+                  .batch = model_->options().batch,
+                  .seed = model_->options().seed,
+                  .clip_norm = clip_norm_,
+                  .kernels = model_->engine().kernels()};
+  for (const auto& group : groups_) run.more.push_back("parameter group: " + group.describe());
+  if (reducer_) run.more.push_back("reducer: " + reducer_->describe());
+  std::vector<RunTensor> kept;
+  std::size_t offset = 0;
+  model_->on_host([&](const HostTensors<T>& host) {
+    for (const NamedTensor& t : model_->tensors()) {
+      const auto size = static_cast<std::size_t>(t.info.size());
+      const std::vector<std::int64_t> shape(t.info.shape.begin(), t.info.shape.begin() + t.info.rank);
+      run.tensors.push_back({t.name, shape, std::span<float>(Core::values(host, t), size)});
+      if (!t.info.trainable()) continue;
+      for (int slot = 0; slot < optimizer_->slots(); ++slot)
+        kept.push_back({"optimizer/" + std::to_string(slot) + "/" + t.name, shape, memory(slot).subspan(offset, size)});
+      offset += size;
+    }
+  });
+  run.weights = run.tensors.size();
+  run.tensors.insert(run.tensors.end(), kept.begin(), kept.end());
+  return run;
+}
+
+}  // namespace strata::detail
