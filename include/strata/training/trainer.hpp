@@ -40,8 +40,8 @@ class Trainer : NoCopy {
   // The trainer refers to the model's memory, so that the model may be moved. Throws std::invalid_argument for a loss or an
   // optimizer with invalid numbers.
   Trainer(M& model, Loss loss, Optimizer_ optimizer)
-      : Trainer(model, std::make_unique<OptimizerCalls>(std::move(optimizer)),
-                std::make_unique<LossCalls>(sound(std::move(loss)))) {}
+      : Trainer(model, Calls{std::make_unique<OptimizerCalls>(std::move(optimizer)),
+                             std::make_unique<LossCalls>(sound(std::move(loss)))}) {}
 
   // images (N,H,W,C) and their targets, N up to the model's batch. Loss and accuracy are those before the update. Without
   // images nothing happens. Throws std::invalid_argument for sizes and targets that do not fit, before anything changes;
@@ -116,10 +116,14 @@ class Trainer : NoCopy {
   using OptimizerCalls = detail::OptimizerCallsOf<Backend, Optimizer_>;
   using LossCalls = detail::LossCallsOf<Backend, Sound, Kind>;
 
-  Trainer(M& model, std::unique_ptr<OptimizerCalls> optimizer, std::unique_ptr<LossCalls> loss)
-      : optimizer_(optimizer.get()),
-        loss_(loss.get()),
-        core_(model.core(), std::move(loss), std::move(optimizer), detail::rows_of_sample(Net::output, Kind)) {}
+  struct Calls {
+    std::unique_ptr<OptimizerCalls> optimizer;
+    std::unique_ptr<LossCalls> loss;
+  };
+  Trainer(M& model, Calls calls)
+      : optimizer_(calls.optimizer.get()),
+        loss_(calls.loss.get()),
+        core_(model.core(), std::move(calls.loss), std::move(calls.optimizer), detail::rows_of_sample(Net::output, Kind)) {}
 
   const OptimizerCalls* optimizer_;  // the core's, as is the loss
   const LossCalls* loss_;
