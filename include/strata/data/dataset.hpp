@@ -27,12 +27,7 @@ class DataError : public std::runtime_error {
  public:
   static constexpr std::int64_t whole = -1;  // for `record`: the error concerns the whole file
 
-  DataError(std::string file, std::int64_t record, const std::string& found, std::string expected)
-      : std::runtime_error(file + (record == whole ? "" : ": record " + std::to_string(record)) + ": " + found +
-                           "; expected " + expected),
-        file_(std::move(file)),
-        expected_(std::move(expected)),
-        record_(record) {}
+  DataError(std::string file, std::int64_t record, const std::string& found, std::string expected);
 
   [[nodiscard]] const std::string& file() const noexcept { return file_; }
   [[nodiscard]] std::int64_t record() const noexcept { return record_; }  // from 0, or `whole`
@@ -260,3 +255,7 @@ template <Dataset Data>
 }
 
 }  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/data/dataset_impl.hpp>
+#endif
