@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Files by their descriptors, and how a finished file gets its name. For Linux and other POSIX systems.
 #pragma once
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/types.h>
-#include <unistd.h>
-
 #include <cstddef>
 #include <filesystem>
 #include <span>

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 // The functions of open_file.hpp.
 #pragma once
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/types.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
