@@ -2,7 +2,6 @@
 // The record of a trainer's run, for checkpoints.
 #pragma once
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,9 +9,23 @@
 #include <strata/core/summary.hpp>
 #include <strata/core/tensor_info.hpp>
 #include <strata/model/fingerprint.hpp>
+#include <strata/optimizers/parameter_groups.hpp>
 #include <strata/training/run.hpp>
 
 namespace strata::detail {
+
+// Collects the tensors of a model and of its optimizer's memory.
+struct RunTensors {
+  std::vector<std::span<float>> memory{};  // a slot each, of all parameters
+  std::vector<RunTensor> weights{}, kept{};
+  std::size_t offset = 0;
+
+  void add(const std::string& name, const TensorInfo& info, std::span<float> values);
+  void finish(TrainingRun& run);
+};
+
+// Lines of a recipe.
+std::vector<std::string> group_lines(std::span<const ParameterGroup> groups);
 
 template <class Trainer_>
 TrainingRun training_run(Trainer_& trainer) {
@@ -25,23 +38,19 @@ TrainingRun training_run(Trainer_& trainer) {
                   .batch = model.options().batch,
                   .seed = model.options().seed,
                   .clip_norm = trainer.clip_norm(),
+                  .more = group_lines(trainer.groups()),
                   .kernels = model.engine().kernels()};
-  for (const auto& group : trainer.groups()) run.more.push_back("parameter group: " + group.describe());
   if (trainer.reducer()) run.more.push_back("reducer: " + trainer.reducer()->describe());
-  std::vector<RunTensor> kept;
-  std::size_t offset = 0;
-  model.for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<float> values) {
-    const std::vector<std::int64_t> shape(info.shape.begin(), info.shape.begin() + info.rank);
-    run.tensors.push_back({name, shape, values});
-    if (!info.trainable()) return;
-    for (int slot = 0; slot < trainer.optimizer().slots(); ++slot)
-      kept.push_back(
-          {"optimizer/" + std::to_string(slot) + "/" + name, shape, trainer.memory(slot).subspan(offset, values.size())});
-    offset += values.size();
-  });
-  run.weights = run.tensors.size();
-  run.tensors.insert(run.tensors.end(), kept.begin(), kept.end());
+  RunTensors tensors;
+  for (int slot = 0; slot < trainer.optimizer().slots(); ++slot) tensors.memory.push_back(trainer.memory(slot));
+  model.for_each_tensor(
+      [&](const std::string& name, const TensorInfo& info, std::span<float> values) { tensors.add(name, info, values); });
+  tensors.finish(run);
   return run;
 }
 
 }  // namespace strata::detail
+
+#if !defined(STRATA_COMPILED)
+#include <strata/training/training_run_impl.hpp>
+#endif
