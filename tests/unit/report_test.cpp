@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include <strata/report/html.hpp>
 #include <strata/report/report.hpp>
 
 #include "files.hpp"

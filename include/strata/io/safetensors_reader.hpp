@@ -62,4 +62,5 @@ class SafetensorsFile {
 
 #if !defined(STRATA_COMPILED)
 #include <strata/io/safetensors_reader_impl.hpp>
+#include <strata/util/file_error.hpp>
 #endif

@@ -16,6 +16,7 @@
 #include <strata/io/weights_file.hpp>
 #include <strata/model/fingerprint.hpp>
 #include <strata/model/model.hpp>
+#include <strata/util/file_error.hpp>
 
 namespace strata {
 
