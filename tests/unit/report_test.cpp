@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include <strata/data/bmp.hpp>
 #include <strata/report/html.hpp>
 #include <strata/report/report.hpp>
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <strata/io/safetensors_header.hpp>
+#include <strata/util/file_error.hpp>
 
 namespace strata {
 
@@ -62,5 +63,4 @@ class SafetensorsFile {
 
 #if !defined(STRATA_COMPILED)
 #include <strata/io/safetensors_reader_impl.hpp>
-#include <strata/util/file_error.hpp>
 #endif
