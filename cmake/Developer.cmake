@@ -13,14 +13,20 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_FLAGS MATCHES "-fsanitize"
   target_compile_options(strata_warnings INTERFACE -Wno-maybe-uninitialized)
 endif()
 
-# strata_developer: the library with every available component, and the warnings.
-add_library(strata_developer INTERFACE)
-target_link_libraries(strata_developer INTERFACE strata::strata strata_warnings)
+# strata_developer_headers: the headers with every available component, and the warnings.
+add_library(strata_developer_headers INTERFACE)
+target_link_libraries(strata_developer_headers INTERFACE strata::strata strata_warnings)
 foreach(component gzip download images tensorboard)
   if(TARGET strata::${component})
-    target_link_libraries(strata_developer INTERFACE strata::${component})
+    target_link_libraries(strata_developer_headers INTERFACE strata::${component})
   endif()
 endforeach()
+
+# strata_developer: the same with the compiled library, which programs build faster with.
+add_library(strata_developer INTERFACE)
+target_link_libraries(strata_developer INTERFACE strata_developer_headers strata::compiled)
+# Options alone: the target strata_warnings is not exported.
+target_compile_options(strata_compiled PRIVATE $<TARGET_PROPERTY:strata_warnings,INTERFACE_COMPILE_OPTIONS>)
 
 # strata_missing_component(<variable> <source>): the first component that a source includes but this build lacks, or an empty
 # string.

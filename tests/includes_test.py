@@ -37,7 +37,12 @@ ALLOWED = {
 }
 ALLOWED["top"] = set(ALLOWED)
 NO_BACKEND = ("model", "training")  # not even through other headers
+EVERYWHERE = {"core/compiled.hpp"}  # one macro
 MAX_LINES = 400
+
+# X_impl.hpp defines the functions that X.hpp declares and is a part of it. X.hpp ends with this, so that nobody misses them.
+IMPL = "_impl.hpp"
+ENDING = "#if !defined(STRATA_COMPILED)\n#include <strata/{}>\n#endif\n"
 
 # The headers of the standard library: what core/ may include beside core/.
 STANDARD = set("""algorithm any array atomic barrier bit bitset cassert cctype cerrno cfenv cfloat charconv chrono cinttypes
@@ -60,6 +65,20 @@ def room_of(name):
     if not folders:
         return "top"
     return "/".join(folders[:2] if folders[0] == "backend" else folders[:1])
+
+
+def owner_of(name):
+    """X.hpp of X_impl.hpp; any other header itself."""
+    return name.removesuffix(IMPL) + ".hpp" if name.endswith(IMPL) else name
+
+
+def impl_of(name):
+    return name.removesuffix(".hpp") + IMPL
+
+
+def may_include_impl(name, target):
+    """Whether a header may include the X_impl.hpp `target`: X.hpp, other _impl headers and backends may."""
+    return name == owner_of(target) or name.endswith(IMPL) or name.startswith("backend/")
 
 
 def includes_of(text):
@@ -119,7 +138,7 @@ def check(folder):
     """The faults of a tree, and the numbers of lines of its headers."""
     root = pathlib.Path(folder) / "strata"
     texts = {path.relative_to(root).as_posix(): path.read_text() for path in sorted(root.rglob("*.hpp"))}
-    faults, edges, first_line = [], {name: set() for name in texts}, {}
+    faults, edges, first_line = [], {owner_of(name): set() for name in texts}, {}
     room_edges, room_line = collections.defaultdict(set), {}
 
     def fault(name, line, says):
@@ -131,6 +150,13 @@ def check(folder):
             fault(name, 1, f"the room {room} has no row in the table of this test")
         if (length := len(text.splitlines())) > MAX_LINES:
             fault(name, length, f"{length} lines; at most {MAX_LINES} are allowed")
+        if name.endswith(IMPL):
+            if owner_of(name) not in texts:
+                fault(name, 1, f"there is no header {owner_of(name)}, whose functions it would define")
+            elif not any(target == f"strata/{owner_of(name)}" for _, target, _ in includes_of(text)):
+                fault(name, 1, f"does not include <strata/{owner_of(name)}>")
+        elif impl_of(name) in texts and not text.endswith(ENDING.format(impl_of(name))):
+            fault(name, length, f"does not end with the include of {impl_of(name)} for users without STRATA_COMPILED")
         for line, target, quoted in includes_of(text):
             if target is None:
                 fault(name, line, "this test cannot follow an include of a macro")
@@ -150,21 +176,24 @@ def check(folder):
                 if not (ours.endswith(".pb.h") and (root / ours.replace(".pb.h", ".proto")).exists()):
                     fault(name, line, f"there is no header <{target}>")
                 continue
-            edges[name].add(ours)
-            first_line.setdefault((name, ours), line)
+            if ours.endswith(IMPL) and not may_include_impl(name, ours):
+                fault(name, line, f"must include <strata/{owner_of(ours)}> instead of <strata/{ours}>")
+            if owner_of(name) != owner_of(ours):
+                edges[owner_of(name)].add(owner_of(ours))
+                first_line.setdefault((owner_of(name), owner_of(ours)), (name, line))
             other = room_of(ours)
-            if other == room:
+            if other == room or ours in EVERYWHERE:
                 continue
             room_edges[room].add(other)
             room_line.setdefault((room, other), (name, line))
             if other not in ALLOWED.get(room, set()):
                 fault(name, line, f"{room} must not include {other} (<strata/{ours}>)")
 
-    for name in texts:
+    for name in edges:
         if room_of(name) in NO_BACKEND and (path := path_to_backend(name, edges)):
-            fault(name, first_line[path[0], path[1]], f"reaches a backend: {' -> '.join(path)}")
+            fault(*first_line[path[0], path[1]], f"reaches a backend: {' -> '.join(path)}")
     if cycle := cycle_in(edges):
-        fault(cycle[0], first_line[cycle[0], cycle[1]], f"the headers form a cycle: {' -> '.join(cycle)}")
+        fault(*first_line[cycle[0], cycle[1]], f"the headers form a cycle: {' -> '.join(cycle)}")
     if cycle := cycle_in(room_edges):
         fault(*room_line[cycle[0], cycle[1]], f"the rooms form a cycle: {' -> '.join(cycle)}")
     return faults, [len(text.splitlines()) for text in texts.values()]
@@ -178,11 +207,15 @@ GOOD = {
     "layers/conv.hpp": "#pragma once\n#include <strata/core/table.hpp>\n",
     "model/model.hpp": "#pragma once\n/* A comment\n#include <strata/backend/cpu/conv.hpp>\n*/\n"
                        "// #include <strata/backend/cpu/conv.hpp>\n#include <strata/layers/conv.hpp>\n",
-    "training/loop.hpp": "#pragma once\n#include <strata/model/model.hpp>\n",
+    "core/compiled.hpp": "#pragma once\n",
+    "training/loop.hpp": "#pragma once\n#include <strata/model/model.hpp>\n" + ENDING.format("training/loop_impl.hpp"),
+    "training/loop_impl.hpp": "#pragma once\n#include <strata/training/loop.hpp>\n",
+    "util/numbers.hpp": "#pragma once\n" + ENDING.format("util/numbers_impl.hpp"),
+    "util/numbers_impl.hpp": "#pragma once\n#include <strata/core/compiled.hpp>\n#include <strata/util/numbers.hpp>\n",
     "io/events.hpp": "#pragma once\n#include <strata/io/events.pb.h>\n",
     "io/events.proto": "",
     "backend/cpu/conv.hpp": "#pragma once\n#include <Eigen/Core>\n#include <strata/model/model.hpp>\n",
-    "backend/cuda/conv.hpp": "#pragma once\n#include <strata/model/model.hpp>\n",
+    "backend/cuda/conv.hpp": "#pragma once\n#include <strata/model/model.hpp>\n#include <strata/training/loop_impl.hpp>\n",
     "strata.hpp": "#pragma once\n#include <strata/backend/cpu/conv.hpp>\n#include <strata/training/loop.hpp>\n",
 }
 
@@ -231,6 +264,27 @@ BROKEN = {
         ["strata/layers/conv.hpp:3: this test cannot follow an include of a macro"]),
     "a long header": (
         {"layers/conv.hpp": "\n" * 399}, ["strata/layers/conv.hpp:401: 401 lines; at most 400 are allowed"]),
+    "the bodies of another header": (
+        {"io/events.hpp": "#include <strata/training/loop_impl.hpp>\n"},
+        ["strata/io/events.hpp:3: must include <strata/training/loop.hpp> instead of <strata/training/loop_impl.hpp>"]),
+    "bodies that nobody includes": (
+        {"layers/conv_impl.hpp": "#pragma once\n#include <strata/layers/conv.hpp>\n"},
+        ["strata/layers/conv.hpp:2: does not end with the include of layers/conv_impl.hpp for users without STRATA_COMPILED"]),
+    "bodies without declarations": (
+        {"layers/pool_impl.hpp": "#pragma once\n"},
+        ["strata/layers/pool_impl.hpp:1: there is no header layers/pool.hpp, whose functions it would define"]),
+    "bodies that do not see their declarations": (
+        {"layers/pool.hpp": "#pragma once\n" + ENDING.format("layers/pool_impl.hpp"), "layers/pool_impl.hpp": "#pragma once\n"},
+        ["strata/layers/pool_impl.hpp:1: does not include <strata/layers/pool.hpp>"]),
+    "a cycle through bodies": (
+        {"model/model.hpp": ENDING.format("model/model_impl.hpp"),
+         "model/model_impl.hpp": "#pragma once\n#include <strata/model/model.hpp>\n#include <strata/model/uses.hpp>\n",
+         "model/uses.hpp": "#pragma once\n#include <strata/model/model.hpp>\n"},
+        ["strata/model/model_impl.hpp:3: the headers form a cycle: model/model.hpp -> model/uses.hpp -> model/model.hpp"]),
+    "bodies that reach a backend": (
+        {"training/loop_impl.hpp": "#include <strata/backend/cpu/conv.hpp>\n"},
+        ["strata/training/loop_impl.hpp:3: training must not include backend/cpu (<strata/backend/cpu/conv.hpp>)",
+         "strata/training/loop_impl.hpp:3: reaches a backend: training/loop.hpp -> backend/cpu/conv.hpp"]),
     "core includes another library": (
         {"core/shape.hpp": "#include <Eigen/Core>\n"},
         ["strata/core/shape.hpp:3: core/ includes <Eigen/Core>, which is not in the standard library"]),

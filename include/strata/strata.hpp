@@ -17,6 +17,7 @@
 #include <strata/io/weights.hpp>
 #include <strata/model/model.hpp>
 #include <strata/training/train.hpp>
+#include <strata/util/version.hpp>
 
 // The backend of the processor
 #include <strata/backend/cpu/steps.hpp>

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <strata/strata.hpp>
+#include <strata/training/progress.hpp>
 
 namespace {
 std::atomic<long> allocations{0};

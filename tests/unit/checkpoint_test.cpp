@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include <strata/io/seal.hpp>
+#include <strata/io/training_state.hpp>
 #include <strata/strata.hpp>
 
 #include "files.hpp"

@@ -15,6 +15,7 @@
 #include <strata/data/cifar.hpp>
 #include <strata/data/idx.hpp>
 #include <strata/io/data_info.hpp>
+#include <strata/io/safetensors.hpp>
 
 #include "files.hpp"
 

@@ -25,6 +25,7 @@
 #include <strata/io/checkpoint.hpp>
 #include <strata/io/data_info.hpp>
 #include <strata/io/safetensors.hpp>
+#include <strata/io/training_state.hpp>
 
 #include "files.hpp"
 #include "mutate.hpp"

@@ -14,6 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include <strata/data/bmp.hpp>
+#include <strata/report/html.hpp>
 #include <strata/report/report.hpp>
 
 #include "files.hpp"

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <strata/io/safetensors.hpp>
+#include <strata/util/atomic_file.hpp>
 
 #include "files.hpp"
 #include "mutate.hpp"

@@ -5,12 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <fstream>
 #include <initializer_list>
 #include <span>
-#include <string>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 #include <strata/data/dataset.hpp>
@@ -22,41 +19,11 @@ namespace detail {
 // Appends the pixels of `records` records to images, as HWC, and their labels to labels. A record begins with limits.size()
 // label bytes, each below its limit; the label at position `which` is kept. Throws DataError if the file has another
 // format.
-inline void read_cifar(const std::filesystem::path& file, std::size_t records, std::span<const int> limits,
-                       std::size_t which, std::vector<std::uint8_t>& images, std::vector<int>& labels) {
-  constexpr std::size_t plane = 32 * 32;
-  const std::size_t record = limits.size() + 3 * plane;
-  const std::string expected = std::to_string(records) + " records of " + std::to_string(record) + " bytes, " +
-                               std::to_string(records * record) + " in all";
-  std::error_code error;
-  const std::uintmax_t bytes = std::filesystem::file_size(file, error);
-  if (error) throw DataError(file.string(), DataError::whole, error.message(), expected);
-  if (bytes != records * record)
-    throw DataError(file.string(), static_cast<std::int64_t>(std::min<std::uintmax_t>(bytes / record, records)),
-                    length_text(bytes, records * record), expected);
-  std::ifstream in(file, std::ios::binary);
-  std::vector<std::uint8_t> raw(record);
-  std::size_t out = images.size();
-  images.resize(out + records * 3 * plane);
-  for (std::size_t i = 0; i < records; ++i) {
-    if (!in.read(reinterpret_cast<char*>(raw.data()), static_cast<std::streamsize>(record)))
-      throw DataError(file.string(), static_cast<std::int64_t>(i), "cannot be read", expected);
-    for (std::size_t k = 0; k < limits.size(); ++k)
-      if (raw[k] >= limits[k])
-        throw DataError(file.string(), static_cast<std::int64_t>(i), label_text(raw[k]), range_text(limits[k]));
-    labels.push_back(raw[which]);
-    const std::uint8_t* pixels = raw.data() + limits.size();
-    for (std::size_t p = 0; p < plane; ++p)
-      for (std::size_t c = 0; c < 3; ++c) images[out++] = pixels[c * plane + p];
-  }
-}
+void read_cifar(const std::filesystem::path& file, std::size_t records, std::span<const int> limits, std::size_t which,
+                std::vector<std::uint8_t>& images, std::vector<int>& labels);
 
 // dir / folder / file if that exists, otherwise dir / file.
-inline std::filesystem::path in_folder(const std::filesystem::path& dir, std::string_view folder, std::string_view file) {
-  const std::filesystem::path inside = dir / folder / file;
-  std::error_code ignored;
-  return std::filesystem::exists(inside, ignored) ? inside : dir / file;
-}
+std::filesystem::path in_folder(const std::filesystem::path& dir, std::string_view folder, std::string_view file);
 
 // The first N words of a text, as the names of classes.
 template <std::size_t N>
@@ -79,23 +46,13 @@ class Cifar10 : public detail::StoredImages<Cifar10, Shape{32, 32, 3}, 10, std::
   static constexpr std::array<std::string_view, 10> class_names{"airplane", "automobile", "bird",  "cat",  "deer",
                                                                 "dog",      "frog",       "horse", "ship", "truck"};
 
-  static Cifar10 train(const std::filesystem::path& dir) {
-    return load(dir, {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"});
-  }
-  static Cifar10 test(const std::filesystem::path& dir) { return load(dir, {"test_batch.bin"}); }
+  static Cifar10 train(const std::filesystem::path& dir);
+  static Cifar10 test(const std::filesystem::path& dir);
 
  private:
   Cifar10(std::vector<std::uint8_t> images, std::vector<int> labels) : StoredImages(std::move(images), std::move(labels)) {}
 
-  static Cifar10 load(const std::filesystem::path& dir, std::initializer_list<std::string_view> files) {
-    constexpr std::array<int, 1> limits{classes};
-    std::vector<std::uint8_t> images;
-    std::vector<int> labels;
-    images.reserve(files.size() * 10000 * one);
-    for (const std::string_view file : files)
-      detail::read_cifar(detail::in_folder(dir, "cifar-10-batches-bin", file), 10000, limits, 0, images, labels);
-    return Cifar10(std::move(images), std::move(labels));
-  }
+  static Cifar10 load(const std::filesystem::path& dir, std::initializer_list<std::string_view> files);
 };
 
 // The label of the two that Cifar100 gives.
@@ -149,3 +106,7 @@ class Cifar100 : public detail::StoredImages<Cifar100<Labels>, Shape{32, 32, 3},
 };
 
 }  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/data/cifar_impl.hpp>
+#endif

@@ -27,12 +27,7 @@ class DataError : public std::runtime_error {
  public:
   static constexpr std::int64_t whole = -1;  // for `record`: the error concerns the whole file
 
-  DataError(std::string file, std::int64_t record, const std::string& found, std::string expected)
-      : std::runtime_error(file + (record == whole ? "" : ": record " + std::to_string(record)) + ": " + found +
-                           "; expected " + expected),
-        file_(std::move(file)),
-        expected_(std::move(expected)),
-        record_(record) {}
+  DataError(std::string file, std::int64_t record, const std::string& found, std::string expected);
 
   [[nodiscard]] const std::string& file() const noexcept { return file_; }
   [[nodiscard]] std::int64_t record() const noexcept { return record_; }  // from 0, or `whole`
@@ -118,6 +113,8 @@ template <Dataset D>
 
 namespace detail {
 
+// Throws DataError unless a data set gives the elements of a target that it declares.
+void check_elements(std::size_t sample, std::size_t found, std::size_t expected);
 // Copies the target of sample i to `to`, target_size<D> elements. Throws DataError if the data set gives another number.
 template <class D>
 void copy_target(const D& data, std::size_t i, TargetElement<D>* to) {
@@ -125,12 +122,17 @@ void copy_target(const D& data, std::size_t i, TargetElement<D>* to) {
     *to = data.label(i);
   } else {
     const auto found = data.targets(i);
-    if (found.size() != target_size<D>)
-      throw DataError("data set", static_cast<std::int64_t>(i), std::to_string(found.size()) + " target elements",
-                      std::to_string(target_size<D>));
+    check_elements(i, found.size(), target_size<D>);
     std::copy_n(found.data(), target_size<D>, to);
   }
 }
+
+// Throws std::out_of_range unless the samples [first, first + count) are in a data set of this size.
+void check_subset(std::size_t first, std::size_t count, std::size_t size);
+// Throws DataError unless arrays fit: so many numbers of images with `pixels` each, and targets of a kind and a width with
+// `each` elements a sample, each in its range.
+void check_arrays(TargetKind kind, int width, std::size_t images, std::size_t pixels, const Targets& targets,
+                  std::size_t each);
 
 // The static members that declare a target, given as a Target or as a number of classes.
 template <auto What>
@@ -171,9 +173,7 @@ class StoredImages : public Declared<What> {
 
   // The samples [first, first + count), sharing the pixels. Throws std::out_of_range past the end.
   [[nodiscard]] Derived subset(std::size_t first, std::size_t count) const {
-    if (first > count_ || count > count_ - first)
-      throw std::out_of_range("strata: no " + std::to_string(count) + " samples from " + std::to_string(first) +
-                              " on in a data set of " + std::to_string(count_));
+    check_subset(first, count, count_);
     Derived part = static_cast<const Derived&>(*this);
     StoredImages& base = part;
     base.first_ += first;
@@ -222,20 +222,7 @@ class ArrayDataset : public detail::StoredImages<ArrayDataset<Image, What, Pixel
  private:
   static void check(const std::vector<Pixel>& images, const std::vector<Element>& targets) {
     constexpr Target target = detail::target_of<detail::Declared<What>>();
-    constexpr std::size_t one = Base::one, elements = Base::elements;
-    const std::size_t count = targets.size() / elements;
-    if (targets.size() % elements != 0)
-      throw DataError("arrays", static_cast<std::int64_t>(count), std::to_string(targets.size()) + " target elements",
-                      "a multiple of " + std::to_string(elements) + ", the elements of one sample");
-    if (images.size() != count * one)
-      throw DataError("arrays", static_cast<std::int64_t>(images.size() / one),
-                      std::to_string(images.size()) + " numbers for " + std::to_string(count) +
-                          (target.kind == TargetKind::class_index ? " labels" : " targets"),
-                      std::to_string(count * one) + ", " + std::to_string(one) + " an image");
-    for (std::size_t i = 0; i < count; ++i)
-      if (const auto fault = detail::target_fault(target.kind, target.output.channels,
-                                                  std::span<const Element>(targets.data() + i * elements, elements)))
-        throw DataError("arrays", static_cast<std::int64_t>(i), fault->found, fault->expected);
+    detail::check_arrays(target.kind, target.output.channels, images.size(), Base::one, targets, Base::elements);
   }
 };
 
@@ -260,3 +247,7 @@ template <Dataset Data>
 }
 
 }  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/data/dataset_impl.hpp>
+#endif

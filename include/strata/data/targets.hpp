@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The targets of a batch: class numbers or floats. core/target.hpp says which, and how many a sample has.
 #pragma once
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <optional>
@@ -36,8 +35,8 @@ struct Targets {
 
 namespace detail {
 
-inline std::string label_text(int label) { return "label " + std::to_string(label); }
-inline std::string range_text(int classes) { return "0 to " + std::to_string(classes - 1); }
+std::string label_text(int label);
+std::string range_text(int classes);
 
 // Why a kind of target does not allow a sample's elements: "label 12", expected "0 to 9".
 struct TargetFault {
@@ -45,20 +44,11 @@ struct TargetFault {
 };
 // The first fault: class indices are in [0, classes), labels in [0, 1], a distribution has no negative number and the sum
 // 1, and all numbers are finite.
-inline std::optional<TargetFault> target_fault(TargetKind kind, int classes, const Targets& sample) {
-  for (const int label : sample.classes)
-    if (label < 0 || label >= classes) return TargetFault{label_text(label), range_text(classes)};
-  const bool bounded = kind != TargetKind::values;
-  double sum = 0;
-  for (const float x : sample.values) {
-    if (!std::isfinite(x) || (bounded && !(x >= 0 && x <= 1)))
-      return TargetFault{"a target of " + number_text(static_cast<double>(x)), bounded ? "0 to 1" : "a finite number"};
-    sum += static_cast<double>(x);
-  }
-  if (kind == TargetKind::distribution && std::abs(sum - 1) > 1e-3)
-    return TargetFault{"probabilities that sum to " + number_text(sum), "a sum of 1"};
-  return {};
-}
+std::optional<TargetFault> target_fault(TargetKind kind, int classes, const Targets& sample);
 
 }  // namespace detail
 }  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/data/targets_impl.hpp>
+#endif

@@ -2,109 +2,38 @@
 // The epochs of a run as a table for other programs: CSV or JSON lines.
 //   train(model, data, loss, optimizer, {.on_epoch = [](auto history) { write_metrics("metrics.csv", history); }});
 #pragma once
-#include <algorithm>
 #include <filesystem>
-#include <optional>
 #include <span>
-#include <stdexcept>
 #include <string>
-#include <vector>
 
-#include <strata/io/safetensors_header.hpp>
 #include <strata/training/metrics.hpp>
-#include <strata/util/atomic_file.hpp>
-#include <strata/util/numbers.hpp>
 
 namespace strata {
 namespace detail {
 
-// The names of all validation metrics in the order in which they appear.
-inline std::vector<std::string> metric_names(std::span<const EpochRecord> history) {
-  std::vector<std::string> names;
-  for (const EpochRecord& r : history)
-    for (const MetricValue& m : r.validation_metrics)
-      if (std::find(names.begin(), names.end(), m.name) == names.end()) names.push_back(m.name);
-  return names;
-}
-
-// Calls f(name, text) for every figure of an epoch; the text is empty if the epoch has none. Numbers are the shortest that
-// read back as the same double.
-template <class F>
-void each_figure(const EpochRecord& r, std::span<const std::string> metrics, F&& f) {
-  const auto real = [](std::optional<double> x) { return x ? number_text(*x) : std::string(); };
-  f("epoch", std::to_string(r.epoch));
-  f("step", std::to_string(r.step));
-  f("learning_rate", real(r.learning_rate));
-  f("loss", real(r.loss));
-  f("accuracy", real(r.accuracy));
-  f("val_loss", real(r.validation_loss));
-  f("val_accuracy", real(r.validation_accuracy));
-  for (const std::string& name : metrics) {
-    const auto& all = r.validation_metrics;
-    const auto found = std::find_if(all.begin(), all.end(), [&](const MetricValue& m) { return m.name == name; });
-    f("val_" + name, found == all.end() ? std::string() : number_text(found->value));
-  }
-  f("seconds", real(r.seconds));
-  f("images_per_second", r.seconds > 0 ? real(static_cast<double>(r.samples) / r.seconds) : std::string());
-}
-
 // In quotes if it has a comma, a quote or a line break (RFC 4180).
-inline std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return out + "\"";
-}
+std::string csv_field(const std::string& text);
 
 }  // namespace detail
 
 // A line of names, then a line for each epoch. Fields are empty for an epoch without a validation. step: updates of the
 // whole run; learning_rate: of the last update; seconds: of the training steps.
-[[nodiscard]] inline std::string metrics_csv(std::span<const EpochRecord> history) {
-  const std::vector<std::string> metrics = detail::metric_names(history);
-  std::string text;
-  const auto add = [&text](const std::string& field) { text += field + ","; };
-  const auto end_line = [&text] { text.back() = '\n'; };
-  detail::each_figure({}, metrics, [&](const std::string& name, const std::string&) { add(detail::csv_field(name)); });
-  end_line();
-  for (const EpochRecord& r : history) {
-    detail::each_figure(r, metrics, [&](const std::string&, const std::string& figure) { add(figure); });
-    end_line();
-  }
-  return text;
-}
+[[nodiscard]] std::string metrics_csv(std::span<const EpochRecord> history);
 
 // A JSON object for each epoch, with the same names; null if there was no validation, and for NaN and infinities, which
 // JSON does not have. Throws std::invalid_argument for a metric whose name is not UTF-8.
-[[nodiscard]] inline std::string metrics_jsonl(std::span<const EpochRecord> history) {
-  const std::vector<std::string> metrics = detail::metric_names(history);
-  std::string out;
-  for (const EpochRecord& r : history) {
-    std::string row;
-    detail::each_figure(r, metrics, [&](const std::string& name, const std::string& text) {
-      const bool number = !text.empty() && text.find_first_not_of("0123456789+-.e") == std::string::npos;
-      row += row.empty() ? "{" : ", ";
-      detail::append_json_string(row, name);
-      row += ": " + (number ? text : "null");
-    });
-    out += row + "}\n";
-  }
-  return out;
-}
+[[nodiscard]] std::string metrics_jsonl(std::span<const EpochRecord> history);
 
 // Throws std::invalid_argument for a name that ends in neither .csv nor .jsonl.
-inline void check_metrics_name(const std::filesystem::path& path) {
-  if (path.extension() != ".csv" && path.extension() != ".jsonl")
-    throw std::invalid_argument(path.string() + ": expected a name that ends in .csv or .jsonl");
-}
+void check_metrics_name(const std::filesystem::path& path);
 
 // All epochs, as CSV or as JSON lines, by the extension. The file is written completely or not at all. Call it after each
 // epoch with the history so far: no row is lost or repeated, however often the run is stopped. Throws as
 // check_metrics_name() and write_file_atomically() do.
-inline void write_metrics(const std::filesystem::path& path, std::span<const EpochRecord> history) {
-  check_metrics_name(path);
-  const std::string text = path.extension() == ".csv" ? metrics_csv(history) : metrics_jsonl(history);
-  write_file_atomically(path, std::as_bytes(std::span(text)));
-}
+void write_metrics(const std::filesystem::path& path, std::span<const EpochRecord> history);
 
 }  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/io/metrics_file_impl.hpp>
+#endif

@@ -1,99 +1,42 @@
 // SPDX-License-Identifier: BSL-1.0
 // Reads safetensors files. Nothing in a file is executed, and everything is checked.
 #pragma once
-#include <algorithm>
-#include <bit>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
+#include <iosfwd>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-#include <system_error>
-#include <type_traits>
-#include <utility>
 #include <vector>
 
 #include <strata/io/safetensors_header.hpp>
-#include <strata/util/atomic_file.hpp>
+#include <strata/util/file_error.hpp>
 
 namespace strata {
-namespace detail {
-
-// The two kinds of 16 bits by their bits; every value is exact in float.
-// bfloat16: the upper half of a float.
-inline float from_bfloat16(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
-// IEEE half precision: 5 bits of exponent, 10 of mantissa.
-inline float from_half(std::uint16_t bits) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000) << 16, magnitude = bits & 0x7FFF;
-  if (magnitude < 0x400)  // subnormal: multiples of 2^-24
-    return std::copysign(static_cast<float>(magnitude) * 0x1p-24F, std::bit_cast<float>(sign | 0x3F800000));
-  if (magnitude >= 0x7C00) return std::bit_cast<float>(sign | 0x7F800000 | magnitude << 13);  // infinity or NaN
-  return std::bit_cast<float>(sign | ((magnitude << 13) + (112U << 23)));
-}
-
-}  // namespace detail
 
 // A file open for reading. The constructor checks the whole header against the size of the file; read() reads the numbers.
 // All members throw FileError if the file cannot be read or is not safetensors of F32, F64, F16 and BF16.
 class SafetensorsFile {
  public:
-  explicit SafetensorsFile(const std::filesystem::path& path) : path_(path) {
-    std::error_code error;
-    const std::uintmax_t bytes = std::filesystem::file_size(path_, error);
-    if (error) throw FileError(path_, "cannot be read: " + error.message());
-    in_.open(path_, std::ios::binary);
-    if (!in_) throw FileError(path_, "cannot be opened");
-    if (bytes < 8)
-      throw FileError(path_, std::to_string(bytes) + " bytes; expected at least the 8 of a safetensors length");
-    std::uint64_t length = 0;
-    read_bytes(0, std::as_writable_bytes(std::span(&length, 1)));
-    if (length > detail::safetensors_header_limit)
-      throw FileError(path_,
-                      "a header of " + std::to_string(length) + " bytes; expected at most 100000000: is this safetensors?");
-    if (length > bytes - 8)
-      throw FileError(path_, "a header of " + std::to_string(length) + " bytes, but only " + std::to_string(bytes - 8) +
-                                 " follow: the file is cut off");
-    std::string text(static_cast<std::size_t>(length), '\0');
-    read_bytes(8, std::as_writable_bytes(std::span(text)));
-    data_ = 8 + static_cast<std::int64_t>(length);
-    header_ = detail::SafetensorsParser(path_, text).parse(static_cast<std::int64_t>(bytes) - data_);
-    for (std::size_t i = 0; i < header_.tensors.size(); ++i) by_name_.emplace(header_.tensors[i].name, i);
-  }
+  explicit SafetensorsFile(const std::filesystem::path& path);
+  ~SafetensorsFile();
+  SafetensorsFile(SafetensorsFile&&) noexcept;
+  SafetensorsFile& operator=(SafetensorsFile&&) noexcept;
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   // Sorted by the position of their data.
   [[nodiscard]] std::span<const SafetensorsEntry> tensors() const { return header_.tensors; }
   [[nodiscard]] const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
   // Null if there is no tensor of that name.
-  [[nodiscard]] const SafetensorsEntry* find(std::string_view name) const {
-    const auto found = by_name_.find(name);
-    return found == by_name_.end() ? nullptr : &header_.tensors[found->second];
-  }
+  [[nodiscard]] const SafetensorsEntry* find(std::string_view name) const;
 
   // Fills `out` with the numbers of a tensor, converted if they are of another type. Throws FileError if there is no such
   // tensor or `out` has another size.
-  template <class T>
-    requires(std::is_same_v<T, float> || std::is_same_v<T, double>)
-  void read(std::string_view name, std::span<T> out) {
-    const SafetensorsEntry& t = entry(name);
-    if (std::cmp_not_equal(t.size(), out.size()))
-      throw FileError(path_, "tensor " + t.name + " has " + std::to_string(t.size()) + " numbers; expected " +
-                                 std::to_string(out.size()));
-    if (t.dtype == (std::is_same_v<T, double> ? "F64" : "F32"))
-      read_bytes(data_ + t.begin, std::as_writable_bytes(out));
-    else if (t.dtype == "BF16")
-      convert<std::uint16_t>(t, out, detail::from_bfloat16);
-    else if (t.dtype == "F16")
-      convert<std::uint16_t>(t, out, detail::from_half);
-    else if constexpr (std::is_same_v<T, double>)
-      convert<float>(t, out, [](float x) { return x; });
-    else
-      convert<double>(t, out, [](double x) { return x; });
-  }
+  void read(std::string_view name, std::span<float> out);
+  void read(std::string_view name, std::span<double> out);
   template <class T = float>
   [[nodiscard]] std::vector<T> read(std::string_view name) {
     std::vector<T> out(static_cast<std::size_t>(entry(name).size()));
@@ -102,29 +45,22 @@ class SafetensorsFile {
   }
 
  private:
-  [[nodiscard]] const SafetensorsEntry& entry(std::string_view name) const {
-    if (const SafetensorsEntry* t = find(name)) return *t;
-    throw FileError(path_, "no tensor " + std::string(name) + "; expected a tensor of that name");
-  }
+  [[nodiscard]] const SafetensorsEntry& entry(std::string_view name) const;
+  template <class T>
+  void read_as(std::string_view name, std::span<T> out);
   template <class Stored, class T, class Value>
-  void convert(const SafetensorsEntry& t, std::span<T> out, const Value& value) {
-    std::vector<Stored> stored(out.size());
-    read_bytes(data_ + t.begin, std::as_writable_bytes(std::span(stored)));
-    std::transform(stored.begin(), stored.end(), out.begin(), [&](Stored x) { return static_cast<T>(value(x)); });
-  }
-  void read_bytes(std::int64_t at, std::span<std::byte> out) {
-    in_.clear();
-    in_.seekg(at);
-    in_.read(reinterpret_cast<char*>(out.data()), static_cast<std::streamsize>(out.size()));
-    if (!in_ || in_.gcount() != static_cast<std::streamsize>(out.size()))
-      throw FileError(path_, "cannot read " + std::to_string(out.size()) + " bytes at byte " + std::to_string(at));
-  }
+  void convert(const SafetensorsEntry& t, std::span<T> out, const Value& value);
+  void read_bytes(std::int64_t at, std::span<std::byte> out);
 
   std::filesystem::path path_;
-  std::ifstream in_;
+  std::unique_ptr<std::istream> in_;
   std::int64_t data_ = 0;  // bytes before the tensors
   detail::SafetensorsHeader header_;
   std::map<std::string, std::size_t, std::less<>> by_name_;
 };
 
 }  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/io/safetensors_reader_impl.hpp>
+#endif

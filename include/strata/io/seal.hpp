@@ -13,6 +13,7 @@
 
 #include <strata/io/safetensors.hpp>
 #include <strata/util/checksum.hpp>
+#include <strata/util/file_error.hpp>
 
 namespace strata::detail {
 

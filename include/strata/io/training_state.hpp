@@ -16,7 +16,7 @@
 
 #include <strata/training/metrics.hpp>
 #include <strata/training/run.hpp>
-#include <strata/util/atomic_file.hpp>
+#include <strata/util/file_error.hpp>
 
 namespace strata::detail {
 

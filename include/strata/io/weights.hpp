@@ -2,8 +2,6 @@
 // The parameters of a model as safetensors, with Keras' names and layouts (conv2d_1/kernel: height, width, in, out;
 // dense/kernel: in, out).
 #pragma once
-#include <algorithm>
-#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <span>
@@ -13,11 +11,12 @@
 #include <vector>
 
 #include <strata/core/summary.hpp>
-#include <strata/io/safetensors.hpp>
-#include <strata/io/seal.hpp>
+#include <strata/core/tensor_info.hpp>
+#include <strata/io/safetensors_writer.hpp>
 #include <strata/io/weights_file.hpp>
 #include <strata/model/fingerprint.hpp>
 #include <strata/model/model.hpp>
+#include <strata/util/file_error.hpp>
 
 namespace strata {
 
@@ -30,7 +29,7 @@ void save_weights(Model<Net, Backend, Mode>& model, const std::filesystem::path&
   static_assert(std::is_same_v<typename Backend::scalar, float>, "strata: files of weights hold float32");
   std::vector<Tensor> tensors;
   model.for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<float> values) {
-    tensors.push_back({name, {info.shape.begin(), info.shape.begin() + info.rank}, values});
+    tensors.push_back(detail::tensor_of(name, info, values));
   });
   detail::write_weights(path, tensors, architecture_fingerprint<Net>(), std::string(summary<Net>()), std::move(metadata));
 }
@@ -42,31 +41,11 @@ void save_weights(Model<Net, Backend, Mode>& model, const std::filesystem::path&
 template <class Net, class Backend, class Mode>
 void load_weights(Model<Net, Backend, Mode>& model, const std::filesystem::path& path) {
   static_assert(std::is_same_v<typename Backend::scalar, float>, "strata: files of weights hold float32");
-  SafetensorsFile file(path);
-  std::vector<std::string> names;
-  model.for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<float>) {
-    const SafetensorsEntry* entry = file.find(name);
-    detail::check_tensor(path, name, std::span(info.shape).first(static_cast<std::size_t>(info.rank)),
-                         entry ? &entry->shape : nullptr);
-    names.push_back(name);
-  });
-  for (const SafetensorsEntry& entry : file.tensors())
-    if (!entry.name.starts_with("optimizer/") && std::find(names.begin(), names.end(), entry.name) == names.end())
-      throw FileError(path, "tensor " + entry.name + " is not in this network");
-  const auto fingerprint = file.metadata().find("strata.architecture");
-  if (fingerprint != file.metadata().end())
-    detail::check_architecture(path, fingerprint->second, architecture_fingerprint<Net>());
-  std::vector<std::vector<float>> read;  // everything is read before the model changes
-  const detail::Seal seal(file);
-  for (const std::string& name : names) {
-    read.push_back(file.read<float>(name));
-    seal.check(name, file.find(name)->shape, read.back());
-  }
-  auto next = read.begin();
-  model.for_each_tensor([&](const std::string&, const TensorInfo&, std::span<float> values) {
-    std::copy(next->begin(), next->end(), values.begin());
-    ++next;
-  });
+  detail::WeightsToLoad weights(path);
+  model.for_each_tensor(
+      [&](const std::string& name, const TensorInfo& info, std::span<float>) { weights.expect(name, info); });
+  weights.read(architecture_fingerprint<Net>());
+  model.for_each_tensor([&](const std::string&, const TensorInfo&, std::span<float> values) { weights.next(values); });
 }
 
 }  // namespace strata

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // A file of weights or a checkpoint: tensors with the metadata of their network and checksums. Knows no model.
 #pragma once
-#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -10,38 +10,44 @@
 #include <utility>
 #include <vector>
 
+#include <strata/core/tensor_info.hpp>
+#include <strata/io/safetensors_reader.hpp>
 #include <strata/io/safetensors_writer.hpp>
-#include <strata/io/seal.hpp>
 
 namespace strata::detail {
 
-inline std::string shape_text(std::span<const std::int64_t> shape) {
-  std::string text = "(";
-  for (const std::int64_t n : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(n);
-  return text + ")";
-}
+std::string shape_text(std::span<const std::int64_t> shape);
 
 // Throws FileError if a file has a tensor of this network not at all (null) or in another shape.
-inline void check_tensor(const std::filesystem::path& path, const std::string& name, std::span<const std::int64_t> expected,
-                         const std::vector<std::int64_t>* found) {
-  if (!found) throw FileError(path, "no tensor " + name + "; this network has one of shape " + shape_text(expected));
-  if (!std::equal(found->begin(), found->end(), expected.begin(), expected.end()))
-    throw FileError(path, "tensor " + name + " has the shape " + shape_text(*found) + "; expected this network's, " +
-                              shape_text(expected));
-}
-inline void check_architecture(const std::filesystem::path& path, const std::string& found, const std::string& expected) {
-  if (found != expected)
-    throw FileError(path, "the tensors fit this network, but the layers differ: the architecture is " + found +
-                              "; expected " + expected + " (the file's metadata has a summary)");
-}
+void check_tensor(const std::filesystem::path& path, const std::string& name, std::span<const std::int64_t> expected,
+                  const std::vector<std::int64_t>* found);
+void check_architecture(const std::filesystem::path& path, const std::string& found, const std::string& expected);
 
-inline void write_weights(const std::filesystem::path& path, std::span<const Tensor> tensors,
-                          const std::string& architecture, const std::string& summary,
-                          std::map<std::string, std::string> metadata = {}) {
-  metadata["strata.architecture"] = architecture;
-  metadata["strata.summary"] = summary;
-  seal(metadata, tensors);
-  save_safetensors(path, tensors, metadata);
-}
+void write_weights(const std::filesystem::path& path, std::span<const Tensor> tensors, const std::string& architecture,
+                   const std::string& summary, std::map<std::string, std::string> metadata = {});
+
+Tensor tensor_of(const std::string& name, const TensorInfo& info, std::span<const float> values);
+
+// The tensors of a file on their way into a model: expect() each of the model's, read(), then next() for each. Throws
+// FileError.
+class WeightsToLoad {
+ public:
+  explicit WeightsToLoad(const std::filesystem::path& path) : file_(path) {}
+
+  void expect(const std::string& name, const TensorInfo& info);
+  // Reads everything, so that a model changes only if all of it is there.
+  void read(const std::string& architecture);
+  void next(std::span<float> values);
+
+ private:
+  SafetensorsFile file_;
+  std::vector<std::string> names_;
+  std::vector<std::vector<float>> values_;
+  std::size_t next_ = 0;
+};
 
 }  // namespace strata::detail
+
+#if !defined(STRATA_COMPILED)
+#include <strata/io/weights_file_impl.hpp>
+#endif

@@ -11,7 +11,6 @@
 #include <functional>
 #include <memory>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,41 +42,17 @@ double polynomial(const double (&coefficients)[Count], double x) {
 // The quantile of the standard normal distribution: Wichura 1988, algorithm AS 241 (PPND16), to about 1e-15: near the
 // middle and in the tails it is a quotient of two polynomials. The third branch of AS 241 is for p < 1e-10, which 32 bits
 // never reach.
-inline double normal_quantile(double p) {
-  static constexpr double middle_above[] = {2.5090809287301226727e+3, 3.3430575583588128105e+4, 6.7265770927008700853e+4,
-                                            4.5921953931549871457e+4, 1.3731693765509461125e+4, 1.9715909503065514427e+3,
-                                            1.3314166789178437745e+2, 3.3871328727963666080e+0};
-  static constexpr double middle_below[] = {
-      5.2264952788528545610e+3, 2.8729085735721942674e+4, 3.9307895800092710610e+4, 2.1213794301586595867e+4,
-      5.3941960214247511077e+3, 6.8718700749205790830e+2, 4.2313330701600911252e+1, 1.0};
-  static constexpr double tail_above[] = {7.74545014278341407640e-4, 2.27238449892691845833e-2, 2.41780725177450611770e-1,
-                                          1.27045825245236838258e+0, 3.64784832476320460504e+0, 5.76949722146069140550e+0,
-                                          4.63033784615654529590e+0, 1.42343711074968357734e+0};
-  static constexpr double tail_below[] = {
-      1.05075007164441684324e-9, 5.47593808499534494600e-4, 1.51986665636164571966e-2, 1.48103976427480074590e-1,
-      6.89767334985100004550e-1, 1.67638483018380384940e+0, 2.05319162663775882187e+0, 1.0};
-  const double q = p - 0.5;
-  if (std::abs(q) <= 0.425) {
-    const double r = 0.180625 - q * q;
-    return q * polynomial(middle_above, r) / polynomial(middle_below, r);
-  }
-  const double r = std::sqrt(-std::log(q < 0 ? p : 1 - p)) - 1.6;
-  const double x = polynomial(tail_above, r) / polynomial(tail_below, r);
-  return q < 0 ? -x : x;
-}
+double normal_quantile(double p);
 
 // The probability of a value below -2, and the stddev of a standard normal truncated at two deviations.
 inline constexpr double below_two_deviations = 0.022750131948179207200;
 inline constexpr double truncated_deviation = 0.87962566103423978;
 
-inline double symmetric_uniform(std::uint32_t word) { return 2 * open_uniform(word) - 1; }
-inline double normal(std::uint32_t word) { return normal_quantile(open_uniform(word)); }
+double symmetric_uniform(std::uint32_t word);
+double normal(std::uint32_t word);
 // A normal whose values beyond two deviations are drawn again, as in TensorFlow: the quantile of a uniform number between
 // the probabilities of -2 and 2, so that one word is enough.
-inline double truncated_normal(std::uint32_t word) {
-  const double p = below_two_deviations + (1 - 2 * below_two_deviations) * open_uniform(word);
-  return std::clamp(normal_quantile(p), -2.0, 2.0);
-}
+double truncated_normal(std::uint32_t word);
 
 template <class T, class F>
 void fill_random(std::span<T> w, const Random& random, double factor, F number) {
@@ -97,10 +72,8 @@ struct Constant {
   void operator()(std::span<T> w, Fan, const Random&) const {
     std::fill(w.begin(), w.end(), static_cast<T>(value));
   }
-  void validate() const {
-    if (!std::isfinite(value)) detail::refuse("an initial value", value, "a finite number");
-  }
-  [[nodiscard]] std::string describe() const { return "Constant{" + detail::number_text(value) + "}"; }
+  void validate() const;
+  [[nodiscard]] std::string describe() const;
 };
 
 // Uniform between -limit and limit; stddev limit / sqrt(3).
@@ -110,8 +83,8 @@ struct Uniform {
   void operator()(std::span<T> w, Fan, const Random& random) const {
     detail::fill_random(w, random, limit, detail::symmetric_uniform);
   }
-  void validate() const { detail::check_not_negative("the limit of a Uniform", limit); }
-  [[nodiscard]] std::string describe() const { return "Uniform{limit " + detail::number_text(limit) + "}"; }
+  void validate() const;
+  [[nodiscard]] std::string describe() const;
 };
 
 namespace detail {
@@ -182,14 +155,42 @@ concept InitializerFunction = std::copy_constructible<I> && requires(const I& i,
   { i.describe() } -> std::convertible_to<std::string>;
 };
 
+namespace detail {
+template <class I>
+concept OwnInitializer = std::same_as<I, Constant> || std::same_as<I, Uniform> || std::same_as<I, Normal> ||
+                         std::same_as<I, TruncatedNormal> || std::same_as<I, GlorotUniform> ||
+                         std::same_as<I, GlorotNormal> || std::same_as<I, HeUniform> || std::same_as<I, HeNormal>;
+}  // namespace detail
+
 // Any initializer as one type. Copies share it, since it never changes. GlorotUniform by default; for biases,
 // Initializer{Constant{0}}.
 class Initializer {
  public:
-  Initializer() : Initializer(GlorotUniform{}) {}
+  Initializer();
+  // The initializers of the library are compiled once.
+  Initializer(const Constant& i);         // NOLINT: .biases = Constant{1}
+  Initializer(const Uniform& i);          // NOLINT: likewise
+  Initializer(const Normal& i);           // NOLINT
+  Initializer(const TruncatedNormal& i);  // NOLINT
+  Initializer(const GlorotUniform& i);    // NOLINT
+  Initializer(const GlorotNormal& i);     // NOLINT
+  Initializer(const HeUniform& i);        // NOLINT
+  Initializer(const HeNormal& i);         // NOLINT
   template <class I>
-    requires(!std::same_as<I, Initializer> && InitializerFunction<I>)
-  Initializer(I i) {  // NOLINT: .weights = HeNormal{}
+    requires(!std::same_as<I, Initializer> && InitializerFunction<I> && !detail::OwnInitializer<I>)
+  Initializer(I i) {  // NOLINT
+    hold(std::move(i));
+  }
+
+  void operator()(std::span<float> w, Fan fan, const Random& random) const { fill_floats_(w, fan, random); }
+  void operator()(std::span<double> w, Fan fan, const Random& random) const { fill_doubles_(w, fan, random); }
+  // Throws std::invalid_argument for a limit or stddev that is negative, infinite or NaN.
+  void validate() const { validate_(); }
+  [[nodiscard]] std::string describe() const { return describe_(); }
+
+ private:
+  template <class I>
+  void hold(I i) {
     const auto own = std::make_shared<const I>(std::move(i));
     fill_floats_ = [own](std::span<float> w, Fan fan, const Random& random) { (*own)(w, fan, random); };
     fill_doubles_ = [own](std::span<double> w, Fan fan, const Random& random) {
@@ -207,13 +208,6 @@ class Initializer {
     describe_ = [own] { return own->describe(); };
   }
 
-  void operator()(std::span<float> w, Fan fan, const Random& random) const { fill_floats_(w, fan, random); }
-  void operator()(std::span<double> w, Fan fan, const Random& random) const { fill_doubles_(w, fan, random); }
-  // Throws std::invalid_argument for a limit or stddev that is negative, infinite or NaN.
-  void validate() const { validate_(); }
-  [[nodiscard]] std::string describe() const { return describe_(); }
-
- private:
   std::function<void(std::span<float>, Fan, const Random&)> fill_floats_;
   std::function<void(std::span<double>, Fan, const Random&)> fill_doubles_;
   std::function<void()> validate_;
@@ -228,21 +222,9 @@ struct TensorInitializer {
 
 namespace detail {
 // Null if there is none.
-inline const Initializer* initializer_for(const std::string& tensor, std::span<const TensorInitializer> all) {
-  const auto found = std::find_if(all.begin(), all.end(), [&](const TensorInitializer& t) { return t.tensor == tensor; });
-  return found == all.end() ? nullptr : &found->values;
-}
+const Initializer* initializer_for(const std::string& tensor, std::span<const TensorInitializer> all);
 // Throws std::invalid_argument for a tensor that is not in `names`, and for two initializers of one tensor.
-inline void check_tensors(std::span<const TensorInitializer> all, std::span<const std::string> names) {
-  for (const TensorInitializer& t : all) {
-    if (&t.values != initializer_for(t.tensor, all))
-      throw std::invalid_argument("strata: two initializers for the tensor " + t.tensor + "; expected one");
-    if (std::find(names.begin(), names.end(), t.tensor) != names.end()) continue;
-    std::string known;
-    for (const std::string& name : names) known += (known.empty() ? "" : ", ") + name;
-    throw std::invalid_argument("strata: an initializer for the tensor " + t.tensor + "; this network's are " + known);
-  }
-}
+void check_tensors(std::span<const TensorInitializer> all, std::span<const std::string> names);
 }  // namespace detail
 
 // Krizhevsky, Sutskever, Hinton 2012, section 5: weights of stddev 0.01; biases of 1 in the second, fourth and fifth
@@ -251,13 +233,11 @@ inline void check_tensors(std::span<const TensorInitializer> all, std::span<cons
 //   Model<AlexNet> model{{.weights = alexnet_paper::weights, .tensors = alexnet_paper::biases()}};
 namespace alexnet_paper {
 inline constexpr Normal weights{0.01};
-inline std::vector<TensorInitializer> biases() {
-  return {{"conv2d_1/bias", Constant{1}},
-          {"conv2d_3/bias", Constant{1}},
-          {"conv2d_4/bias", Constant{1}},
-          {"dense/bias", Constant{1}},
-          {"dense_1/bias", Constant{1}}};
-}
+std::vector<TensorInitializer> biases();
 }  // namespace alexnet_paper
 
 }  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/model/initializers_impl.hpp>
+#endif

@@ -3,8 +3,6 @@
 #pragma once
 #include <cstdint>
 #include <memory>
-#include <stdexcept>
-#include <string>
 #include <vector>
 
 #include <strata/model/engine.hpp>
@@ -33,12 +31,11 @@ struct ModelOptions {
     return {.threads = threads, .pool = pool, .device = device, .autotune = autotune};
   }
   // Throws std::invalid_argument for a batch below 1 or a negative number of threads.
-  const ModelOptions& checked() const {
-    if (batch < 1) throw std::invalid_argument("strata: batch " + std::to_string(batch) + " is not at least 1");
-    if (threads < 0)
-      throw std::invalid_argument("strata: threads " + std::to_string(threads) + " is negative; 0 takes all processors");
-    return *this;
-  }
+  const ModelOptions& checked() const;
 };
 
 }  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/model/options_impl.hpp>
+#endif

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // How long each layer takes in real training steps. Layers that the backend does together share a row.
 #pragma once
-#include <chrono>
 #include <cstdint>
-#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -24,59 +22,33 @@ class Profile {
   std::vector<LayerTime> rows;
   std::int64_t steps = 0, samples = 0;
 
-  using clock = std::chrono::steady_clock;
   // Adds the time from its construction to its destruction to a sum, which must live until then. If the sum is null, it
   // does nothing and does not read the clock.
   class Timer {
    public:
-    explicit Timer(double* sum) : sum_(sum), begin_(sum ? clock::now() : clock::time_point{}) {}
+    explicit Timer(double* sum) : sum_(sum), begin_(sum ? now() : 0) {}
     Timer(const Timer&) = delete;
     Timer& operator=(const Timer&) = delete;
     ~Timer() {
-      if (sum_) *sum_ += std::chrono::duration<double>(clock::now() - begin_).count();
+      if (sum_) *sum_ += now() - begin_;
     }
 
    private:
+    // Seconds of a steady clock.
+    static double now();
     double* sum_;
-    clock::time_point begin_;
+    double begin_;
   };
 
-  [[nodiscard]] double seconds() const {
-    double all = 0;
-    for (const LayerTime& row : rows) all += row.forward + row.backward;
-    return all;
-  }
+  [[nodiscard]] double seconds() const;
 
   // One line for each row: milliseconds per step, nominal GFLOP/s (a multiply-add is two; work that a kernel saves, such as
   // taps on padding, counts too), the fraction of the total.
-  [[nodiscard]] std::string text() const {
-    std::string out;
-    char line[160];
-    const auto add = [&](const char* layer, const char* name, double forward, double backward, double flop, double all) {
-      const double both = forward + backward, per_step = steps > 0 ? 1e3 / static_cast<double>(steps) : 0;
-      std::snprintf(line, sizeof line, "%5s  %-28s %9.2f %9.2f ", layer, name, forward * per_step, backward * per_step);
-      out += line;
-      if (flop > 0 && both > 0)
-        std::snprintf(line, sizeof line, "%9.1f", flop / both * 1e-9);
-      else
-        std::snprintf(line, sizeof line, "%9s", "");
-      out += line;
-      std::snprintf(line, sizeof line, " %6.1f%%\n", all > 0 ? 100 * both / all : 0);
-      out += line;
-    };
-    std::snprintf(line, sizeof line, "%5s  %-28s %9s %9s %9s %7s\n", "layer", "", "fwd ms", "bwd ms", "GFLOP/s", "share");
-    out += line;
-    const double all = seconds();
-    double forward = 0, backward = 0, flops = 0;
-    for (const LayerTime& row : rows) {
-      // Forward, the gradient of the weights and, if needed, the gradient of the input.
-      const double flop = 2.0 * static_cast<double>(row.macs) * (row.learns_before ? 3 : 2) * static_cast<double>(samples);
-      add(row.first < 0 ? "" : std::to_string(row.first).c_str(), row.name.c_str(), row.forward, row.backward, flop, all);
-      forward += row.forward, backward += row.backward, flops += flop;
-    }
-    add("", "step", forward, backward, flops, all);
-    return out;
-  }
+  [[nodiscard]] std::string text() const;
 };
 
 }  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/model/profile_impl.hpp>
+#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The tensors of a model by name: conv2d_1/kernel.
 #pragma once
-#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -11,7 +10,6 @@
 
 #include <strata/core/tensor_info.hpp>
 #include <strata/model/initializers.hpp>
-#include <strata/util/random.hpp>
 
 namespace strata {
 
@@ -20,12 +18,7 @@ namespace detail {
 // Keras numbers the layers of a kind: conv2d, conv2d_1, ...
 class LayerNames {
  public:
-  std::string operator()(std::string_view name) {
-    for (auto& [known, count] : seen_)
-      if (known == name) return std::string(name) + "_" + std::to_string(count++);
-    seen_.emplace_back(name, 1);
-    return std::string(name);
-  }
+  std::string operator()(std::string_view name);
 
  private:
   std::vector<std::pair<std::string_view, int>> seen_;
@@ -36,42 +29,17 @@ class TensorInitialization {
  public:
   // Throws std::invalid_argument for an initializer with impossible numbers. The initializers must outlive this.
   TensorInitialization(const Initializer& weights, const Initializer& biases, std::span<const TensorInitializer> single,
-                       std::uint64_t seed)
-      : weights_(weights), biases_(biases), single_(single), seed_(seed) {
-    weights.validate();
-    biases.validate();
-  }
+                       std::uint64_t seed);
 
-  template <class T>
-  void operator()(const std::string& name, const TensorInfo& info, std::span<T> values) {
-    const Random random(seed_, Purpose::initialize, static_cast<std::uint32_t>(names_.size()));
-    const Fan fan{info.fan_in, info.fan_out};
-    names_.push_back(name);
-    if (const Initializer* own = initializer_for(name, single_)) {
-      own->validate();
-      (*own)(values, fan, random);
-      return;
-    }
-    switch (info.role) {
-      case Role::weight:
-        weights_(values, fan, random);
-        break;
-      case Role::bias:
-        biases_(values, fan, random);
-        break;
-      case Role::scale:
-      case Role::running_variance:
-        std::fill(values.begin(), values.end(), T{1});
-        break;
-      case Role::shift:
-      case Role::running_mean:
-        break;
-    }
-  }
+  void operator()(const std::string& name, const TensorInfo& info, std::span<float> values);
+  void operator()(const std::string& name, const TensorInfo& info, std::span<double> values);
   // Throws std::invalid_argument if there is an initializer for a tensor that does not exist.
   void finish() const { check_tensors(single_, names_); }
 
  private:
+  template <class T>
+  void fill(const std::string& name, const TensorInfo& info, std::span<T> values);
+
   const Initializer& weights_;
   const Initializer& biases_;
   std::span<const TensorInitializer> single_;
@@ -81,3 +49,7 @@ class TensorInitialization {
 
 }  // namespace detail
 }  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/model/tensors_impl.hpp>
+#endif

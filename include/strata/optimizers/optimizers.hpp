@@ -7,16 +7,13 @@
 #include <string>
 
 #include <strata/optimizers/update.hpp>
-#include <strata/util/numbers.hpp>
 
 namespace strata {
 
 namespace detail {
 
-// Kernels hold these numbers as float.
-inline void check_fraction(const char* what, double x) {
-  if (!(x >= 0 && static_cast<float>(x) < 1)) refuse(what, x, "at least 0, less than 1 in float32");
-}
+// Throws std::invalid_argument. Kernels hold these numbers as float.
+void check_fraction(const char* what, double x);
 
 }  // namespace detail
 
@@ -31,16 +28,8 @@ struct SGD final {
 
   [[nodiscard]] int slots() const { return momentum > 0 ? 1 : 0; }
   // Throws std::invalid_argument.
-  void validate() const {
-    learning_rate.validate();
-    detail::check_fraction("the momentum", momentum);
-    detail::check_not_negative("the weight decay", weight_decay);
-    if (nesterov && momentum == 0) detail::refuse("the momentum", momentum, "more than 0 with nesterov");
-  }
-  [[nodiscard]] std::string describe() const {
-    return "SGD{learning_rate " + learning_rate.describe() + ", momentum " + detail::number_text(momentum) +
-           (nesterov ? ", nesterov" : "") + ", weight_decay " + detail::number_text(weight_decay) + "}";
-  }
+  void validate() const;
+  [[nodiscard]] std::string describe() const;
 
   template <class T>
   struct Element {
@@ -64,6 +53,10 @@ struct SGD final {
 
 namespace detail {
 
+void check_adam(double beta1, double beta2, double epsilon, double weight_decay);
+std::string adam_text(const char* name, const Schedule& learning_rate, double beta1, double beta2, double epsilon,
+                      double weight_decay);
+
 // Adam and AdamW. Decoupled: the decay acts on the weights, not through the gradient.
 template <bool Decoupled>
 struct AdamOf final {
@@ -75,16 +68,10 @@ struct AdamOf final {
   // Throws std::invalid_argument.
   void validate() const {
     learning_rate.validate();
-    check_fraction("beta1", beta1);
-    check_fraction("beta2", beta2);
-    check_positive("epsilon", epsilon);  // with 0, a weight without gradients would be 0 / 0
-    if (!(static_cast<float>(epsilon) > 0)) refuse("epsilon", epsilon, "more than zero in float32");
-    check_not_negative("the weight decay", weight_decay);
+    check_adam(beta1, beta2, epsilon, weight_decay);
   }
   [[nodiscard]] std::string describe() const {
-    return std::string(Decoupled ? "AdamW" : "Adam") + "{learning_rate " + learning_rate.describe() + ", beta1 " +
-           number_text(beta1) + ", beta2 " + number_text(beta2) + ", epsilon " + number_text(epsilon) + ", weight_decay " +
-           number_text(weight_decay) + "}";
+    return adam_text(Decoupled ? "AdamW" : "Adam", learning_rate, beta1, beta2, epsilon, weight_decay);
   }
 
   template <class T>
@@ -123,3 +110,7 @@ using Adam = detail::AdamOf<false>;
 using AdamW = detail::AdamOf<true>;
 
 }  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/optimizers/optimizers_impl.hpp>
+#endif

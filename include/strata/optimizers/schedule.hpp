@@ -21,17 +21,26 @@ concept ScheduleFunction = std::copy_constructible<S> && requires(const S& s, st
   s.validate();
 };
 
+namespace detail {
+template <class S>
+concept OwnSchedule = std::same_as<S, ConstantRate> || std::same_as<S, InverseTimeDecay> || std::same_as<S, StepDecay> ||
+                      std::same_as<S, Cosine> || std::same_as<S, OneCycle>;
+}  // namespace detail
+
 // Copies share the schedule, which never changes; asking for a rate allocates nothing.
 class Schedule {
  public:
-  Schedule(double learning_rate) : Schedule(ConstantRate{learning_rate}) {}  // NOLINT: SGD{.learning_rate = 0.01}
+  Schedule(double learning_rate);  // NOLINT: SGD{.learning_rate = 0.01}
+  // The schedules of the library are compiled once.
+  Schedule(const ConstantRate& s);      // NOLINT: likewise
+  Schedule(const InverseTimeDecay& s);  // NOLINT
+  Schedule(const StepDecay& s);         // NOLINT
+  Schedule(const Cosine& s);            // NOLINT
+  Schedule(const OneCycle& s);          // NOLINT
   template <class S>
-    requires(!std::same_as<S, Schedule> && ScheduleFunction<S>)
-  Schedule(S s) {  // NOLINT: likewise
-    const auto own = std::make_shared<const S>(std::move(s));
-    rate_ = [own](std::int64_t update) { return (*own)(update); };
-    validate_ = [own] { own->validate(); };
-    describe_ = [own] { return own->describe(); };
+    requires(!std::same_as<S, Schedule> && ScheduleFunction<S> && !detail::OwnSchedule<S>)
+  Schedule(S s) {  // NOLINT
+    hold(std::move(s));
   }
 
   // update: the number of updates done before.
@@ -42,9 +51,21 @@ class Schedule {
   [[nodiscard]] std::string describe() const { return describe_(); }
 
  private:
+  template <class S>
+  void hold(S s) {
+    const auto own = std::make_shared<const S>(std::move(s));
+    rate_ = [own](std::int64_t update) { return (*own)(update); };
+    validate_ = [own] { own->validate(); };
+    describe_ = [own] { return own->describe(); };
+  }
+
   std::function<double(std::int64_t)> rate_;
   std::function<void()> validate_;
   std::function<std::string()> describe_;
 };
 
 }  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/optimizers/schedule_impl.hpp>
+#endif

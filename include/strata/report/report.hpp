@@ -6,7 +6,6 @@
 #pragma once
 #include <cmath>
 #include <filesystem>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,20 +15,16 @@
 #include <strata/report/image.hpp>
 #include <strata/report/page.hpp>
 #include <strata/training/metrics.hpp>
-#include <strata/util/atomic_file.hpp>
 #include <strata/util/version.hpp>
 
 namespace strata {
 
 // The page. Runs with equal results give equal text, except for the section "This run". Throws std::invalid_argument for
 // images that are not valid() or not as many as the mistakes.
-[[nodiscard]] inline std::string report_html(const Report& report) { return detail::ReportPage(report).text(); }
+[[nodiscard]] std::string report_html(const Report& report);
 
 // The file is written completely or not at all. Throws as report_html() and write_file_atomically() do.
-inline void write_report(const std::filesystem::path& path, const Report& report) {
-  const std::string text = report_html(report);
-  write_file_atomically(path, std::as_bytes(std::span(text)));
-}
+void write_report(const std::filesystem::path& path, const Report& report);
 
 // A report about a model, the data it was evaluated on, the result of train() and that of evaluate(). The caller may set
 // the title and add settings and facts about the run.
@@ -62,3 +57,7 @@ Report make_report(M& model, const Data& data, std::vector<EpochRecord> history,
 }
 
 }  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/report/report_impl.hpp>
+#endif

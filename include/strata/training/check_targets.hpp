@@ -4,8 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <stdexcept>
-#include <string>
 
 #include <strata/core/target.hpp>
 #include <strata/data/targets.hpp>
@@ -14,18 +12,11 @@ namespace strata::detail {
 
 // Throws std::invalid_argument unless there are `each` elements for each of `samples` samples and their kind allows them
 // (target_fault). indices: of the samples in their data set, for the message; empty: their places in the batch.
-inline void check_targets(TargetKind kind, const Targets& targets, std::size_t samples, std::size_t each, int width,
-                          std::span<const std::uint32_t> indices = {}) {
-  const std::size_t count = is_class(kind) ? targets.classes.size() : targets.values.size();
-  if (count != samples * each)
-    throw std::invalid_argument("strata: " + std::to_string(count) +
-                                (kind == TargetKind::class_index ? " labels" : " numbers") + " as targets of " +
-                                std::to_string(samples) + " images; expected " + std::to_string(samples * each));
-  for (std::size_t n = 0; n < samples; ++n) {
-    if (const auto fault = target_fault(kind, width, targets.sample(n, each)))
-      throw std::invalid_argument("strata: image " + std::to_string(n < indices.size() ? indices[n] : n) + " has " +
-                                  fault->found + "; expected " + fault->expected);
-  }
-}
+void check_targets(TargetKind kind, const Targets& targets, std::size_t samples, std::size_t each, int width,
+                   std::span<const std::uint32_t> indices = {});
 
 }  // namespace strata::detail
+
+#if !defined(STRATA_COMPILED)
+#include <strata/training/check_targets_impl.hpp>
+#endif

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 // What training counts. Outputs that are not numbers never count as right, and shares of nothing are 0, as in Keras.
 #pragma once
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <limits>
 #include <optional>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -96,84 +93,25 @@ class ConfusionTable {
  public:
   ConfusionTable() = default;
   // Throws std::invalid_argument for a negative number of classes.
-  explicit ConfusionTable(int classes) : classes_(classes) {
-    if (classes < 0) throw std::invalid_argument("strata: a confusion table of " + std::to_string(classes) + " classes");
-    counts_.resize(static_cast<std::size_t>(classes) * (static_cast<std::size_t>(classes) + 1));
-  }
+  explicit ConfusionTable(int classes);
 
   // predicted is -1 where the network gave no class (see predicted_class). Throws std::out_of_range.
   void add(int truth, int predicted) { ++counts_[index(truth, predicted)]; }
   // Samples of class `truth` that were taken for `predicted`; -1: for none.
   [[nodiscard]] std::int64_t at(int truth, int predicted) const { return counts_[index(truth, predicted)]; }
   [[nodiscard]] int classes() const { return classes_; }
-  [[nodiscard]] std::int64_t samples() const {
-    std::int64_t all = 0;
-    for (const std::int64_t n : counts_) all += n;
-    return all;
-  }
-  [[nodiscard]] double accuracy() const {
-    Accuracy a{0, samples()};
-    for (int c = 0; c < classes_; ++c) a.correct += at(c, c);
-    return a.value();
-  }
+  [[nodiscard]] std::int64_t samples() const;
+  [[nodiscard]] double accuracy() const;
   // Of what is this class, the share found; of what was called this class, the share that is. 0 where there is none.
-  [[nodiscard]] double recall(int c) const {
-    Accuracy a{at(c, c), at(c, -1)};
-    for (int p = 0; p < classes_; ++p) a.samples += at(c, p);
-    return a.value();
-  }
-  [[nodiscard]] double precision(int c) const {
-    Accuracy a{at(c, c), 0};
-    for (int t = 0; t < classes_; ++t) a.samples += at(t, c);
-    return a.value();
-  }
+  [[nodiscard]] double recall(int c) const;
+  [[nodiscard]] double precision(int c) const;
 
   // A row for each true class with its recall, a column for each prediction with its precision below; a column "none" where
   // samples have no class. Names are cut to 12 bytes; classes without a name are numbered.
-  [[nodiscard]] std::string text(std::span<const std::string_view> names = {}) const {
-    const auto share = [](double x) {
-      char buffer[16];
-      std::snprintf(buffer, sizeof buffer, "%.3f", x);
-      return std::string(buffer);
-    };
-    bool none = false;
-    for (int t = 0; t < classes_; ++t) none = none || at(t, -1) > 0;
-    std::vector<std::vector<std::string>> rows{{""}};
-    for (int t = 0; t < classes_; ++t) {
-      const auto i = static_cast<std::size_t>(t);
-      const std::string label = i < names.size() ? std::string(names[i].substr(0, 12)) : std::to_string(t);
-      rows[0].push_back(label);
-      rows.push_back({label});
-      for (int p = 0; p < classes_; ++p) rows.back().push_back(std::to_string(at(t, p)));
-      if (none) rows.back().push_back(std::to_string(at(t, -1)));
-      rows.back().push_back(share(recall(t)));
-    }
-    if (none) rows[0].push_back("none");
-    rows[0].push_back("recall");
-    rows.push_back({"precision"});
-    for (int p = 0; p < classes_; ++p) rows.back().push_back(share(precision(p)));
-
-    std::vector<std::size_t> widths(rows[0].size());
-    if (none) widths.end()[-2] = 8;
-    for (const auto& row : rows)
-      for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-    std::string out;
-    for (const auto& row : rows) {
-      out += row[0] + std::string(widths[0] - row[0].size(), ' ');
-      for (std::size_t i = 1; i < row.size(); ++i) out += std::string(1 + widths[i] - row[i].size(), ' ') + row[i];
-      out += '\n';
-    }
-    return out;
-  }
+  [[nodiscard]] std::string text(std::span<const std::string_view> names = {}) const;
 
  private:
-  [[nodiscard]] std::size_t index(int truth, int predicted) const {
-    if (truth < 0 || truth >= classes_ || predicted < -1 || predicted >= classes_)
-      throw std::out_of_range("strata: class " + std::to_string(truth) + " taken for " + std::to_string(predicted) +
-                              " in a confusion table of " + std::to_string(classes_) + " classes");
-    return static_cast<std::size_t>(truth) * (static_cast<std::size_t>(classes_) + 1) +
-           static_cast<std::size_t>(predicted + 1);
-  }
+  [[nodiscard]] std::size_t index(int truth, int predicted) const;
 
   int classes_ = 0;
   std::vector<std::int64_t> counts_;  // a row a true class: none, class 0, class 1, ...
@@ -198,16 +136,14 @@ class ConfidentMistakes {
   void add(int label, int predicted, F&& probability) {
     const std::size_t sample = samples_++;
     if (most_ == 0 || predicted < 0 || predicted == label) return;
-    const Mistake m{sample, label, predicted, probability(predicted), probability(label)};
-    const auto lower = [](const Mistake& a, const Mistake& b) { return a.probability > b.probability; };
-    if (std::isnan(m.probability)) return;  // of infinite outputs
-    kept_.insert(std::upper_bound(kept_.begin(), kept_.end(), m, lower), m);
-    if (kept_.size() > most_) kept_.pop_back();
+    keep({sample, label, predicted, probability(predicted), probability(label)});
   }
   // The highest first; equals in the order of the samples.
   [[nodiscard]] const std::vector<Mistake>& kept() const { return kept_; }
 
  private:
+  void keep(const Mistake& mistake);
+
   std::size_t most_, samples_ = 0;
   std::vector<Mistake> kept_;
 };
@@ -240,3 +176,7 @@ struct Evaluation {
 };
 
 }  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/training/metrics_impl.hpp>
+#endif

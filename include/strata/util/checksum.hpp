@@ -3,7 +3,6 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,11 +10,7 @@
 namespace strata::detail {
 
 // Sixteen hexadecimal digits.
-inline std::string hex_digits(std::uint64_t bits) {
-  std::string out;
-  for (int shift = 60; shift >= 0; shift -= 4) out += "0123456789abcdef"[bits >> shift & 15];
-  return out;
-}
+std::string hex_digits(std::uint64_t bits);
 
 // 64 bits, eight bytes at a time. Each step is one-to-one in the word and in the previous state, so any change within one
 // word changes the result.
@@ -26,21 +21,17 @@ class Checksum {
     hash_ ^= hash_ >> 29;
     return *this;
   }
-  Checksum& bytes(std::span<const std::byte> b) {
-    word(b.size());
-    for (; b.size() >= 8; b = b.subspan(8)) word(load(b.first(8)));
-    return b.empty() ? *this : word(load(b));
-  }
+  Checksum& bytes(std::span<const std::byte> b);
   Checksum& text(std::string_view s) { return bytes(std::as_bytes(std::span(s))); }
   [[nodiscard]] std::string digits() const { return hex_digits(hash_); }
 
  private:
-  static std::uint64_t load(std::span<const std::byte> b) {
-    std::uint64_t w = 0;
-    std::memcpy(&w, b.data(), b.size());
-    return w;
-  }
+  static std::uint64_t load(std::span<const std::byte> b);
   std::uint64_t hash_ = 0x5EED;
 };
 
 }  // namespace strata::detail
+
+#if !defined(STRATA_COMPILED)
+#include <strata/util/checksum_impl.hpp>
+#endif

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSL-1.0
+// The functions of parameter_groups.hpp.
+#pragma once
+#include <algorithm>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <strata/core/compiled.hpp>
+#include <strata/optimizers/parameter_groups.hpp>
+
+namespace strata {
+
+STRATA_DEFINE void ParameterGroup::validate() const {
+  detail::check_not_negative("the learning rate factor of the parameter group " + tensors, learning_rate);
+  detail::check_not_negative("the weight decay factor of the parameter group " + tensors, weight_decay);
+}
+
+STRATA_DEFINE std::string ParameterGroup::describe() const {
+  std::string text = "{tensors " + tensors + ", roles";
+  for (const Role role : roles) text += " " + std::to_string(static_cast<int>(role));
+  return text + ", learning_rate " + detail::number_text(learning_rate) + ", weight_decay " +
+         detail::number_text(weight_decay) + (frozen ? ", frozen}" : "}");
+}
+
+STRATA_DEFINE ParameterGroup no_decay_of_biases_and_norms() {
+  return {.roles = {Role::bias, Role::scale, Role::shift}, .weight_decay = 0};
+}
+
+namespace detail {
+
+STRATA_DEFINE bool matches(std::string_view pattern, std::string_view text) {
+  if (pattern.empty()) return text.empty();
+  const std::string_view rest = pattern.substr(1);
+  if (pattern[0] == '*') return matches(rest, text) || (!text.empty() && matches(pattern, text.substr(1)));
+  return !text.empty() && (pattern[0] == '?' || pattern[0] == text[0]) && matches(rest, text.substr(1));
+}
+
+STRATA_DEFINE bool fits(const ParameterGroup& group, const ParameterTensor& tensor) {
+  const std::vector<Role>& roles = group.roles;
+  return matches(group.tensors, tensor.name) &&
+         (roles.empty() || std::find(roles.begin(), roles.end(), tensor.info.role) != roles.end());
+}
+
+STRATA_DEFINE ParameterRange range_of(const ParameterTensor& tensor, std::span<const ParameterGroup> groups) {
+  ParameterRange range{.first = tensor.offset, .count = tensor.info.size()};
+  for (const ParameterGroup& g : groups) {
+    if (!fits(g, tensor)) continue;
+    range.learning_rate *= g.learning_rate, range.weight_decay *= g.weight_decay;
+    range.frozen = range.frozen || g.frozen;
+  }
+  return range;
+}
+
+STRATA_DEFINE std::vector<ParameterRange> parameter_ranges(std::span<const ParameterTensor> tensors,
+                                                           std::span<const ParameterGroup> groups, bool each_tensor) {
+  for (const ParameterGroup& g : groups) {
+    g.validate();
+    if (std::any_of(tensors.begin(), tensors.end(), [&](const ParameterTensor& t) { return fits(g, t); })) continue;
+    std::string names;
+    for (const ParameterTensor& t : tensors) names += (names.empty() ? "" : ", ") + t.name;
+    throw std::invalid_argument("strata: the parameter group " + g.describe() + " fits no tensor; this network's are " +
+                                names);
+  }
+  std::vector<ParameterRange> ranges;
+  for (const ParameterTensor& tensor : tensors) {
+    const ParameterRange next = range_of(tensor, groups);
+    if (!each_tensor && !ranges.empty()) {
+      ParameterRange& last = ranges.back();
+      if (last.learning_rate == next.learning_rate && last.weight_decay == next.weight_decay &&
+          last.frozen == next.frozen) {
+        last.count += next.count;
+        continue;
+      }
+    }
+    ranges.push_back(next);
+  }
+  return ranges;
+}
+
+}  // namespace detail
+}  // namespace strata

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSL-1.0
+// The functions of schedule.hpp.
+#pragma once
+#include <strata/core/compiled.hpp>
+#include <strata/optimizers/schedule.hpp>
+
+namespace strata {
+
+STRATA_DEFINE Schedule::Schedule(double learning_rate) { hold(ConstantRate{learning_rate}); }
+STRATA_DEFINE Schedule::Schedule(const ConstantRate& s) { hold(s); }
+STRATA_DEFINE Schedule::Schedule(const InverseTimeDecay& s) { hold(s); }
+STRATA_DEFINE Schedule::Schedule(const StepDecay& s) { hold(s); }
+STRATA_DEFINE Schedule::Schedule(const Cosine& s) { hold(s); }
+STRATA_DEFINE Schedule::Schedule(const OneCycle& s) { hold(s); }
+
+}  // namespace strata

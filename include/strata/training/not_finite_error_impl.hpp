@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSL-1.0
+// The functions of not_finite_error.hpp.
+#pragma once
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+#include <strata/core/compiled.hpp>
+#include <strata/training/not_finite_error.hpp>
+
+namespace strata {
+
+STRATA_DEFINE NotFiniteError::NotFiniteError(std::int64_t update, LayerName first, bool validation)
+    : std::runtime_error((validation ? "strata: the validation loss after update " : "strata: the loss of update ") +
+                         std::to_string(update) + " is NaN or infinite; " + why(first)),
+      update_(update),
+      layer_(first.number) {}
+
+STRATA_DEFINE NotFiniteError NotFiniteError::of_gradients(std::int64_t update) {
+  return {update, "strata: the loss of update " + std::to_string(update) +
+                      " is finite, but the norm of its gradients is NaN or infinite; try a lower learning rate"};
+}
+
+STRATA_DEFINE NotFiniteError::NotFiniteError(std::int64_t update, const std::string& what)
+    : std::runtime_error(what), update_(update), layer_(-1) {}
+
+STRATA_DEFINE std::string NotFiniteError::why(LayerName first) {
+  if (first.number < 0) return "the outputs are finite, but not their loss; try a lower learning rate";
+  if (first.number == 0) return "the images themselves are not finite (layer 0, Input); look at the data";
+  return "layer " + std::to_string(first.number) + " (" + std::string(first.name) +
+         ") is the first whose output is not finite; try a lower learning rate";
+}
+
+}  // namespace strata

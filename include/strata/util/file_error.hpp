@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSL-1.0
+// The exception for files with wrong content.
+#pragma once
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+
+namespace strata {
+
+// A file with wrong content. what() begins with the path and says what was expected.
+class FileError : public std::runtime_error {
+ public:
+  FileError(std::filesystem::path path, const std::string& problem);
+  [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/util/file_error_impl.hpp>
+#endif
