@@ -22,3 +22,7 @@ struct CpuOf {
 };
 
 }  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/backend/cpu/cpu_impl.hpp>
+#endif

@@ -156,3 +156,7 @@ struct StepsOf<CpuOf<Scalar>> {
 };
 
 }  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/backend/cpu/steps_impl.hpp>
+#endif

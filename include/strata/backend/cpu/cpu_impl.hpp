@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // What models on the CPU are made of, compiled once.
 #pragma once
-#include <strata/backend/cpu/engine.hpp>
+#include <strata/backend/cpu/cpu.hpp>
 #include <strata/model/session_impl.hpp>
 
 #if defined(STRATA_COMPILED)
