@@ -484,7 +484,7 @@ TEST_CASE("a damaged file is set aside for the one before, and none is left for 
 TEST_CASE("going on with other kernels is told") {
   using cpu::KernelPath;
   const struct Restore {
-    KernelPath before = cpu::detail::current_path();
+    KernelPath before = cpu::detail::path_now();
     ~Restore() { cpu::set_kernel_path(before); }
   } restore;
   const Folder folder;

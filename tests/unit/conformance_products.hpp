@@ -5,6 +5,7 @@
 #include "conformance_rows.hpp"
 
 #include <strata/backend/cpu/conv.hpp>
+#include <strata/backend/cpu/conv_winograd.hpp>
 #include <strata/backend/reference/conv.hpp>
 #include <strata/backend/reference/dense.hpp>
 

@@ -66,19 +66,20 @@ TEST_CASE("means of more numbers than a float can count") {
   constexpr int side = 4200;  // squared, above 2^24
   const std::vector<float> x(static_cast<std::size_t>(side) * side, 1.f);
   ThreadPool pool(1);
+  const cpu::Ops<float> ops(pool);
   float y = 0;
-  cpu::global_avg_pool_forward<float>(Shape{side, side, 1}, 1, x.data(), &y, pool);
+  ops.global_avg_pool_forward(Shape{side, side, 1}, 1, x.data(), &y);
   CHECK(y == doctest::Approx(1).epsilon(1e-6));
   const float one = 1, zero = 0;
   float running_mean = 0, running_variance = 1, mean = 0, inverse = 0;
   std::vector<float> z(x.size());
-  cpu::batch_norm_forward<float>(Shape{side, side, 1}, 1, 1e-3f, 0.f, x.data(), &one, &zero, &running_mean,
-                                 &running_variance, &mean, &inverse, z.data(), pool);
+  ops.batch_norm_forward(Shape{side, side, 1}, 1, 1e-3f, 0.f, x.data(), &one, &zero, &running_mean, &running_variance,
+                         &mean, &inverse, z.data(), nullptr);
   CHECK(mean == doctest::Approx(1).epsilon(1e-6));
   CHECK(running_variance < 1e-6f);
   float dgamma = 0, dbeta = 0;
-  cpu::batch_norm_backward<float>(Shape{side, side, 1}, 1, z.data(), &one, &zero, &one, x.data(), z.data(), &dgamma, &dbeta,
-                                  pool);
+  ops.batch_norm_backward(Shape{side, side, 1}, 1, z.data(), &one, &zero, &one, x.data(), z.data(), &dgamma, &dbeta,
+                          nullptr);
   CHECK(dbeta == doctest::Approx(static_cast<double>(side) * side).epsilon(1e-6));
 }
 

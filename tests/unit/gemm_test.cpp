@@ -49,7 +49,7 @@ using strata::cpu::KernelPath;
 
 struct Paths {
   KernelPath before;
-  Paths() : before(strata::cpu::detail::current_path()) {}
+  Paths() : before(strata::cpu::detail::path_now()) {}
   Paths(const Paths&) = delete;
   Paths& operator=(const Paths&) = delete;
   ~Paths() { strata::cpu::set_kernel_path(before); }

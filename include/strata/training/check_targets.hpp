@@ -15,6 +15,9 @@ namespace strata::detail {
 void check_targets(TargetKind kind, const Targets& targets, std::size_t samples, std::size_t each, int width,
                    std::span<const std::uint32_t> indices = {});
 
+// Throws std::invalid_argument unless a data set has as many classes as a network has outputs.
+void check_class_count(int found, std::int64_t outputs);
+
 }  // namespace strata::detail
 
 #if !defined(STRATA_COMPILED)

@@ -26,4 +26,10 @@ STRATA_DEFINE void check_targets(TargetKind kind, const Targets& targets, std::s
   }
 }
 
+STRATA_DEFINE void check_class_count(int found, std::int64_t outputs) {
+  if (found != outputs)
+    throw std::invalid_argument("strata: the data set has " + std::to_string(found) + " classes; the network has " +
+                                std::to_string(outputs) + " outputs");
+}
+
 }  // namespace strata::detail

@@ -15,6 +15,7 @@
 #include <strata/data/batches.hpp>
 #include <strata/data/dataset.hpp>
 #include <strata/model/fingerprint.hpp>
+#include <strata/training/check_targets.hpp>
 #include <strata/training/train_core.hpp>
 #include <strata/training/trainer.hpp>
 

@@ -49,10 +49,13 @@ struct RunOptions {
   std::string_view summary{};
 };
 
-// Throws std::invalid_argument.
-void check_class_count(int found, std::int64_t outputs);
-
-[[nodiscard]] BatchOptions batch_options(const ModelOptions& model, const RunOptions& options);
+[[nodiscard]] inline BatchOptions batch_options(const ModelOptions& model, const RunOptions& options) {
+  return {.batch = model.batch,
+          .seed = model.seed,
+          .shuffle = true,
+          .augment = options.augment,
+          .normalize = options.normalize};
+}
 
 template <class Backend>
 Evaluation evaluate_batches(EvaluatorCore<Backend>& evaluator, const EvaluationData& data, const EvaluateOptions& options);

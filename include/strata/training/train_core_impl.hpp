@@ -12,20 +12,6 @@
 
 namespace strata::detail {
 
-STRATA_DEFINE void check_class_count(int found, std::int64_t outputs) {
-  if (found != outputs)
-    throw std::invalid_argument("strata: the data set has " + std::to_string(found) + " classes; the network has " +
-                                std::to_string(outputs) + " outputs");
-}
-
-STRATA_DEFINE BatchOptions batch_options(const ModelOptions& model, const RunOptions& options) {
-  return {.batch = model.batch,
-          .seed = model.seed,
-          .shuffle = true,
-          .augment = options.augment,
-          .normalize = options.normalize};
-}
-
 // after(StepResult) is called after each batch.
 template <class Backend>
 Evaluation evaluate_batches(EvaluatorCore<Backend>& evaluator, const EvaluationData& data, const EvaluateOptions& options,

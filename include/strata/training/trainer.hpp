@@ -15,6 +15,7 @@
 #include <strata/model/fingerprint.hpp>
 #include <strata/optimizers/optimizers.hpp>
 #include <strata/optimizers/parameter_groups.hpp>
+#include <strata/training/not_finite_error.hpp>
 #include <strata/training/trainer_core.hpp>
 #include <strata/util/no_copy.hpp>
 

@@ -15,7 +15,9 @@ bool set_kernel_path(KernelPath path);
 
 namespace detail {
 [[nodiscard]] KernelPath path_now();
-}
+// What STRATA_KERNELS says now.
+[[nodiscard]] KernelPath choose_path();
+}  // namespace detail
 
 }  // namespace strata::cpu
 

@@ -4,6 +4,7 @@
 #include <strata/backend/cuda/blocks.hpp>
 #include <strata/backend/cuda/kernels.hpp>
 #include <strata/backend/cuda/ops.hpp>
+#include <strata/model/model_core_impl.hpp>
 
 namespace strata {
 

@@ -26,6 +26,7 @@
 #include <strata/training/reducer.hpp>
 #include <strata/training/right.hpp>
 #include <strata/training/steps.hpp>
+#include <strata/training/train_core_impl.hpp>
 
 namespace strata {
 namespace cuda {
