@@ -24,6 +24,12 @@ if(CONSUMER STREQUAL "find_package")
       message(FATAL_ERROR "${file} refers to the source tree")
     endif()
   endforeach()
+elseif(CONSUMER STREQUAL "headers")
+  # Nothing is built before it is installed, as README.md says.
+  step("configure strata" ${CMAKE_COMMAND} -S ${SOURCE_DIR} -B ${work}/unbuilt -G ${GENERATOR} -D CMAKE_CXX_COMPILER=${COMPILER}
+       -D STRATA_BUILD_TESTS=OFF -D STRATA_BUILD_EXAMPLES=OFF -D STRATA_BUILD_BENCH=OFF)
+  step("install" ${CMAKE_COMMAND} --install ${work}/unbuilt --prefix ${work}/prefix)
+  set(where -D CMAKE_PREFIX_PATH=${work}/prefix)
 elseif(CONSUMER STREQUAL "fetch_content")
   # An archive of the sources, as in a release, without build folders.
   file(MAKE_DIRECTORY ${work})

@@ -20,6 +20,7 @@
 #include <strata/data/gzip.hpp>
 #include <strata/data/idx.hpp>
 #include <strata/data/normalize_for.hpp>
+#include <strata/util/numbers.hpp>
 
 #include "files.hpp"
 

@@ -11,7 +11,6 @@
 #include <strata/core/shape.hpp>
 #include <strata/data/pixels.hpp>
 #include <strata/data/transform.hpp>
-#include <strata/util/numbers.hpp>
 #include <strata/util/random.hpp>
 
 namespace strata {

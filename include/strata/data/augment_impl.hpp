@@ -9,6 +9,7 @@
 
 #include <strata/core/compiled.hpp>
 #include <strata/data/augment.hpp>
+#include <strata/util/numbers.hpp>
 
 namespace strata {
 

@@ -8,7 +8,6 @@
 #include <string>
 
 #include <strata/core/target.hpp>
-#include <strata/util/numbers.hpp>
 
 namespace strata {
 

@@ -7,6 +7,7 @@
 
 #include <strata/core/compiled.hpp>
 #include <strata/data/targets.hpp>
+#include <strata/util/numbers.hpp>
 
 namespace strata {
 namespace detail {

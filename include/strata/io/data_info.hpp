@@ -11,7 +11,7 @@
 #include <strata/data/augment.hpp>
 #include <strata/data/dataset.hpp>
 #include <strata/data/image.hpp>
-#include <strata/io/safetensors_reader.hpp>
+#include <strata/io/safetensors.hpp>
 
 namespace strata {
 

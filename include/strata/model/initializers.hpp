@@ -155,18 +155,12 @@ concept InitializerFunction = std::copy_constructible<I> && requires(const I& i,
   { i.describe() } -> std::convertible_to<std::string>;
 };
 
-namespace detail {
-template <class I>
-concept OwnInitializer = std::same_as<I, Constant> || std::same_as<I, Uniform> || std::same_as<I, Normal> ||
-                         std::same_as<I, TruncatedNormal> || std::same_as<I, GlorotUniform> ||
-                         std::same_as<I, GlorotNormal> || std::same_as<I, HeUniform> || std::same_as<I, HeNormal>;
-}  // namespace detail
-
 // Any initializer as one type. Copies share it, since it never changes. GlorotUniform by default; for biases,
 // Initializer{Constant{0}}.
 class Initializer {
  public:
   Initializer();
+#if defined(STRATA_COMPILED)
   // The initializers of the library are compiled once.
   Initializer(const Constant& i);         // NOLINT: .biases = Constant{1}
   Initializer(const Uniform& i);          // NOLINT: likewise
@@ -176,8 +170,9 @@ class Initializer {
   Initializer(const GlorotNormal& i);     // NOLINT
   Initializer(const HeUniform& i);        // NOLINT
   Initializer(const HeNormal& i);         // NOLINT
+#endif
   template <class I>
-    requires(!std::same_as<I, Initializer> && InitializerFunction<I> && !detail::OwnInitializer<I>)
+    requires(!std::same_as<I, Initializer> && InitializerFunction<I>)
   Initializer(I i) {  // NOLINT
     hold(std::move(i));
   }

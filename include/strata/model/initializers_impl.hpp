@@ -60,6 +60,7 @@ STRATA_DEFINE void Uniform::validate() const { detail::check_not_negative("the l
 STRATA_DEFINE std::string Uniform::describe() const { return "Uniform{limit " + detail::number_text(limit) + "}"; }
 
 STRATA_DEFINE Initializer::Initializer() { hold(GlorotUniform{}); }
+#if defined(STRATA_COMPILED)
 STRATA_DEFINE Initializer::Initializer(const Constant& i) { hold(i); }
 STRATA_DEFINE Initializer::Initializer(const Uniform& i) { hold(i); }
 STRATA_DEFINE Initializer::Initializer(const Normal& i) { hold(i); }
@@ -68,6 +69,7 @@ STRATA_DEFINE Initializer::Initializer(const GlorotUniform& i) { hold(i); }
 STRATA_DEFINE Initializer::Initializer(const GlorotNormal& i) { hold(i); }
 STRATA_DEFINE Initializer::Initializer(const HeUniform& i) { hold(i); }
 STRATA_DEFINE Initializer::Initializer(const HeNormal& i) { hold(i); }
+#endif
 
 namespace detail {
 

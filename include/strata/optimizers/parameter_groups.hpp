@@ -10,7 +10,6 @@
 #include <vector>
 
 #include <strata/core/tensor_info.hpp>
-#include <strata/util/numbers.hpp>
 
 namespace strata {
 

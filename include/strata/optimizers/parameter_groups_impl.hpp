@@ -10,6 +10,7 @@
 
 #include <strata/core/compiled.hpp>
 #include <strata/optimizers/parameter_groups.hpp>
+#include <strata/util/numbers.hpp>
 
 namespace strata {
 

@@ -21,24 +21,20 @@ concept ScheduleFunction = std::copy_constructible<S> && requires(const S& s, st
   s.validate();
 };
 
-namespace detail {
-template <class S>
-concept OwnSchedule = std::same_as<S, ConstantRate> || std::same_as<S, InverseTimeDecay> || std::same_as<S, StepDecay> ||
-                      std::same_as<S, Cosine> || std::same_as<S, OneCycle>;
-}  // namespace detail
-
 // Copies share the schedule, which never changes; asking for a rate allocates nothing.
 class Schedule {
  public:
   Schedule(double learning_rate);  // NOLINT: SGD{.learning_rate = 0.01}
+#if defined(STRATA_COMPILED)
   // The schedules of the library are compiled once.
   Schedule(const ConstantRate& s);      // NOLINT: likewise
   Schedule(const InverseTimeDecay& s);  // NOLINT
   Schedule(const StepDecay& s);         // NOLINT
   Schedule(const Cosine& s);            // NOLINT
   Schedule(const OneCycle& s);          // NOLINT
+#endif
   template <class S>
-    requires(!std::same_as<S, Schedule> && ScheduleFunction<S> && !detail::OwnSchedule<S>)
+    requires(!std::same_as<S, Schedule> && ScheduleFunction<S>)
   Schedule(S s) {  // NOLINT
     hold(std::move(s));
   }

@@ -7,10 +7,12 @@
 namespace strata {
 
 STRATA_DEFINE Schedule::Schedule(double learning_rate) { hold(ConstantRate{learning_rate}); }
+#if defined(STRATA_COMPILED)
 STRATA_DEFINE Schedule::Schedule(const ConstantRate& s) { hold(s); }
 STRATA_DEFINE Schedule::Schedule(const InverseTimeDecay& s) { hold(s); }
 STRATA_DEFINE Schedule::Schedule(const StepDecay& s) { hold(s); }
 STRATA_DEFINE Schedule::Schedule(const Cosine& s) { hold(s); }
 STRATA_DEFINE Schedule::Schedule(const OneCycle& s) { hold(s); }
+#endif
 
 }  // namespace strata

@@ -6,8 +6,6 @@
 #include <cstdint>
 #include <string>
 
-#include <strata/util/numbers.hpp>
-
 namespace strata {
 
 namespace detail {

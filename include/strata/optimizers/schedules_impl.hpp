@@ -9,6 +9,7 @@
 
 #include <strata/core/compiled.hpp>
 #include <strata/optimizers/schedules.hpp>
+#include <strata/util/numbers.hpp>
 
 namespace strata {
 namespace detail {
