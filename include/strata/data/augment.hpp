@@ -125,7 +125,7 @@ constexpr Random transform_random(std::uint64_t seed, std::uint64_t epoch, std::
 // One axis of a movement: a pixel lies between two pixels of the image, or in the border around it.
 struct AxisMovement {
   int size, crop;
-  int whole = 0;   // the distance to the nearer of the two, in pixels
+  int whole = 0;   // the distance to the first of the two, in pixels
   float part = 0;  // the fraction of the way from there to the other
 
   constexpr AxisMovement(float by, int crop_, int size_) : size(size_), crop(crop_) {
@@ -135,8 +135,8 @@ struct AxisMovement {
     part = back - static_cast<float>(whole);
   }
   [[nodiscard]] constexpr bool inside(int at) const { return at - crop >= 0 && at - crop < size; }
-  [[nodiscard]] constexpr int near(int at) const { return std::clamp(at - crop + whole, 0, size - 1); }
-  [[nodiscard]] constexpr int far(int at) const { return std::clamp(at - crop + whole + 1, 0, size - 1); }
+  [[nodiscard]] constexpr int first(int at) const { return std::clamp(at - crop + whole, 0, size - 1); }
+  [[nodiscard]] constexpr int second(int at) const { return std::clamp(at - crop + whole + 1, 0, size - 1); }
 };
 
 // from, to: (H,W,C), not the same memory. backend/cuda/augment.hpp does the same for one pixel.
@@ -145,8 +145,8 @@ inline void move_image(Shape s, const Movement& m, const float* from, float* to)
   const auto channels = static_cast<std::ptrdiff_t>(s.channels), row = s.width * channels;
   const float down = rows.part, right = columns.part;
   for (int i = 0; i < s.height; ++i) {
-    const float* upper = from + rows.near(i) * row;
-    const float* lower = from + rows.far(i) * row;
+    const float* upper = from + rows.first(i) * row;
+    const float* lower = from + rows.second(i) * row;
     const bool row_inside = rows.inside(i);
     for (int j = 0; j < s.width; ++j, to += channels) {
       const int x = m.flip ? s.width - 1 - j : j;
@@ -154,9 +154,9 @@ inline void move_image(Shape s, const Movement& m, const float* from, float* to)
         std::fill_n(to, channels, 0.f);
         continue;
       }
-      const std::ptrdiff_t near = columns.near(x) * channels, far = columns.far(x) * channels;
+      const std::ptrdiff_t first = columns.first(x) * channels, second = columns.second(x) * channels;
       for (std::ptrdiff_t c = 0; c < channels; ++c)
-        to[c] = bilinear(upper[near + c], upper[far + c], lower[near + c], lower[far + c], right, down);
+        to[c] = bilinear(upper[first + c], upper[second + c], lower[first + c], lower[second + c], right, down);
     }
   }
 }

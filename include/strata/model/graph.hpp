@@ -72,43 +72,43 @@ struct Graph {
   static constexpr const auto& table = analysed<sound>::table;
   static constexpr std::size_t count = table_of<nodes_type>::count;
 
-  template <std::size_t I>
-  using node_type = typename pick<static_cast<int>(I), nodes_type>::type;
-  template <std::size_t I>
-  using layer_type = typename node<node_type<I>>::layer;
-  template <std::size_t I>
-  using kernel = typename Backend::template kernel<layer_type<I>>;
+  template <std::size_t Index>
+  using node_type = typename pick<static_cast<int>(Index), nodes_type>::type;
+  template <std::size_t Index>
+  using layer_type = typename node<node_type<Index>>::layer;
+  template <std::size_t Index>
+  using kernel = typename Backend::template kernel<layer_type<Index>>;
 
-  // The backend's block of the `Length` nodes from I on.
-  template <std::size_t I, class Length>
+  // The backend's block of the `Length` nodes from Index on.
+  template <std::size_t Index, class Length>
   struct block_of;
-  template <std::size_t I, std::size_t... J>
-  struct block_of<I, std::index_sequence<J...>> {
-    using type = typename Backend::template block<layer_type<I + J>...>;
+  template <std::size_t Index, std::size_t... J>
+  struct block_of<Index, std::index_sequence<J...>> {
+    using type = typename Backend::template block<layer_type<Index + J>...>;
   };
-  template <std::size_t I, std::size_t Length>
-  using block = typename block_of<I, std::make_index_sequence<Length>>::type;
-  // How many nodes from I on run as one block; 1 if each runs by itself.
-  template <std::size_t I, std::size_t Length = longest_block>
+  template <std::size_t Index, std::size_t Length>
+  using block = typename block_of<Index, std::make_index_sequence<Length>>::type;
+  // How many nodes from Index on run as one block; 1 if each runs by itself.
+  template <std::size_t Index, std::size_t Length = longest_block>
   static constexpr std::size_t block_length() {
     if constexpr (Length == 1) {
       return 1;
     } else {
-      if constexpr (I + Length <= count) {
+      if constexpr (Index + Length <= count) {
         bool layers = true;
-        for (std::size_t j = I; j < I + Length; ++j) layers = layers && table.rows[j].kind == Kind::layer;
-        if constexpr (block<I, Length>::exists)
-          if (layers && block<I, Length>::template applies<Ops>(table.rows[I].in)) return Length;
+        for (std::size_t j = Index; j < Index + Length; ++j) layers = layers && table.rows[j].kind == Kind::layer;
+        if constexpr (block<Index, Length>::exists)
+          if (layers && block<Index, Length>::template applies<Ops>(table.rows[Index].in)) return Length;
       }
-      return block_length<I, Length - 1>();
+      return block_length<Index, Length - 1>();
     }
   }
 
-  template <std::size_t I>
+  template <std::size_t Index>
   static constexpr NodeTraits traits_of() {
-    if constexpr (node<node_type<I>>::kind == Kind::layer) {
-      using K = kernel<I>;
-      constexpr std::size_t length = block_length<I>();
+    if constexpr (node<node_type<Index>>::kind == Kind::layer) {
+      using K = kernel<Index>;
+      constexpr std::size_t length = block_length<Index>();
       NodeTraits t{.kernel = true,
                    .view = K::view,
                    .in_place = K::in_place,
@@ -117,7 +117,7 @@ struct Graph {
                    .keeps_signs = K::keeps_signs,
                    .saved_bytes = &K::template saved_bytes<Ops>};
       if constexpr (length > 1)
-        t.scratch = &block<I, length>::template scratch<Ops>;
+        t.scratch = &block<Index, length>::template scratch<Ops>;
       else
         t.scratch = &K::template scratch<Ops>;
       return t;
@@ -125,9 +125,9 @@ struct Graph {
       return {};
     }
   }
-  template <std::size_t... I>
-  static constexpr std::array<NodeTraits, count> all_traits(std::index_sequence<I...>) {
-    return {traits_of<I>()...};
+  template <std::size_t... Index>
+  static constexpr std::array<NodeTraits, count> all_traits(std::index_sequence<Index...>) {
+    return {traits_of<Index>()...};
   }
   static constexpr auto traits() { return all_traits(std::make_index_sequence<count>{}); }
 
@@ -137,43 +137,43 @@ struct Graph {
   }
   static constexpr Buffers<count> buffers = assign_buffers(table, traits());
 
-  template <std::size_t I>
-  static constexpr auto tensors_of = layer_type<I>::tensors(table.rows[I].in);
-  template <std::size_t I>
+  template <std::size_t Index>
+  static constexpr auto tensors_of = layer_type<Index>::tensors(table.rows[Index].in);
+  template <std::size_t Index>
   static constexpr Node node_of() {
     Node n;
-    n.name = name_of_node<node_type<I>>();
-    if constexpr (node<node_type<I>>::kind == Kind::join) {
-      n.join = &run_forward<kernel<I>, JoinPass<Ops>>;
-      if constexpr (Training) n.join_backward = &run_backward<kernel<I>, JoinPass<Ops>>;
-    } else if constexpr (node<node_type<I>>::kind == Kind::layer) {
-      using L = layer_type<I>;
+    n.name = name_of_node<node_type<Index>>();
+    if constexpr (node<node_type<Index>>::kind == Kind::join) {
+      n.join = &run_forward<kernel<Index>, JoinPass<Ops>>;
+      if constexpr (Training) n.join_backward = &run_backward<kernel<Index>, JoinPass<Ops>>;
+    } else if constexpr (node<node_type<Index>>::kind == Kind::layer) {
+      using L = layer_type<Index>;
       // A layer that Keras does not have goes by its own name.
       n.keras = n.name.empty() ? "layer" : n.name;
       if constexpr (requires { L::keras; }) n.keras = L::keras;
-      if constexpr (requires { L::tensors(Shape{}); }) n.tensors = tensors_of<I>;
-      constexpr std::size_t length = block_length<I>();
+      if constexpr (requires { L::tensors(Shape{}); }) n.tensors = tensors_of<Index>;
+      constexpr std::size_t length = block_length<Index>();
       n.length = static_cast<int>(length);
-      if constexpr (!kernel<I>::view) {
-        n.forward = &run_forward<kernel<I>, Pass<Ops>>;
-        if constexpr (Training) n.backward = &run_backward<kernel<I>, Pass<Ops>>;
+      if constexpr (!kernel<Index>::view) {
+        n.forward = &run_forward<kernel<Index>, Pass<Ops>>;
+        if constexpr (Training) n.backward = &run_backward<kernel<Index>, Pass<Ops>>;
       }
       if constexpr (length > 1) {
-        n.block_forward = &run_block_forward<block<I, length>, Pass<Ops>>;
-        if constexpr (Training) n.block_backward = &run_block_backward<block<I, length>, Pass<Ops>>;
+        n.block_forward = &run_block_forward<block<Index, length>, Pass<Ops>>;
+        if constexpr (Training) n.block_backward = &run_block_backward<block<Index, length>, Pass<Ops>>;
       }
-      if constexpr (kernel<I>::prepares) {
+      if constexpr (kernel<Index>::prepares) {
         if constexpr (length > 1)
-          n.prepare = &run_prepare<block<I, length>, Ops>;
+          n.prepare = &run_prepare<block<Index, length>, Ops>;
         else
-          n.prepare = &run_prepare<kernel<I>, Ops>;
+          n.prepare = &run_prepare<kernel<Index>, Ops>;
       }
     }
     return n;
   }
-  template <std::size_t... I>
-  static constexpr std::array<Node, count> all_nodes(std::index_sequence<I...>) {
-    std::array<Node, count> all{node_of<I>()...};
+  template <std::size_t... Index>
+  static constexpr std::array<Node, count> all_nodes(std::index_sequence<Index...>) {
+    std::array<Node, count> all{node_of<Index>()...};
     int rows = 0;
     for (std::size_t i = 0; i < count; ++i) {
       const auto length = static_cast<std::size_t>(all[i].length);

@@ -176,21 +176,22 @@ using HeNormal = detail::VarianceScaling<detail::Scaling::he, true>;
 //   };
 // operator() for float is enough: a model of double gets the values rounded to float. A member `void validate() const`, if
 // there is one, throws std::invalid_argument if a field is out of range.
-template <class I>
-concept InitializerFunction = std::copy_constructible<I> && requires(const I& i, std::span<float> w, const Random& random) {
-  i(w, Fan{}, random);
-  { i.describe() } -> std::convertible_to<std::string>;
-};
+template <class Function>
+concept InitializerFunction =
+    std::copy_constructible<Function> && requires(const Function& i, std::span<float> w, const Random& random) {
+      i(w, Fan{}, random);
+      { i.describe() } -> std::convertible_to<std::string>;
+    };
 
 // Any initializer as one type. Copies share it, since it never changes. GlorotUniform by default; for biases,
 // Initializer{Constant{0}}.
 class Initializer {
  public:
   Initializer() : Initializer(GlorotUniform{}) {}
-  template <class I>
-    requires(!std::same_as<I, Initializer> && InitializerFunction<I>)
-  Initializer(I i) {  // NOLINT: .weights = HeNormal{}
-    const auto own = std::make_shared<const I>(std::move(i));
+  template <class Function>
+    requires(!std::same_as<Function, Initializer> && InitializerFunction<Function>)
+  Initializer(Function i) {  // NOLINT: .weights = HeNormal{}
+    const auto own = std::make_shared<const Function>(std::move(i));
     fill_floats_ = [own](std::span<float> w, Fan fan, const Random& random) { (*own)(w, fan, random); };
     fill_doubles_ = [own](std::span<double> w, Fan fan, const Random& random) {
       if constexpr (requires { (*own)(w, fan, random); }) {

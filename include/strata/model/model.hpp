@@ -76,10 +76,10 @@ class Model {
     initialize.finish();
   }
 
-  // The exact bytes of a model with these options; `slots` is how many values an optimizer keeps for each parameter.
-  static constexpr MemoryPlan plan(std::int64_t batch, int threads, int slots = 0) {
+  // The exact bytes of a model with these options; `slot_count` is how many values an optimizer keeps for each parameter.
+  static constexpr MemoryPlan plan(std::int64_t batch, int threads, int slot_count = 0) {
     MemoryPlan p = graph::layout(batch, threads).plan;
-    p.optimizer = slots * detail::aligned(Net::parameters * static_cast<std::int64_t>(sizeof(T)));
+    p.optimizer = slot_count * detail::aligned(Net::parameters * static_cast<std::int64_t>(sizeof(T)));
     return p;
   }
 

@@ -49,7 +49,7 @@ class Trainer : NoCopy {
         evaluator_(model, sound(std::move(loss))),
         tensors_(model.parameter_tensors()),
         steps_(model.engine(), {.parameters = Net::parameters,
-                                .slots = optimizer_.slots(),
+                                .slot_count = optimizer_.slot_count(),
                                 .batch = model.options().batch,
                                 .input = Net::input,
                                 .rows = Rows::each,
@@ -101,8 +101,8 @@ class Trainer : NoCopy {
   [[nodiscard]] const Optimizer_& optimizer() const { return optimizer_; }
   [[nodiscard]] const auto& loss() const { return evaluator_.loss(); }
   [[nodiscard]] M& model() { return model_; }
-  // What the optimizer keeps, on the host, in the order of the model's parameters; slot in [0, optimizer().slots()). On a
-  // GPU as of the last download().
+  // What the optimizer keeps, on the host, in the order of the model's parameters; slot in [0, optimizer().slot_count()).
+  // On a GPU as of the last download().
   [[nodiscard]] std::span<T> memory(int slot) { return steps_.memory(slot); }
 
   // From now on gradients whose norm, over all parameters that are not frozen, is larger are scaled down to it before the
@@ -238,13 +238,14 @@ class Trainer : NoCopy {
         steps_.update(elements_[r], static_cast<std::int64_t>(r), range.first, range.count, w, g);
       } else {
         const auto count = static_cast<std::size_t>(range.count);
-        optimizer_.update(update_step(r),
-                          ParameterSlice<T>{.name = tensors_[r].name,
-                                            .info = tensors_[r].info,
-                                            .parameters = {w + range.first, count},
-                                            .gradients = {g + range.first, count},
-                                            .slots = optimizer_.slots() > 0 ? steps_.slots() + range.first : nullptr,
-                                            .slot_stride = steps_.slot_stride()});
+        optimizer_.update(
+            update_step(r),
+            ParameterSlice<T>{.name = tensors_[r].name,
+                              .info = tensors_[r].info,
+                              .parameters = {w + range.first, count},
+                              .gradients = {g + range.first, count},
+                              .slot_data = optimizer_.slot_count() > 0 ? steps_.slot_data() + range.first : nullptr,
+                              .slot_stride = steps_.slot_stride()});
       }
     }
   }

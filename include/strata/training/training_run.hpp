@@ -34,7 +34,7 @@ TrainingRun training_run(Trainer_& trainer) {
     const std::vector<std::int64_t> shape(info.shape.begin(), info.shape.begin() + info.rank);
     run.tensors.push_back({name, shape, values});
     if (!info.trainable()) return;
-    for (int slot = 0; slot < trainer.optimizer().slots(); ++slot)
+    for (int slot = 0; slot < trainer.optimizer().slot_count(); ++slot)
       kept.push_back(
           {"optimizer/" + std::to_string(slot) + "/" + name, shape, trainer.memory(slot).subspan(offset, values.size())});
     offset += values.size();

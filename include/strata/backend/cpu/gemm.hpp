@@ -261,8 +261,8 @@ void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, i
   const bool one_block = m <= detail::block_m;
   const bool large = static_cast<std::int64_t>(k) * n * static_cast<int>(sizeof(T)) > detail::large_bytes;
   const int step_n = one_block ? n : detail::block_n;
-  T* small = detail::at_cache_line(scratch);
-  T* packed_a = small + detail::most_rows * detail::most_columns<T>;
+  T* edge_tile = detail::at_cache_line(scratch);
+  T* packed_a = edge_tile + detail::most_rows * detail::most_columns<T>;
   T* packed_b = detail::at_cache_line(packed_a + static_cast<std::int64_t>(step_k) *
                                                      (std::min(m, detail::block_m) + detail::most_rows));
 
@@ -327,12 +327,12 @@ void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, i
             T* to = c + (m0 + i) * sc + n0 + j;
             const bool whole = height == tall && width == vectors * tiles.lanes;
             const detail::Tile<T> run = fresh ? tiles.fresh[size - 1] : tiles.packed[size - 1][vectors - 1];
-            run(packed_a + i * depth, fresh ? from : panel, sb, panel, whole ? to : small, whole ? sc : columns, kb,
+            run(packed_a + i * depth, fresh ? from : panel, sb, panel, whole ? to : edge_tile, whole ? sc : columns, kb,
                 whole && add);
             fresh = false;
             if (whole) continue;
             for (int r = 0; r < height; ++r, to += sc) {
-              const T* sums = small + r * columns;
+              const T* sums = edge_tile + r * columns;
               if (add)
                 for (int l = 0; l < width; ++l) to[l] += sums[l];
               else

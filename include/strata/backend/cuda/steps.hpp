@@ -53,7 +53,7 @@ class Steps final : public GradientEngine<float> {
 
   // Throws CudaError if there is not enough memory.
   Steps(Engine& engine, const StepSizes& sizes)
-      : engine_(engine), sizes_(sizes), host_slots_(static_cast<std::size_t>(sizes.slots)) {
+      : engine_(engine), sizes_(sizes), host_slots_(static_cast<std::size_t>(sizes.slot_count)) {
     engine_.device().use();
     board_.resize(in_flight);
     staged_elements_.resize(static_cast<std::size_t>(in_flight * element_bytes()));
@@ -204,7 +204,7 @@ class Steps final : public GradientEngine<float> {
 
   // --- The optimizer's memory
   // ----------------------------------------------------------------------------------------------
-  [[nodiscard]] float* slots() { return slots_; }
+  [[nodiscard]] float* slot_data() { return slots_; }
   [[nodiscard]] std::int64_t slot_stride() const {
     return strata::detail::aligned(sizes_.parameters * static_cast<std::int64_t>(sizeof(float))) /
            static_cast<std::int64_t>(sizeof(float));
@@ -214,13 +214,13 @@ class Steps final : public GradientEngine<float> {
   }
   void download(const TensorRegions<float>& r) {
     engine_.open_tensors(r);
-    for (int k = 0; k < sizes_.slots; ++k)
+    for (int k = 0; k < sizes_.slot_count; ++k)
       host_slots_[static_cast<std::size_t>(k)].download(engine_.device(), slots_ + k * slot_stride(), r.parameter_count,
                                                         r.filters);
   }
   void upload(const TensorRegions<float>& r) {
     engine_.close_tensors(r);
-    for (int k = 0; k < sizes_.slots; ++k)
+    for (int k = 0; k < sizes_.slot_count; ++k)
       host_slots_[static_cast<std::size_t>(k)].upload(engine_.device(), slots_ + k * slot_stride(), r.parameter_count,
                                                       r.filters);
   }
@@ -287,7 +287,7 @@ class Steps final : public GradientEngine<float> {
       bytes += aligned(size);
     };
     const auto place_all = [&] {
-      place(slots_, sizes_.slots * slot_stride() * 4), place(targets_, batch * sizes_.target * 4);
+      place(slots_, sizes_.slot_count * slot_stride() * 4), place(targets_, batch * sizes_.target * 4);
       place(values_, rows * 4), place(score_, sizeof(StepScore)), place(halt_, 4), place(right_, rows * 4);
       place(clip_, clip_by_norm_scratch(sizes_.parameters) * 8), place(elements_, element_bytes());
       place(mean_, channels * 4), place(stddev_, channels * 4);
