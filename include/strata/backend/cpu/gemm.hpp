@@ -28,14 +28,14 @@ STRATA_INLINE void tile(const T* a, const T* b, std::int64_t stride_b, T* packed
   using vector = detail::vector<T, Bytes>;
   constexpr int lanes = lanes_of<T, Bytes>;
   constexpr int ahead = 16;  // rows of B: about the latency of memory
-  vector sum[Rows][Columns]{};
+  vector sum[std::size_t{Rows}][std::size_t{Columns}]{};
   const T* row = c;
   STRATA_UNROLL for (int i = 0; i < Rows; ++i) {
     STRATA_UNROLL for (int j = 0; j < Columns; ++j) __builtin_prefetch(row + j * lanes, 1);
     row += stride_c;
   }
   for (int k = 0; k < depth; ++k) {
-    vector right[Columns];
+    vector right[std::size_t{Columns}];
     STRATA_UNROLL for (int j = 0; j < Columns; ++j) std::memcpy(&right[j], b + j * lanes, sizeof right[j]);
     if constexpr (Fresh) {
       const T* later = b + (k + ahead < depth ? ahead : 0) * stride_b;
