@@ -4,7 +4,6 @@
 #pragma once
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -21,6 +20,7 @@
 #include <strata/data/image.hpp>
 #include <strata/data/pixels.hpp>
 #include <strata/io/safetensors.hpp>
+#include <strata/util/numbers.hpp>
 #include <strata/util/take_line.hpp>
 
 namespace strata {
@@ -64,7 +64,7 @@ class DataInfoReader {
     std::vector<N> numbers;
     while (!rest.empty()) {
       N n{};
-      const auto [after, error] = std::from_chars(rest.data() + 1, rest.data() + rest.size(), n);
+      const auto [after, error] = read_number(rest.data() + 1, rest.data() + rest.size(), n);
       if (rest[0] != ' ' || error != std::errc{}) fail("\"" + std::string(rest) + "\"; expected numbers");
       numbers.push_back(n);
       rest.remove_prefix(static_cast<std::size_t>(after - rest.data()));

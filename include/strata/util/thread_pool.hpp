@@ -11,6 +11,7 @@
 #include <memory>
 #include <thread>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <strata/util/busy.hpp>
@@ -84,9 +85,7 @@ class ThreadPool : NoCopy {
     }
     if (failed_.load(std::memory_order_relaxed)) {
       failed_.store(false, std::memory_order_relaxed);
-      std::exception_ptr error;
-      error.swap(error_);
-      std::rethrow_exception(error);
+      std::rethrow_exception(std::exchange(error_, nullptr));
     }
   }
 
