@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <strata/util/busy.hpp>
+#include <strata/util/flush_subnormals.hpp>
 #include <strata/util/no_copy.hpp>
 #include <strata/util/processors.hpp>
 #include <strata/util/threads.hpp>
@@ -32,9 +33,9 @@ class ThreadPool : NoCopy {
   [[nodiscard]] int size() const { return size_; }
 
   // Calls f(task, worker) once for each task in [0, tasks), worker in [0, size()), and returns when all are done. No two
-  // tasks run at once with the same worker, so worker may index scratch. Results must not
-  // depend on which worker gets which task. After an exception, tasks that have not begun are dropped and the first
-  // exception is rethrown here. Calls must not overlap: a call from inside f or from a second thread throws
+  // tasks run at once with the same worker, so worker may index scratch. In a task subnormal numbers are zeros. Results
+  // must not depend on which worker gets which task. After an exception, tasks that have not begun are dropped and the
+  // first exception is rethrown here. Calls must not overlap: a call from inside f or from a second thread throws
   // std::logic_error. The first call after fork() starts threads and throws std::system_error if it cannot.
   template <class F>
   void parallel_for(int tasks, F&& f) {
@@ -63,6 +64,7 @@ class ThreadPool : NoCopy {
   void run(int tasks, Call call, void* context) {
     if (tasks <= 0) return;
     const detail::Busy busy(busy_, "strata: ThreadPool::parallel_for was called inside itself or from two threads at once");
+    const detail::FlushSubnormals flush;
     if (size_ == 1 || tasks == 1) {
       for (int task = 0; task < tasks; ++task) call(context, task, 0);
       return;
@@ -99,6 +101,7 @@ class ThreadPool : NoCopy {
   }
 
   void work(int worker) {
+    const detail::FlushSubnormals flush;
     for (unsigned seen = 0;;) {
       unsigned now = round_.load(std::memory_order_acquire);
       for (int spins = 0; now == seen; now = round_.load(std::memory_order_acquire)) {
