@@ -22,14 +22,14 @@ constexpr std::int64_t row_sums_scratch(int sums, std::int64_t rows, int channel
 namespace detail {
 
 // Calls add(i, sums) for i in [first, end), with several partial sums in turn, so that reads need not wait for each other.
-template <int Sums, class C, class F>
-STRATA_HOST_DEVICE void sum_range(std::int64_t first, std::int64_t end, C (&sums)[std::size_t{Sums}], F&& add) {
+template <std::size_t Sums, class C, class F>
+STRATA_HOST_DEVICE void sum_range(std::int64_t first, std::int64_t end, C (&sums)[Sums], F&& add) {
   constexpr int lanes = 16;
-  C parts[lanes][std::size_t{Sums}]{};
+  C parts[lanes][Sums]{};
   for (; first + lanes <= end; first += lanes)
     for (int lane = 0; lane < lanes; ++lane) add(first + lane, parts[lane]);
   for (; first < end; ++first) add(first, parts[0]);
-  for (int k = 0; k < Sums; ++k) {
+  for (std::size_t k = 0; k < Sums; ++k) {
     sums[k] = parts[0][k];
     for (int lane = 1; lane < lanes; ++lane) sums[k] += parts[lane][k];
   }
