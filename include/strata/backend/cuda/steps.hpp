@@ -20,6 +20,7 @@
 #include <strata/backend/cuda/gpu_engine.hpp>
 #include <strata/backend/cuda/losses.hpp>
 #include <strata/backend/cuda/optimizers.hpp>
+#include <strata/backend/cuda/per_batch_size.hpp>
 #include <strata/backend/cuda/staging.hpp>
 #include <strata/core/alignment.hpp>
 #include <strata/optimizers/parameter_groups.hpp>
@@ -118,7 +119,7 @@ class Steps final : public GradientEngine<float> {
   template <class Compute>
   void execute(int n, int phase, bool profiled, const Compute& compute) {
     auto& device = engine_.device();
-    Captured& captured = captured_[{n, phase}];
+    Captured& captured = captured_of(n).phases[phase];
     if (profiled || !captured.once) {
       compute();
       captured.once = true;
@@ -134,10 +135,15 @@ class Steps final : public GradientEngine<float> {
   // The graph of n images, for whoever measures it; null before their second step. Launched by itself it trains on the
   // images that are there, with the numbers of the last step.
   [[nodiscard]] const typename System::Graph* captured(int n, int phase) const {
-    const auto found = captured_.find({n, phase});
-    return found != captured_.end() && found->second.graph ? &found->second.graph : nullptr;
+    const CapturedSize* size = captured_.peek(n);
+    if (!size) return nullptr;
+    const auto found = size->phases.find(phase);
+    return found != size->phases.end() && found->second.graph ? &found->second.graph : nullptr;
   }
-  void forget_captured() { captured_.clear(); }
+  void forget_captured() {
+    if (!captured_.empty()) engine_.finish();  // queued work may use plans that only the captured steps keep
+    captured_.clear();
+  }
 
   // --- Parts of a step, queued
   // ---------------------------------------------------------------------------------------------
@@ -265,6 +271,20 @@ class Steps final : public GradientEngine<float> {
     bool once = false;
     typename System::Graph graph;
   };
+  struct CapturedSize {
+    std::shared_ptr<const void> plans;  // of the graphs
+    std::map<int, Captured> phases{};
+  };
+  CapturedSize& captured_of(int n) {
+    auto plans = engine_.plans_of(n);
+    CapturedSize* found = captured_.find(n);
+    if (found && found->plans == plans) return *found;
+    if (found || captured_.full()) engine_.finish();  // queued work may use what is removed
+    if (!found) return captured_.add(n, CapturedSize{std::move(plans)});
+    found->phases.clear();
+    found->plans = std::move(plans);
+    return *found;
+  }
 
   [[nodiscard]] Staged& slot(std::int64_t step) const { return *stages_[static_cast<std::size_t>(step % in_flight)]; }
   [[nodiscard]] std::int64_t element_bytes() const { return strata::detail::aligned(sizes_.ranges * sizes_.element_bytes); }
@@ -335,7 +355,7 @@ class Steps final : public GradientEngine<float> {
   std::array<std::unique_ptr<Staged>, in_flight> stages_{};
   std::optional<typename System::CopyStream> copies_;
   Normalize normalized_{};  // the content of mean_ and stddev_
-  std::map<std::pair<int, int>, Captured> captured_;
+  PerBatchSize<CapturedSize> captured_;
   std::int64_t queued_ = 0, finished_ = 0, failed_ = 0;
 };
 
