@@ -212,6 +212,10 @@
 #undef XYPixmap
 #define XYPixmap STRATA_NONSENSE
 // Windows
+#undef min
+#define min(a, b) STRATA_NONSENSE
+#undef max
+#define max(a, b) STRATA_NONSENSE
 #undef near
 #define near STRATA_NONSENSE
 #undef far

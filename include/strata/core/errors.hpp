@@ -11,6 +11,10 @@
 #include <strata reports errors as exceptions; compile without -fno-exceptions>
 #endif
 
+// Macros of these names break std::min(). libstdc++ removes them too, in the first of its headers that is included.
+#undef min
+#undef max
+
 // Under these flags std::isfinite is always true: training would go on with NaN and save it in every checkpoint.
 #if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
 #error "strata: compile without -ffast-math, -Ofast and -ffinite-math-only, since they remove the tests for NaN"
