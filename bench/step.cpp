@@ -53,6 +53,21 @@ void train(benchmark::State& state) {
   steps(state, [&] { return Given(x, labels); });
 }
 
+// A step before (0) and after (1) the momentum of dead weights, which get no gradient, has decayed below the normal
+// numbers. It takes no longer, because the kernels' threads round subnormal numbers to zero.
+void train_dead(benchmark::State& state) {
+  using Net =
+      strata::Sequential<strata::Input<1, 1, 1024>, strata::Flatten, strata::Dense<2048>, strata::ReLU, strata::Dense<10>>;
+  strata::Model<Net> model({.batch = 8, .threads = 1, .seed = 1});
+  strata::Trainer trainer(model, strata::SoftmaxCrossEntropy{}, strata::SGD{.learning_rate = 0.001, .momentum = 0.9});
+  const std::vector<float> some(8 * 1024, 0.5f), zeros(8 * 1024, 0.f);
+  const std::vector<int> labels{0, 1, 2, 3, 4, 5, 6, 7};
+  for (int i = 0; i < 5; ++i) trainer.step(some, labels);
+  for (int i = 0; i < 1000 * state.range(0); ++i) trainer.step(zeros, labels);
+  for (auto _ : state) benchmark::DoNotOptimize(trainer.step(zeros, labels).loss);
+}
+BENCHMARK(train_dead)->ArgName("decayed")->Arg(0)->Arg(1)->Iterations(200)->Unit(benchmark::kMillisecond)->UseRealTime();
+
 // Bytes, as a file of images holds them.
 struct Made {
   static constexpr strata::Shape image{32, 32, 3};

@@ -2,7 +2,7 @@
 
 # strata_warnings: the warnings for every source.
 add_library(strata_warnings INTERFACE)
-set(strata_warning_flags -Wall -Wextra -Wconversion -Wshadow -Werror)
+set(strata_warning_flags -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Werror)
 target_compile_options(strata_warnings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${strata_warning_flags} -Wpedantic>)
 # nvcc passes code with its own line directives to the host compiler, and -Wpedantic rejects them.
 list(JOIN strata_warning_flags "," strata_warning_flags)

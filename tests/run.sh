@@ -4,11 +4,12 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-legs=(format gcc clang compile-fail cuda examples packaging sanitizers)
+legs=(format gcc clang libcxx compile-fail cuda examples packaging sanitizers)
 declare -A about=(
   [format]="every source is formatted by clang-format-19"
   [gcc]="all targets and their tests with GCC"
   [clang]="all targets and their tests with Clang 19"
+  [libcxx]="all headers and a few unit tests with Clang 19 and libc++"
   [compile-fail]="mistakes give the promised errors: GCC, Clang, and nvcc if it is installed"
   [cuda]="the GPU backend with nvcc, and its tests; some of them need a GPU"
   [examples]="the examples"
@@ -24,6 +25,7 @@ declare -A packages=(
   [format]="clang-format-19"
   [gcc]="${tools[*]} ${libraries[*]} dataset-fashion-mnist"
   [clang]="${tools[*]} ${libraries[*]} ${clang[*]} dataset-fashion-mnist"
+  [libcxx]="${tools[*]} ${libraries[*]} ${clang[*]} libc++-19-dev libc++abi-19-dev"
   [compile-fail]="${tools[*]} ${libraries[*]} ${clang[*]}"
   [cuda]="${tools[*]} ${libraries[*]}"
   [examples]="${tools[*]} ${libraries[*]} ${pypi[*]} dataset-fashion-mnist"
@@ -114,6 +116,11 @@ leg_clang() {
   configure clang
   build clang
   check clang -LE '^(compile_fail|packaging|examples)$'
+}
+leg_libcxx() {
+  configure libcxx
+  build libcxx --target odr_test checkpoint_test data_test data_info_test weights_test
+  check libcxx -R '^(static\.odr|unit\.(checkpoint|data|data_info|weights)_test)$'
 }
 leg_compile-fail() {
   local status=0

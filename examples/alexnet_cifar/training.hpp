@@ -114,7 +114,7 @@ void run_network(const Arguments& a, const std::string& dataset, const Data& tra
   std::string recipe;
   with_optimizer(a, schedule_of(a, static_cast<std::int64_t>(steps)), [&](const auto& optimizer) {
     std::printf("%lld parameters, %.0f MiB, %s\n%s\n", static_cast<long long>(Net::parameters),
-                static_cast<double>(M::plan(a.batch, model.engine().threads(), optimizer.slots()).total()) / 1048576,
+                static_cast<double>(M::plan(a.batch, model.engine().threads(), optimizer.slot_count()).total()) / 1048576,
                 hardware(model).c_str(), optimizer.describe().c_str());
     recipe = optimizer.describe();
     if (a.profile) return profile(model, training, optimizer, options);

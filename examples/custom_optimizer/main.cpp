@@ -37,7 +37,7 @@ struct Lion {
   double beta1 = 0.9, beta2 = 0.99;
   double weight_decay = 0;  // acts on the weights, as in AdamW
 
-  [[nodiscard]] static int slots() { return 1; }  // numbers kept for each parameter; they begin at 0
+  [[nodiscard]] static int slot_count() { return 1; }  // numbers kept for each parameter; they begin at 0
   void validate() const {
     learning_rate.validate();
     for (const double beta : {beta1, beta2})
@@ -54,9 +54,9 @@ struct Lion {
   struct Element {
     T rate, beta1, beta2, weight_decay;
     template <class Slots>
-    STRATA_HOST_DEVICE T operator()(T w, T g, const Slots& slots) const {
-      const T mean = beta1 * slots[0] + (1 - beta1) * g;
-      slots[0] = beta2 * slots[0] + (1 - beta2) * g;
+    STRATA_HOST_DEVICE T operator()(T w, T g, const Slots& slot) const {
+      const T mean = beta1 * slot[0] + (1 - beta1) * g;
+      slot[0] = beta2 * slot[0] + (1 - beta2) * g;
       const T sign = mean > 0 ? T{1} : mean < 0 ? T{-1} : T{0};
       return w - rate * (sign + weight_decay * w);
     }

@@ -2,7 +2,6 @@
 // The results of runs: a CSV file per run with a line per epoch, and a table of many runs.
 #pragma once
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -12,10 +11,12 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include <strata/training/metrics.hpp>
 #include <strata/util/atomic_file.hpp>
+#include <strata/util/numbers.hpp>
 
 #include "../common/number_text.hpp"
 #include "experiment.hpp"
@@ -117,7 +118,8 @@ inline Result read_result(const std::filesystem::path& file) {
     if (fields.size() != 15) wrong(std::to_string(fields.size()) + " fields; expected 15");
     const auto read = [&](std::size_t i, auto& to) {
       const char* end = fields[i].data() + fields[i].size();
-      if (const auto [at, error] = std::from_chars(fields[i].data(), end, to); error != std::errc{} || at != end)
+      if (const auto [at, error] = strata::detail::read_number(fields[i].data(), end, to);
+          error != std::errc{} || at != end)
         wrong("'" + fields[i] + "' in field " + std::to_string(i + 1) + "; expected a number");
     };
     const auto read_some = [&](std::size_t i, std::optional<double>& to) {

@@ -5,10 +5,13 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <vector>
 
 #include <strata/data/batches.hpp>
@@ -16,6 +19,7 @@
 #include <strata/data/idx.hpp>
 #include <strata/io/data_info.hpp>
 #include <strata/io/safetensors.hpp>
+#include <strata/util/read_number.hpp>
 
 #include "files.hpp"
 
@@ -128,6 +132,34 @@ TEST_CASE("an image becomes the input that training had") {
   CHECK(to_input(single, info) == trained_on(small, {}));
   info.image = Shape{4, 4, 2};
   CHECK_THROWS_AS((void)to_input(picture, info), std::invalid_argument);
+}
+
+TEST_CASE("numbers are read alike with every standard library") {
+  // The number, and what is left of the text.
+  const auto read = [](std::string_view text, std::string_view left = "") {
+    double value = -1;
+    const auto [end, error] = detail::read_number(text.data(), text.data() + text.size(), value);
+    CHECK(error == std::errc{});
+    CHECK(std::string_view(end, static_cast<std::size_t>(text.data() + text.size() - end)) == left);
+    return value;
+  };
+  CHECK(read("0.1") == 0.1);
+  CHECK(read("-25e-2 7", " 7") == -0.25);
+  CHECK(read("1,5", ",5") == 1);
+  CHECK(read("0x10", "x10") == 0);
+  CHECK(read("5e-324") == 5e-324);
+  CHECK(read("1.7976931348623157e308") == 1.7976931348623157e308);
+  CHECK(read("-inf") == -std::numeric_limits<double>::infinity());
+  float one = 0;
+  const std::string_view tenth = "0.1";
+  CHECK(detail::read_number(tenth.data(), tenth.data() + tenth.size(), one).ec == std::errc{});
+  CHECK(one == 0.1f);
+  for (const std::string_view text : {"", " 1", "+1", "x", "-", "1e400", "-1e400"}) {
+    CAPTURE(text);
+    double value = -1;
+    CHECK(detail::read_number(text.data(), text.data() + text.size(), value).ec != std::errc{});
+    CHECK(value == -1);
+  }
 }
 
 }  // namespace

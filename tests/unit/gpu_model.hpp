@@ -155,6 +155,54 @@ TEST_CASE_TEMPLATE("steps on the GPU are the CPU's", Optimizer_, SGD, Adam, Adam
   }
 }
 
+TEST_CASE("what is kept for a batch size goes when others have been used since") {
+  cuda::PerBatchSize<int> kept;
+  constexpr int most = static_cast<int>(cuda::PerBatchSize<int>::most);
+  CHECK((kept.empty() && !kept.full()));
+  for (int size = 1; size <= most; ++size) CHECK(kept.add(size, 10 * size) == 10 * size);
+  CHECK(kept.full());
+  REQUIRE(kept.find(1));
+  CHECK(*kept.find(1) == 10);
+  CHECK(kept.peek(2));  // does not count as a use
+  kept.add(100, 1000);
+  CHECK(!kept.find(2));
+  for (const int size : {1, 3, most, 100}) CHECK(kept.find(size));
+  kept.clear();
+  CHECK((kept.empty() && !kept.peek(100)));
+}
+
+TEST_CASE("steps of many sizes are the CPU's, and only those used last stay captured") {
+  constexpr int most = static_cast<int>(cuda::PerBatchSize<int>::most), sizes = most + 1;
+  ModelOptions more = options;
+  more.batch = sizes;
+  Model<Net> cpu{more};
+  Model<Net, Gpu<cuda::Float32>> gpu{more};
+  Trainer on_cpu(cpu, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.01});
+  Trainer on_gpu(gpu, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.01});
+  std::uint64_t seed = 0;
+  const auto step = [&](int n) {
+    const auto images = numbers(static_cast<std::size_t>(n * Net::input.size()), ++seed);
+    const std::vector<int> labels(static_cast<std::size_t>(n), n % 5);
+    CHECK(on_gpu.step(images, labels).samples == on_cpu.step(images, labels).samples);
+  };
+  const auto expect = [&](std::int64_t captures, std::int64_t replays) {
+    const auto counts = graphs(gpu.engine().device());
+    if (!counts) return;
+    CHECK(counts->captures == captures);
+    CHECK(counts->replays == replays);
+  };
+  for (int n = 1; n <= sizes; ++n) step(n), step(n);
+  expect(sizes, sizes);
+  step(2);  // captured, and now used last but one
+  expect(sizes, sizes + 1);
+  step(1);  // forgotten for the sake of `sizes`; takes the place of 3
+  expect(sizes, sizes + 1);
+  CHECK((on_gpu.captured(2) && on_gpu.captured(4) && !on_gpu.captured(1) && !on_gpu.captured(3)));
+  step(1);
+  expect(sizes + 1, sizes + 2);
+  CHECK(distance(numbers_of(gpu), numbers_of(cpu)) < 2e-6 * gpu_rounding);
+}
+
 TEST_CASE_TEMPLATE("layers begin wherever those before end", Precision, cuda::Float32, cuda::TF32, cuda::BFloat16) {
   // Of odd numbers of parameters, each.
   using Odd = Sequential<Input<9, 7, 3>, Conv<3, 5>, ReLU, MaxPool<2>, Conv<Size<3, 1>, 7>, ReLU, Conv<1, 8, NoBias>,

@@ -49,7 +49,7 @@ struct Focal {
 // Steps of one length (Bernstein et al. 2018).
 struct SignSGD {
   Schedule learning_rate = 0.01;
-  [[nodiscard]] static int slots() { return 0; }
+  [[nodiscard]] static int slot_count() { return 0; }
   void validate() const { learning_rate.validate(); }
   [[nodiscard]] std::string describe() const { return "SignSGD{learning_rate " + learning_rate.describe() + "}"; }
   template <class T>
@@ -70,7 +70,7 @@ struct SignSGD {
 struct TensorWise {
   Schedule learning_rate = 0.1;
   mutable std::vector<std::string> seen{};
-  [[nodiscard]] static int slots() { return 1; }
+  [[nodiscard]] static int slot_count() { return 1; }
   void validate() const { learning_rate.validate(); }
   [[nodiscard]] std::string describe() const { return "TensorWise{learning_rate " + learning_rate.describe() + "}"; }
   template <class T>

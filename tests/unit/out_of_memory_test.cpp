@@ -51,7 +51,7 @@ struct Greedy {
   [[nodiscard]] Element<T> element(const UpdateStep&) const {
     return {};
   }
-  [[nodiscard]] static int slots() { return 2'000'000'000; }
+  [[nodiscard]] static int slot_count() { return 2'000'000'000; }
   static void validate() {}
   [[nodiscard]] static std::string describe() { return "Greedy"; }
 };

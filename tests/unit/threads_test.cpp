@@ -106,7 +106,7 @@ TEST_CASE("a pool takes the processors that the affinity allows") {
   CPU_ZERO(&before);
   REQUIRE(::sched_getaffinity(0, sizeof before, &before) == 0);
   CHECK(detail::affinity_processors() == CPU_COUNT(&before));
-  int first = 0;
+  std::size_t first = 0;
   while (!CPU_ISSET(first, &before)) ++first;
   cpu_set_t one;
   CPU_ZERO(&one);

@@ -145,10 +145,10 @@ TEST_CASE("optimizers begin with Keras' numbers, say what they are and refuse no
         "SGD{learning_rate 0.01, momentum 0.9, nesterov, weight_decay 0.0005}");
   CHECK(Adam{}.describe() == "Adam{learning_rate 0.001, beta1 0.9, beta2 0.999, epsilon 1e-07, weight_decay 0}");
   CHECK(AdamW{}.describe() == "AdamW{learning_rate 0.001, beta1 0.9, beta2 0.999, epsilon 1e-07, weight_decay 0.004}");
-  CHECK(SGD{}.slots() == 0);
-  CHECK(SGD{.momentum = 0.9}.slots() == 1);
-  CHECK(Adam::slots() == 2);
-  CHECK(AdamW::slots() == 2);
+  CHECK(SGD{}.slot_count() == 0);
+  CHECK(SGD{.momentum = 0.9}.slot_count() == 1);
+  CHECK(Adam::slot_count() == 2);
+  CHECK(AdamW::slot_count() == 2);
   CHECK_NOTHROW(SGD{}.validate());
   CHECK_NOTHROW(Adam{}.validate());
   CHECK_NOTHROW(AdamW{}.validate());

@@ -3,6 +3,18 @@
 // says what is wrong and what to do, the names in the angle brackets say where. docs/errors/ has a page for each.
 #pragma once
 
+// What strata needs. An unknown file ends the compilation with one message; after an #error the compiler would print one
+// for each use of what is missing.
+#if defined(_WIN32)
+#include <strata needs a POSIX system such as Linux; on Windows, compile it in WSL>
+#elif !defined(__cpp_exceptions)
+#include <strata reports errors as exceptions; compile without -fno-exceptions>
+#endif
+
+// Macros of these names break std::min(). libstdc++ removes them too, in the first of its headers that is included.
+#undef min
+#undef max
+
 // Under these flags std::isfinite is always true: training would go on with NaN and save it in every checkpoint.
 #if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
 #error "strata: compile without -ffast-math, -Ofast and -ffinite-math-only, since they remove the tests for NaN"

@@ -15,8 +15,9 @@ struct type_box {
   using type = T;
 };
 
-// --- pick<I, List<...>>::type: the element at I --------------------------------------------------------------------------
-template <int I, class List>
+// --- pick<Index, List<...>>::type: the element at Index
+// --------------------------------------------------------------------------
+template <int Index, class List>
 struct pick;
 
 #if defined(__has_builtin)
@@ -26,25 +27,25 @@ struct pick;
 #endif
 
 #if defined(STRATA_TYPE_PACK_ELEMENT)
-template <int I, class... T>
-struct pick<I, List<T...>> {
-  using type = __type_pack_element<static_cast<std::size_t>(I), T...>;
+template <int Index, class... T>
+struct pick<Index, List<T...>> {
+  using type = __type_pack_element<static_cast<std::size_t>(Index), T...>;
 };
 #else
 // One base for each element, with its index: overload resolution finds the one that is asked for.
-template <int I, class T>
+template <int Index, class T>
 struct indexed {};
 template <class Indices, class... T>
 struct indexed_list;
-template <int... I, class... T>
-struct indexed_list<std::integer_sequence<int, I...>, T...> : indexed<I, T>... {};
-template <int I, class T>
-type_box<T> find_indexed(const indexed<I, T>*);
-template <int I, class... T>
-struct pick<I, List<T...>> {
+template <int... Index, class... T>
+struct indexed_list<std::integer_sequence<int, Index...>, T...> : indexed<Index, T>... {};
+template <int Index, class T>
+type_box<T> find_indexed(const indexed<Index, T>*);
+template <int Index, class... T>
+struct pick<Index, List<T...>> {
   using all = indexed_list<std::make_integer_sequence<int, static_cast<int>(sizeof...(T))>, T...>;
   // Qualified, since a lookup by argument would instantiate the elements.
-  using type = typename decltype(detail::find_indexed<I>(static_cast<const all*>(nullptr)))::type;
+  using type = typename decltype(detail::find_indexed<Index>(static_cast<const all*>(nullptr)))::type;
 };
 #endif
 #undef STRATA_TYPE_PACK_ELEMENT
@@ -54,10 +55,10 @@ template <std::size_t>
 using ignored = const void*;
 template <class Indices>
 struct drop;
-template <std::size_t... I>
-struct drop<std::index_sequence<I...>> {
+template <std::size_t... Index>
+struct drop<std::index_sequence<Index...>> {
   template <class... T>
-  static List<T...> from(ignored<I>..., type_box<T>*...);
+  static List<T...> from(ignored<Index>..., type_box<T>*...);
 };
 
 // The first eight lists of a list of lists, as one.

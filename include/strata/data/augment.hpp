@@ -97,7 +97,7 @@ constexpr Random transform_random(std::uint64_t seed, std::uint64_t epoch, std::
 // One axis of a movement: a pixel lies between two pixels of the image, or in the border around it.
 struct AxisMovement {
   int size, crop;
-  int whole = 0;   // the distance to the nearer of the two, in pixels
+  int whole = 0;   // the distance to the first of the two, in pixels
   float part = 0;  // the fraction of the way from there to the other
 
   constexpr AxisMovement(float by, int crop_, int size_) : size(size_), crop(crop_) {
@@ -107,8 +107,8 @@ struct AxisMovement {
     part = back - static_cast<float>(whole);
   }
   [[nodiscard]] constexpr bool inside(int at) const { return at - crop >= 0 && at - crop < size; }
-  [[nodiscard]] constexpr int near(int at) const { return std::clamp(at - crop + whole, 0, size - 1); }
-  [[nodiscard]] constexpr int far(int at) const { return std::clamp(at - crop + whole + 1, 0, size - 1); }
+  [[nodiscard]] constexpr int first(int at) const { return std::clamp(at - crop + whole, 0, size - 1); }
+  [[nodiscard]] constexpr int second(int at) const { return std::clamp(at - crop + whole + 1, 0, size - 1); }
 };
 
 // from, to: (H,W,C), not the same memory. backend/cuda/augment.hpp does the same for one pixel.

@@ -50,8 +50,8 @@ STRATA_DEFINE void move_image(Shape s, const Movement& m, const float* from, flo
   const auto channels = static_cast<std::ptrdiff_t>(s.channels), row = s.width * channels;
   const float down = rows.part, right = columns.part;
   for (int i = 0; i < s.height; ++i) {
-    const float* upper = from + rows.near(i) * row;
-    const float* lower = from + rows.far(i) * row;
+    const float* upper = from + rows.first(i) * row;
+    const float* lower = from + rows.second(i) * row;
     const bool row_inside = rows.inside(i);
     for (int j = 0; j < s.width; ++j, to += channels) {
       const int x = m.flip ? s.width - 1 - j : j;
@@ -59,9 +59,9 @@ STRATA_DEFINE void move_image(Shape s, const Movement& m, const float* from, flo
         std::fill_n(to, channels, 0.f);
         continue;
       }
-      const std::ptrdiff_t near = columns.near(x) * channels, far = columns.far(x) * channels;
+      const std::ptrdiff_t first = columns.first(x) * channels, second = columns.second(x) * channels;
       for (std::ptrdiff_t c = 0; c < channels; ++c)
-        to[c] = bilinear(upper[near + c], upper[far + c], lower[near + c], lower[far + c], right, down);
+        to[c] = bilinear(upper[first + c], upper[second + c], lower[first + c], lower[second + c], right, down);
     }
   }
 }

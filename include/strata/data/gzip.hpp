@@ -2,6 +2,8 @@
 // Reads .gz files with zlib. The CMake target strata::gzip links it.
 //   FashionMnist::train("/usr/share/datasets/fashion-mnist", read_gzip_file, ".gz")
 #pragma once
+#include <strata/core/errors.hpp>
+
 #include <zlib.h>
 
 #include <cerrno>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Reads PNG and JPEG files with libpng and libjpeg. The CMake target strata::images links them.
 #pragma once
+#include <strata/core/errors.hpp>
+
 // jpeglib.h needs size_t and FILE from these.
 #include <cstddef>
 #include <cstdio>

@@ -12,7 +12,7 @@ namespace strata::detail {
 STRATA_HOST_DEVICE constexpr float unit_value(std::uint8_t x) { return static_cast<float>(x) / 255.f; }
 STRATA_HOST_DEVICE constexpr float unit_value(float x) { return x; }
 
-STRATA_HOST_DEVICE constexpr float lerp(float near, float far, float part) { return near + part * (far - near); }
+STRATA_HOST_DEVICE constexpr float lerp(float from, float to, float part) { return from + part * (to - from); }
 
 // The value between four pixels: `right` of the way from left to right, `down` of the way from the upper to the lower.
 STRATA_HOST_DEVICE constexpr float bilinear(float upper_left, float upper_right, float lower_left, float lower_right,

@@ -4,6 +4,8 @@
 // (best_epoch()). A damaged file gets ".damaged" added to its name; a file whose next loss is NaN or infinite gets
 // ".not-finite".
 #pragma once
+#include <strata/core/errors.hpp>
+
 #include <cstdint>
 #include <filesystem>
 #include <functional>

@@ -18,6 +18,7 @@
 #include <strata/data/pixels.hpp>
 #include <strata/io/data_info.hpp>
 #include <strata/util/file_error.hpp>
+#include <strata/util/read_number.hpp>
 #include <strata/util/take_line.hpp>
 
 namespace strata {
@@ -36,7 +37,7 @@ class DataInfoReader {
     std::vector<N> numbers;
     while (!rest.empty()) {
       N n{};
-      const auto [after, error] = std::from_chars(rest.data() + 1, rest.data() + rest.size(), n);
+      const auto [after, error] = read_number(rest.data() + 1, rest.data() + rest.size(), n);
       if (rest[0] != ' ' || error != std::errc{}) fail("\"" + std::string(rest) + "\"; expected numbers");
       numbers.push_back(n);
       rest.remove_prefix(static_cast<std::size_t>(after - rest.data()));
@@ -118,13 +119,13 @@ STRATA_DEFINE std::vector<float> to_input(const Image& image, const DataInfo& in
   const int channels = info.image.channels;
   if (channels != 3 && channels != 1)
     throw std::invalid_argument("strata: images have 1 or 3 channels, and this network takes " + std::to_string(channels));
-  const Image small = resize(image, info.image.height - 2 * info.border, info.image.width - 2 * info.border);
+  const Image scaled = resize(image, info.image.height - 2 * info.border, info.image.width - 2 * info.border);
   std::vector<float> input(static_cast<std::size_t>(info.image.size()));
-  for (int y = 0; y < small.height; ++y)
-    for (int x = 0; x < small.width; ++x) {
-      const std::uint8_t* pixel = &small.pixels[static_cast<std::size_t>(small.channels * (y * small.width + x))];
+  for (int y = 0; y < scaled.height; ++y)
+    for (int x = 0; x < scaled.width; ++x) {
+      const std::uint8_t* pixel = &scaled.pixels[static_cast<std::size_t>(scaled.channels * (y * scaled.width + x))];
       const std::array<std::uint8_t, 3> rgb =
-          small.channels == 3 ? std::array{pixel[0], pixel[1], pixel[2]} : std::array{pixel[0], pixel[0], pixel[0]};
+          scaled.channels == 3 ? std::array{pixel[0], pixel[1], pixel[2]} : std::array{pixel[0], pixel[0], pixel[0]};
       // Rec. 601, as most programs convert to grey.
       const auto brightness = static_cast<std::uint8_t>((299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2] + 500) / 1000);
       const int at = ((y + info.border) * info.image.width + x + info.border) * channels;

@@ -2,6 +2,8 @@
 // The epochs of a run as a table for other programs: CSV or JSON lines.
 //   train(model, data, loss, optimizer, {.on_epoch = [](auto history) { write_metrics("metrics.csv", history); }});
 #pragma once
+#include <strata/core/errors.hpp>
+
 #include <filesystem>
 #include <span>
 #include <string>

@@ -4,6 +4,8 @@
 //   train(model, data, loss, optimizer, {.on_epoch = [&](auto history) { log.write(history); }});
 // Without CMake: run protoc --proto_path=include --cpp_out=include strata/io/tensorboard.proto and compile its output.
 #pragma once
+#include <strata/core/errors.hpp>
+
 #include <fcntl.h>
 #include <unistd.h>
 

@@ -34,9 +34,9 @@ struct open_shortcut<Shortcut<Layers...>, true> {
 // The flat nodes of a Residual's layers; a Shortcut at their end has become the second branch.
 template <class Flat, class Indices>
 struct residual_branches;
-template <class... N, std::size_t... I>
-struct residual_branches<List<N...>, std::index_sequence<I...>> {
-  using type = graph::Nodes<typename open_shortcut<N, I + 1 == sizeof...(N)>::type...>;
+template <class... N, std::size_t... Index>
+struct residual_branches<List<N...>, std::index_sequence<Index...>> {
+  using type = graph::Nodes<typename open_shortcut<N, Index + 1 == sizeof...(N)>::type...>;
 };
 template <class Flat>
 struct residual_branches_of;

@@ -149,11 +149,12 @@ using HeNormal = detail::VarianceScaling<detail::Scaling::he, true>;
 //   };
 // operator() for float is enough: a model of double gets the values rounded to float. A member `void validate() const`, if
 // there is one, throws std::invalid_argument if a field is out of range.
-template <class I>
-concept InitializerFunction = std::copy_constructible<I> && requires(const I& i, std::span<float> w, const Random& random) {
-  i(w, Fan{}, random);
-  { i.describe() } -> std::convertible_to<std::string>;
-};
+template <class Function>
+concept InitializerFunction =
+    std::copy_constructible<Function> && requires(const Function& i, std::span<float> w, const Random& random) {
+      i(w, Fan{}, random);
+      { i.describe() } -> std::convertible_to<std::string>;
+    };
 
 // Any initializer as one type. Copies share it, since it never changes. GlorotUniform by default; for biases,
 // Initializer{Constant{0}}.
@@ -171,9 +172,9 @@ class Initializer {
   Initializer(const HeUniform& i);        // NOLINT
   Initializer(const HeNormal& i);         // NOLINT
 #endif
-  template <class I>
-    requires(!std::same_as<I, Initializer> && InitializerFunction<I>)
-  Initializer(I i) {  // NOLINT
+  template <class Function>
+    requires(!std::same_as<Function, Initializer> && InitializerFunction<Function>)
+  Initializer(Function i) {  // NOLINT
     hold(std::move(i));
   }
 
@@ -184,9 +185,9 @@ class Initializer {
   [[nodiscard]] std::string describe() const { return describe_(); }
 
  private:
-  template <class I>
-  void hold(I i) {
-    const auto own = std::make_shared<const I>(std::move(i));
+  template <class Function>
+  void hold(Function i) {
+    const auto own = std::make_shared<const Function>(std::move(i));
     fill_floats_ = [own](std::span<float> w, Fan fan, const Random& random) { (*own)(w, fan, random); };
     fill_doubles_ = [own](std::span<double> w, Fan fan, const Random& random) {
       if constexpr (requires { (*own)(w, fan, random); }) {

@@ -74,9 +74,9 @@ class Model {
     return Session<Net, Backend>(detail::SessionCore<Engine>::make(core_, options));
   }
 
-  // The exact bytes of a model with these options; `slots` is how many values an optimizer keeps for each parameter. A
+  // The exact bytes of a model with these options; `slot_count` is how many values an optimizer keeps for each parameter. A
   // constant, except with 0 threads, which are all that the process may use.
-  static constexpr MemoryPlan plan(std::int64_t batch, int threads, int slots = 0) {
+  static constexpr MemoryPlan plan(std::int64_t batch, int threads, int slot_count = 0) {
     std::array<detail::NodePlan<Ops>, graph::count> nodes{};
     MemoryPlan p = detail::lay_out(graph::program,
                                    {.batch = batch,
@@ -86,7 +86,7 @@ class Model {
                                     .engine = Engine::own_bytes(Net::parameters, batch * Net::input.size())},
                                    std::span<detail::NodePlan<Ops>>(nodes))
                        .plan;
-    p.optimizer = slots * detail::aligned(Net::parameters * static_cast<std::int64_t>(sizeof(T)));
+    p.optimizer = slot_count * detail::aligned(Net::parameters * static_cast<std::int64_t>(sizeof(T)));
     return p;
   }
 

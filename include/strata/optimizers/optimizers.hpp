@@ -26,7 +26,7 @@ struct SGD final {
   bool nesterov = false;
   double weight_decay = 0;  // L2, through the gradient
 
-  [[nodiscard]] int slots() const { return momentum > 0 ? 1 : 0; }
+  [[nodiscard]] int slot_count() const { return momentum > 0 ? 1 : 0; }
   // Throws std::invalid_argument.
   void validate() const;
   [[nodiscard]] std::string describe() const;
@@ -36,18 +36,18 @@ struct SGD final {
     T rate, momentum, weight_decay;
     bool nesterov, keeps_velocity;
     template <class Slots>
-    STRATA_HOST_DEVICE T operator()(T w, T g, const Slots& slots) const {
+    STRATA_HOST_DEVICE T operator()(T w, T g, const Slots& slot) const {
       const T pull = rate * (g + weight_decay * w);
       if (!keeps_velocity) return w - pull;
-      const T v = momentum * slots[0] - pull;
-      slots[0] = v;
+      const T v = momentum * slot[0] - pull;
+      slot[0] = v;
       return w + (nesterov ? momentum * v - pull : v);
     }
   };
   template <class T>
   [[nodiscard]] Element<T> element(const UpdateStep& u) const {
     return {static_cast<T>(u.learning_rate), static_cast<T>(momentum), static_cast<T>(weight_decay * u.weight_decay),
-            nesterov, slots() > 0};
+            nesterov, slot_count() > 0};
   }
 };
 
@@ -64,7 +64,7 @@ struct AdamOf final {
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7;
   double weight_decay = Decoupled ? 0.004 : 0;
 
-  [[nodiscard]] static int slots() { return 2; }
+  [[nodiscard]] static int slot_count() { return 2; }
   // Throws std::invalid_argument.
   void validate() const {
     learning_rate.validate();
@@ -78,11 +78,11 @@ struct AdamOf final {
   struct Element {
     T rate, corrected, beta1, beta2, epsilon, weight_decay;
     template <class Slots>
-    STRATA_HOST_DEVICE T operator()(T w, T g, const Slots& slots) const {
+    STRATA_HOST_DEVICE T operator()(T w, T g, const Slots& slot) const {
       const T gradient = Decoupled ? g : g + weight_decay * w;
-      const T m = slots[0] + (gradient - slots[0]) * (T{1} - beta1);
-      const T v = slots[1] + (gradient * gradient - slots[1]) * (T{1} - beta2);
-      slots[0] = m, slots[1] = v;
+      const T m = slot[0] + (gradient - slot[0]) * (T{1} - beta1);
+      const T v = slot[1] + (gradient * gradient - slot[1]) * (T{1} - beta2);
+      slot[0] = m, slot[1] = v;
       const T decayed = Decoupled ? w - rate * weight_decay * w : w;
       return decayed - corrected * m / (std::sqrt(v) + epsilon);
     }

@@ -11,7 +11,7 @@
 //     };
 //     template <class T>
 //     Element<T> element(const UpdateStep& u) const { return {static_cast<T>(u.learning_rate)}; }
-//     int slots() const { return 0; }
+//     int slot_count() const { return 0; }
 //     void validate() const { learning_rate.validate(); }
 //     std::string describe() const { return "Sign{learning_rate " + learning_rate.describe() + "}"; }
 //   };
@@ -47,12 +47,12 @@ struct ParameterSlice {
   TensorInfo info;        // role and shape
   std::span<T> parameters;
   std::span<const T> gradients;
-  T* slots;                  // of the first parameter
+  T* slot_data;              // of the first parameter
   std::int64_t slot_stride;  // from one slot to the next
-  [[nodiscard]] std::span<T> slot(int k) const { return {slots + k * slot_stride, parameters.size()}; }
+  [[nodiscard]] std::span<T> slot(int k) const { return {slot_data + k * slot_stride, parameters.size()}; }
 };
 
-// The numbers that an optimizer keeps for one parameter: slots[0], slots[1], ...
+// The numbers that an optimizer keeps for one parameter: slot[0], slot[1], ...
 template <class T>
 struct SlotsOf {
   T* all;  // null if the optimizer keeps nothing
@@ -60,17 +60,17 @@ struct SlotsOf {
   STRATA_HOST_DEVICE T& operator[](int k) const { return all[k * stride + parameter]; }
 };
 
-// What any optimizer has. slots(): numbers kept for each parameter, which begin at 0.
+// What any optimizer has. slot_count(): numbers kept for each parameter, which begin at 0.
 template <class O>
 concept Optimizer = requires(const O& o, std::int64_t update) {
-  { o.slots() } -> std::convertible_to<int>;
+  { o.slot_count() } -> std::convertible_to<int>;
   { o.describe() } -> std::convertible_to<std::string>;
   { o.learning_rate(update) } -> std::convertible_to<double>;
   o.validate();
 };
 template <class O, class T>
-concept ElementOptimizer = Optimizer<O> && requires(const O& o, const UpdateStep& u, T x, SlotsOf<T> slots) {
-  { o.template element<T>(u)(x, x, slots) } -> std::same_as<T>;
+concept ElementOptimizer = Optimizer<O> && requires(const O& o, const UpdateStep& u, T x, SlotsOf<T> slot) {
+  { o.template element<T>(u)(x, x, slot) } -> std::same_as<T>;
 };
 template <class O, class T>
 concept TensorOptimizer =

@@ -72,7 +72,7 @@ class OptimizerCalls : public Interface {
   using Steps = typename StepsOf<Backend>::type;
   using T = typename Backend::scalar;
 
-  [[nodiscard]] virtual int slots() const = 0;
+  [[nodiscard]] virtual int slot_count() const = 0;
   [[nodiscard]] virtual double learning_rate(std::int64_t update) const = 0;
   [[nodiscard]] virtual std::string describe() const = 0;
   // Whether it works on whole tensors, so that a range of parameters must not be more.
@@ -98,7 +98,7 @@ class OptimizerCallsOf final : public OptimizerCalls<Backend> {
   explicit OptimizerCallsOf(O optimizer) : optimizer_(std::move(optimizer)) { optimizer_.validate(); }
   [[nodiscard]] const O& optimizer() const { return optimizer_; }
 
-  [[nodiscard]] int slots() const override { return optimizer_.slots(); }
+  [[nodiscard]] int slot_count() const override { return optimizer_.slot_count(); }
   [[nodiscard]] double learning_rate(std::int64_t update) const override { return optimizer_.learning_rate(update); }
   [[nodiscard]] std::string describe() const override { return optimizer_.describe(); }
   [[nodiscard]] bool whole_tensors() const override { return !by_element; }
@@ -117,13 +117,14 @@ class OptimizerCallsOf final : public OptimizerCalls<Backend> {
       steps.update(elements_[r], static_cast<std::int64_t>(r), range.first, range.count, parameters, gradients);
     } else {
       const auto count = static_cast<std::size_t>(range.count);
-      optimizer_.update(numbers(updates, range),
-                        ParameterSlice<T>{.name = tensor.name,
-                                          .info = tensor.info,
-                                          .parameters = {parameters + range.first, count},
-                                          .gradients = {gradients + range.first, count},
-                                          .slots = optimizer_.slots() > 0 ? steps.slots() + range.first : nullptr,
-                                          .slot_stride = steps.slot_stride()});
+      optimizer_.update(
+          numbers(updates, range),
+          ParameterSlice<T>{.name = tensor.name,
+                            .info = tensor.info,
+                            .parameters = {parameters + range.first, count},
+                            .gradients = {gradients + range.first, count},
+                            .slot_data = optimizer_.slot_count() > 0 ? steps.slot_data() + range.first : nullptr,
+                            .slot_stride = steps.slot_stride()});
     }
   }
 

@@ -11,7 +11,7 @@ namespace strata {
 
 struct StepSizes {
   std::int64_t parameters = 0;
-  int slots = 0;                   // of the optimizer
+  int slot_count = 0;              // of the optimizer
   int batch = 0;                   // capacity
   Shape input{};                   // of an image
   std::int64_t rows = 1;           // of a sample: the places of a class map, else 1

@@ -63,8 +63,8 @@ class Trainer : NoCopy {
   [[nodiscard]] std::int64_t updates() const { return core_.updates(); }
   [[nodiscard]] const Optimizer_& optimizer() const { return optimizer_->optimizer(); }
   [[nodiscard]] const auto& loss() const { return loss_->loss(); }
-  // What the optimizer keeps, on the host, in the order of the model's parameters; slot in [0, optimizer().slots()). On a
-  // GPU as of the last download().
+  // What the optimizer keeps, on the host, in the order of the model's parameters; slot in [0, optimizer().slot_count()).
+  // On a GPU as of the last download().
   [[nodiscard]] std::span<T> memory(int slot) { return core_.memory(slot); }
 
   // From now on gradients whose norm, over all parameters that are not frozen, is larger are scaled down to it before the

@@ -18,7 +18,7 @@ TrainerCore<Backend>::TrainerCore(std::shared_ptr<Core> model, std::unique_ptr<L
       evaluator_(model_, std::move(loss), rows),
       tensors_(model_->parameter_tensors()),
       steps_(model_->engine(), {.parameters = model_->program().parameters,
-                                .slots = optimizer_->slots(),
+                                .slot_count = optimizer_->slot_count(),
                                 .batch = model_->options().batch,
                                 .input = model_->program().input,
                                 .rows = rows.each,
@@ -171,7 +171,7 @@ TrainingRun TrainerCore<Backend>::run(std::string architecture, std::string_view
       const std::vector<std::int64_t> shape(t.info.shape.begin(), t.info.shape.begin() + t.info.rank);
       run.tensors.push_back({t.name, shape, std::span<float>(Core::values(host, t), size)});
       if (!t.info.trainable()) continue;
-      for (int slot = 0; slot < optimizer_->slots(); ++slot)
+      for (int slot = 0; slot < optimizer_->slot_count(); ++slot)
         kept.push_back({"optimizer/" + std::to_string(slot) + "/" + t.name, shape, memory(slot).subspan(offset, size)});
       offset += size;
     }

@@ -27,7 +27,8 @@ class ThreadPool : NoCopy {
   [[nodiscard]] int size() const { return size_; }
 
   // Calls f(task, worker) once for each task in [0, tasks), worker in [0, size()), and returns when all are done. No two
-  // tasks of a call run at once with the same worker, so worker may index scratch of the caller's own. Results must not
+  // tasks of a call run at once with the same worker, so worker may index scratch of the caller's own. In a task subnormal
+  // numbers are zeros. Results must not
   // depend on which worker gets which task. After an exception, tasks that have not begun are dropped and the first
   // exception is rethrown here. The first call after fork() starts threads and throws std::system_error if it cannot.
   template <class F>

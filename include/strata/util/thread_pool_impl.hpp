@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <strata/util/busy.hpp>
+#include <strata/util/flush_subnormals.hpp>
 #include <strata/util/fork.hpp>
 #include <strata/util/processors.hpp>
 #include <strata/util/thread_pool.hpp>
@@ -63,6 +64,7 @@ struct ThreadPool::State {
   }
 
   void work(int worker) {
+    const detail::FlushSubnormals flush;
     for (unsigned seen = 0;;) {
       unsigned now = round_.load(std::memory_order_acquire);
       for (int spins = 0; now == seen; now = round_.load(std::memory_order_acquire)) {
@@ -134,6 +136,7 @@ STRATA_DEFINE ThreadPool::ThreadPool(int threads)
 STRATA_DEFINE ThreadPool::~ThreadPool() = default;
 
 STRATA_DEFINE void ThreadPool::run(int tasks, Call call, void* context) {
+  const detail::FlushSubnormals flush;
   if (size_ > 1 && tasks > 1) {
     if (const detail::Entry entry(state_->busy_); entry.entered()) return state_->run(tasks, call, context);
   }

@@ -253,7 +253,7 @@ void direct_backward_weights(const Geometry& g, int batch, const T* x, const T* 
       const int group = task % g.groups, part = task / g.groups % parts, tap = task / g.groups / parts;
       const int kh = merged ? tap : tap / win.kernel_w, kw = merged ? 0 : tap % win.kernel_w;
       T* mine = each + worker * (pairs_size + small_size<T>);
-      T* small = mine + pairs_size;
+      T* edge_tile = mine + pairs_size;
       Pair* list = reinterpret_cast<Pair*>(mine);
       const IndexRange rows = outputs_under(kh, win.stride_h, win.dilation_h, win.pad_top, g.in.height, g.out.height);
       const IndexRange columns =
@@ -290,9 +290,9 @@ void direct_backward_weights(const Geometry& g, int batch, const T* x, const T* 
               tiles.run[size][vectors - 1](a, distance, b, list + block, depth, out, g.out.channels, add);
               continue;
             }
-            for (int r = 0; r < height; ++r) std::copy_n(out + r * g.out.channels, wanted, small + r * wide);
-            tiles.run[size][vectors - 1](a, distance, b, list + block, depth, small, wide, add);
-            for (int r = 0; r < height; ++r) std::copy_n(small + r * wide, wanted, out + r * g.out.channels);
+            for (int r = 0; r < height; ++r) std::copy_n(out + r * g.out.channels, wanted, edge_tile + r * wide);
+            tiles.run[size][vectors - 1](a, distance, b, list + block, depth, edge_tile, wide, add);
+            for (int r = 0; r < height; ++r) std::copy_n(edge_tile + r * wide, wanted, out + r * g.out.channels);
           }
         }
       }

@@ -30,7 +30,7 @@ struct GatherKernel {
   template <int Bytes>
   STRATA_INLINE static void run(const T* map, const Picked<T>* list, int n, const int* offsets, T* sums) {
     constexpr int lanes = lanes_of<T, Bytes>;
-    vector<T, Bytes> sum[Count];
+    vector<T, Bytes> sum[std::size_t{Count}];
     STRATA_UNROLL for (int i = 0; i < Count; ++i) load(sum[i], sums + i * lanes);
     for (int k = 0; k < n; ++k) {
       const T* from = map + list[k].offset;
@@ -52,7 +52,7 @@ struct ScatterKernel {
   template <int Bytes>
   STRATA_INLINE static void run(T* map, const Picked<T>* list, int n, const int* offsets, const T* weights) {
     constexpr int lanes = lanes_of<T, Bytes>;
-    vector<T, Bytes> weight[Count];
+    vector<T, Bytes> weight[std::size_t{Count}];
     STRATA_UNROLL for (int i = 0; i < Count; ++i) load(weight[i], weights + i * lanes);
     for (int k = 0; k < n; ++k) {
       T* to = map + list[k].offset;

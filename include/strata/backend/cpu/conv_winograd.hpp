@@ -108,7 +108,7 @@ class Winograd {
     T partial[winograd_points][winograd_taps][channels_at_once * panel_most<T>]{};
     for (int ph = 0; ph < plan_.rows.phases(); ++ph)
       for (int pw = 0; pw < plan_.columns.phases(); ++pw) {
-        const int taps_h = plan_.rows.taps(ph), taps_w = plan_.columns.taps(pw);
+        const int taps_h = plan_.rows.taps(ph), taps_w = std::min(plan_.columns.taps(pw), winograd_taps);
         const int points_h = plan_.rows.points(ph), points_w = plan_.columns.points(pw);
         for (int c = 0; c < plan_.channels; c += channels_at_once) {
           const int channels = std::min(channels_at_once, plan_.channels - c);

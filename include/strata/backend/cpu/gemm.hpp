@@ -30,14 +30,14 @@ STRATA_INLINE void tile(const T* a, const T* b, std::int64_t stride_b, T* packed
   using vector = detail::vector<T, Bytes>;
   constexpr int lanes = lanes_of<T, Bytes>;
   constexpr int ahead = 16;  // rows of B: about the latency of memory
-  vector sum[Rows][Columns]{};
+  vector sum[std::size_t{Rows}][std::size_t{Columns}]{};
   const T* row = c;
   STRATA_UNROLL for (int i = 0; i < Rows; ++i) {
     STRATA_UNROLL for (int j = 0; j < Columns; ++j) __builtin_prefetch(row + j * lanes, 1);
     row += stride_c;
   }
   for (int k = 0; k < depth; ++k) {
-    vector right[Columns];
+    vector right[std::size_t{Columns}];
     STRATA_UNROLL for (int j = 0; j < Columns; ++j) std::memcpy(&right[j], b + j * lanes, sizeof right[j]);
     if constexpr (Fresh) {
       const T* later = b + (k + ahead < depth ? ahead : 0) * stride_b;
@@ -245,8 +245,8 @@ void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, i
   const bool one_block = m <= detail::block_m;
   const bool large = static_cast<std::int64_t>(k) * n * static_cast<int>(sizeof(T)) > detail::large_bytes;
   const int step_n = one_block ? n : detail::block_n;
-  T* small = detail::at_cache_line(scratch);
-  T* packed_a = small + detail::most_rows * detail::most_columns<T>;
+  T* edge_tile = detail::at_cache_line(scratch);
+  T* packed_a = edge_tile + detail::most_rows * detail::most_columns<T>;
   T* packed_b = detail::at_cache_line(packed_a + static_cast<std::int64_t>(step_k) *
                                                      (std::min(m, detail::block_m) + detail::most_rows));
 
@@ -311,12 +311,12 @@ void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, i
             T* to = c + (m0 + i) * sc + n0 + j;
             const bool whole = height == tall && width == vectors * tiles.lanes;
             const detail::Tile<T> run = fresh ? tiles.fresh[size - 1] : tiles.packed[size - 1][vectors - 1];
-            run(packed_a + i * depth, fresh ? from : panel, sb, panel, whole ? to : small, whole ? sc : columns, kb,
+            run(packed_a + i * depth, fresh ? from : panel, sb, panel, whole ? to : edge_tile, whole ? sc : columns, kb,
                 whole && add);
             fresh = false;
             if (whole) continue;
             for (int r = 0; r < height; ++r, to += sc) {
-              const T* sums = small + r * columns;
+              const T* sums = edge_tile + r * columns;
               if (add)
                 for (int l = 0; l < width; ++l) to[l] += sums[l];
               else

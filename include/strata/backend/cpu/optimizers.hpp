@@ -19,10 +19,10 @@ template <class T>
 [[nodiscard]] bool clip_by_norm(std::span<const strata::detail::ParameterRange> ranges, double limit, T* g,
                                 ThreadPool& pool);
 
-// w[i] becomes element(w[i], g[i], the slots of i). Slot k of parameter i is slots[k * stride + i];
-// slots is null if there are none.
+// w[i] becomes element(w[i], g[i], the slots of i). Slot k of parameter i is slot_data[k * stride + i];
+// slot_data is null if there are none.
 template <class Element, class T>
-void update_elements(const Element& element, std::int64_t n, T* w, const T* g, T* slots, std::int64_t stride,
+void update_elements(const Element& element, std::int64_t n, T* w, const T* g, T* slot_data, std::int64_t stride,
                      ThreadPool& pool) {
   for_chunks(
       n, pool,
@@ -30,7 +30,7 @@ void update_elements(const Element& element, std::int64_t n, T* w, const T* g, T
         T* __restrict weight = w + first;
         const T* __restrict gradient = g + first;
         for (std::int64_t i = 0; i < count; ++i)
-          weight[i] = element(weight[i], gradient[i], SlotsOf<T>{slots, stride, first + i});
+          weight[i] = element(weight[i], gradient[i], SlotsOf<T>{slot_data, stride, first + i});
       },
       update_chunk);
 }

@@ -42,7 +42,7 @@ class Steps final : public GradientEngine<T> {
         stride_(strata::detail::aligned(sizes.parameters * static_cast<std::int64_t>(sizeof(T))) /
                 static_cast<std::int64_t>(sizeof(T))),
         values_(static_cast<std::size_t>(sizes.batch * sizes.rows)) {
-    const auto n = static_cast<std::size_t>(sizes.slots * stride_);
+    const auto n = static_cast<std::size_t>(sizes.slot_count * stride_);
     try {
       slots_.reserve(n);
     } catch (const std::bad_alloc&) {
@@ -106,7 +106,7 @@ class Steps final : public GradientEngine<T> {
   // Whether forward has to run again on the step's images before the model can say which layer failed.
   bool restage(const FinishedStep&) { return false; }
 
-  [[nodiscard]] T* slots() { return slots_.data(); }
+  [[nodiscard]] T* slot_data() { return slots_.data(); }
   [[nodiscard]] std::int64_t slot_stride() const { return stride_; }
   [[nodiscard]] std::span<T> memory(int slot) {
     return {slots_.data() + slot * stride_, static_cast<std::size_t>(parameters_)};

@@ -49,13 +49,13 @@ struct RowsTile {
     constexpr int rows = tile_rows(Bytes, Size), lanes = lanes_of<T, Bytes>, width = Columns * lanes;
     constexpr int threes = (rows + 2) / 3;  // x86 reaches three rows from one pointer, with the stride and twice the stride
     if (!(end & keep)) prefetch_tile<T, Bytes, rows, Columns>(c, stride_c);
-    vector sum[rows][Columns]{};
+    vector sum[std::size_t{rows}][std::size_t{Columns}]{};
     for (int s = 0; s < count; ++s) {
       const T* right = b + static_cast<std::int64_t>(spans[s].right) * width;
-      const T* left[threes];
+      const T* left[std::size_t{threes}];
       STRATA_UNROLL for (int i = 0; i < threes; ++i) left[i] = a + spans[s].left + 3 * i * stride_a;
       for (int k = spans[s].length; k > 0; --k) {
-        vector r[Columns];
+        vector r[std::size_t{Columns}];
         STRATA_UNROLL for (int j = 0; j < Columns; ++j) load(r[j], right + j * lanes);
         STRATA_UNROLL for (int i = 0; i < rows; ++i) {
           const T l = left[i / 3][i % 3 * stride_a];
@@ -105,11 +105,11 @@ struct ListTile {
     using vector = detail::vector<T, Bytes>;
     constexpr int rows = tile_rows(Bytes, Size), lanes = lanes_of<T, Bytes>, width = Columns * lanes;
     prefetch_tile<T, Bytes, rows, Columns>(c, stride_c);
-    vector sum[rows][Columns]{};
+    vector sum[std::size_t{rows}][std::size_t{Columns}]{};
     for (int k = 0; k < count; ++k) {
       const T* left = a + static_cast<std::int64_t>(list[k].left) * distance;
       const T* right = b + static_cast<std::int64_t>(list[k].right) * width;
-      vector r[Columns];
+      vector r[std::size_t{Columns}];
       STRATA_UNROLL for (int j = 0; j < Columns; ++j) load(r[j], right + j * lanes);
       STRATA_UNROLL for (int i = 0; i < rows; ++i) {
         STRATA_UNROLL for (int j = 0; j < Columns; ++j) sum[i][j] += left[i] * r[j];

@@ -42,9 +42,9 @@ struct FillImages {
       if (!moves)
         value = at(row, column, c);
       else if (inside)
-        value = strata::detail::bilinear(at(rows.near(row), columns.near(x), c), at(rows.near(row), columns.far(x), c),
-                                         at(rows.far(row), columns.near(x), c), at(rows.far(row), columns.far(x), c),
-                                         columns.part, rows.part);
+        value = strata::detail::bilinear(
+            at(rows.first(row), columns.first(x), c), at(rows.first(row), columns.second(x), c),
+            at(rows.second(row), columns.first(x), c), at(rows.second(row), columns.second(x), c), columns.part, rows.part);
       value = strata::detail::normalized(value, mean, stddev, c);
       images[i * shape.channels + c] = T(value);
     }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include <strata/backend/cuda/dense.hpp>
 #include <strata/backend/cuda/device.hpp>
 #include <strata/backend/cuda/gpu_engine.hpp>
+#include <strata/backend/cuda/per_batch_size.hpp>
 #include <strata/backend/cuda/precision.hpp>
 
 namespace strata {
@@ -40,11 +42,13 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
 
   // Throws CudaError if there is no such device, CudnnError or CublasError if a library cannot be used.
   explicit CudaEngine(const EngineOptions& options)
-      : Base(options),
-        cudnn_(device().stream()),
-        convs_({.handle = cudnn_.get()}, {.autotune = options.autotune ? tuned : 0}),
-        denses_(cublas_.get(), std::int64_t{32} << 20, options.autotune ? tuned : 0, device().stream()) {}
+      : Base(options), cudnn_(device().stream()), autotune_(options.autotune ? tuned : 0) {}
   ~CudaEngine() { static_cast<void>(cudaStreamSynchronize(device().stream())); }
+
+  [[nodiscard]] std::shared_ptr<const void> plans_of(int batch) {
+    static_cast<void>(plans(batch));
+    return *plans_.peek(batch);
+  }
 
   using Ops = cuda::Ops<CudaEngine>;
   [[nodiscard]] Ops ops() { return Ops(*this); }
@@ -63,7 +67,7 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
   std::byte* allocate(const ArenaRequest& request) {
     device().use();
     const std::int64_t before = rounded(request.bytes);
-    workspace_bytes_ = std::max(convs_.workspace_size(), denses_.workspace_size());
+    workspace_bytes_ = largest_workspace_;
     arena_ = cuda::DeviceMemory(device(), before + rounded(workspace_bytes_) + copies_bytes_, "the model");
     workspace_ = arena_.get() + before;
     copies_ = workspace_ + rounded(workspace_bytes_);
@@ -180,11 +184,28 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
     return p;
   }
 
+  struct Plans {
+    cuda::ConvPlans convs;
+    cuda::DensePlans denses;
+  };
+  Plans& plans(int batch) {
+    if (const auto* found = plans_.find(batch)) return **found;
+    if (plans_.full()) this->finish();  // queued work may use the plans that are removed
+    return *plans_.add(
+        batch, std::make_shared<Plans>(
+                   Plans{.convs = cuda::ConvPlans({.handle = cudnn_.get()}, {.autotune = autotune_}),
+                         .denses = cuda::DensePlans(cublas_.get(), std::int64_t{32} << 20, autotune_, device().stream())}));
+  }
+  template <class P>
+  const P& with_workspace(const P& plan) {
+    largest_workspace_ = std::max(largest_workspace_, plan.workspace_size());
+    return plan;
+  }
   const cuda::ConvPlan& conv(cuda::ConvOperation operation, const Geometry& g, int batch, bool bias = false) {
-    return convs_.get({operation, g, batch, Precision::math, bias});
+    return with_workspace(plans(batch).convs.get({operation, g, batch, Precision::math, bias}));
   }
   const cuda::DensePlan& dense(cuda::DenseOperation operation, int inputs, int units, int batch, bool bias = false) {
-    return denses_.get({operation, inputs, units, batch, Precision::math, bias});
+    return with_workspace(plans(batch).denses.get({operation, inputs, units, batch, Precision::math, bias}));
   }
 
   // A batch of another size may have a plan that needs more than the arena has. The old workspace is kept: captured graphs
@@ -200,12 +221,12 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
 
   cuda::CudnnHandle cudnn_;
   cuda::CublasHandle cublas_;
-  cuda::ConvPlans convs_;
-  cuda::DensePlans denses_;
+  int autotune_;
+  cuda::PerBatchSize<std::shared_ptr<Plans>> plans_;
   cuda::DeviceMemory arena_;
   std::vector<cuda::DeviceMemory> more_;
   std::byte *workspace_ = nullptr, *copies_ = nullptr;
-  std::int64_t workspace_bytes_ = 0, copies_bytes_ = 0;
+  std::int64_t largest_workspace_ = 0, workspace_bytes_ = 0, copies_bytes_ = 0;
 };
 
 }  // namespace strata

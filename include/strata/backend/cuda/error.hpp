@@ -13,15 +13,15 @@
 namespace strata::cuda {
 
 // A call of a library failed: which one, the status's name, and what the library says about it.
-template <class Status>
+template <class StatusType>
 class CallError : public std::runtime_error {
  public:
-  CallError(Status status, const std::string& what) : std::runtime_error(what), status_(status) {}
-  [[nodiscard]] Status status() const { return status_; }
-  [[nodiscard]] Status code() const { return status_; }  // the runtime's word for it
+  CallError(StatusType status, const std::string& what) : std::runtime_error(what), status_(status) {}
+  [[nodiscard]] StatusType status() const { return status_; }
+  [[nodiscard]] StatusType code() const { return status_; }  // the runtime's word for it
 
  private:
-  Status status_;
+  StatusType status_;
 };
 using CudaError = CallError<cudaError_t>;
 

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -117,6 +118,9 @@ class GpuEngine {
     return {seed, layer, &numbers_->step};
   }
   void finish() { device_.finish(); }
+  // How batches of this size are computed. Whoever captured work of that size keeps this, because the work refers to it,
+  // and captures again if the engine has other plans by then. An engine without plans has null.
+  [[nodiscard]] std::shared_ptr<const void> plans_of(int /*batch*/) { return nullptr; }
   [[nodiscard]] bool all_finite(const A* x, std::int64_t n) {
     std::vector<A> values(static_cast<std::size_t>(n));
     device_.copy_bytes(values.data(), x, n * static_cast<std::int64_t>(sizeof(A)));

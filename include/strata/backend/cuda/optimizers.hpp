@@ -16,19 +16,19 @@ inline constexpr std::int32_t gradients_not_finite = -1;
 namespace detail {
 
 // w[i] becomes element(w[i], g[i], the slots of i), unless *halt is not 0. copy, if not null, gets the new weight in the
-// type of activations. Slot k of parameter i is slots[k * stride + i].
+// type of activations. Slot k of parameter i is slot_data[k * stride + i].
 template <class Element, class A>
 struct UpdateParameter {
   const Element* element;
   const std::int32_t* halt;
   float* w;
   const float* g;
-  float* slots;
+  float* slot_data;
   std::int64_t stride;
   A* copy;
   STRATA_HOST_DEVICE void operator()(std::int64_t i) const {
     if (*halt != 0) return;
-    const float next = (*element)(w[i], g[i], SlotsOf<float>{slots, stride, i});
+    const float next = (*element)(w[i], g[i], SlotsOf<float>{slot_data, stride, i});
     w[i] = next;
     if (copy) copy[i] = A(next);
   }
@@ -93,8 +93,8 @@ constexpr std::int64_t second_norm_parts(std::int64_t n) { return std::min<std::
 // Updates n parameters by the element at `element`, on the device.
 template <Run R, class Element, class A>
 void update(R& run, std::int64_t n, const Element* element, const std::int32_t* halt, float* w, const float* g,
-            float* slots, std::int64_t stride, A* copy) {
-  run(n, detail::UpdateParameter<Element, A>{element, halt, w, g, slots, stride, copy});
+            float* slot_data, std::int64_t stride, A* copy) {
+  run(n, detail::UpdateParameter<Element, A>{element, halt, w, g, slot_data, stride, copy});
 }
 
 // Elements of scratch.

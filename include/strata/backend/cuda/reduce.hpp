@@ -4,6 +4,7 @@
 // channels, so that they read adjacent memory.
 #pragma once
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
 #include <strata/backend/cuda/index.hpp>
@@ -21,14 +22,14 @@ constexpr std::int64_t row_sums_scratch(int sums, std::int64_t rows, int channel
 namespace detail {
 
 // Calls add(i, sums) for i in [first, end), with several partial sums in turn, so that reads need not wait for each other.
-template <int Sums, class C, class F>
+template <std::size_t Sums, class C, class F>
 STRATA_HOST_DEVICE void sum_range(std::int64_t first, std::int64_t end, C (&sums)[Sums], F&& add) {
   constexpr int lanes = 16;
   C parts[lanes][Sums]{};
   for (; first + lanes <= end; first += lanes)
     for (int lane = 0; lane < lanes; ++lane) add(first + lane, parts[lane]);
   for (; first < end; ++first) add(first, parts[0]);
-  for (int k = 0; k < Sums; ++k) {
+  for (std::size_t k = 0; k < Sums; ++k) {
     sums[k] = parts[0][k];
     for (int lane = 1; lane < lanes; ++lane) sums[k] += parts[lane][k];
   }
@@ -44,7 +45,7 @@ struct SumShareOfRows {
   STRATA_HOST_DEVICE void operator()(std::int64_t i) const {
     const std::int64_t share = quotient(i, channels);
     const int c = static_cast<int>(i - share * channels);
-    C sums[Sums];
+    C sums[std::size_t{Sums}];
     sum_range(rows * share / shares, rows * (share + 1) / shares, sums,
               [&](std::int64_t r, C* to) { term(r * channels + c, c, to); });
     for (std::int64_t k = 0; k < Sums; ++k) scratch[k * shares * channels + i] = sums[k];
@@ -56,7 +57,7 @@ struct SumShares {
   int channels, shares;
   const C* scratch;
   STRATA_HOST_DEVICE void operator()(std::int64_t c) const {
-    C sums[Sums];
+    C sums[std::size_t{Sums}];
     sum_range(0, shares, sums, [&](std::int64_t share, C* to) {
       for (std::int64_t k = 0; k < Sums; ++k) to[k] += scratch[(k * shares + share) * channels + c];
     });

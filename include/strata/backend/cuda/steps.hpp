@@ -20,6 +20,7 @@
 #include <strata/backend/cuda/gpu_engine.hpp>
 #include <strata/backend/cuda/losses.hpp>
 #include <strata/backend/cuda/optimizers.hpp>
+#include <strata/backend/cuda/per_batch_size.hpp>
 #include <strata/backend/cuda/staging.hpp>
 #include <strata/core/alignment.hpp>
 #include <strata/optimizers/parameter_groups.hpp>
@@ -56,7 +57,7 @@ class Steps final : public GradientEngine<float> {
 
   // Throws CudaError if there is not enough memory.
   Steps(Engine& engine, const StepSizes& sizes)
-      : engine_(engine), sizes_(sizes), host_slots_(static_cast<std::size_t>(sizes.slots)) {
+      : engine_(engine), sizes_(sizes), host_slots_(static_cast<std::size_t>(sizes.slot_count)) {
     engine_.device().use();
     board_.resize(in_flight);
     staged_elements_.resize(static_cast<std::size_t>(in_flight * element_bytes()));
@@ -119,7 +120,7 @@ class Steps final : public GradientEngine<float> {
   template <class Compute>
   void execute(int n, int phase, bool profiled, const Compute& compute) {
     auto& device = engine_.device();
-    Captured& captured = captured_[{n, phase}];
+    Captured& captured = captured_of(n).phases[phase];
     if (profiled || !captured.once) {
       compute();
       captured.once = true;
@@ -135,10 +136,15 @@ class Steps final : public GradientEngine<float> {
   // The graph of n images, for whoever measures it; null before their second step. Launched by itself it trains on the
   // images that are there, with the numbers of the last step.
   [[nodiscard]] const typename System::Graph* captured(int n, int phase) const {
-    const auto found = captured_.find({n, phase});
-    return found != captured_.end() && found->second.graph ? &found->second.graph : nullptr;
+    const CapturedSize* size = captured_.peek(n);
+    if (!size) return nullptr;
+    const auto found = size->phases.find(phase);
+    return found != size->phases.end() && found->second.graph ? &found->second.graph : nullptr;
   }
-  void forget_captured() { captured_.clear(); }
+  void forget_captured() {
+    if (!captured_.empty()) engine_.finish();  // queued work may use plans that only the captured steps keep
+    captured_.clear();
+  }
 
   // --- Parts of a step, queued
   // ---------------------------------------------------------------------------------------------
@@ -205,7 +211,7 @@ class Steps final : public GradientEngine<float> {
 
   // --- The optimizer's memory
   // ----------------------------------------------------------------------------------------------
-  [[nodiscard]] float* slots() { return slots_; }
+  [[nodiscard]] float* slot_data() { return slots_; }
   [[nodiscard]] std::int64_t slot_stride() const {
     return strata::detail::aligned(sizes_.parameters * static_cast<std::int64_t>(sizeof(float))) /
            static_cast<std::int64_t>(sizeof(float));
@@ -215,13 +221,13 @@ class Steps final : public GradientEngine<float> {
   }
   void download(const TensorRegions<float>& r) {
     engine_.open_tensors(r);
-    for (int k = 0; k < sizes_.slots; ++k)
+    for (int k = 0; k < sizes_.slot_count; ++k)
       host_slots_[static_cast<std::size_t>(k)].download(engine_.device(), slots_ + k * slot_stride(), r.parameter_count,
                                                         r.filters);
   }
   void upload(const TensorRegions<float>& r) {
     engine_.close_tensors(r);
-    for (int k = 0; k < sizes_.slots; ++k)
+    for (int k = 0; k < sizes_.slot_count; ++k)
       host_slots_[static_cast<std::size_t>(k)].upload(engine_.device(), slots_ + k * slot_stride(), r.parameter_count,
                                                       r.filters);
   }
@@ -268,6 +274,20 @@ class Steps final : public GradientEngine<float> {
     bool once = false;
     typename System::Graph graph;
   };
+  struct CapturedSize {
+    std::shared_ptr<const void> plans;  // of the graphs
+    std::map<int, Captured> phases{};
+  };
+  CapturedSize& captured_of(int n) {
+    auto plans = engine_.plans_of(n);
+    CapturedSize* found = captured_.find(n);
+    if (found && found->plans == plans) return *found;
+    if (found || captured_.full()) engine_.finish();  // queued work may use what is removed
+    if (!found) return captured_.add(n, CapturedSize{std::move(plans)});
+    found->phases.clear();
+    found->plans = std::move(plans);
+    return *found;
+  }
 
   [[nodiscard]] Staged& slot(std::int64_t step) const { return *stages_[static_cast<std::size_t>(step % in_flight)]; }
   [[nodiscard]] std::int64_t element_bytes() const { return strata::detail::aligned(sizes_.ranges * sizes_.element_bytes); }
@@ -290,7 +310,7 @@ class Steps final : public GradientEngine<float> {
       bytes += aligned(size);
     };
     const auto place_all = [&] {
-      place(slots_, sizes_.slots * slot_stride() * 4), place(targets_, batch * sizes_.target * 4);
+      place(slots_, sizes_.slot_count * slot_stride() * 4), place(targets_, batch * sizes_.target * 4);
       place(values_, rows * 4), place(score_, sizeof(StepScore)), place(halt_, 4), place(right_, rows * 4);
       place(clip_, clip_by_norm_scratch(sizes_.parameters) * 8), place(elements_, element_bytes());
       place(mean_, channels * 4), place(stddev_, channels * 4);
@@ -338,7 +358,7 @@ class Steps final : public GradientEngine<float> {
   std::array<std::unique_ptr<Staged>, in_flight> stages_{};
   std::optional<typename System::CopyStream> copies_;
   Normalize normalized_{};  // the content of mean_ and stddev_
-  std::map<std::pair<int, int>, Captured> captured_;
+  PerBatchSize<CapturedSize> captured_;
   std::int64_t queued_ = 0, finished_ = 0, failed_ = 0;
 };
 
