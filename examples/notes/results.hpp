@@ -17,6 +17,7 @@
 #include <strata/training/metrics.hpp>
 #include <strata/util/atomic_file.hpp>
 #include <strata/util/numbers.hpp>
+#include <strata/util/parse_number.hpp>
 
 #include "../common/number_text.hpp"
 #include "experiment.hpp"
@@ -118,7 +119,7 @@ inline Result read_result(const std::filesystem::path& file) {
     if (fields.size() != 15) wrong(std::to_string(fields.size()) + " fields; expected 15");
     const auto read = [&](std::size_t i, auto& to) {
       const char* end = fields[i].data() + fields[i].size();
-      if (const auto [at, error] = strata::detail::read_number(fields[i].data(), end, to);
+      if (const auto [at, error] = strata::detail::parse_number(fields[i].data(), end, to);
           error != std::errc{} || at != end)
         wrong("'" + fields[i] + "' in field " + std::to_string(i + 1) + "; expected a number");
     };

@@ -19,7 +19,7 @@
 #include <strata/data/idx.hpp>
 #include <strata/io/data_info.hpp>
 #include <strata/io/safetensors.hpp>
-#include <strata/util/read_number.hpp>
+#include <strata/util/parse_number.hpp>
 
 #include "files.hpp"
 
@@ -138,7 +138,7 @@ TEST_CASE("numbers are read alike with every standard library") {
   // The number, and what is left of the text.
   const auto read = [](std::string_view text, std::string_view left = "") {
     double value = -1;
-    const auto [end, error] = detail::read_number(text.data(), text.data() + text.size(), value);
+    const auto [end, error] = detail::parse_number(text.data(), text.data() + text.size(), value);
     CHECK(error == std::errc{});
     CHECK(std::string_view(end, static_cast<std::size_t>(text.data() + text.size() - end)) == left);
     return value;
@@ -152,12 +152,12 @@ TEST_CASE("numbers are read alike with every standard library") {
   CHECK(read("-inf") == -std::numeric_limits<double>::infinity());
   float one = 0;
   const std::string_view tenth = "0.1";
-  CHECK(detail::read_number(tenth.data(), tenth.data() + tenth.size(), one).ec == std::errc{});
+  CHECK(detail::parse_number(tenth.data(), tenth.data() + tenth.size(), one).ec == std::errc{});
   CHECK(one == 0.1f);
   for (const std::string_view text : {"", " 1", "+1", "x", "-", "1e400", "-1e400"}) {
     CAPTURE(text);
     double value = -1;
-    CHECK(detail::read_number(text.data(), text.data() + text.size(), value).ec != std::errc{});
+    CHECK(detail::parse_number(text.data(), text.data() + text.size(), value).ec != std::errc{});
     CHECK(value == -1);
   }
 }

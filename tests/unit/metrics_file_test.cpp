@@ -11,7 +11,7 @@
 #include <vector>
 
 #include <strata/io/metrics_file.hpp>
-#include <strata/util/numbers.hpp>
+#include <strata/util/parse_number.hpp>
 
 #include "files.hpp"
 
@@ -62,7 +62,7 @@ TEST_CASE("numbers read back as they were") {
     const std::string csv = metrics_csv(all);
     const char* from = csv.data() + csv.find("1e-07,") + 6;
     double back = 0;
-    detail::read_number(from, csv.data() + csv.size(), back);
+    detail::parse_number(from, csv.data() + csv.size(), back);
     CHECK(back == x);
   }
   all[0].validation_loss = std::numeric_limits<double>::infinity();

@@ -18,7 +18,7 @@
 #include <strata/data/pixels.hpp>
 #include <strata/io/data_info.hpp>
 #include <strata/util/file_error.hpp>
-#include <strata/util/read_number.hpp>
+#include <strata/util/parse_number.hpp>
 #include <strata/util/take_line.hpp>
 
 namespace strata {
@@ -37,7 +37,7 @@ class DataInfoReader {
     std::vector<N> numbers;
     while (!rest.empty()) {
       N n{};
-      const auto [after, error] = read_number(rest.data() + 1, rest.data() + rest.size(), n);
+      const auto [after, error] = parse_number(rest.data() + 1, rest.data() + rest.size(), n);
       if (rest[0] != ' ' || error != std::errc{}) fail("\"" + std::string(rest) + "\"; expected numbers");
       numbers.push_back(n);
       rest.remove_prefix(static_cast<std::size_t>(after - rest.data()));

@@ -18,7 +18,7 @@ namespace strata::detail {
 
 // std::from_chars, which libc++ has for floating-point numbers only since version 20.
 template <class N>
-std::from_chars_result read_number(const char* first, const char* last, N& to) {
+std::from_chars_result parse_number(const char* first, const char* last, N& to) {
 #ifndef __cpp_lib_to_chars
   if constexpr (std::is_floating_point_v<N>) {
     static const ::locale_t plain = ::newlocale(LC_ALL_MASK, "C", nullptr);
