@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <span>
 #include <string_view>
 
 #include <strata/core/diagnose.hpp>
@@ -14,67 +15,76 @@
 namespace strata {
 namespace detail {
 
-// Text in a buffer of fixed size. Characters that do not fit are dropped.
-template <std::size_t Capacity>
-struct Text {
-  std::array<char, Capacity> characters{};
-  std::size_t size = 0;
-
-  constexpr Text& put(char c) {
-    if (size < Capacity) characters[size++] = c;
-    return *this;
-  }
-  constexpr Text& put(std::string_view s) {
-    for (const char c : s) put(c);
-    return *this;
+// Writes numbers and columns; Derived has self().put(char).
+template <class Derived>
+struct TextWriter {
+  constexpr Derived& put(std::string_view s) {
+    for (const char c : s) self().put(c);
+    return self();
   }
   // With commas between the thousands.
-  constexpr Text& number(std::int64_t n) {
+  constexpr Derived& number(std::int64_t n) {
     char digits[26] = {};
     int count = 0;
     for (std::int64_t rest = n < 0 ? -n : n; rest > 0 || count == 0; rest /= 10) {
       if (count % 4 == 3) digits[count++] = ',';
       digits[count++] = static_cast<char>('0' + rest % 10);
     }
-    if (n < 0) put('-');
-    while (count > 0) put(digits[--count]);
-    return *this;
+    if (n < 0) self().put('-');
+    while (count > 0) self().put(digits[--count]);
+    return self();
   }
   // A number between 0 and 1, with three decimal places.
-  constexpr Text& fraction(double x) {
+  constexpr Derived& fraction(double x) {
     const int thousandths = static_cast<int>(x * 1000 + 0.5);
     number(thousandths / 1000);
     int rest = thousandths % 1000;
-    if (rest > 0) put('.');
+    if (rest > 0) self().put('.');
     for (int place = 100; rest > 0; place /= 10) {
-      put(static_cast<char>('0' + rest / place));
+      self().put(static_cast<char>('0' + rest / place));
       rest %= place;
     }
-    return *this;
+    return self();
   }
   // "5x5"; or "5", if the numbers are equal and not always_both.
-  constexpr Text& pair(std::int64_t rows, std::int64_t columns, bool always_both = true) {
+  constexpr Derived& pair(std::int64_t rows, std::int64_t columns, bool always_both = true) {
     number(rows);
-    if (always_both || rows != columns) put('x').number(columns);
-    return *this;
+    if (always_both || rows != columns) self().put('x').number(columns);
+    return self();
   }
-  constexpr Text& shape(Shape s) {
-    put("(None, ");
+  constexpr Derived& shape(Shape s) {
+    self().put("(None, ");
     if (!s.flat) plain(s.height).put(", ").plain(s.width).put(", ");
     return plain(s.channels).put(')');
   }
-  constexpr Text& plain(int n) {
+  constexpr Derived& plain(int n) {
     if (n >= 10) plain(n / 10);
-    return put(static_cast<char>('0' + n % 10));
+    return self().put(static_cast<char>('0' + n % 10));
   }
-  constexpr Text& left(std::string_view s, std::size_t width) {
-    put(s);
-    for (std::size_t n = s.size(); n < width; ++n) put(' ');
+  constexpr Derived& left(std::string_view s, std::size_t width) {
+    self().put(s);
+    for (std::size_t n = s.size(); n < width; ++n) self().put(' ');
+    return self();
+  }
+  constexpr Derived& right(std::string_view s, std::size_t width) {
+    for (std::size_t n = s.size(); n < width; ++n) self().put(' ');
+    return self().put(s);
+  }
+
+ private:
+  constexpr Derived& self() { return static_cast<Derived&>(*this); }
+};
+
+// Text in a buffer of fixed size. Characters that do not fit are dropped.
+template <std::size_t Capacity>
+struct Text : TextWriter<Text<Capacity>> {
+  std::array<char, Capacity> characters{};
+  std::size_t size = 0;
+
+  using TextWriter<Text>::put;
+  constexpr Text& put(char c) {
+    if (size < Capacity) characters[size++] = c;
     return *this;
-  }
-  constexpr Text& right(std::string_view s, std::size_t width) {
-    for (std::size_t n = s.size(); n < width; ++n) put(' ');
-    return put(s);
   }
   [[nodiscard]] constexpr std::string_view view() const { return {characters.data(), size}; }
 };
@@ -125,19 +135,18 @@ struct ReceptiveField {
 constexpr ReceptiveField larger(const ReceptiveField& a, const ReceptiveField& b) {
   return {std::max(a.rows, b.rows), std::max(a.columns, b.columns), a.step_rows, a.step_columns, a.all || b.all};
 }
-template <std::size_t Count>
-constexpr auto receptive_fields(const Table<Count>& table) {
-  std::array<ReceptiveField, Count == 0 ? 1 : Count> fields{};
-  for (std::size_t i = 1; i < table.rows.size(); ++i) {
-    const Row& row = table.rows[i];
-    const auto of = [&fields](int row_number) {
+// Of each row's output, into `fields`.
+constexpr void find_receptive_fields(std::span<const Row> rows, std::span<ReceptiveField> fields) {
+  for (std::size_t i = 1; i < rows.size(); ++i) {
+    const Row& row = rows[i];
+    const auto of = [fields](int row_number) {
       return row_number < 0 ? ReceptiveField{} : fields[static_cast<std::size_t>(row_number)];
     };
     ReceptiveField s = of(row.kind == Kind::next ? row.fork : row.source);
     if (row.kind == Kind::join) {
       // The branches end before each Next and here. With one branch alone, the fork's value is the other.
       if (row.previous_end < 0) s = larger(s, of(row.fork));
-      for (int end = row.previous_end; end >= 0; end = table.rows[static_cast<std::size_t>(end)].previous_end)
+      for (int end = row.previous_end; end >= 0; end = rows[static_cast<std::size_t>(end)].previous_end)
         s = larger(s, of(end - 1));
     } else if (row.kind == Kind::layer) {
       const Window& w = row.step.window;
@@ -150,67 +159,91 @@ constexpr auto receptive_fields(const Table<Count>& table) {
     }
     fields[i] = s;
   }
-  return fields;
 }
 
+template <class N>
+inline constexpr Cell label_of = label_of_node<N>();
 template <class Nodes>
 struct labels_of;
 template <class... N>
 struct labels_of<List<N...>> {
-  static constexpr std::array<Cell, sizeof...(N) == 0 ? 1 : sizeof...(N)> make() { return {label_of_node<N>()...}; }
+  static constexpr std::array<std::string_view, sizeof...(N) == 0 ? 1 : sizeof...(N)> value{label_of<N>.view()...};
 };
 
 inline constexpr std::array<std::size_t, 7> widths = {36, 22, 14, 16, 15, 9, 7};
+inline constexpr std::size_t summary_width = std::accumulate(widths.begin(), widths.end(), std::size_t{0});
+
+// What a summary says of a network.
+struct SummaryNumbers {
+  std::span<const Row> rows;
+  std::span<const std::string_view> labels;  // of each row
+  std::int64_t parameters, state, macs;
+  std::int64_t training_bytes;  // batch of 128
+};
+template <class Net>
+constexpr SummaryNumbers summary_numbers() {
+  using nodes = typename analysed<Net>::nodes;
+  constexpr const auto& table = table_of<nodes>::value;
+  return {.rows = table.rows,
+          .labels = labels_of<nodes>::value,
+          .parameters = Net::parameters,
+          .state = table.state,
+          .macs = Net::macs,
+          .training_bytes = Net::training_bytes(128)};
+}
+
+template <class Text_>
+constexpr void write_summary(Text_& t, const SummaryNumbers& n, std::span<const ReceptiveField> fields) {
+  const auto rule = [&t](char c) {
+    for (std::size_t i = 0; i < summary_width; ++i) t.put(c);
+    t.put('\n');
+  };
+  rule('_');
+  t.left("Layer", widths[0]).left("Output shape", widths[1]).right("Parameters", widths[2]).right("MACs", widths[3]);
+  t.right("Bytes", widths[4]).right("Sees", widths[5]).right("Unread", widths[6]).put('\n');
+  rule('=');
+  std::size_t depth = 0;
+  for (std::size_t i = 0; i < n.rows.size(); ++i) {
+    const Row& row = n.rows[i];
+    if (row.kind == Kind::join) --depth;
+    if (row.layer >= 0) {
+      Cell name, shape, parameters, macs, bytes, sees, unread;
+      for (std::size_t d = 0; d < depth; ++d) name.put("| ");
+      name.put(n.labels[i]);
+      shape.shape(row.out);
+      parameters.number(saturating_add(row.step.parameters, row.step.state));
+      macs.number(row.step.macs);
+      bytes.number(saturating_multiply(4, saturating_size(row.out)));
+      if (fields[i].all)
+        sees.put("all");
+      else
+        sees.pair(fields[i].rows, fields[i].columns);
+      if (row.step.unread_rows > 0 || row.step.unread_columns > 0)
+        unread.pair(row.step.unread_rows, row.step.unread_columns);
+      t.left(name.view().substr(0, widths[0] - 1), widths[0]).left(shape.view(), widths[1]);
+      t.right(parameters.view(), widths[2]).right(macs.view(), widths[3]).right(bytes.view(), widths[4]);
+      t.right(sees.view(), widths[5]).right(unread.view(), unread.size > 0 ? widths[6] : 0).put('\n');
+    }
+    if (row.kind == Kind::fork) ++depth;
+  }
+  rule('=');
+  const auto total = [&t](std::string_view what, std::int64_t value) { t.left(what, widths[0]).number(value).put('\n'); };
+  total("Trainable parameters", n.parameters);
+  total("Non-trainable parameters", n.state);
+  total("Multiply-adds, one image", n.macs);
+  total("Bytes to train, batch of 128", n.training_bytes);
+}
 
 template <class Net>
 struct summary_of {
-  using nodes = typename analysed<Net>::nodes;
-  static constexpr const auto& table = table_of<nodes>::value;
-  static constexpr std::size_t width = std::accumulate(widths.begin(), widths.end(), std::size_t{0});
-  static constexpr std::size_t capacity = (width + 1) * (static_cast<std::size_t>(table.layers) + 10);
+  static constexpr SummaryNumbers numbers = summary_numbers<Net>();
+  static constexpr std::size_t capacity = (summary_width + 1) * (static_cast<std::size_t>(Net::layers) + 10);
 
   static constexpr Text<capacity> write() {
     Text<capacity> t;
-    const auto rule = [&t](char c) {
-      for (std::size_t i = 0; i < width; ++i) t.put(c);
-      t.put('\n');
-    };
-    rule('_');
-    t.left("Layer", widths[0]).left("Output shape", widths[1]).right("Parameters", widths[2]).right("MACs", widths[3]);
-    t.right("Bytes", widths[4]).right("Sees", widths[5]).right("Unread", widths[6]).put('\n');
-    rule('=');
-    const auto labels = labels_of<nodes>::make();
-    const auto fields = receptive_fields(table);
-    std::size_t depth = 0;
-    for (std::size_t i = 0; i < table.rows.size(); ++i) {
-      const Row& row = table.rows[i];
-      if (row.kind == Kind::join) --depth;
-      if (row.layer >= 0) {
-        Cell name, shape, parameters, macs, bytes, sees, unread;
-        for (std::size_t d = 0; d < depth; ++d) name.put("| ");
-        name.put(labels[i].view());
-        shape.shape(row.out);
-        parameters.number(saturating_add(row.step.parameters, row.step.state));
-        macs.number(row.step.macs);
-        bytes.number(saturating_multiply(4, saturating_size(row.out)));
-        if (fields[i].all)
-          sees.put("all");
-        else
-          sees.pair(fields[i].rows, fields[i].columns);
-        if (row.step.unread_rows > 0 || row.step.unread_columns > 0)
-          unread.pair(row.step.unread_rows, row.step.unread_columns);
-        t.left(name.view().substr(0, widths[0] - 1), widths[0]).left(shape.view(), widths[1]);
-        t.right(parameters.view(), widths[2]).right(macs.view(), widths[3]).right(bytes.view(), widths[4]);
-        t.right(sees.view(), widths[5]).right(unread.view(), unread.size > 0 ? widths[6] : 0).put('\n');
-      }
-      if (row.kind == Kind::fork) ++depth;
-    }
-    rule('=');
-    const auto total = [&t](std::string_view what, std::int64_t n) { t.left(what, widths[0]).number(n).put('\n'); };
-    total("Trainable parameters", Net::parameters);
-    total("Non-trainable parameters", table.state);
-    total("Multiply-adds, one image", Net::macs);
-    total("Bytes to train, batch of 128", Net::training_bytes(128));
+    std::array<ReceptiveField, numbers.rows.size()> fields{};
+    find_receptive_fields(numbers.rows, fields);
+    write_summary(t, numbers, fields);
     return t;
   }
   static constexpr std::size_t size = write().size;

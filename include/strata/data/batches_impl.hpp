@@ -175,11 +175,11 @@ struct BatchRing<Form, Pixel>::State : NoCopy {
         source_->copy_values(index, slot.values.data() + i * source_->elements());
       slot.indices[i] = order_[first + i];
     }
-    slot.batch = {.size = static_cast<int>(n),
-                  .images = {slot.images.data(), n * one()},
-                  .targets = {},
-                  .indices = {slot.indices.data(), n},
-                  .epoch = epoch_};
+    slot.batch = BatchOf<Pixel>{.size = static_cast<int>(n),
+                                .images = {slot.images.data(), n * one()},
+                                .targets = {},
+                                .indices = {slot.indices.data(), n},
+                                .epoch = epoch_};
     if (source_->classes())
       slot.batch.targets = std::span<const int>(slot.classes.data(), n * source_->elements());
     else

@@ -57,7 +57,7 @@ STRATA_DEFINE void write_checkpoint(const std::filesystem::path& path, const Tra
   metadata[recipe_key] = recipe;
   metadata[version_key] = std::string(version);
   metadata["strata.kernels"] = run.kernels;
-  write_weights(path, tensors_of(run, run.tensors.size()), run.architecture, std::string(run.summary), std::move(metadata));
+  write_weights(path, tensors_of(run, run.tensors.size()), run.architecture, run.summary, std::move(metadata));
 }
 
 STRATA_DEFINE OtherVersion::OtherVersion(const std::filesystem::path& path, const std::string& written)

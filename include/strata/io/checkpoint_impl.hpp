@@ -113,7 +113,7 @@ class CheckpointFiles final : public Checkpointer {
 
   // The weights alone.
   void save_best() override {
-    write_weights(best(), tensors_of(run_, run_.weights), run_.architecture, std::string(run_.summary), options_.metadata);
+    write_weights(best(), tensors_of(run_, run_.weights), run_.architecture, run_.summary, options_.metadata);
   }
 
   // Renamed, not removed: the images may be the cause. Failure is ignored, because the caller reports an error already.

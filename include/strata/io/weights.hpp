@@ -10,12 +10,12 @@
 #include <utility>
 #include <vector>
 
-#include <strata/core/summary.hpp>
 #include <strata/core/tensor_info.hpp>
 #include <strata/io/safetensors_writer.hpp>
 #include <strata/io/weights_file.hpp>
 #include <strata/model/fingerprint.hpp>
 #include <strata/model/model.hpp>
+#include <strata/model/summary_text.hpp>
 #include <strata/util/file_error.hpp>
 
 namespace strata {
@@ -31,7 +31,8 @@ void save_weights(Model<Net, Backend, Mode>& model, const std::filesystem::path&
   model.for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<float> values) {
     tensors.push_back(detail::tensor_of(name, info, values));
   });
-  detail::write_weights(path, tensors, architecture_fingerprint<Net>(), std::string(summary<Net>()), std::move(metadata));
+  detail::write_weights(path, tensors, architecture_fingerprint<Net>(),
+                        detail::summary_text(detail::summary_numbers<Net>()), std::move(metadata));
 }
 
 // Reads a file of save_weights, a checkpoint (the optimizer's tensors are ignored), or any file with these tensors (then

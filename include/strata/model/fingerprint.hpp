@@ -2,35 +2,17 @@
 // architecture_fingerprint<Net>(): tells networks apart.
 #pragma once
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include <strata/core/compiled.hpp>
 #include <strata/core/diagnose.hpp>
-#include <strata/util/checksum.hpp>
 
 namespace strata {
 namespace detail {
-
-// FNV-1a, 64 bits.
-struct Fnv {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  constexpr Fnv& byte(unsigned b) {
-    hash = (hash ^ b) * 0x100000001b3;
-    return *this;
-  }
-  constexpr Fnv& text(std::string_view s) {
-    for (const char c : s) byte(static_cast<unsigned char>(c));
-    return byte(0);
-  }
-  constexpr Fnv& number(std::int64_t n) {
-    for (int shift = 0; shift < 64; shift += 8) byte(static_cast<std::uint64_t>(n) >> shift & 255);
-    return *this;
-  }
-};
 
 template <class N>
 constexpr std::string_view name_of_node() {
@@ -48,28 +30,17 @@ constexpr std::span<const double> numbers_of_node() {
 }
 
 template <class Nodes>
-struct fingerprint_of;
+struct names_of;
 template <class... Nodes>
-struct fingerprint_of<List<Nodes...>> {
-  static constexpr std::uint64_t value(const auto& table) {
-    constexpr std::array<std::string_view, sizeof...(Nodes) + 1> names{name_of_node<Nodes>()..., std::string_view{}};
-    constexpr std::array<std::span<const double>, sizeof...(Nodes) + 1> numbers{numbers_of_node<Nodes>()...,
-                                                                                std::span<const double>{}};
-    Fnv f;
-    for (std::size_t i = 0; i < sizeof...(Nodes); ++i) {
-      const Row& row = table.rows[i];
-      if (names[i] == "Dropout") continue;
-      const Window& w = row.step.window;
-      f.number(static_cast<int>(row.kind)).text(names[i]).number(row.step.parameters);
-      for (const int n :
-           {row.out.flat ? 1 : 0, row.out.height, row.out.width, row.out.channels, w.kernel_h, w.kernel_w, w.stride_h,
-            w.stride_w, w.dilation_h, w.dilation_w, w.pad_top, w.pad_bottom, w.pad_left, w.pad_right})
-        f.number(n);
-      for (const double x : numbers[i]) f.number(std::bit_cast<std::int64_t>(x));
-    }
-    return f.hash;
-  }
+struct names_of<List<Nodes...>> {
+  static constexpr std::array<std::string_view, sizeof...(Nodes) + 1> names{name_of_node<Nodes>()..., std::string_view{}};
+  static constexpr std::array<std::span<const double>, sizeof...(Nodes) + 1> numbers{numbers_of_node<Nodes>()...,
+                                                                                     std::span<const double>{}};
 };
+
+// names, numbers: of each row.
+[[nodiscard]] std::string fingerprint_text(std::span<const Row> rows, std::span<const std::string_view> names,
+                                           std::span<const std::span<const double>> numbers);
 
 }  // namespace detail
 
@@ -77,8 +48,13 @@ struct fingerprint_of<List<Nodes...>> {
 // since it does nothing outside of training. For telling files apart; not a protection against forgery.
 template <class Net>
 [[nodiscard]] std::string architecture_fingerprint() {
-  constexpr auto hash = detail::fingerprint_of<typename detail::analysed<Net>::nodes>::value(detail::analysed<Net>::table);
-  return detail::hex_digits(hash);
+  using nodes = typename detail::analysed<Net>::nodes;
+  return detail::fingerprint_text(detail::analysed<Net>::table.rows, detail::names_of<nodes>::names,
+                                  detail::names_of<nodes>::numbers);
 }
 
 }  // namespace strata
+
+#if !defined(STRATA_COMPILED)
+#include <strata/model/fingerprint_impl.hpp>
+#endif

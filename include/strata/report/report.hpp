@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include <strata/core/summary.hpp>
 #include <strata/data/dataset.hpp>
+#include <strata/model/summary_text.hpp>
 #include <strata/report/image.hpp>
 #include <strata/report/page.hpp>
 #include <strata/training/metrics.hpp>
@@ -40,7 +40,7 @@ Report make_report(M& model, const Data& data, std::vector<EpochRecord> history,
   r.mistakes = result.mistakes;
   for (const Mistake& m : r.mistakes) r.mistake_images.push_back(image_of(data, m.sample));
   r.filters = filter_images(model);
-  r.summary = strata::summary<typename M::network>();
+  r.summary = strata::detail::summary_text(strata::detail::summary_numbers<typename M::network>());
   r.settings = {{"seed", std::to_string(model.options().seed)},
                 {"batch", std::to_string(model.options().batch)},
                 {"strata", std::string(version)},

@@ -52,7 +52,7 @@ struct TrainingRun {
   std::vector<RunTensor> tensors{};  // the model's, then the optimizer's memory: optimizer/<slot>/<tensor>
   std::size_t weights = 0;           // number of the model's tensors
   std::string architecture{};        // architecture_fingerprint
-  std::string_view summary{};
+  std::string summary{};
   std::string optimizer{};
   std::string loss{};
   int batch = 0;

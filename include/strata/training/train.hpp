@@ -11,10 +11,10 @@
 #include <utility>
 #include <vector>
 
-#include <strata/core/summary.hpp>
 #include <strata/data/batches.hpp>
 #include <strata/data/dataset.hpp>
 #include <strata/model/fingerprint.hpp>
+#include <strata/model/summary_text.hpp>
 #include <strata/training/check_targets.hpp>
 #include <strata/training/train_core.hpp>
 #include <strata/training/trainer.hpp>
@@ -108,7 +108,7 @@ std::vector<EpochRecord> train_checked(M& model, const Data& data, Loss loss, Op
   Training_ trainer(model, {std::move(loss)}, std::move(optimizer));
   if (options.validation) run.validation = evaluation_data(*options.validation);
   if (options.checkpoint) {
-    run.architecture = architecture_fingerprint<Net>(), run.summary = summary<Net>();
+    run.architecture = architecture_fingerprint<Net>(), run.summary = summary_text(summary_numbers<Net>());
     run.training_data = data_fingerprint(data);
     run.validation_data = options.validation ? data_fingerprint(*options.validation) : "none";
   }

@@ -6,7 +6,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <strata/core/compiled.hpp>
@@ -45,8 +44,7 @@ struct RunOptions {
   const std::vector<Metric>& metrics;
   const std::shared_ptr<Reducer<float>>& reducer;
   EvaluationData validation{};
-  std::string architecture{}, training_data{}, validation_data{};
-  std::string_view summary{};
+  std::string architecture{}, summary{}, training_data{}, validation_data{};
 };
 
 [[nodiscard]] inline BatchOptions batch_options(const ModelOptions& model, const RunOptions& options) {

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include <strata/core/diagnose.hpp>
-#include <strata/core/summary.hpp>
 #include <strata/model/fingerprint.hpp>
+#include <strata/model/summary_text.hpp>
 #include <strata/optimizers/optimizers.hpp>
 #include <strata/optimizers/parameter_groups.hpp>
 #include <strata/training/not_finite_error.hpp>
@@ -82,7 +82,7 @@ class Trainer : NoCopy {
   [[nodiscard]] TrainingRun run()
     requires std::is_same_v<T, float>
   {
-    return core_.run(architecture_fingerprint<Net>(), summary<Net>());
+    return core_.run(architecture_fingerprint<Net>(), detail::summary_text(detail::summary_numbers<Net>()));
   }
   // After parameters and memory were restored: counts on from this number of updates.
   void continue_at(std::int64_t updates) { core_.continue_at(updates); }

@@ -49,7 +49,7 @@ class TrainerCore : NoCopy {
   void groups(std::vector<ParameterGroup> groups);
   void reduce_by(std::shared_ptr<Reducer<T>> reducer);
   // The record of the run of this architecture.
-  [[nodiscard]] TrainingRun run(std::string architecture, std::string_view summary)
+  [[nodiscard]] TrainingRun run(std::string architecture, std::string summary)
     requires std::is_same_v<T, float>;
   void continue_at(std::int64_t updates) { updates_ = updates; }
   void download() { steps_.download(model_->regions()); }

@@ -150,11 +150,11 @@ void TrainerCore<Backend>::finish(const ReportStep& report) {
 }
 
 template <class Backend>
-TrainingRun TrainerCore<Backend>::run(std::string architecture, std::string_view summary)
+TrainingRun TrainerCore<Backend>::run(std::string architecture, std::string summary)
   requires std::is_same_v<T, float>
 {
   TrainingRun run{.architecture = std::move(architecture),
-                  .summary = summary,
+                  .summary = std::move(summary),
                   .optimizer = optimizer_->describe(),
                   .loss = evaluator_.loss().describe(),
                   .batch = model_->options().batch,
