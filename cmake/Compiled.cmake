@@ -1,5 +1,5 @@
 # strata::compiled is a library of all functions that do not depend on the network. Its users get STRATA_COMPILED: the headers
-# then declare these functions only, which spares every source their bodies. See include/strata/core/compiled.hpp.
+# then declare these functions only, which spares every source their bodies. See include/strata/core/linkage.hpp.
 file(GLOB_RECURSE strata_impl_headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/include
   ${PROJECT_SOURCE_DIR}/include/strata/*_impl.hpp)
 list(FILTER strata_impl_headers EXCLUDE REGEX "^strata/backend/cuda/")

@@ -37,7 +37,7 @@ ALLOWED = {
 }
 ALLOWED["top"] = set(ALLOWED)
 NO_BACKEND = ("model", "training")  # not even through other headers
-EVERYWHERE = {"core/compiled.hpp"}  # one macro
+EVERYWHERE = {"core/linkage.hpp"}  # one macro
 MAX_LINES = 400
 
 # X_impl.hpp defines the functions that X.hpp declares and is a part of it. X.hpp ends with this, so that nobody misses them.
@@ -210,11 +210,11 @@ GOOD = {
     "layers/conv.hpp": "#pragma once\n#include <strata/core/table.hpp>\n",
     "model/model.hpp": "#pragma once\n/* A comment\n#include <strata/backend/cpu/conv.hpp>\n*/\n"
                        "// #include <strata/backend/cpu/conv.hpp>\n#include <strata/layers/conv.hpp>\n",
-    "core/compiled.hpp": "#pragma once\n",
+    "core/linkage.hpp": "#pragma once\n",
     "training/loop.hpp": "#pragma once\n#include <strata/model/model.hpp>\n" + ENDING.format("training/loop_impl.hpp"),
     "training/loop_impl.hpp": "#pragma once\n#include <strata/training/loop.hpp>\n",
     "util/numbers.hpp": "#pragma once\n" + ENDING.format("util/numbers_impl.hpp"),
-    "util/numbers_impl.hpp": "#pragma once\n#include <strata/core/compiled.hpp>\n#include <strata/util/numbers.hpp>\n",
+    "util/numbers_impl.hpp": "#pragma once\n#include <strata/core/linkage.hpp>\n#include <strata/util/numbers.hpp>\n",
     "io/events.hpp": "#pragma once\n#include <strata/io/events.pb.h>\n",
     "io/events.proto": "",
     "backend/cpu/conv.hpp": "#pragma once\n#include <Eigen/Core>\n#include <strata/model/model.hpp>\n",

@@ -3,9 +3,11 @@
 #pragma once
 #include <cstdint>
 
-namespace strata::detail {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI::detail {
 
 inline constexpr std::int64_t alignment = 64;  // a cache line, and the widest vector
 constexpr std::int64_t aligned(std::int64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

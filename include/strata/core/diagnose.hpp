@@ -7,10 +7,12 @@
 #include <span>
 #include <type_traits>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/sequential.hpp>
 #include <strata/core/target.hpp>
 
 namespace strata {
+inline namespace STRATA_ABI {
 namespace detail {
 
 template <class Net>
@@ -66,6 +68,7 @@ constexpr bool gives_target() {
 }
 
 }  // namespace detail
+}  // namespace STRATA_ABI
 
 // The first fault of a network.
 template <class Net>
@@ -122,6 +125,7 @@ constexpr Diagnosis diagnose() {
   return diagnose<Net, Loss>();
 }
 
+inline namespace STRATA_ABI {
 namespace detail {
 
 template <TargetKind Kind>
@@ -213,4 +217,5 @@ struct checked {
 };
 
 }  // namespace detail
+}  // namespace STRATA_ABI
 }  // namespace strata

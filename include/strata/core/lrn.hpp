@@ -2,7 +2,9 @@
 // The numbers of a local response normalisation, for layers and kernels.
 #pragma once
 
-namespace strata {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI {
 
 // The defaults are those of the AlexNet paper (section 3.3). alpha multiplies the sum, not the mean, of the squares.
 struct LrnParameters {
@@ -10,4 +12,4 @@ struct LrnParameters {
   double k = 2, alpha = 1e-4, beta = 0.75;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

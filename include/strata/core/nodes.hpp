@@ -12,6 +12,7 @@
 #include <concepts>
 
 #include <strata/core/layer_info.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/type_list.hpp>
 
 namespace strata {
@@ -40,6 +41,7 @@ struct Join {};
 
 }  // namespace graph
 
+inline namespace STRATA_ABI {
 namespace detail {
 
 template <class L>
@@ -105,4 +107,5 @@ template <class L>
 inline constexpr bool is_input = false;
 
 }  // namespace detail
+}  // namespace STRATA_ABI
 }  // namespace strata

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include <strata/core/layer_info.hpp>
+#include <strata/core/linkage.hpp>
 
 namespace strata {
 
@@ -18,6 +19,7 @@ struct Extent {
 template <int Height, int Width>
 inline constexpr Extent Size{Height, Width};
 
+inline namespace STRATA_ABI {
 namespace detail {
 // Layers accept any type here and report not_a_size themselves, so that Conv<2.5, 96> gives our error. (The decltype of a
 // template argument of class type is const with g++ 12, and a reference with nvcc.)
@@ -58,6 +60,7 @@ struct Settings {
   Fault fault = Fault::none;
 };
 }  // namespace detail
+}  // namespace STRATA_ABI
 
 // Stride<n>, or Stride<rows, columns>.
 template <int Rows, int Columns = Rows>
@@ -113,6 +116,7 @@ struct Exact {
   static constexpr void apply(detail::Settings& s) { s.exact = true; }
 };
 
+inline namespace STRATA_ABI {
 namespace detail {
 // `given` holds the settings that the layer takes by position.
 template <unsigned Takes, class... Options>
@@ -197,5 +201,6 @@ constexpr LayerInfo slide_over(Shape in, const Settings& s, const int* filters) 
   return info;
 }
 }  // namespace detail
+}  // namespace STRATA_ABI
 
 }  // namespace strata

@@ -5,9 +5,10 @@
 #include <cstdint>
 #include <limits>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/shape.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 inline constexpr std::int64_t saturated = std::numeric_limits<std::int64_t>::max() / 4;
 constexpr std::int64_t saturating_multiply(std::int64_t a, std::int64_t b) {
@@ -25,4 +26,4 @@ constexpr int saturate_to_int(std::int64_t n) { return static_cast<int>(n > max_
 // Shape::size() that does not overflow.
 constexpr std::int64_t saturating_size(Shape s) { return saturating_multiply(s.height, s.width, s.channels); }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

@@ -6,9 +6,11 @@
 #include <type_traits>
 
 #include <strata/core/errors.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/table.hpp>
 
 namespace strata {
+inline namespace STRATA_ABI {
 namespace detail {
 
 struct ok {};
@@ -144,6 +146,7 @@ struct members {
 };
 
 }  // namespace detail
+}  // namespace STRATA_ABI
 
 template <class... Layers>
 struct Sequential {

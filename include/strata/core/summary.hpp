@@ -11,8 +11,10 @@
 #include <string_view>
 
 #include <strata/core/diagnose.hpp>
+#include <strata/core/linkage.hpp>
 
 namespace strata {
+inline namespace STRATA_ABI {
 namespace detail {
 
 // Writes numbers and columns; Derived has self().put(char).
@@ -257,6 +259,7 @@ struct summary_of {
 };
 
 }  // namespace detail
+}  // namespace STRATA_ABI
 
 // One row for each layer: name with kernel, stride and padding (valid if none is shown); output shape; parameters as Keras
 // counts them, including those that are not trained; multiply-adds and bytes (float32) of one image; receptive field

@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include <strata/core/layer_info.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/nodes.hpp>
 
 namespace strata {
@@ -20,6 +21,7 @@ struct Diagnosis {
   [[nodiscard]] constexpr bool ok() const { return fault == Fault::none; }
 };
 
+inline namespace STRATA_ABI {
 namespace detail {
 
 struct Row {
@@ -160,4 +162,5 @@ struct table_of<List<N...>> {
 };
 
 }  // namespace detail
+}  // namespace STRATA_ABI
 }  // namespace strata

@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include <strata/core/host_device.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/shape.hpp>
 
 namespace strata {
@@ -61,6 +62,7 @@ struct Target {
   static constexpr Target distribution(int classes) { return {TargetKind::distribution, Shape{classes}}; }
 };
 
+inline namespace STRATA_ABI {
 namespace detail {
 
 template <class Data>
@@ -83,4 +85,5 @@ constexpr TargetKinds targets_of() {
 }
 
 }  // namespace detail
+}  // namespace STRATA_ABI
 }  // namespace strata

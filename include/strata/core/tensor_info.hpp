@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <string>
 
-namespace strata {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI {
 
 enum class Role { weight, bias, scale, shift, running_mean, running_variance };
 
@@ -38,4 +40,4 @@ struct ParameterTensor {
   std::int64_t offset = 0;  // elements from the first parameter
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -5,7 +5,9 @@
 #include <cstddef>
 #include <utility>
 
-namespace strata::detail {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI::detail {
 
 template <class...>
 struct List {};
@@ -97,4 +99,4 @@ struct concat<List<A...>, List<B...>> {
   using type = List<A..., B...>;
 };
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

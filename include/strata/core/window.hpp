@@ -8,7 +8,9 @@
 #include <strata/core/saturate.hpp>
 #include <strata/core/shape.hpp>
 
-namespace strata {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI {
 
 enum class Padding {
   same,      // as in TensorFlow: output = ceil(input / stride), an odd row or column of padding is at the end
@@ -110,4 +112,4 @@ constexpr Geometry place(const WindowSpec& s, Shape in, int filters = 0, int gro
   return g;
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -8,12 +8,13 @@
 #include <string>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/shape.hpp>
 #include <strata/data/pixels.hpp>
 #include <strata/data/transform.hpp>
 #include <strata/util/random.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // In this order: shift, crop, flip, then your own transforms. All of it comes before Normalize, so transforms see bytes
 // scaled to [0, 1].
@@ -115,7 +116,7 @@ struct AxisMovement {
 void move_image(Shape s, const Movement& m, const float* from, float* to);
 
 }  // namespace detail
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/data/augment_impl.hpp>

@@ -7,11 +7,11 @@
 #include <stdexcept>
 #include <string>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/data/augment.hpp>
 #include <strata/util/numbers.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 STRATA_DEFINE void Augment::validate(Shape image) const {
   for (const double shift : {width_shift, height_shift})
@@ -67,4 +67,4 @@ STRATA_DEFINE void move_image(Shape s, const Movement& m, const float* from, flo
 }
 
 }  // namespace detail
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -8,11 +8,12 @@
 #include <type_traits>
 #include <utility>
 
+#include <strata/core/linkage.hpp>
 #include <strata/data/dataset.hpp>
 #include <strata/data/pixels.hpp>
 #include <strata/util/no_copy.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 // Pixel: of the batches.
 template <class Pixel>
@@ -67,4 +68,4 @@ class SourceOf final : public BatchSource<Pixel> {
   D data_;
 };
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

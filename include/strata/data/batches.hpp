@@ -9,14 +9,14 @@
 #include <type_traits>
 #include <utility>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/data/augment.hpp>
 #include <strata/data/batch_source.hpp>
 #include <strata/data/dataset.hpp>
 #include <strata/data/targets.hpp>
 #include <strata/util/no_copy.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 struct BatchOptions {
   int batch = 32;
@@ -102,7 +102,7 @@ class Batches : NoCopy {
   detail::BatchRing<Form, Pixel> ring_;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/data/batches_impl.hpp>

@@ -12,12 +12,13 @@
 #include <thread>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/data/batches.hpp>
 #include <strata/util/fork.hpp>
 #include <strata/util/random.hpp>
 #include <strata/util/threads.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 template <class Form, class Pixel>
 struct BatchRing<Form, Pixel>::State : NoCopy {
@@ -254,4 +255,4 @@ template class BatchRing<RawImages<std::allocator>, float>;
 template class BatchRing<RawImages<std::allocator>, std::uint8_t>;
 #endif
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

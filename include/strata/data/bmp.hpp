@@ -4,15 +4,16 @@
 #include <cstdint>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/data/image.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // 24 bits a pixel, rows from the bottom up, each padded to four bytes (Microsoft, BITMAPINFOHEADER). Throws
 // std::invalid_argument for an image that is not valid() or larger than 16384 on a side.
 [[nodiscard]] std::vector<std::uint8_t> bmp(const Image& image);
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/data/bmp_impl.hpp>

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/data/bmp.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 STRATA_DEFINE std::vector<std::uint8_t> bmp(const Image& image) {
   constexpr int largest = 1 << 14;
@@ -40,4 +40,4 @@ STRATA_DEFINE std::vector<std::uint8_t> bmp(const Image& image) {
   return out;
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

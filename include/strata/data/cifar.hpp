@@ -10,10 +10,11 @@
 #include <string_view>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/data/dataset.hpp>
 #include <strata/data/file.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 // Appends the pixels of `records` records to images, as HWC, and their labels to labels. A record begins with limits.size()
@@ -105,7 +106,7 @@ class Cifar100 : public detail::StoredImages<Cifar100<Labels>, Shape{32, 32, 3},
   }
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/data/cifar_impl.hpp>

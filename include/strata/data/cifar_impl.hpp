@@ -15,10 +15,10 @@
 #include <utility>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/data/cifar.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 STRATA_DEFINE void read_cifar(const std::filesystem::path& file, std::size_t records, std::span<const int> limits,
@@ -75,4 +75,4 @@ STRATA_DEFINE Cifar10 Cifar10::load(const std::filesystem::path& dir, std::initi
   return Cifar10(std::move(images), std::move(labels));
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

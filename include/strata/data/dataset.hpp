@@ -15,12 +15,13 @@
 #include <utility>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/shape.hpp>
 #include <strata/core/target.hpp>
 #include <strata/data/targets.hpp>
 #include <strata/util/checksum.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // A file or an array with wrong content: "train.bin: record 7: label 12; expected 0 to 9".
 class DataError : public std::runtime_error {
@@ -246,7 +247,7 @@ template <Dataset Data>
   return std::to_string(n) + " images, " + sum.digits();
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/data/dataset_impl.hpp>

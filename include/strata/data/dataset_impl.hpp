@@ -7,10 +7,10 @@
 #include <string>
 #include <utility>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/data/dataset.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 STRATA_DEFINE DataError::DataError(std::string file, std::int64_t record, const std::string& found, std::string expected)
     : std::runtime_error(file + (record == whole ? "" : ": record " + std::to_string(record)) + ": " + found +
@@ -51,4 +51,4 @@ STRATA_DEFINE void check_arrays(TargetKind kind, int width, std::size_t images, 
 }
 
 }  // namespace detail
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -27,10 +27,11 @@
 #include <utility>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/util/no_copy.hpp>
 #include <strata/util/open_file.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // There is no network, no such file, or the file differs from the published one. what() has the address, the reason, and
 // what to do instead.
@@ -286,4 +287,4 @@ inline std::filesystem::path download(const Archive& archive, DownloadOptions op
   return cache;
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -8,9 +8,10 @@
 #include <string>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/data/dataset.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // Reads a whole file, or throws DataError. data/gzip.hpp has one that unpacks .gz.
 using FileReader = std::function<std::vector<std::uint8_t>(const std::filesystem::path&)>;
@@ -27,7 +28,7 @@ std::string length_text(std::uintmax_t found, std::uintmax_t expected);
 
 std::vector<std::uint8_t> read_plain_file(const std::filesystem::path& file);
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/data/file_impl.hpp>

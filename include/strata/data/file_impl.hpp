@@ -9,10 +9,10 @@
 #include <system_error>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/data/file.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 STRATA_DEFINE std::vector<std::uint8_t> read_whole_file(const std::filesystem::path& file, const std::string& expected,
@@ -40,4 +40,4 @@ STRATA_DEFINE std::vector<std::uint8_t> read_plain_file(const std::filesystem::p
   return detail::read_whole_file(file, "a file that can be read");
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -3,6 +3,7 @@
 //   FashionMnist::train("/usr/share/datasets/fashion-mnist", read_gzip_file, ".gz")
 #pragma once
 #include <strata/core/errors.hpp>
+#include <strata/core/linkage.hpp>
 
 #include <zlib.h>
 
@@ -17,7 +18,7 @@
 
 #include <strata/data/file.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // The unpacked bytes; those of a file that is not packed are returned as they are. Throws DataError for a file that is
 // missing, cut short or damaged, and if there are more than `most` bytes: a megabyte can unpack to a thousand.
@@ -51,4 +52,4 @@ inline std::vector<std::uint8_t> read_gzip_file(const std::filesystem::path& fil
   return read_gzip_file_up_to(file, std::size_t{1} << 30);
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

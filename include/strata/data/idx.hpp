@@ -12,10 +12,11 @@
 #include <utility>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/data/dataset.hpp>
 #include <strata/data/file.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 namespace detail {
 
@@ -126,7 +127,7 @@ class PaddedRgb : public detail::ClassNamesOf<D>,
   }
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/data/idx_impl.hpp>

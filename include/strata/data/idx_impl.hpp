@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/data/idx.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 STRATA_DEFINE std::vector<std::uint8_t> read_idx(const std::filesystem::path& file, const FileReader& read,
@@ -44,4 +44,4 @@ STRATA_DEFINE std::vector<std::uint8_t> read_idx(const std::filesystem::path& fi
 }
 
 }  // namespace detail
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <vector>
 
-namespace strata {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI {
 
 struct Image {
   int height = 0, width = 0, channels = 3;  // 1: grey, 3: red, green, blue
@@ -19,7 +21,7 @@ struct Image {
 // std::invalid_argument for an image that is not valid() and for sides below 1.
 Image resize(const Image& image, int height, int width);
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/data/image_impl.hpp>

@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/data/image.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 STRATA_DEFINE bool Image::valid() const {
   return height > 0 && width > 0 && (channels == 1 || channels == 3) &&
@@ -77,4 +77,4 @@ STRATA_DEFINE Image resize(const Image& image, int height, int width) {
   return out;
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

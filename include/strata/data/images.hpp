@@ -2,6 +2,7 @@
 // Reads PNG and JPEG files with libpng and libjpeg. The CMake target strata::images links them.
 #pragma once
 #include <strata/core/errors.hpp>
+#include <strata/core/linkage.hpp>
 
 // jpeglib.h needs size_t and FILE from these.
 #include <cstddef>
@@ -26,7 +27,7 @@
 #include <strata/data/image.hpp>
 #include <strata/util/no_copy.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 // Larger files are refused before memory is allocated, since a damaged header may ask for any amount.
@@ -206,4 +207,4 @@ inline Image read_image_file(const std::filesystem::path& file) {
   detail::fail_image(file, bytes.empty() ? "an empty file" : "neither PNG nor JPEG");
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -10,10 +10,11 @@
 #include <stdexcept>
 #include <type_traits>
 
+#include <strata/core/linkage.hpp>
 #include <strata/data/augment.hpp>
 #include <strata/data/dataset.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // The mean and stddev of each channel over all pixels of all images, as adapt() of Keras' Normalization layer computes
 // them. Bytes are scaled to [0, 1] first; floats are taken as they are. For TrainOptions::normalize; use the training
@@ -48,4 +49,4 @@ template <Dataset Data>
   return normalize;
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

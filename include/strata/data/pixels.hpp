@@ -5,8 +5,9 @@
 #include <cstdint>
 
 #include <strata/core/host_device.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 // Bytes 0..255 become [0, 1]; floats stay as they are.
 STRATA_HOST_DEVICE constexpr float unit_value(std::uint8_t x) { return static_cast<float>(x) / 255.f; }
@@ -27,4 +28,4 @@ STRATA_HOST_DEVICE constexpr float normalized(float x, const float* mean, const 
   return x;
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

@@ -7,9 +7,10 @@
 #include <span>
 #include <string>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/target.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // Refers to memory of the caller's. At most one of the two is not empty. Anything contiguous converts to it:
 // trainer.step(images, labels) takes a std::vector<int> as well as a std::span<const float>.
@@ -46,7 +47,7 @@ struct TargetFault {
 std::optional<TargetFault> target_fault(TargetKind kind, int classes, const Targets& sample);
 
 }  // namespace detail
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/data/targets_impl.hpp>

@@ -5,11 +5,11 @@
 #include <optional>
 #include <string>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/data/targets.hpp>
 #include <strata/util/numbers.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 STRATA_DEFINE std::string label_text(int label) { return "label " + std::to_string(label); }
@@ -32,4 +32,4 @@ STRATA_DEFINE std::optional<TargetFault> target_fault(TargetKind kind, int class
 }
 
 }  // namespace detail
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

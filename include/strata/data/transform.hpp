@@ -17,10 +17,11 @@
 #include <string>
 #include <utility>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/shape.hpp>
 #include <strata/util/random.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // Changes one image (H,W,C) in place. `random` belongs to this image in this epoch and to this transform alone: its
 // elements 0, 1, 2... are the numbers to use, so the result does not depend on batches or threads. Several threads may call
@@ -58,4 +59,4 @@ class ImageTransform {
   std::function<void(Shape)> validate_;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

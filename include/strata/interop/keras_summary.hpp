@@ -15,9 +15,10 @@
 #include <string_view>
 
 #include <strata/core/diagnose.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/layers/expect.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // Text as a template argument.
 template <std::size_t Size>
@@ -257,4 +258,4 @@ inline constexpr bool keras_summary =
     sizeof(typename detail::keras_verdict<detail::keras_check<Net, Text>::difference.fault,
                                           detail::keras_check<Net, Text>>::type) != 0;
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

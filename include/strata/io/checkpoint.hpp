@@ -5,6 +5,7 @@
 // ".not-finite".
 #pragma once
 #include <strata/core/errors.hpp>
+#include <strata/core/linkage.hpp>
 
 #include <cstdint>
 #include <filesystem>
@@ -16,7 +17,7 @@
 #include <strata/io/checkpoint_file.hpp>
 #include <strata/training/run.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // For TrainOptions::checkpoint: {.checkpoint = Checkpoints{.directory = "run"}}.
 struct Checkpoints {
@@ -33,7 +34,7 @@ struct Checkpoints {
   std::unique_ptr<Checkpointer> operator()(TrainingRun run, bool resume) const;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/io/checkpoint_impl.hpp>

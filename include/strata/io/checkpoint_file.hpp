@@ -11,11 +11,12 @@
 #include <utility>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/io/safetensors_writer.hpp>
 #include <strata/training/run.hpp>
 #include <strata/util/file_error.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 // What must be the same for a run to continue, one "name: value" a line. The length of a run is not in it. Equal text means
@@ -82,7 +83,7 @@ TrainingState load_checkpoint(Trainer_& trainer, const std::filesystem::path& pa
   return std::move(content.state);
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/io/checkpoint_file_impl.hpp>

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/io/checkpoint_file.hpp>
 #include <strata/io/safetensors_reader.hpp>
 #include <strata/io/seal.hpp>
@@ -23,7 +23,7 @@
 #include <strata/util/take_line.hpp>
 #include <strata/util/version.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 inline constexpr const char* state_key = "strata.training";
@@ -143,4 +143,4 @@ STRATA_DEFINE void restore(const CheckpointContent& c, const TrainingRun& run) {
 }
 
 }  // namespace detail
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

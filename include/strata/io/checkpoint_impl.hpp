@@ -20,14 +20,14 @@
 #include <utility>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/io/checkpoint.hpp>
 #include <strata/io/checkpoint_file.hpp>
 #include <strata/io/weights_file.hpp>
 #include <strata/util/file_error.hpp>
 #include <strata/util/open_file.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 class CheckpointFiles final : public Checkpointer {
@@ -170,4 +170,4 @@ STRATA_DEFINE std::unique_ptr<Checkpointer> Checkpoints::operator()(TrainingRun 
   return std::make_unique<detail::CheckpointFiles>(*this, std::move(run), resume);
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -7,13 +7,14 @@
 #include <string_view>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/shape.hpp>
 #include <strata/data/augment.hpp>
 #include <strata/data/dataset.hpp>
 #include <strata/data/image.hpp>
 #include <strata/io/safetensors.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 struct DataInfo {
   std::string name;                    // "cifar10"
@@ -77,7 +78,7 @@ template <Dataset D>
 // channels.
 [[nodiscard]] std::vector<float> to_input(const Image& image, const DataInfo& info);
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/io/data_info_impl.hpp>

@@ -14,14 +14,14 @@
 #include <system_error>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/data/pixels.hpp>
 #include <strata/io/data_info.hpp>
 #include <strata/util/file_error.hpp>
 #include <strata/util/parse_number.hpp>
 #include <strata/util/take_line.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 // Lines of the form "key a b c".
@@ -140,4 +140,4 @@ STRATA_DEFINE std::vector<float> to_input(const Image& image, const DataInfo& in
   return input;
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -3,6 +3,7 @@
 //   train(model, data, loss, optimizer, {.on_epoch = [](auto history) { write_metrics("metrics.csv", history); }});
 #pragma once
 #include <strata/core/errors.hpp>
+#include <strata/core/linkage.hpp>
 
 #include <filesystem>
 #include <span>
@@ -10,7 +11,7 @@
 
 #include <strata/training/metrics.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 // In quotes if it has a comma, a quote or a line break (RFC 4180).
@@ -34,7 +35,7 @@ void check_metrics_name(const std::filesystem::path& path);
 // check_metrics_name() and write_file_atomically() do.
 void write_metrics(const std::filesystem::path& path, std::span<const EpochRecord> history);
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/io/metrics_file_impl.hpp>

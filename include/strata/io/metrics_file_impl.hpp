@@ -9,13 +9,13 @@
 #include <string>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/io/metrics_file.hpp>
 #include <strata/io/safetensors_header.hpp>
 #include <strata/util/atomic_file.hpp>
 #include <strata/util/numbers.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 // The names of all validation metrics in the order in which they appear.
@@ -98,4 +98,4 @@ STRATA_DEFINE void write_metrics(const std::filesystem::path& path, std::span<co
   write_file_atomically(path, std::as_bytes(std::span(text)));
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

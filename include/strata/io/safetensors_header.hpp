@@ -13,7 +13,9 @@
 #include <string_view>
 #include <vector>
 
-namespace strata {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI {
 
 static_assert(std::endian::native == std::endian::little, "strata: safetensors files are little-endian");
 static_assert(std::numeric_limits<float>::is_iec559 && std::numeric_limits<double>::is_iec559);
@@ -54,7 +56,7 @@ SafetensorsHeader parse_safetensors_header(const std::filesystem::path& path, st
                                            std::int64_t data_bytes);
 
 }  // namespace detail
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/io/safetensors_header_impl.hpp>

@@ -15,12 +15,12 @@
 #include <utility>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/io/safetensors_header.hpp>
 #include <strata/util/file_error.hpp>
 #include <strata/util/utf8.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 STRATA_DEFINE std::int64_t SafetensorsEntry::element_bytes() const {
   return dtype == "F64" ? 8 : dtype == "F32" ? 4 : dtype == "F16" || dtype == "BF16" ? 2 : 0;
@@ -278,4 +278,4 @@ STRATA_DEFINE SafetensorsHeader parse_safetensors_header(const std::filesystem::
 }
 
 }  // namespace detail
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -12,10 +12,11 @@
 #include <string_view>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/io/safetensors_header.hpp>
 #include <strata/util/file_error.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // A file open for reading. The constructor checks the whole header against the size of the file; read() reads the numbers.
 // All members throw FileError if the file cannot be read or is not safetensors of F32, F64, F16 and BF16.
@@ -59,7 +60,7 @@ class SafetensorsFile {
   std::map<std::string, std::size_t, std::less<>> by_name_;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/io/safetensors_reader_impl.hpp>

@@ -17,11 +17,11 @@
 #include <utility>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/io/safetensors_reader.hpp>
 #include <strata/util/file_error.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 // The two kinds of 16 bits by their bits; every value is exact in float.
@@ -112,4 +112,4 @@ STRATA_DEFINE void SafetensorsFile::read_bytes(std::int64_t at, std::span<std::b
     throw FileError(path_, "cannot read " + std::to_string(out.size()) + " bytes at byte " + std::to_string(at));
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
-namespace strata {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI {
 
 // One tensor to write: row-major, the last dimension fastest. An empty shape is one number.
 struct Tensor {
@@ -24,7 +26,7 @@ struct Tensor {
 void save_safetensors(const std::filesystem::path& path, std::span<const Tensor> tensors,
                       const std::map<std::string, std::string>& metadata = {});
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/io/safetensors_writer_impl.hpp>

@@ -11,12 +11,12 @@
 #include <string>
 #include <string_view>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/io/safetensors_header.hpp>
 #include <strata/io/safetensors_writer.hpp>
 #include <strata/util/atomic_file.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 STRATA_DEFINE void save_safetensors(const std::filesystem::path& path, std::span<const Tensor> tensors,
                                     const std::map<std::string, std::string>& metadata) {
@@ -65,4 +65,4 @@ STRATA_DEFINE void save_safetensors(const std::filesystem::path& path, std::span
   });
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

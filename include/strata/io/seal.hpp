@@ -11,11 +11,12 @@
 #include <string_view>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/io/safetensors.hpp>
 #include <strata/util/checksum.hpp>
 #include <strata/util/file_error.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 inline std::string checksum_of(const std::string& name, const std::vector<std::int64_t>& shape,
                                std::span<const float> values) {
@@ -84,4 +85,4 @@ class Seal {
   std::map<std::string, std::string> sums_;
 };
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

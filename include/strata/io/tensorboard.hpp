@@ -5,6 +5,7 @@
 // Without CMake: run protoc --proto_path=include --cpp_out=include strata/io/tensorboard.proto and compile its output.
 #pragma once
 #include <strata/core/errors.hpp>
+#include <strata/core/linkage.hpp>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -30,7 +31,7 @@
 #include <strata/util/no_copy.hpp>
 #include <strata/util/open_file.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // One event file. Events are appended one by one, because TensorBoard reads the file while it grows; if the process dies,
 // the events until then are in it.
@@ -128,4 +129,4 @@ class TensorBoardRun {
   std::size_t written_ = 0;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

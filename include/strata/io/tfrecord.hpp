@@ -7,7 +7,9 @@
 #include <string>
 #include <string_view>
 
-namespace strata {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI {
 
 // Castagnoli's polynomial, reflected.
 [[nodiscard]] inline std::uint32_t crc32c(std::string_view bytes) {
@@ -43,4 +45,4 @@ inline void put_little_endian(std::string& out, std::uint64_t n, int bytes) {
   return out;
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -14,11 +14,12 @@
 #include <system_error>
 #include <utility>
 
+#include <strata/core/linkage.hpp>
 #include <strata/training/metrics.hpp>
 #include <strata/training/run.hpp>
 #include <strata/util/file_error.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 // Words separated by spaces. Real numbers are written as their bits.
 class StateWriter {
@@ -157,4 +158,4 @@ class StateReader {
   std::string_view text_;
 };
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

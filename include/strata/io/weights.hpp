@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/tensor_info.hpp>
 #include <strata/io/safetensors_writer.hpp>
 #include <strata/io/weights_file.hpp>
@@ -18,7 +19,7 @@
 #include <strata/model/summary_text.hpp>
 #include <strata/util/file_error.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // Writes the tensors, and as metadata the summary of the network ("strata.summary"), its fingerprint
 // ("strata.architecture"), checksums ("strata.checksums") and the metadata given. Equal models give equal bytes. The file
@@ -49,4 +50,4 @@ void load_weights(Model<Net, Backend, Mode>& model, const std::filesystem::path&
   model.for_each_tensor([&](const std::string&, const TensorInfo&, std::span<float> values) { weights.next(values); });
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -10,11 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/tensor_info.hpp>
 #include <strata/io/safetensors_reader.hpp>
 #include <strata/io/safetensors_writer.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 std::string shape_text(std::span<const std::int64_t> shape);
 
@@ -46,7 +47,7 @@ class WeightsToLoad {
   std::size_t next_ = 0;
 };
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail
 
 #if !defined(STRATA_COMPILED)
 #include <strata/io/weights_file_impl.hpp>

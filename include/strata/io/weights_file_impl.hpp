@@ -10,12 +10,12 @@
 #include <string>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/io/seal.hpp>
 #include <strata/io/weights_file.hpp>
 #include <strata/util/file_error.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 STRATA_DEFINE std::string shape_text(std::span<const std::int64_t> shape) {
   std::string text = "(";
@@ -76,4 +76,4 @@ STRATA_DEFINE void WeightsToLoad::next(std::span<float> values) {
   std::copy(from.begin(), from.end(), values.begin());
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

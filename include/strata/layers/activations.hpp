@@ -15,10 +15,12 @@
 #include <cmath>
 
 #include <strata/core/host_device.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/options.hpp>
 
 namespace strata {
 
+inline namespace STRATA_ABI {
 namespace detail {
 constexpr LayerInfo keep_flat(Shape in, Values values) {
   LayerInfo s = keep(in, values);
@@ -34,6 +36,7 @@ concept BackwardFromInput = requires { L::template backward<float>(0.f, 0.f, 0.f
 template <class L>
 concept Elementwise = requires { L::template forward<float>(0.f); } && (BackwardFromOutput<L> || BackwardFromInput<L>);
 }  // namespace detail
+}  // namespace STRATA_ABI
 
 // What activations share: they keep the shape, and say which kind of values leave them.
 template <Values Kind>

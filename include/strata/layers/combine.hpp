@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/nodes.hpp>
 #include <strata/core/options.hpp>
 
@@ -21,6 +22,7 @@ struct Shortcut {
   static constexpr LayerInfo infer(Shape in) { return detail::fault(in, Fault::shortcut_misplaced); }
 };
 
+inline namespace STRATA_ABI {
 namespace detail {
 
 template <class L, bool Last>
@@ -52,6 +54,7 @@ struct ConcatNodes<Parent, First, Rest...> {
 };
 
 }  // namespace detail
+}  // namespace STRATA_ABI
 
 // y = layers(x) + x, or layers(x) + shortcut(x) (He, Zhang, Ren, Sun 2016). Both have the same shape, (N,H,W,C) or (N,n).
 // Error: residual_shapes_differ.

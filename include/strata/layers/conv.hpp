@@ -37,8 +37,11 @@ struct Conv {
     return s;
   }
   // Precondition of both: infer(in) has no fault.
-  static constexpr Geometry geometry(Shape in) { return place(settings.window, in, Filters, settings.groups); }
-  static constexpr auto tensors(Shape in) {
+  [[gnu::always_inline]] static constexpr Geometry geometry(Shape in) {
+    constexpr WindowSpec window = settings.window;  // a constant of this function's own: `settings` gets no symbol
+    return place(window, in, Filters, settings.groups);
+  }
+  [[gnu::always_inline]] static constexpr auto tensors(Shape in) {
     const Geometry g = geometry(in);
     const std::int64_t kh = g.window.kernel_h, kw = g.window.kernel_w, channels = in.channels / g.groups;
     std::array<TensorInfo, has_bias ? 2 : 1> t{};

@@ -43,7 +43,7 @@ struct Dense {
       s.fail(Fault::input_channels_differ, settings.declared_input, in.channels);
     return s;
   }
-  static constexpr auto tensors(Shape in) {
+  [[gnu::always_inline]] static constexpr auto tensors(Shape in) {
     std::array<TensorInfo, has_bias ? 2 : 1> t{};
     t[0] = {"kernel", Role::weight, {in.channels, Units}, 2, in.channels, Units};
     if constexpr (has_bias) t[1] = {"bias", Role::bias, {Units}, 1, 0, 0};

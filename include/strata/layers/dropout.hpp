@@ -3,6 +3,7 @@
 #pragma once
 #include <type_traits>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/options.hpp>
 
 namespace strata {
@@ -12,6 +13,7 @@ struct Keep {
   double probability = 1;
 };
 
+inline namespace STRATA_ABI {
 namespace detail {
 constexpr double rate_of(Keep keep) { return 1 - keep.probability; }
 // -1, which is out of range, for an argument that is not a number.
@@ -23,6 +25,7 @@ constexpr double rate_of(Rate rate) {
     return -1;
 }
 }  // namespace detail
+}  // namespace STRATA_ABI
 
 // In training, sets a random fraction of the elements to zero and divides the others by the fraction that is kept, so that
 // their expected values stay the same; otherwise does nothing. Keeps the shape, (N,H,W,C) or (N,n). Dropout<0.5> drops

@@ -3,6 +3,7 @@
 #pragma once
 #include <initializer_list>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/nodes.hpp>
 #include <strata/core/options.hpp>
 
@@ -22,9 +23,11 @@ struct Input {
   }
 };
 
+inline namespace STRATA_ABI {
 namespace detail {
 template <int Height, int Width, int Channels>
 inline constexpr bool is_input<Input<Height, Width, Channels>> = true;
-}
+}  // namespace detail
+}  // namespace STRATA_ABI
 
 }  // namespace strata

@@ -22,7 +22,7 @@ struct BatchNorm {
     s.state = detail::saturating_multiply(2, in.channels);
     return s;
   }
-  static constexpr std::array<TensorInfo, 4> tensors(Shape in) {
+  [[gnu::always_inline]] static constexpr std::array<TensorInfo, 4> tensors(Shape in) {
     const std::int64_t c = in.channels;
     return {TensorInfo{"gamma", Role::scale, {c}, 1, 0, 0}, TensorInfo{"beta", Role::shift, {c}, 1, 0, 0},
             TensorInfo{"moving_mean", Role::running_mean, {c}, 1, 0, 0},

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 // Pools: (N,H,W,C) -> (N,H',W',C), or (N,C) for the global one.
 #pragma once
+#include <strata/core/linkage.hpp>
 #include <strata/core/options.hpp>
 
 namespace strata {
 
+inline namespace STRATA_ABI {
 namespace detail {
 template <auto Window, auto Stride_, class... Options>
 struct Pool {
@@ -18,9 +20,13 @@ struct Pool {
     return read_options < sets_stride | sets_padding | sets_declared_input | sets_exact | sets_dilation, Options... > (s);
   }();
   static constexpr strata::LayerInfo infer(Shape in) { return slide_over(in, settings, nullptr); }
-  static constexpr Geometry geometry(Shape in) { return place(settings.window, in); }
+  [[gnu::always_inline]] static constexpr Geometry geometry(Shape in) {
+    constexpr WindowSpec window = settings.window;  // a constant of this function's own: `settings` gets no symbol
+    return place(window, in);
+  }
 };
 }  // namespace detail
+}  // namespace STRATA_ABI
 
 // The maximum of each window: (N,H,W,C) -> (N,H',W',C). Window and stride are a number or Size<h, w>. The default stride is
 // the window's size; another is given by position or as Stride<rows, columns>. The default padding is Valid. Options:

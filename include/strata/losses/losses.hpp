@@ -7,11 +7,12 @@
 #include <span>
 #include <string>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/target.hpp>
 #include <strata/losses/row.hpp>
 #include <strata/util/numbers.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // What a loss has besides its work on a row. `targets` may be left out: a class index then. validate() may be left out.
 template <class L>
@@ -222,4 +223,4 @@ const Loss& plain_loss(const Unchecked<Loss>& loss) {
 }
 }  // namespace detail
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

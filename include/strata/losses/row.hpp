@@ -4,8 +4,9 @@
 #include <type_traits>
 
 #include <strata/core/host_device.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // A loss is called once for each row: a sample, or for a class map each place of it. It reads the outputs and the target,
 // writes the gradient of the row's value, and returns that value.
@@ -42,4 +43,4 @@ struct LossRow {
   }
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

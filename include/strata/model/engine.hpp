@@ -6,9 +6,10 @@
 #include <memory>
 #include <span>
 
+#include <strata/core/linkage.hpp>
 #include <strata/util/thread_pool.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 struct EngineOptions {
   int threads = 0;                     // of the processor; 0: all that the process may use
@@ -47,4 +48,4 @@ struct HostTensors {
   T* state;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

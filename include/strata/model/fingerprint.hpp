@@ -8,10 +8,10 @@
 #include <string>
 #include <string_view>
 
-#include <strata/core/compiled.hpp>
 #include <strata/core/diagnose.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 template <class N>
@@ -53,7 +53,7 @@ template <class Net>
                                   detail::names_of<nodes>::numbers);
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/model/fingerprint_impl.hpp>

@@ -5,10 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <strata/core/linkage.hpp>
 #include <strata/model/fingerprint.hpp>
 #include <strata/util/checksum.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 // FNV-1a, 64 bits.
 struct Fnv {
@@ -44,4 +45,4 @@ STRATA_DEFINE std::string fingerprint_text(std::span<const Row> rows, std::span<
   return hex_digits(f.hash);
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

@@ -10,13 +10,14 @@
 #include <vector>
 
 #include <strata/core/diagnose.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/tensor_info.hpp>
 #include <strata/model/fingerprint.hpp>
 #include <strata/model/kernels.hpp>
 #include <strata/model/pass.hpp>
 #include <strata/model/program.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 // One function for each kernel and pass, shared by all networks that have the layer.
 template <class Kernel, class Pass>
@@ -153,4 +154,4 @@ struct Graph {
                                                           .state = table.state};
 };
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

@@ -15,10 +15,11 @@
 #include <utility>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/util/numbers.hpp>
 #include <strata/util/random.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // The inputs and outputs of one unit, counted as in Keras: kernel area times input channels, kernel area times output
 // channels.
@@ -232,7 +233,7 @@ inline constexpr Normal weights{0.01};
 std::vector<TensorInitializer> biases();
 }  // namespace alexnet_paper
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/model/initializers_impl.hpp>

@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/model/initializers.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 STRATA_DEFINE double normal_quantile(double p) {
@@ -102,4 +102,4 @@ STRATA_DEFINE std::vector<TensorInitializer> biases() {
 }
 
 }  // namespace alexnet_paper
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -3,9 +3,10 @@
 #pragma once
 #include <cstdint>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/shape.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 struct KernelTraits {
   static constexpr bool view = false;          // the output is the input under another name; no code runs
@@ -36,4 +37,4 @@ struct Preparation {
   std::int64_t offset = 0;  // parameters of the layers before this one
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

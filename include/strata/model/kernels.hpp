@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/lrn.hpp>
 #include <strata/layers/activations.hpp>
 #include <strata/layers/combine.hpp>
@@ -19,7 +20,7 @@
 #include <strata/model/kernel_traits.hpp>
 #include <strata/model/pass.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 template <class L>
 struct Kernel;
@@ -321,4 +322,4 @@ struct Kernel<Concat<Branches...>> {
   }
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -15,6 +15,7 @@
 
 #include <strata/core/alignment.hpp>
 #include <strata/core/diagnose.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/model/engine.hpp>
 #include <strata/model/graph.hpp>
 #include <strata/model/model_core.hpp>
@@ -24,7 +25,7 @@
 #include <strata/model/session.hpp>
 #include <strata/util/processors.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // The CPU backend (backend/cpu/cpu.hpp) and the type that it computes in.
 template <class Scalar>
@@ -202,4 +203,4 @@ class Model {
   std::shared_ptr<Core> core_;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -7,14 +7,14 @@
 #include <string>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/tensor_info.hpp>
 #include <strata/model/engine.hpp>
 #include <strata/model/options.hpp>
 #include <strata/model/runner.hpp>
 #include <strata/util/no_copy.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 // A tensor of a model; offset: in elements, from the first parameter or from the first number of the state.
 struct NamedTensor {
@@ -72,7 +72,7 @@ class ModelCore : NoCopy {
   std::vector<FilterTensor> filters_;  // that a backend may keep with the filters first
 };
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail
 
 #if !defined(STRATA_COMPILED)
 #include <strata/model/model_core_impl.hpp>

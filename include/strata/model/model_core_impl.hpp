@@ -4,11 +4,12 @@
 #include <span>
 #include <utility>
 
+#include <strata/core/linkage.hpp>
 #include <strata/model/model_core.hpp>
 #include <strata/model/runner_impl.hpp>
 #include <strata/model/tensors.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 template <class Engine>
 ModelCore<Engine>::ModelCore(const Program<Ops>& program, const ModelOptions& options, bool training)
@@ -94,4 +95,4 @@ void ModelCore<Engine>::copy_values(ModelCore& from) {
   });
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

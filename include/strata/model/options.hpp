@@ -5,10 +5,11 @@
 #include <memory>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/model/engine.hpp>
 #include <strata/model/initializers.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // What a model is for. A model for inference has no memory for gradients, and none of the functions that need it.
 struct Training {};
@@ -34,7 +35,7 @@ struct ModelOptions {
   const ModelOptions& checked() const;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/model/options_impl.hpp>

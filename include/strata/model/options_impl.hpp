@@ -4,10 +4,10 @@
 #include <stdexcept>
 #include <string>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/model/options.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 STRATA_DEFINE const ModelOptions& ModelOptions::checked() const {
   if (batch < 1) throw std::invalid_argument("strata: batch " + std::to_string(batch) + " is not at least 1");
@@ -16,4 +16,4 @@ STRATA_DEFINE const ModelOptions& ModelOptions::checked() const {
   return *this;
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -5,9 +5,10 @@
 #include <cstdint>
 #include <span>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/shape.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // One layer in one step. A pointer is null if the plan says that it is not needed. `ops` is the backend's table of entry
 // points (backend/cpu/ops.hpp, backend/cuda/ops.hpp).
@@ -56,4 +57,4 @@ struct JoinPass {
   Ops ops;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

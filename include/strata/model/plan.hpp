@@ -7,10 +7,11 @@
 #include <span>
 
 #include <strata/core/alignment.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/table.hpp>
 #include <strata/model/program.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // Bytes of a model, by purpose.
 struct MemoryPlan {
@@ -229,4 +230,4 @@ constexpr Layout lay_out(const Program<Ops>& p, const PlanRequest& request, std:
 }
 
 }  // namespace detail
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

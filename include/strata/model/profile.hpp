@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
-namespace strata {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI {
 
 // Sums over the watched steps, in seconds of wall-clock time.
 struct LayerTime {
@@ -47,7 +49,7 @@ class Profile {
   [[nodiscard]] std::string text() const;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/model/profile_impl.hpp>

@@ -5,10 +5,10 @@
 #include <cstdio>
 #include <string>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/model/profile.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 STRATA_DEFINE double Profile::Timer::now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -49,4 +49,4 @@ STRATA_DEFINE std::string Profile::text() const {
   return out;
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

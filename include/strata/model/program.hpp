@@ -9,12 +9,13 @@
 #include <string_view>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/table.hpp>
 #include <strata/core/tensor_info.hpp>
 #include <strata/model/kernel_traits.hpp>
 #include <strata/model/pass.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 // What the plan needs to know about a node's kernel.
 struct NodeTraits {
@@ -61,4 +62,4 @@ struct Program {
   std::int64_t parameters = 0, state = 0;
 };
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

@@ -3,10 +3,11 @@
 #pragma once
 #include <cstdint>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/shape.hpp>
 #include <strata/model/kernel_traits.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 // Product and Relu: the backend's kernels of the two layers.
 template <class Product, class Relu>
@@ -35,4 +36,4 @@ struct ReluBlock {
   }
 };
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

@@ -9,14 +9,14 @@
 #include <string_view>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/model/plan.hpp>
 #include <strata/model/profile.hpp>
 #include <strata/model/program.hpp>
 #include <strata/util/busy.hpp>
 #include <strata/util/function_ref.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // A layer by its number (Input is 0; the layers of nested blocks are counted too) and name.
 struct LayerName {
@@ -98,7 +98,7 @@ class Runner {
 };
 
 }  // namespace detail
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/model/runner_impl.hpp>

@@ -5,9 +5,10 @@
 #include <stdexcept>
 #include <string>
 
+#include <strata/core/linkage.hpp>
 #include <strata/model/runner.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 template <class Engine>
 Runner<Engine>::Runner(const Program<Ops>& program, Engine& engine, int batch, bool training, std::uint64_t seed)
@@ -233,4 +234,4 @@ void Runner<Engine>::backward_node(std::size_t i) {
   }
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

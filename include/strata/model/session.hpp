@@ -6,11 +6,11 @@
 #include <span>
 #include <utility>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/model/model_core.hpp>
 #include <strata/util/no_copy.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 struct SessionOptions {
   int batch = 0;  // capacity: the most images in one call; 0: the model's
@@ -63,7 +63,7 @@ class Session {
   std::unique_ptr<detail::SessionCore<Engine>> core_;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/model/session_impl.hpp>

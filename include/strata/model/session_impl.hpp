@@ -3,10 +3,11 @@
 #include <stdexcept>
 #include <string>
 
+#include <strata/core/linkage.hpp>
 #include <strata/model/model_core_impl.hpp>
 #include <strata/model/session.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 // The options of an engine that shares the model's pool, or has its own threads.
 template <class Engine>
@@ -41,4 +42,4 @@ std::unique_ptr<SessionCore<Engine>> SessionCore<Engine>::make(std::shared_ptr<M
   return std::make_unique<SessionCore>(std::move(model), options);
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

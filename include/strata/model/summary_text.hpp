@@ -3,14 +3,14 @@
 #pragma once
 #include <string>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/summary.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 [[nodiscard]] std::string summary_text(const SummaryNumbers& numbers);
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail
 
 #if !defined(STRATA_COMPILED)
 #include <strata/model/summary_text_impl.hpp>

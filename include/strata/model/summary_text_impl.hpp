@@ -3,9 +3,10 @@
 #pragma once
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/model/summary_text.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 struct GrowingText : TextWriter<GrowingText> {
   std::string characters;
@@ -25,4 +26,4 @@ STRATA_DEFINE std::string summary_text(const SummaryNumbers& numbers) {
   return text.characters;
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

@@ -7,11 +7,11 @@
 #include <string>
 #include <string_view>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/model/tensors.hpp>
 #include <strata/util/random.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 STRATA_DEFINE std::string LayerNames::operator()(std::string_view name) {
   for (auto& [known, count] : seen_)
@@ -63,4 +63,4 @@ STRATA_DEFINE void TensorInitialization::operator()(const std::string& name, con
   fill(name, info, values);
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

@@ -6,9 +6,10 @@
 #include <cmath>
 #include <string>
 
+#include <strata/core/linkage.hpp>
 #include <strata/optimizers/update.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 namespace detail {
 
@@ -109,7 +110,7 @@ using Adam = detail::AdamOf<false>;
 // before the step. 0.004 is Keras' default; PyTorch's is 0.01.
 using AdamW = detail::AdamOf<true>;
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/optimizers/optimizers_impl.hpp>

@@ -3,11 +3,11 @@
 #pragma once
 #include <string>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/optimizers/optimizers.hpp>
 #include <strata/util/numbers.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 STRATA_DEFINE void check_fraction(const char* what, double x) {
@@ -41,4 +41,4 @@ STRATA_DEFINE std::string SGD::describe() const {
          (nesterov ? ", nesterov" : "") + ", weight_decay " + detail::number_text(weight_decay) + "}";
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

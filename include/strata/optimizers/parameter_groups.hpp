@@ -9,9 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/tensor_info.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // Applies to the tensors whose name fits the pattern and whose role is listed. A tensor in several groups gets the product
 // of their factors, and is frozen if one of them says so. A frozen tensor is not updated; its gradient is not clipped and
@@ -49,7 +50,7 @@ std::vector<ParameterRange> parameter_ranges(std::span<const ParameterTensor> te
                                              std::span<const ParameterGroup> groups, bool each_tensor);
 
 }  // namespace detail
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/optimizers/parameter_groups_impl.hpp>

@@ -8,11 +8,11 @@
 #include <string_view>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/optimizers/parameter_groups.hpp>
 #include <strata/util/numbers.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 STRATA_DEFINE void ParameterGroup::validate() const {
   detail::check_not_negative("the learning rate factor of the parameter group " + tensors, learning_rate);
@@ -82,4 +82,4 @@ STRATA_DEFINE std::vector<ParameterRange> parameter_ranges(std::span<const Param
 }
 
 }  // namespace detail
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -8,9 +8,10 @@
 #include <string>
 #include <utility>
 
+#include <strata/core/linkage.hpp>
 #include <strata/optimizers/schedules.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // A schedule is a struct that gives the learning rate of an update from the number of updates done before it, says what it
 // is, and throws std::invalid_argument from validate() if its numbers make no sense. One of your own works like ours.
@@ -60,7 +61,7 @@ class Schedule {
   std::function<std::string()> describe_;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/optimizers/schedule_impl.hpp>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // The functions of schedule.hpp.
 #pragma once
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/optimizers/schedule.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 STRATA_DEFINE Schedule::Schedule(double learning_rate) { hold(ConstantRate{learning_rate}); }
 #if defined(STRATA_COMPILED)
@@ -15,4 +15,4 @@ STRATA_DEFINE Schedule::Schedule(const Cosine& s) { hold(s); }
 STRATA_DEFINE Schedule::Schedule(const OneCycle& s) { hold(s); }
 #endif
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

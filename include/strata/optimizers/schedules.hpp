@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <string>
 
-namespace strata {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI {
 
 namespace detail {
 
@@ -93,7 +95,7 @@ struct WarmUp {
 template <class S, class N>
 WarmUp(S, N) -> WarmUp<S>;
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/optimizers/schedules_impl.hpp>

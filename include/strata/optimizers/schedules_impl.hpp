@@ -7,11 +7,11 @@
 #include <stdexcept>
 #include <string>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/optimizers/schedules.hpp>
 #include <strata/util/numbers.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 STRATA_DEFINE void check_updates(const std::string& what, std::int64_t n) {
@@ -87,4 +87,4 @@ STRATA_DEFINE std::string OneCycle::describe() const {
          detail::number_text(final_divisor) + "}";
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -28,10 +28,11 @@
 #include <utility>
 
 #include <strata/core/host_device.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/tensor_info.hpp>
 #include <strata/optimizers/schedule.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // One update of one slice of the parameters.
 struct UpdateStep {
@@ -89,4 +90,4 @@ struct element_of<O, T> {
 };
 }  // namespace detail
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -10,10 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/report/html.hpp>
 #include <strata/training/metrics.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 class ConfusionSections {
  public:
@@ -150,4 +151,4 @@ class ConfusionSections {
   std::string out_;
 };
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

@@ -9,9 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/data/image.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 namespace detail {
 
@@ -63,7 +64,7 @@ bool can_be_drawn(double y);
 std::string line_chart(std::string_view title, std::string_view x_name, std::span<const Curve> curves);
 
 }  // namespace detail
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/report/html_impl.hpp>

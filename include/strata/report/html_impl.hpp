@@ -13,13 +13,13 @@
 #include <string>
 #include <string_view>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/data/bmp.hpp>
 #include <strata/report/html.hpp>
 #include <strata/util/numbers.hpp>
 #include <strata/util/utf8.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 STRATA_DEFINE std::string escaped(std::string_view text) {
@@ -165,4 +165,4 @@ STRATA_DEFINE std::string line_chart(std::string_view title, std::string_view x_
 }
 
 }  // namespace detail
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -11,9 +11,10 @@
 #include <utility>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/data/image.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 namespace detail {
 
@@ -71,7 +72,7 @@ Image image_of(const Data& data, std::size_t i) {
   return image;
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/report/image_impl.hpp>

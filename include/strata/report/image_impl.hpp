@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/report/image.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 STRATA_DEFINE std::vector<Image> filter_images(std::span<const float> kernel, int height, int width, int in, int out) {
   if (height < 1 || width < 1 || in < 1 || out < 1 ||
@@ -63,4 +63,4 @@ STRATA_DEFINE Image tiled(std::span<const Image> images, int columns) {
   return all;
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

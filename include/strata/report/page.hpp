@@ -6,10 +6,11 @@
 #include <utility>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/data/image.hpp>
 #include <strata/training/metrics.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // The content of a report. Empty members are left out.
 struct Report {
@@ -35,7 +36,7 @@ namespace detail {
 std::string page_text(const Report& report);
 
 }  // namespace detail
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/report/page_impl.hpp>

@@ -12,13 +12,13 @@
 #include <utility>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/report/confusion.hpp>
 #include <strata/report/html.hpp>
 #include <strata/report/page.hpp>
 #include <strata/report/style.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 class ReportPage {
@@ -178,4 +178,4 @@ class ReportPage {
 STRATA_DEFINE std::string page_text(const Report& report) { return ReportPage(report).text(); }
 
 }  // namespace detail
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

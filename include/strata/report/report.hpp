@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/data/dataset.hpp>
 #include <strata/model/summary_text.hpp>
 #include <strata/report/image.hpp>
@@ -17,7 +18,7 @@
 #include <strata/training/metrics.hpp>
 #include <strata/util/version.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // The page. Runs with equal results give equal text, except for the section "This run". Throws std::invalid_argument for
 // images that are not valid() or not as many as the mistakes.
@@ -56,7 +57,7 @@ Report make_report(M& model, const Data& data, std::vector<EpochRecord> history,
   return make_report(model, data, std::move(history), result, class_names(data));
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/report/report_impl.hpp>

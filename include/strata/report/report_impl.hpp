@@ -5,11 +5,11 @@
 #include <span>
 #include <string>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/report/report.hpp>
 #include <strata/util/atomic_file.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 STRATA_DEFINE std::string report_html(const Report& report) { return detail::page_text(report); }
 
@@ -18,4 +18,4 @@ STRATA_DEFINE void write_report(const std::filesystem::path& path, const Report&
   write_file_atomically(path, std::as_bytes(std::span(text)));
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

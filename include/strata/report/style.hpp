@@ -3,7 +3,9 @@
 #pragma once
 #include <string_view>
 
-namespace strata::detail {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI::detail {
 
 inline constexpr std::string_view report_style = R"(
 :root{color-scheme:light dark;--back:#fff;--fore:#1c2430;--soft:#5d6878;--line:#d9dee6;--card:#f5f7fa;--c0:#1f6fd6;--c1:#d2691e;
@@ -41,4 +43,4 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1.2rem;margin:0
 details{margin-top:1rem}summary{cursor:pointer;color:var(--soft)}
 )";
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/tensor_info.hpp>
 #include <strata/losses/losses.hpp>
 #include <strata/optimizers/parameter_groups.hpp>
@@ -18,7 +19,7 @@
 #include <strata/training/steps.hpp>
 #include <strata/util/no_copy.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 template <class Backend>
 class LossCalls : public Interface {
@@ -142,4 +143,4 @@ class OptimizerCallsOf final : public OptimizerCalls<Backend> {
   std::vector<Element> elements_;  // of the update to come, one for each range
 };
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

@@ -7,10 +7,10 @@
 #include <stdexcept>
 #include <string>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/training/check_targets.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 STRATA_DEFINE void check_targets(TargetKind kind, const Targets& targets, std::size_t samples, std::size_t each, int width,
                                  std::span<const std::uint32_t> indices) {
@@ -32,4 +32,4 @@ STRATA_DEFINE void check_class_count(int found, std::int64_t outputs) {
                                 std::to_string(outputs) + " outputs");
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

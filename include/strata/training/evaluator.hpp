@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/losses/losses.hpp>
 #include <strata/model/model.hpp>
 #include <strata/training/calls.hpp>
@@ -18,7 +18,7 @@
 #include <strata/training/rows.hpp>
 #include <strata/util/no_copy.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 // The kind of target of a loop of one's own: the first that the loss takes, of those that fit what the network ends in.
@@ -92,7 +92,7 @@ class Evaluator {
   detail::EvaluatorCore<Backend> core_;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/training/evaluator_impl.hpp>

@@ -2,10 +2,11 @@
 #pragma once
 #include <type_traits>
 
+#include <strata/core/linkage.hpp>
 #include <strata/training/check_targets.hpp>
 #include <strata/training/evaluator.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 template <class Backend>
 EvaluatorCore<Backend>::EvaluatorCore(std::shared_ptr<Core> model, std::unique_ptr<LossCalls<Backend>> loss,
@@ -58,4 +59,4 @@ void EvaluatorCore<Backend>::observe(std::span<const T> outputs, const Targets& 
   }
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

@@ -8,11 +8,12 @@
 #include <span>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/training/metrics.hpp>
 #include <strata/training/run.hpp>
 #include <strata/util/no_copy.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 // A network, its optimizer and its data.
 class Learner : public Interface {
@@ -50,7 +51,7 @@ struct LoopOptions {
 std::vector<EpochRecord> run_epochs(Learner& learner, std::int64_t steps, Checkpointer* checkpointer,
                                     const LoopOptions& options);
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail
 
 #if !defined(STRATA_COMPILED)
 #include <strata/training/loop_impl.hpp>

@@ -12,11 +12,11 @@
 #include <utility>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/training/loop.hpp>
 #include <strata/training/progress.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 STRATA_DEFINE void LoopOptions::validate() const {
   if (epochs < 0 || max_steps < 0)
@@ -130,4 +130,4 @@ STRATA_DEFINE std::vector<EpochRecord> run_epochs(Learner& learner, std::int64_t
   return history;
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

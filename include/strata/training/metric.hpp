@@ -9,10 +9,11 @@
 #include <string>
 #include <utility>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/target.hpp>
 #include <strata/data/targets.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // One sample, as a metric sees it.
 struct MetricSample {
@@ -95,4 +96,4 @@ struct MeanAbsoluteError {
   std::int64_t all_ = 0;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

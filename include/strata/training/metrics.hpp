@@ -12,9 +12,10 @@
 #include <vector>
 
 #include <strata/core/host_device.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/training/metric.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 namespace detail {
 // Of `width` numbers the index of the largest, the first of equals; -1 if one is NaN.
@@ -175,7 +176,7 @@ struct Evaluation {
   std::vector<MetricValue> metrics{};
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/training/metrics_impl.hpp>

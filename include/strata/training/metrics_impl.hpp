@@ -12,10 +12,10 @@
 #include <string_view>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/training/metrics.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 STRATA_DEFINE ConfusionTable::ConfusionTable(int classes) : classes_(classes) {
   if (classes < 0) throw std::invalid_argument("strata: a confusion table of " + std::to_string(classes) + " classes");
@@ -97,4 +97,4 @@ STRATA_DEFINE void ConfidentMistakes::keep(const Mistake& mistake) {
   if (kept_.size() > most_) kept_.pop_back();
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -4,9 +4,10 @@
 #include <stdexcept>
 #include <string>
 
+#include <strata/core/linkage.hpp>
 #include <strata/model/model.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // Thrown when a loss is NaN or infinite, or the norm of gradients that are to be clipped. The parameters are those from
 // before the step; after a validation, those that were validated.
@@ -26,7 +27,7 @@ class NotFiniteError : public std::runtime_error {
   int layer_;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/training/not_finite_error_impl.hpp>

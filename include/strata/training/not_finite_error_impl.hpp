@@ -5,10 +5,10 @@
 #include <stdexcept>
 #include <string>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/training/not_finite_error.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 STRATA_DEFINE NotFiniteError::NotFiniteError(std::int64_t update, LayerName first, bool validation)
     : std::runtime_error((validation ? "strata: the validation loss after update " : "strata: the loss of update ") +
@@ -31,4 +31,4 @@ STRATA_DEFINE std::string NotFiniteError::why(LayerName first) {
          ") is the first whose output is not finite; try a lower learning rate";
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

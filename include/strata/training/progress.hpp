@@ -9,9 +9,10 @@
 #include <optional>
 #include <span>
 
+#include <strata/core/linkage.hpp>
 #include <strata/training/metric.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // The content of one line.
 struct ProgressLine {
@@ -59,7 +60,7 @@ class Progress {
   clock::time_point begin_;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/training/progress_impl.hpp>

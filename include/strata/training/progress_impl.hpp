@@ -14,10 +14,10 @@
 #include <span>
 #include <string>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/training/progress.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace detail {
 
 // Text in memory of a fixed size.
@@ -143,4 +143,4 @@ STRATA_DEFINE void Progress::draw(const ProgressLine& line) {
   if (terminal_) std::fflush(to_);
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -5,9 +5,10 @@
 #include <stdexcept>
 #include <string>
 
+#include <strata/core/linkage.hpp>
 #include <strata/util/no_copy.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // Gradients where the backend has them, and what may be done to them there. On a GPU all of it is queued.
 template <class T>
@@ -67,4 +68,4 @@ class Accumulate final : public Reducer<T> {
   T* sum_ = nullptr;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -7,12 +7,13 @@
 #include <cstdint>
 
 #include <strata/core/host_device.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/target.hpp>
 #include <strata/losses/losses.hpp>
 #include <strata/training/metrics.hpp>
 #include <strata/training/steps.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 constexpr std::int64_t decisions_of_row(TargetKind kind, int width) {
   return kind == TargetKind::values ? 0 : kind == TargetKind::labels ? width : 1;
@@ -87,4 +88,4 @@ FinishedStep sums_of_rows(TargetKind kind, double threshold, std::int64_t rows, 
   return sums;
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

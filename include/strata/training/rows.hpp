@@ -3,11 +3,12 @@
 #pragma once
 #include <cstdint>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/shape.hpp>
 #include <strata/core/target.hpp>
 #include <strata/data/targets.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 struct RowsOfSample {
   TargetKind kind = TargetKind::class_index;
@@ -33,4 +34,4 @@ constexpr RowsOfSample rows_of_sample(Shape output, TargetKind kind) {
           .output = output};
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

@@ -12,11 +12,12 @@
 #include <string_view>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/data/augment.hpp>
 #include <strata/training/metrics.hpp>
 #include <strata/util/no_copy.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // How far a run is.
 struct TrainingState {
@@ -85,4 +86,4 @@ class Checkpointer : public Interface {
 // Makes the checkpointer of a run, which resumes or begins.
 using MakeCheckpointer = std::function<std::unique_ptr<Checkpointer>(TrainingRun run, bool resume)>;
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -5,9 +5,10 @@
 #pragma once
 #include <cstdint>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/shape.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 struct StepSizes {
   std::int64_t parameters = 0;
@@ -41,4 +42,4 @@ struct FinishedStep {
 template <class Backend>
 struct StepsOf;
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/data/batches.hpp>
 #include <strata/data/dataset.hpp>
 #include <strata/model/fingerprint.hpp>
@@ -19,7 +20,7 @@
 #include <strata/training/train_core.hpp>
 #include <strata/training/trainer.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 template <class Data>
 struct TrainOptions {
@@ -145,4 +146,4 @@ typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result trai
     return {};
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

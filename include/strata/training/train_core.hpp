@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/data/batches.hpp>
 #include <strata/training/loop.hpp>
 #include <strata/training/trainer_core.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 struct EvaluateOptions {
   Normalize normalize{};
@@ -63,7 +63,7 @@ std::vector<EpochRecord> run_training(TrainerCore<Backend>& trainer, typename Tr
                                       const RunOptions& options);
 
 }  // namespace detail
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/training/train_core_impl.hpp>

@@ -5,12 +5,13 @@
 #include <stdexcept>
 #include <utility>
 
+#include <strata/core/linkage.hpp>
 #include <strata/data/batches_impl.hpp>
 #include <strata/training/not_finite_error.hpp>
 #include <strata/training/train_core.hpp>
 #include <strata/training/trainer_core_impl.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 // after(StepResult) is called after each batch.
 template <class Backend>
@@ -116,4 +117,4 @@ std::vector<EpochRecord> run_training(TrainerCore<Backend>& trainer, typename Tr
   }
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

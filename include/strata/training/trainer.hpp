@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <strata/core/diagnose.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/model/fingerprint.hpp>
 #include <strata/model/summary_text.hpp>
 #include <strata/optimizers/optimizers.hpp>
@@ -19,7 +20,7 @@
 #include <strata/training/trainer_core.hpp>
 #include <strata/util/no_copy.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 //   Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.01, .momentum = 0.9});
 //   for (...) const StepResult r = trainer.step(images, labels);
@@ -131,4 +132,4 @@ class Trainer : NoCopy {
   detail::TrainerCore<Backend> core_;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <vector>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/optimizers/parameter_groups.hpp>
 #include <strata/training/calls.hpp>
 #include <strata/training/evaluator.hpp>
@@ -18,7 +18,7 @@
 #include <strata/util/function_ref.hpp>
 #include <strata/util/no_copy.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 using ReportStep = FunctionRef<void(const StepResult&)>;
 
@@ -88,7 +88,7 @@ class TrainerCore : NoCopy {
   Profile* profile_ = nullptr;
 };
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail
 
 #if !defined(STRATA_COMPILED)
 #include <strata/training/trainer_core_impl.hpp>

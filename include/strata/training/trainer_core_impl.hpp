@@ -3,12 +3,13 @@
 #include <stdexcept>
 #include <utility>
 
+#include <strata/core/linkage.hpp>
 #include <strata/training/evaluator_impl.hpp>
 #include <strata/training/not_finite_error.hpp>
 #include <strata/training/trainer_core.hpp>
 #include <strata/util/numbers.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 template <class Backend>
 TrainerCore<Backend>::TrainerCore(std::shared_ptr<Core> model, std::unique_ptr<LossCalls<Backend>> loss,
@@ -181,4 +182,4 @@ TrainingRun TrainerCore<Backend>::run(std::string architecture, std::string summ
   return run;
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

@@ -7,11 +7,12 @@
 #include <span>
 #include <utility>
 
+#include <strata/core/linkage.hpp>
 #include <strata/util/file_error.hpp>
 #include <strata/util/no_copy.hpp>
 #include <strata/util/open_file.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // The callback of write_file_atomically() writes its bytes here, in order. Nothing is buffered, so large pieces are faster.
 class AtomicFileWriter : NoCopy {
@@ -50,7 +51,7 @@ void write_file_atomically(const std::filesystem::path& path, F&& fill) {
 // The same for bytes in memory.
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/util/atomic_file_impl.hpp>

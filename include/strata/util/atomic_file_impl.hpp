@@ -14,10 +14,10 @@
 #include <string>
 #include <system_error>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/util/atomic_file.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 STRATA_DEFINE void AtomicFileWriter::write(std::span<const std::byte> bytes) { file_.write(bytes); }
 
@@ -59,4 +59,4 @@ STRATA_DEFINE void write_file_atomically(const std::filesystem::path& path, std:
   write_file_atomically(path, [bytes](AtomicFileWriter& writer) { writer.write(bytes); });
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -4,10 +4,11 @@
 #include <atomic>
 #include <stdexcept>
 
+#include <strata/core/linkage.hpp>
 #include <strata/util/fork.hpp>
 #include <strata/util/no_copy.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 // Marks an object as busy for as long as it lives, unless the object is busy already. The flag is 0, or 1 + forks() during
 // a call: a value from before a fork belongs to a call that this process does not have.
@@ -38,4 +39,4 @@ class Busy : NoCopy {
   Entry entry_;
 };
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

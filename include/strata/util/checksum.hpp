@@ -7,7 +7,9 @@
 #include <string>
 #include <string_view>
 
-namespace strata::detail {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI::detail {
 
 // Sixteen hexadecimal digits.
 std::string hex_digits(std::uint64_t bits);
@@ -30,7 +32,7 @@ class Checksum {
   std::uint64_t hash_ = 0x5EED;
 };
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail
 
 #if !defined(STRATA_COMPILED)
 #include <strata/util/checksum_impl.hpp>

@@ -7,10 +7,10 @@
 #include <span>
 #include <string>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/util/checksum.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 STRATA_DEFINE std::string hex_digits(std::uint64_t bits) {
   std::string out;
@@ -30,4 +30,4 @@ STRATA_DEFINE std::uint64_t Checksum::load(std::span<const std::byte> b) {
   return w;
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

@@ -5,7 +5,9 @@
 #include <stdexcept>
 #include <string>
 
-namespace strata {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI {
 
 // A file with wrong content. what() begins with the path and says what was expected.
 class FileError : public std::runtime_error {
@@ -17,7 +19,7 @@ class FileError : public std::runtime_error {
   std::filesystem::path path_;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/util/file_error_impl.hpp>

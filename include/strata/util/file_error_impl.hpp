@@ -6,12 +6,12 @@
 #include <string>
 #include <utility>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/util/file_error.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 STRATA_DEFINE FileError::FileError(std::filesystem::path path, const std::string& problem)
     : std::runtime_error(path.string() + ": " + problem), path_(std::move(path)) {}
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

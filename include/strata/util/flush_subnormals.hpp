@@ -3,9 +3,10 @@
 #pragma once
 #include <cstdint>
 
+#include <strata/core/linkage.hpp>
 #include <strata/util/no_copy.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 // While it lives, the floating-point arithmetic of this thread reads subnormal numbers as zeros and gives zeros for them.
 // The momentum of a weight whose gradient stays 0 decays into that range, where it rounds to itself for ever, and each
@@ -44,4 +45,4 @@ class FlushSubnormals : NoCopy {
   Register before_;
 };
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

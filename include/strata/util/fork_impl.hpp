@@ -4,9 +4,10 @@
 
 #include <pthread.h>
 
+#include <strata/core/linkage.hpp>
 #include <strata/util/fork.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 STRATA_DEFINE std::atomic<unsigned>& fork_count() {
   static std::atomic<unsigned> count{0};
@@ -19,4 +20,4 @@ STRATA_DEFINE unsigned forks() {
   return fork_count().load(std::memory_order_relaxed);
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

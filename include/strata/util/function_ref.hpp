@@ -5,7 +5,9 @@
 #include <type_traits>
 #include <utility>
 
-namespace strata {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI {
 
 template <class Signature>
 class FunctionRef;
@@ -29,4 +31,4 @@ class FunctionRef<R(A...)> {
   R (*call_)(void*, A...) = nullptr;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

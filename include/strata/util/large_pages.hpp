@@ -8,7 +8,9 @@
 #include <sys/mman.h>
 #endif
 
-namespace strata::detail {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI::detail {
 
 // Asks the system for large pages. Kernels stride through memory, and with small pages the translation of addresses cost 4%
 // of a training step and 10% of a prediction of one image (Zen 3). If the system has none, the call has no effect.
@@ -21,4 +23,4 @@ inline void prefer_large_pages([[maybe_unused]] void* begin, [[maybe_unused]] st
 #endif
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

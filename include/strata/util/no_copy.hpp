@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // Bases of classes whose objects are not copied.
 #pragma once
+#include <strata/core/linkage.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // Of classes that own something: a file, a thread, memory of a device.
 struct NoCopy {
@@ -16,4 +17,4 @@ struct Interface : NoCopy {
   virtual ~Interface() = default;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -3,7 +3,9 @@
 #pragma once
 #include <string>
 
-namespace strata::detail {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI::detail {
 
 // The shortest text that reads back as the same number; independent of the locale.
 std::string number_text(double x);
@@ -12,7 +14,7 @@ std::string number_text(double x);
 void check_not_negative(const std::string& what, double x);
 void check_positive(const std::string& what, double x);
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail
 
 #if !defined(STRATA_COMPILED)
 #include <strata/util/numbers_impl.hpp>

@@ -6,10 +6,10 @@
 #include <stdexcept>
 #include <string>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/util/numbers.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 STRATA_DEFINE std::string number_text(double x) {
   char buffer[32];
@@ -28,4 +28,4 @@ STRATA_DEFINE void check_positive(const std::string& what, double x) {
   if (!(x > 0 && std::isfinite(x))) refuse(what, x, "more than zero");
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

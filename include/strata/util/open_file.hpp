@@ -6,9 +6,10 @@
 #include <span>
 #include <string_view>
 
+#include <strata/core/linkage.hpp>
 #include <strata/util/no_copy.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 // An open file or directory, closed with its owner. Errors are std::system_error with the path.
 class OpenFile : NoCopy {
@@ -41,7 +42,7 @@ class OpenFile : NoCopy {
 // file of that name.
 void publish(const std::filesystem::path& from, const std::filesystem::path& to);
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail
 
 #if !defined(STRATA_COMPILED)
 #include <strata/util/open_file_impl.hpp>

@@ -16,10 +16,10 @@
 #include <system_error>
 #include <utility>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/util/open_file.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 STRATA_DEFINE OpenFile::OpenFile(std::filesystem::path path, int flags) : path_(std::move(path)) {
   descriptor_ = ::open(path_.c_str(), flags | O_CLOEXEC, 0666);
@@ -76,4 +76,4 @@ STRATA_DEFINE void publish(const std::filesystem::path& from, const std::filesys
   OpenFile(to.has_parent_path() ? to.parent_path() : ".", O_RDONLY | O_DIRECTORY).sync();
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

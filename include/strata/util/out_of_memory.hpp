@@ -4,7 +4,9 @@
 #include <cstdio>
 #include <new>
 
-namespace strata {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI {
 
 // A std::bad_alloc that says how much memory was asked for, and what for.
 class OutOfMemory : public std::bad_alloc {
@@ -21,4 +23,4 @@ class OutOfMemory : public std::bad_alloc {
   char what_[160];
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

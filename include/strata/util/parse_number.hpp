@@ -14,7 +14,9 @@
 #include <locale.h>
 #endif
 
-namespace strata::detail {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI::detail {
 
 // std::from_chars, which libc++ has for floating-point numbers only since version 20.
 template <class N>
@@ -42,4 +44,4 @@ std::from_chars_result parse_number(const char* first, const char* last, N& to) 
     return std::from_chars(first, last, to);
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

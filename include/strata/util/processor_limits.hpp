@@ -19,7 +19,9 @@
 #include <sched.h>
 #endif
 
-namespace strata::detail {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI::detail {
 
 inline constexpr int no_quota = std::numeric_limits<int>::max();
 
@@ -107,4 +109,4 @@ inline int affinity_processors() {
   return static_cast<int>(std::thread::hardware_concurrency());
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 // How many processors this process may use (processor_limits.hpp); at least 1.
 [[nodiscard]] int usable_processors();
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail
 
 #if !defined(STRATA_COMPILED)
 #include <strata/util/processors_impl.hpp>

@@ -5,10 +5,11 @@
 #include <iterator>
 #include <string>
 
+#include <strata/core/linkage.hpp>
 #include <strata/util/processor_limits.hpp>
 #include <strata/util/processors.hpp>
 
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 STRATA_DEFINE int usable_processors() {
   const auto read = [](const std::string& path) {
@@ -18,4 +19,4 @@ STRATA_DEFINE int usable_processors() {
   return std::max(1, std::min(affinity_processors(), cgroup_processors(read)));
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

@@ -6,7 +6,9 @@
 #include <array>
 #include <cstdint>
 
-namespace strata {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI {
 
 // One round of Philox multiplies two words, swaps halves and adds the key, which grows by Weyl constants.
 constexpr std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key) {
@@ -53,4 +55,4 @@ class Random {
   std::uint32_t tag_;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

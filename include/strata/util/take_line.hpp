@@ -5,7 +5,9 @@
 #include <cstddef>
 #include <string_view>
 
-namespace strata::detail {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI::detail {
 
 // Takes the first line off a text. The last line may end without a line break.
 inline std::string_view take_line(std::string_view& text) {
@@ -15,4 +17,4 @@ inline std::string_view take_line(std::string_view& text) {
   return line;
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

@@ -11,10 +11,10 @@
 #include <memory>
 #include <type_traits>
 
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/util/no_copy.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 class ThreadPool : NoCopy {
  public:
@@ -49,7 +49,7 @@ class ThreadPool : NoCopy {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/util/thread_pool_impl.hpp>

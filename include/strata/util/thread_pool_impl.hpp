@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/util/busy.hpp>
 #include <strata/util/flush_subnormals.hpp>
 #include <strata/util/fork.hpp>
@@ -13,7 +14,7 @@
 #include <strata/util/thread_pool.hpp>
 #include <strata/util/threads.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 struct ThreadPool::State {
   // Workers look for the next call for a few microseconds before they sleep, because layers follow each other closely.
@@ -143,4 +144,4 @@ STRATA_DEFINE void ThreadPool::run(int tasks, Call call, void* context) {
   for (int task = 0; task < tasks; ++task) call(context, task, 0);
 }
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

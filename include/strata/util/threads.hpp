@@ -9,7 +9,9 @@
 #include <thread>
 #include <vector>
 
-namespace strata::detail {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI::detail {
 
 // Starts work(i) in a thread for each i in [first, asked). Throws std::system_error, which says how many threads were asked
 // for; `threads` then holds those that were started.
@@ -36,4 +38,4 @@ inline void forget_threads(std::vector<std::thread>& threads) {
   threads.clear();
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <string_view>
 
-namespace strata::detail {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI::detail {
 
 // The number of bytes of the first character, or 0 if it is not UTF-8 (too short, overlong, a surrogate, above U+10FFFF).
 constexpr std::size_t utf8_length(std::string_view s) {
@@ -20,4 +22,4 @@ constexpr std::size_t utf8_length(std::string_view s) {
   return 0;
 }
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail

@@ -2,9 +2,10 @@
 // Activations on the CPU: any struct of layers/activations.hpp element by element, and faster ways for a few.
 #pragma once
 #include <strata/backend/cpu/chunks.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/layers/activations.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 // The activation F over n elements, of which the caller makes a chunk. Specialize it for a faster way.
 template <class F>
@@ -61,7 +62,7 @@ void activation_backward(std::int64_t n, const T* x, const T* y, const T* dy, T*
   });
 }
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu
 
 #if !defined(STRATA_COMPILED)
 #include <strata/backend/cpu/activations_impl.hpp>

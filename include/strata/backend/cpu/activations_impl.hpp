@@ -3,8 +3,9 @@
 #include <strata/backend/cpu/activations.hpp>
 #include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/simd.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 namespace detail {
 
@@ -73,4 +74,4 @@ STRATA_INSTANTIATE(Tanh, double)
 #undef STRATA_INSTANTIATE
 #endif
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu

@@ -5,13 +5,16 @@
 #include <cstdint>
 
 #include <strata/backend/cpu/eigen.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
+// Eigen's own functions bear our name through it, and with it the flags that they were built with (core/linkage.hpp).
+struct UnitStride : Eigen::InnerStride<1> {};
 template <class T>
-using Array = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>>;
+using Array = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>, Eigen::Unaligned, UnitStride>;
 template <class T>
-using ConstArray = Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>>;
+using ConstArray = Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>, Eigen::Unaligned, UnitStride>;
 
 // Sums over rows of `count` elements, at most `Most`; add(sums, r) adds row r. It adds in T within a block of rows and in
 // double from block to block, because a float that has reached 2^24 does not change when 1 is added.
@@ -29,4 +32,4 @@ Eigen::Array<T, Eigen::Dynamic, 1, 0, Most, 1> sum_rows(std::int64_t rows, std::
   return all.template cast<T>();
 }
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu

@@ -5,9 +5,10 @@
 
 #include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/chunks.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/shape.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 inline constexpr std::int64_t norm_block = 16;
 
@@ -30,10 +31,12 @@ void batch_norm_forward(Shape in, int batch, T epsilon, T momentum, const T* x, 
             sum_rows<T, norm_block>(
                 rows, count, [&](auto& sums, std::int64_t r) { sums += (ConstArray<T>(row(x, r), count) - m).square(); }) /
             n;
-        Array<T> mean_so_far(running_mean + first, count), variance_so_far(running_variance + first, count);
-        const auto finite = (m + stddev).isFinite().eval();
-        mean_so_far = finite.select(momentum * mean_so_far + (T{1} - momentum) * m, mean_so_far);
-        variance_so_far = finite.select(momentum * variance_so_far + (T{1} - momentum) * stddev, variance_so_far);
+        for (std::int64_t i = 0; i < count; ++i) {
+          if (!std::isfinite(m[i] + stddev[i])) continue;
+          T &mean_so_far = running_mean[first + i], &variance_so_far = running_variance[first + i];
+          mean_so_far = momentum * mean_so_far + (T{1} - momentum) * m[i];
+          variance_so_far = momentum * variance_so_far + (T{1} - momentum) * stddev[i];
+        }
         stddev = (stddev + epsilon).rsqrt();
         const ConstArray<T> scale(gamma + first, count), shift(beta + first, count);
         for (std::int64_t r = 0; r < rows; ++r)
@@ -82,4 +85,4 @@ void batch_norm_backward(Shape in, int batch, const T* x, const T* gamma, const 
       norm_block);
 }
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu

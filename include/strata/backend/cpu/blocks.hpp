@@ -5,10 +5,11 @@
 #include <cstdint>
 
 #include <strata/backend/cpu/kernels.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/window.hpp>
 #include <strata/model/relu_block.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 namespace cpu {
 
@@ -59,4 +60,4 @@ template <auto Size_, int Filters, class... O>
 struct CpuBlock<Conv<Size_, Filters, O...>, ReLU>
     : detail::ReluBlock<CpuKernel<Conv<Size_, Filters, O...>>, CpuKernel<ReLU>> {};
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <cstdint>
 
+#include <strata/core/linkage.hpp>
 #include <strata/util/thread_pool.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 // Calls f(first, count) over [0, n).
 template <class F>
@@ -33,4 +34,4 @@ void for_rows(std::int64_t rows, int width, ThreadPool& pool, const F& f) {
   for_elements(rows, pool, f, std::max(1, 16384 / width));
 }
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu

@@ -3,8 +3,9 @@
 #pragma once
 #include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/chunks.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 // y = a + b; y may be a or b.
 template <class T>
@@ -26,4 +27,4 @@ void concat_take(std::int64_t rows, int channels, T* branch, int total, int offs
       rows, pool, [=](std::int64_t r) { std::copy_n(whole + r * total + offset, channels, branch + r * channels); }, 512);
 }
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu

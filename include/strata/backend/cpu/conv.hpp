@@ -10,8 +10,9 @@
 #include <strata/backend/cpu/conv_winograd.hpp>
 #include <strata/backend/cpu/sizes.hpp>
 #include <strata/backend/cpu/skinny_gemm.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 namespace detail {
 inline bool goes_direct(int batch) { return batch >= direct_batch && path_now() != KernelPath::eigen; }
@@ -66,4 +67,4 @@ void conv_backward_weights(const Geometry& g, int batch, const T* x, const T* dy
       most);
 }
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu

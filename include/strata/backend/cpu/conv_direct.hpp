@@ -9,9 +9,10 @@
 #include <strata/backend/cpu/conv_patches.hpp>
 #include <strata/backend/cpu/sizes.hpp>
 #include <strata/backend/cpu/tiles.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/window.hpp>
 
-namespace strata::cpu::detail {
+namespace strata::inline STRATA_ABI::cpu::detail {
 
 // Sums over spans for up to rows_at_once rows and panels_at_once panels of a right operand, in blocks of a depth that keeps
 // a panel in L1.
@@ -300,4 +301,4 @@ void direct_backward_weights(const Geometry& g, int batch, const T* x, const T* 
   }
 }
 
-}  // namespace strata::cpu::detail
+}  // namespace strata::inline STRATA_ABI::cpu::detail

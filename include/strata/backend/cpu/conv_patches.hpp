@@ -9,9 +9,10 @@
 #include <strata/backend/cpu/chunks.hpp>
 #include <strata/backend/cpu/gemm.hpp>
 #include <strata/backend/cpu/sizes.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/window.hpp>
 
-namespace strata::cpu::detail {
+namespace strata::inline STRATA_ABI::cpu::detail {
 
 // Blocks of filters, if the shares of the taps are too few tasks. Independent of the number of threads.
 constexpr int filter_blocks(const Geometry& g) {
@@ -177,4 +178,4 @@ void patches_backward_weights(const Geometry& g, int batch, const T* x, const T*
   });
 }
 
-}  // namespace strata::cpu::detail
+}  // namespace strata::inline STRATA_ABI::cpu::detail

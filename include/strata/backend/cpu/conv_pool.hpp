@@ -11,9 +11,10 @@
 #include <strata/backend/cpu/chunks.hpp>
 #include <strata/backend/cpu/simd.hpp>
 #include <strata/backend/cpu/sizes.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/window.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 namespace detail {
 
@@ -202,4 +203,4 @@ void conv_pool_backward(const Geometry& g, const Geometry& pooled, int batch, bo
   });
 }
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu

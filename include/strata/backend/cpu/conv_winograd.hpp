@@ -18,9 +18,10 @@
 #include <strata/backend/cpu/sizes.hpp>
 #include <strata/backend/cpu/tiles.hpp>
 #include <strata/backend/cpu/winograd_plan.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/window.hpp>
 
-namespace strata::cpu::detail {
+namespace strata::inline STRATA_ABI::cpu::detail {
 
 // Sums of winograd_points rows: to[i] = bias + sum of factors[i][k] * from[k], rectified if `relu`. If to[i] is null, that
 // sum is left out. Unused rows have a factor of zero, but are read.
@@ -296,4 +297,4 @@ void winograd_backward_input(const Geometry& g, int batch, const T* dy, const T*
   winograd_forward(turned(g), batch, dy, turned_w, no_bias, false, dx, pool, scratch + positions * each);
 }
 
-}  // namespace strata::cpu::detail
+}  // namespace strata::inline STRATA_ABI::cpu::detail

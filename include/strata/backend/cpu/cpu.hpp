@@ -4,9 +4,10 @@
 #include <strata/backend/cpu/blocks.hpp>
 #include <strata/backend/cpu/engine.hpp>
 #include <strata/backend/cpu/kernels.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/model/pass.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 template <class Scalar>
 struct CpuOf {
@@ -21,7 +22,7 @@ struct CpuOf {
   static constexpr bool on_host = true;  // the host can read and write the engine's memory
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/backend/cpu/cpu_impl.hpp>

@@ -2,10 +2,11 @@
 // What models on the CPU are made of, compiled once.
 #pragma once
 #include <strata/backend/cpu/cpu.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/model/session_impl.hpp>
 
 #if defined(STRATA_COMPILED)
-namespace strata::detail {
+namespace strata::inline STRATA_ABI::detail {
 
 template class Runner<CpuEngine<float>>;
 template class Runner<CpuEngine<double>>;
@@ -14,5 +15,5 @@ template class ModelCore<CpuEngine<double>>;
 template class SessionCore<CpuEngine<float>>;
 template class SessionCore<CpuEngine<double>>;
 
-}  // namespace strata::detail
+}  // namespace strata::inline STRATA_ABI::detail
 #endif

@@ -8,8 +8,9 @@
 #include <strata/backend/cpu/gemm.hpp>
 #include <strata/backend/cpu/sizes.hpp>
 #include <strata/backend/cpu/skinny_gemm.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 namespace detail {
 inline int dense_block(int n, int threads) {
@@ -74,4 +75,4 @@ void dense_backward_weights(int in, int units, int batch, const T* x, const T* d
       256);
 }
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu

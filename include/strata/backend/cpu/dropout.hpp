@@ -9,9 +9,10 @@
 #include <type_traits>
 
 #include <strata/backend/cpu/chunks.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/util/random.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 template <class T>
 void dropout_forward(std::int64_t n, double rate, const Random& random, const T* x, T* y, ThreadPool& pool) {
@@ -38,4 +39,4 @@ void dropout_backward(std::int64_t n, double rate, const Random& random, const T
   dropout_forward(n, rate, random, dy, dx, pool);
 }
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu

@@ -11,11 +11,12 @@
 #include <strata/backend/cpu/ops.hpp>
 #include <strata/backend/cpu/path.hpp>
 #include <strata/core/alignment.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/model/engine.hpp>
 #include <strata/util/random.hpp>
 #include <strata/util/thread_pool.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 template <class T>
 class CpuEngine {
@@ -62,7 +63,7 @@ class CpuEngine {
   std::unique_ptr<std::byte, Release> memory_;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/backend/cpu/engine_impl.hpp>

@@ -6,10 +6,11 @@
 
 #include <strata/backend/cpu/eigen.hpp>
 #include <strata/backend/cpu/engine.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/util/large_pages.hpp>
 #include <strata/util/out_of_memory.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 template <class T>
 std::string CpuEngine<T>::libraries() {
@@ -37,4 +38,4 @@ template class CpuEngine<float>;
 template class CpuEngine<double>;
 #endif
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

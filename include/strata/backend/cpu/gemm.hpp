@@ -13,12 +13,13 @@
 #include <strata/backend/cpu/chunks.hpp>
 #include <strata/backend/cpu/simd.hpp>
 #include <strata/backend/cpu/sizes.hpp>
+#include <strata/core/linkage.hpp>
 
 #if defined(__x86_64__)
 #include <emmintrin.h>
 #endif
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 namespace detail {
 
@@ -329,4 +330,4 @@ void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const T* a, i
   }
 }
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu

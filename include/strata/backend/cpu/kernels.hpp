@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // Where the CPU backend overrides how a layer, or several layers in a row, run.
 #pragma once
+#include <strata/core/linkage.hpp>
 #include <strata/model/kernels.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // Specialize it where the CPU needs another kernel than all backends.
 template <class L>
@@ -16,4 +17,4 @@ struct CpuBlock {
   static constexpr bool exists = false;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -6,9 +6,10 @@
 #include <type_traits>
 
 #include <strata/backend/cpu/chunks.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/losses/losses.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 // Any loss, row by row. Element: int for class indices (rows), float for numbers (rows,width).
 template <class Loss, class T, class Element>
@@ -36,7 +37,7 @@ template <class T>
 void run_loss(const SoftmaxCrossEntropy& loss, std::int64_t rows, int width, const T* x, const int* labels, T* values,
               T* gradient, ThreadPool& pool);
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu
 
 #if !defined(STRATA_COMPILED)
 #include <strata/backend/cpu/losses_impl.hpp>

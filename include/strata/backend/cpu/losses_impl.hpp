@@ -4,8 +4,9 @@
 
 #include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/losses.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 template <class T>
 void run_loss(const SoftmaxCrossEntropy& loss, std::int64_t rows, int width, const T* x, const int* labels, T* values,
@@ -31,4 +32,4 @@ template void run_loss(const SoftmaxCrossEntropy&, std::int64_t, int, const doub
                        ThreadPool&);
 #endif
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu

@@ -3,10 +3,11 @@
 #pragma once
 #include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/chunks.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/lrn.hpp>
 #include <strata/core/shape.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 namespace detail {
 
@@ -87,4 +88,4 @@ void lrn_backward(Shape in, int batch, const LrnParameters& p, const T* x, const
       std::max(1, 16384 / in.channels));
 }
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu

@@ -7,13 +7,14 @@
 #include <strata/backend/cpu/activations.hpp>
 #include <strata/backend/cpu/losses.hpp>
 #include <strata/backend/cpu/sizes.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/lrn.hpp>
 #include <strata/core/window.hpp>
 #include <strata/model/kernel_traits.hpp>
 #include <strata/util/random.hpp>
 #include <strata/util/thread_pool.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 // A handle: copy it freely. The pool must outlive it. `scratch` is as large as the function of that name says.
 template <class T>
@@ -133,7 +134,7 @@ class Ops {
   ThreadPool* pool_;
 };
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu
 
 #if !defined(STRATA_COMPILED)
 #include <strata/backend/cpu/ops_impl.hpp>

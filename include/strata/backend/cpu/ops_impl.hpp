@@ -10,8 +10,9 @@
 #include <strata/backend/cpu/ops.hpp>
 #include <strata/backend/cpu/pool.hpp>
 #include <strata/backend/cpu/softmax.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 template <class T>
 void Ops<T>::add(std::int64_t n, const T* a, const T* b, T* y) const {
@@ -133,4 +134,4 @@ template class Ops<float>;
 template class Ops<double>;
 #endif
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu

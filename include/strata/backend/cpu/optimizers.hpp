@@ -5,10 +5,11 @@
 #include <span>
 
 #include <strata/backend/cpu/chunks.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/optimizers/parameter_groups.hpp>
 #include <strata/optimizers/update.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 inline constexpr std::int64_t update_chunk = 65536;
 
@@ -35,7 +36,7 @@ void update_elements(const Element& element, std::int64_t n, T* w, const T* g, T
       update_chunk);
 }
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu
 
 #if !defined(STRATA_COMPILED)
 #include <strata/backend/cpu/optimizers_impl.hpp>

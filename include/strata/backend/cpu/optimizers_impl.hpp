@@ -6,8 +6,9 @@
 
 #include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/optimizers.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 template <class T>
 bool clip_by_norm(std::span<const strata::detail::ParameterRange> ranges, double limit, T* g, ThreadPool& pool) {
@@ -42,4 +43,4 @@ template bool clip_by_norm(std::span<const strata::detail::ParameterRange>, doub
 template bool clip_by_norm(std::span<const strata::detail::ParameterRange>, double, double*, ThreadPool&);
 #endif
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // The kernel path: which instruction set's kernels run.
 #pragma once
-#include <strata/core/compiled.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 enum class KernelPath { baseline, avx2, avx512, eigen };
 
@@ -19,7 +19,7 @@ namespace detail {
 [[nodiscard]] KernelPath choose_path();
 }  // namespace detail
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu
 
 #if !defined(STRATA_COMPILED)
 #include <strata/backend/cpu/path_impl.hpp>

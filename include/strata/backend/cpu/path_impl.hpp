@@ -7,8 +7,9 @@
 #include <string_view>
 
 #include <strata/backend/cpu/path.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 namespace detail {
 
@@ -55,4 +56,4 @@ STRATA_DEFINE bool set_kernel_path(KernelPath path) {
   return true;
 }
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu

@@ -6,9 +6,10 @@
 #include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/chunks.hpp>
 #include <strata/backend/cpu/simd.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/window.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 namespace detail {
 // Calls f(output position, first row, end row, first column, end column, in steps of the dilation) over real elements only.
@@ -178,4 +179,4 @@ void global_avg_pool_backward(Shape in, int batch, const T* dy, T* dx, ThreadPoo
   });
 }
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu

@@ -3,7 +3,9 @@
 #pragma once
 #include <algorithm>
 
-namespace strata::cpu::detail {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI::cpu::detail {
 
 // [first, end)
 struct IndexRange {
@@ -24,4 +26,4 @@ inline IndexRange outputs_under(int tap, int stride, int dilation, int before, i
   return {first, std::max(first, end)};
 }
 
-}  // namespace strata::cpu::detail
+}  // namespace strata::inline STRATA_ABI::cpu::detail

@@ -8,6 +8,7 @@
 
 #include <strata/backend/cpu/path.hpp>
 #include <strata/backend/cpu/sizes.hpp>
+#include <strata/core/linkage.hpp>
 
 #if defined(__CUDACC__)
 #pragma nv_diag_suppress 1675  // "unrecognized GCC pragma": the pragma below is for the host compiler
@@ -21,7 +22,7 @@
 #define STRATA_WIDE
 #endif
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 namespace detail {
 
@@ -78,4 +79,4 @@ STRATA_INLINE void store(T* to, const V& v) {
 
 }  // namespace detail
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu

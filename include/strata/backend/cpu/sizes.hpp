@@ -7,9 +7,10 @@
 
 #include <strata/backend/cpu/ranges.hpp>
 #include <strata/backend/cpu/winograd_plan.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/window.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 namespace detail {
 
@@ -313,4 +314,4 @@ constexpr std::int64_t dense_scratch(int in, int units, int batch, int threads) 
                                 detail::skinny_scratch(std::min(batch, detail::skinny_samples), units));
 }
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu

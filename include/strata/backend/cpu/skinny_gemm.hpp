@@ -11,9 +11,10 @@
 #include <strata/backend/cpu/conv_direct.hpp>
 #include <strata/backend/cpu/simd.hpp>
 #include <strata/backend/cpu/sizes.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/window.hpp>
 
-namespace strata::cpu::detail {
+namespace strata::inline STRATA_ABI::cpu::detail {
 
 template <class T>
 struct RowPair {
@@ -139,4 +140,4 @@ void conv_skinny(const Geometry& g, int batch, const T* x, const T* w, const T* 
   add_shares(all, g.out.channels, sums, bias, y, pool);
 }
 
-}  // namespace strata::cpu::detail
+}  // namespace strata::inline STRATA_ABI::cpu::detail

@@ -3,8 +3,9 @@
 #pragma once
 #include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/chunks.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cpu {
+namespace strata::inline STRATA_ABI::cpu {
 
 template <class T>
 void softmax_forward(int batch, int classes, const T* x, T* y, ThreadPool& pool) {
@@ -42,4 +43,4 @@ void log_softmax_backward(int batch, int classes, const T* y, const T* dy, T* dx
   });
 }
 
-}  // namespace strata::cpu
+}  // namespace strata::inline STRATA_ABI::cpu

@@ -16,6 +16,7 @@
 #include <strata/backend/cpu/losses.hpp>
 #include <strata/backend/cpu/optimizers.hpp>
 #include <strata/core/alignment.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/data/batches.hpp>
 #include <strata/training/reducer.hpp>
 #include <strata/training/right.hpp>
@@ -23,7 +24,7 @@
 #include <strata/util/large_pages.hpp>
 #include <strata/util/out_of_memory.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace cpu {
 
 template <class T>
@@ -155,7 +156,7 @@ struct StepsOf<CpuOf<Scalar>> {
   using type = cpu::Steps<Scalar>;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 
 #if !defined(STRATA_COMPILED)
 #include <strata/backend/cpu/steps_impl.hpp>

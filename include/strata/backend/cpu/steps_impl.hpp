@@ -2,10 +2,11 @@
 // Training on the CPU, compiled once.
 #pragma once
 #include <strata/backend/cpu/steps.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/training/train_core_impl.hpp>
 
 #if defined(STRATA_COMPILED)
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 template class cpu::Steps<float>;
 template class cpu::Steps<double>;
@@ -20,5 +21,5 @@ template Evaluation evaluate_batches(EvaluatorCore<Cpu>&, const EvaluationData&,
 template std::vector<EpochRecord> run_training(TrainerCore<Cpu>&, TrainerCore<Cpu>::Steps::Ring&, const RunOptions&);
 
 }  // namespace detail
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI
 #endif

@@ -10,8 +10,9 @@
 
 #include <strata/backend/cpu/simd.hpp>
 #include <strata/backend/cpu/sizes.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cpu::detail {
+namespace strata::inline STRATA_ABI::cpu::detail {
 
 // `length` elements of each row from a + left on, times the rows [right, right + length) of the packed right operand.
 struct Span {
@@ -157,4 +158,4 @@ struct TileSet {
         run{{Tile<T, Size, 1>::table::of(path), Tile<T, Size, 2>::table::of(path)}...} {}
 };
 
-}  // namespace strata::cpu::detail
+}  // namespace strata::inline STRATA_ABI::cpu::detail

@@ -8,9 +8,10 @@
 #include <cstdint>
 
 #include <strata/backend/cpu/ranges.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/window.hpp>
 
-namespace strata::cpu::detail {
+namespace strata::inline STRATA_ABI::cpu::detail {
 
 // The most taps of a phase, outputs of a tile on one axis, and points for these.
 inline constexpr int winograd_taps = 3, winograd_outputs = 4, winograd_points = winograd_taps + winograd_outputs - 1;
@@ -175,4 +176,4 @@ constexpr Geometry turned(const Geometry& g) {
 constexpr bool turns(const Geometry& g) { return g.window.stride_h == 1 && g.window.stride_w == 1; }
 constexpr bool winograd_input_pays(const Geometry& g, int batch) { return turns(g) && winograd_pays(turned(g), batch); }
 
-}  // namespace strata::cpu::detail
+}  // namespace strata::inline STRATA_ABI::cpu::detail

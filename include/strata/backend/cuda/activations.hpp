@@ -3,9 +3,10 @@
 #pragma once
 #include <strata/backend/cuda/element.hpp>
 #include <strata/backend/cuda/index.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/layers/activations.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 namespace detail {
 
@@ -59,4 +60,4 @@ void add_bias(R& run, std::int64_t rows, int channels, const Compute<T>* bias, T
   run(rows * channels, detail::AddBias<T>{channels, bias, y, relu});
 }
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

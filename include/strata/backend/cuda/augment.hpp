@@ -4,10 +4,11 @@
 // compiler fuses a product into a sum.
 #pragma once
 #include <strata/backend/cuda/index.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/data/augment.hpp>
 #include <strata/data/pixels.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 namespace detail {
 
@@ -65,4 +66,4 @@ void fill_images(R& run, Shape shape, int batch, const Augment& augment, std::ui
       detail::FillImages<Pixel, T>{shape, range, range.any(), seed, epoch, indices, mean, stddev, pixels, images});
 }
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

@@ -11,8 +11,9 @@
 
 #include <strata/backend/cuda/error.hpp>
 #include <strata/backend/cuda/stream.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cuda::detail {
+namespace strata::inline STRATA_ABI::cuda::detail {
 
 // Memory on the device for a measurement: zeros, on any stream.
 class Trial {
@@ -68,4 +69,4 @@ std::int64_t largest_workspace(const Plans& plans) {
   return most;
 }
 
-}  // namespace strata::cuda::detail
+}  // namespace strata::inline STRATA_ABI::cuda::detail

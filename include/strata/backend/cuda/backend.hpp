@@ -4,9 +4,10 @@
 #include <strata/backend/cuda/blocks.hpp>
 #include <strata/backend/cuda/kernels.hpp>
 #include <strata/backend/cuda/ops.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/model/model_core_impl.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 template <class Precision, template <class> class Engine_>
 struct GpuOf {
@@ -22,4 +23,4 @@ struct GpuOf {
   static constexpr bool on_host = false;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -3,9 +3,10 @@
 // (N,H,W,C) or (N,C); parameters and statistics are Compute<T>.
 #pragma once
 #include <strata/backend/cuda/bias.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/shape.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 namespace detail {
 
@@ -137,4 +138,4 @@ void batch_norm_backward(R& run, Shape in, int batch, const T* x, const Compute<
         detail::BatchNormBackward<T>{rows, in.channels, x, dy, gamma, mean, inverse_deviation, dgamma, dbeta, dx});
 }
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

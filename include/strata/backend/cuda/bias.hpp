@@ -2,8 +2,9 @@
 // The gradient of a bias: db (channels), the sum of dy (rows,channels) over its rows.
 #pragma once
 #include <strata/backend/cuda/reduce.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 namespace detail {
 
@@ -32,4 +33,4 @@ void bias_gradient(R& run, std::int64_t rows, int channels, const T* dy, Compute
   detail::sum_rows<1>(run, rows, channels, scratch, detail::SumItself<T>{dy}, detail::StoreSum<Compute<T>>{db});
 }
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

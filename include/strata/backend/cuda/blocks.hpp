@@ -2,9 +2,10 @@
 // The blocks of layers that a GPU does together.
 #pragma once
 #include <strata/backend/cuda/kernels.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/model/relu_block.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace cuda {
 template <class Product>
 using ReluBlock = strata::detail::ReluBlock<CudaKernel<Product>, CudaKernel<ReLU>>;
@@ -52,4 +53,4 @@ struct CudaBlock<Dense<Units, O...>, ReLU, Dropout<Rate>> : cuda::ReluBlock<Dens
   }
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

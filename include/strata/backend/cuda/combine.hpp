@@ -2,8 +2,9 @@
 // Where branches meet: sums for Residual, copies of channels for Concat; and conversions.
 #pragma once
 #include <strata/backend/cuda/index.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 namespace detail {
 
@@ -73,4 +74,4 @@ void convert(R& run, std::int64_t n, const From* x, To* y) {
   run(n, detail::Convert<From, To>{x, y});
 }
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

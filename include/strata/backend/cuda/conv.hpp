@@ -17,9 +17,10 @@
 #include <strata/backend/cuda/graph.hpp>
 #include <strata/backend/cuda/plan.hpp>
 #include <strata/backend/cuda/precision.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/window.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 // One operation of one convolution, for one size of batch. `bias` is for forward only.
 struct ConvProblem {
@@ -184,4 +185,4 @@ class ConvPlans {
   std::map<ConvProblem, ConvPlan> plans_;
 };
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

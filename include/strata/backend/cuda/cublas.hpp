@@ -16,8 +16,9 @@
 #include <strata/backend/cuda/autotune.hpp>
 #include <strata/backend/cuda/error.hpp>
 #include <strata/backend/cuda/precision.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 using CublasError = CallError<cublasStatus_t>;
 
@@ -187,4 +188,4 @@ class MatmulPlan {
   std::size_t workspace_ = 0;
 };
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

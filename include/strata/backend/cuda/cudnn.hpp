@@ -16,10 +16,11 @@
 #include <vector>
 
 #include <strata/backend/cuda/error.hpp>
+#include <strata/core/linkage.hpp>
 
 static_assert(CUDNN_VERSION >= 90000, "strata: cuDNN 9.0 or newer is needed");
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 using CudnnError = CallError<cudnnStatus_t>;
 
@@ -176,4 +177,4 @@ inline cudaStream_t stream_of(cudnnHandle_t handle) {
   return stream;
 }
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

@@ -9,8 +9,9 @@
 #include <stdexcept>
 
 #include <strata/backend/cuda/cublas.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 enum class DenseOperation { forward, backward_input, backward_weights };
 
@@ -97,4 +98,4 @@ class DensePlans {
   std::map<DenseProblem, DensePlan> plans_;
 };
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

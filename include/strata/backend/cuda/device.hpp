@@ -13,8 +13,9 @@
 #include <strata/backend/cuda/element.hpp>
 #include <strata/backend/cuda/error.hpp>
 #include <strata/backend/cuda/stream.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 namespace detail {
 inline constexpr int threads_of_a_block = 256;
@@ -168,4 +169,4 @@ class CapturedGraph {
   Owned<cudaGraphExec_t, cudaGraphExecDestroy> exec_;
 };
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

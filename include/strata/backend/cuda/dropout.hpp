@@ -3,9 +3,10 @@
 // step is read on the device, so that a captured step can be replayed. In place or not.
 #pragma once
 #include <strata/backend/cuda/element.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/util/random.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 namespace detail {
 
@@ -71,4 +72,4 @@ void relu_dropout_backward(R& run, std::int64_t n, double rate, const T* y, cons
   run(n, detail::ReluDropoutBackward<T>{static_cast<Compute<T>>(1 / (1 - rate)), y, dy, dx});
 }
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

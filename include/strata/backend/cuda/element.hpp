@@ -10,8 +10,9 @@
 #include <type_traits>
 
 #include <strata/core/host_device.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 
 // bfloat16: the upper half of a float, rounded to the nearest, ties to even. For storing; all arithmetic is in float.
 class Bf16 {
@@ -40,4 +41,4 @@ template <class R>
 concept Run = requires(R& run, void (*element)(std::int64_t)) { run(std::int64_t{}, element); };
 
 }  // namespace cuda
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -15,8 +15,9 @@
 #include <strata/backend/cuda/gpu_engine.hpp>
 #include <strata/backend/cuda/per_batch_size.hpp>
 #include <strata/backend/cuda/precision.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace cuda {
 
 struct CudaSystem {
@@ -229,4 +230,4 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
   std::int64_t largest_workspace_ = 0, workspace_bytes_ = 0, copies_bytes_ = 0;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -10,7 +10,9 @@
 #include <string>
 #include <type_traits>
 
-namespace strata::cuda {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI::cuda {
 
 // A call of a library failed: which one, the status's name, and what the library says about it.
 template <class StatusType>
@@ -105,4 +107,4 @@ Handle create(Make make) {
   return handle;
 }
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

@@ -16,9 +16,10 @@
 #include <strata/backend/cuda/backend.hpp>
 #include <strata/backend/cuda/host_copy.hpp>
 #include <strata/core/alignment.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/model/engine.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 // What differs from step to step, in the device's memory. Everything else in a step is the same each time, so that it can
 // be captured once and replayed.
@@ -156,4 +157,4 @@ class GpuEngine {
   std::vector<A> downloaded_as_;
 };
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

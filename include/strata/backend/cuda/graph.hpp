@@ -10,9 +10,10 @@
 
 #include <strata/backend/cuda/cudnn.hpp>
 #include <strata/backend/cuda/precision.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/window.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 constexpr cudnnDataType_t data_type(Number type) { return type == Number::bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT; }
 
@@ -133,4 +134,4 @@ class Graph {
   std::vector<Memory> tensors_;
 };
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

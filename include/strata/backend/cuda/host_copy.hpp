@@ -6,9 +6,10 @@
 #include <span>
 #include <vector>
 
+#include <strata/core/linkage.hpp>
 #include <strata/model/engine.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 // (taps,filters) to (filters,taps), or back with the two sizes swapped.
 inline void transpose(std::int64_t rows, std::int64_t columns, const float* from, float* to) {
@@ -56,4 +57,4 @@ class HostCopy {
   std::vector<float> host_, transfer_;
 };
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

@@ -4,9 +4,10 @@
 #include <cstdint>
 
 #include <strata/backend/cuda/element.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/shape.hpp>
 
-namespace strata::cuda::detail {
+namespace strata::inline STRATA_ABI::cuda::detail {
 
 // 0 <= i, 0 < n
 STRATA_HOST_DEVICE constexpr std::int64_t quotient(std::int64_t i, int n) {
@@ -25,4 +26,4 @@ STRATA_HOST_DEVICE constexpr Place place_of(Shape s, std::int64_t i) {
           static_cast<int>(i - pixel * s.channels)};
 }
 
-}  // namespace strata::cuda::detail
+}  // namespace strata::inline STRATA_ABI::cuda::detail

@@ -6,11 +6,12 @@
 #include <type_traits>
 
 #include <strata/backend/cuda/element.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/target.hpp>
 #include <strata/losses/losses.hpp>
 #include <strata/training/right.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 // Sums over the rows of a batch.
 struct StepScore {
@@ -104,4 +105,4 @@ void halt_unless_finite(R& run, const StepScore* score, std::int32_t* halt) {
   run(1, detail::HaltUnlessFinite{score, halt});
 }
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

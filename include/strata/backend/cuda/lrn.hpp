@@ -3,10 +3,11 @@
 // cache, and a buffer for the scales would be as large as x.
 #pragma once
 #include <strata/backend/cuda/index.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/lrn.hpp>
 #include <strata/core/shape.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 namespace detail {
 
@@ -80,4 +81,4 @@ void lrn_backward(R& run, Shape in, int batch, const LrnParameters& p, const T* 
   run(batch * in.size(), detail::LrnBackward<T>{detail::lrn_scale<C>(in, p), static_cast<C>(p.beta), x, y, dy, dx});
 }
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

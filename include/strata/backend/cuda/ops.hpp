@@ -14,11 +14,12 @@
 #include <strata/backend/cuda/lrn.hpp>
 #include <strata/backend/cuda/pool.hpp>
 #include <strata/backend/cuda/softmax.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/lrn.hpp>
 #include <strata/core/window.hpp>
 #include <strata/model/kernel_traits.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 // The random numbers of a layer. The step is read on the device, so that a captured step can be replayed.
 struct StepRandom {
@@ -210,4 +211,4 @@ class Ops {
   Engine* engine_;
 };
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

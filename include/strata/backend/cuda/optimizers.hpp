@@ -6,9 +6,10 @@
 #include <cstdint>
 
 #include <strata/backend/cuda/element.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/optimizers/update.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 // In place of 1 in StepScore::finite: the loss is a number, but the norm of its gradients is not.
 inline constexpr std::int32_t gradients_not_finite = -1;
@@ -114,4 +115,4 @@ void clip_by_norm(R& run, std::int64_t n, double limit, float* g, double* scratc
   run(n, detail::Scale{scale, g});
 }
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

@@ -6,7 +6,9 @@
 #include <list>
 #include <utility>
 
-namespace strata::cuda {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI::cuda {
 
 // Values of the sizes that were used last. A program with many sizes would otherwise fill the device's memory.
 template <class T>
@@ -41,4 +43,4 @@ class PerBatchSize {
   std::list<Entry> entries_;  // the one used last is at the end
 };
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

@@ -18,8 +18,9 @@
 #include <strata/backend/cuda/cudnn.hpp>
 #include <strata/backend/cuda/graph.hpp>
 #include <strata/backend/cuda/precision.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 #if CUDNN_VERSION >= 90800
 // A device that need not exist on this machine, described in the JSON that cuDNN writes
@@ -215,4 +216,4 @@ inline std::optional<Plan> choose_plan(const std::shared_ptr<const Graph>& graph
   }
 }
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

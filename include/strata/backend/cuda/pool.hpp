@@ -3,9 +3,10 @@
 // place. x (N,H,W,C), y (N,H',W',C).
 #pragma once
 #include <strata/backend/cuda/index.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/window.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 namespace detail {
 
@@ -196,4 +197,4 @@ void global_avg_pool_backward(R& run, Shape in, int batch, const T* dy, T* dx) {
   run(batch * in.size(), detail::GlobalAvgPoolBackward<T>{in.height * in.width, in.channels, dy, dx});
 }
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

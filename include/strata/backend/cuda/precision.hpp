@@ -5,8 +5,9 @@
 #include <cstdint>
 
 #include <strata/backend/cuda/element.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 enum class Math { float32, tf32, bf16 };
 
@@ -51,4 +52,4 @@ constexpr Number activation(Math math) { return math == Math::bf16 ? Number::bf1
 // Pointers to tensors and workspaces of cuDNN's and cuBLASLt's plans must be multiples of this many bytes.
 inline constexpr std::int64_t alignment = 16;
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

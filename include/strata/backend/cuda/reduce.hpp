@@ -8,8 +8,9 @@
 #include <cstdint>
 
 #include <strata/backend/cuda/index.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 // Enough to fill a device, but few enough that an index of the second stage takes a few microseconds.
 constexpr int row_shares(std::int64_t rows) { return static_cast<int>(std::clamp<std::int64_t>(rows / 32, 1, 512)); }
@@ -74,4 +75,4 @@ void sum_rows(R& run, std::int64_t rows, int channels, C* scratch, const Term& t
 }
 
 }  // namespace detail
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

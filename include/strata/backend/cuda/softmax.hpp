@@ -4,8 +4,9 @@
 // would need another launch for the sums of the rows.
 #pragma once
 #include <strata/backend/cuda/element.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 namespace detail {
 
@@ -82,4 +83,4 @@ void log_softmax_backward(R& run, int batch, int classes, const T* y, const T* d
   run(batch, detail::SoftmaxBackward<T, true>{classes, y, dy, dx});
 }
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

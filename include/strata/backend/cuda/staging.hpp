@@ -8,11 +8,12 @@
 #include <type_traits>
 #include <utility>
 
+#include <strata/core/linkage.hpp>
 #include <strata/data/batches.hpp>
 #include <strata/data/batches_impl.hpp>
 #include <strata/data/targets.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 // A batch as the device gets it, whatever the data set. Pixels are as the data set has them, and are augmented and
 // normalised on the device; or ready floats.
@@ -96,4 +97,4 @@ class DeviceBatches : public DeviceRing<System> {
   [[nodiscard]] DeviceRing<System>& ring() { return *this; }
 };
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

@@ -23,13 +23,14 @@
 #include <strata/backend/cuda/per_batch_size.hpp>
 #include <strata/backend/cuda/staging.hpp>
 #include <strata/core/alignment.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/optimizers/parameter_groups.hpp>
 #include <strata/training/reducer.hpp>
 #include <strata/training/right.hpp>
 #include <strata/training/steps.hpp>
 #include <strata/training/train_core_impl.hpp>
 
-namespace strata {
+namespace strata::inline STRATA_ABI {
 namespace cuda {
 
 namespace detail {
@@ -369,4 +370,4 @@ struct StepsOf<GpuOf<Precision, Engine_>> {
   using type = cuda::Steps<Engine_<Precision>>;
 };
 
-}  // namespace strata
+}  // namespace strata::inline STRATA_ABI

@@ -6,8 +6,9 @@
 #include <cstddef>
 
 #include <strata/backend/cuda/error.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::cuda {
+namespace strata::inline STRATA_ABI::cuda {
 
 class Stream {
  public:
@@ -47,4 +48,4 @@ class StreamEvent {
   Owned<cudaEvent_t, cudaEventDestroy> event_;
 };
 
-}  // namespace strata::cuda
+}  // namespace strata::inline STRATA_ABI::cuda

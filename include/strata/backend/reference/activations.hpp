@@ -4,7 +4,9 @@
 #include <cmath>
 #include <cstdint>
 
-namespace strata::reference {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI::reference {
 
 // A NaN is not below zero and so stays.
 template <class T>
@@ -45,4 +47,4 @@ void tanh_backward(std::int64_t n, const T* y, const T* dy, T* dx) {
   for (std::int64_t i = 0; i < n; ++i) dx[i] = dy[i] * (T(1) - y[i] * y[i]);
 }
 
-}  // namespace strata::reference
+}  // namespace strata::inline STRATA_ABI::reference

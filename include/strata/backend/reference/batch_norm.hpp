@@ -4,9 +4,10 @@
 #include <cmath>
 #include <cstdint>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/shape.hpp>
 
-namespace strata::reference {
+namespace strata::inline STRATA_ABI::reference {
 
 // running = momentum * running + (1 - momentum) * batch, for channels whose batch statistics are finite. The variance is
 // the biased one, as in Keras.
@@ -62,4 +63,4 @@ void batch_norm_backward(Shape in, int batch, const T* x, const T* gamma, const 
   }
 }
 
-}  // namespace strata::reference
+}  // namespace strata::inline STRATA_ABI::reference

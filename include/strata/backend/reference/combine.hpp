@@ -3,7 +3,9 @@
 #pragma once
 #include <cstdint>
 
-namespace strata::reference {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI::reference {
 
 template <class T>
 void add_forward(std::int64_t n, const T* a, const T* b, T* y) {
@@ -22,4 +24,4 @@ void concat_take(std::int64_t rows, int channels, T* branch, int total, int offs
     for (int c = 0; c < channels; ++c) branch[r * channels + c] = whole[r * total + offset + c];
 }
 
-}  // namespace strata::reference
+}  // namespace strata::inline STRATA_ABI::reference

@@ -5,9 +5,10 @@
 #include <algorithm>
 #include <cstdint>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/window.hpp>
 
-namespace strata::reference {
+namespace strata::inline STRATA_ABI::reference {
 
 namespace detail {
 // Calls f(place in x, place in w, place in y) for each product of a convolution, without those on padding. Forward and both
@@ -54,4 +55,4 @@ void conv_backward_weights(const Geometry& g, int batch, const T* x, const T* dy
   for (std::int64_t i = 0; i < batch * g.out.size(); ++i) db[i % g.out.channels] += dy[i];
 }
 
-}  // namespace strata::reference
+}  // namespace strata::inline STRATA_ABI::reference

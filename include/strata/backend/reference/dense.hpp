@@ -2,8 +2,9 @@
 // Fully connected layers: x (N,in), w (in,units), y (N,units). Each is a convolution of one position with one tap.
 #pragma once
 #include <strata/backend/reference/conv.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::reference {
+namespace strata::inline STRATA_ABI::reference {
 
 namespace detail {
 constexpr Geometry one_position(int in, int units) { return {Shape{1, 1, in}, Shape{1, 1, units}, {}, 1}; }
@@ -22,4 +23,4 @@ void dense_backward_weights(int in, int units, int batch, const T* x, const T* d
   conv_backward_weights(detail::one_position(in, units), batch, x, dy, dw, db);
 }
 
-}  // namespace strata::reference
+}  // namespace strata::inline STRATA_ABI::reference

@@ -3,9 +3,10 @@
 #pragma once
 #include <cstdint>
 
+#include <strata/core/linkage.hpp>
 #include <strata/util/random.hpp>
 
-namespace strata::reference {
+namespace strata::inline STRATA_ABI::reference {
 
 template <class T>
 void dropout_forward(std::int64_t elements_per_sample, int batch, double rate, const Random& random, const T* x, T* y) {
@@ -20,4 +21,4 @@ void dropout_backward(std::int64_t elements_per_sample, int batch, double rate, 
   dropout_forward(elements_per_sample, batch, rate, random, dy, dx);
 }
 
-}  // namespace strata::reference
+}  // namespace strata::inline STRATA_ABI::reference

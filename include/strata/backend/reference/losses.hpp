@@ -5,8 +5,9 @@
 #include <cstdint>
 
 #include <strata/backend/reference/softmax.hpp>
+#include <strata/core/linkage.hpp>
 
-namespace strata::reference {
+namespace strata::inline STRATA_ABI::reference {
 
 template <class T>
 void softmax_cross_entropy(int batch, int classes, const T* logits, const int* labels, T* loss, T* gradient) {
@@ -70,4 +71,4 @@ void sigmoid_cross_entropy(int batch, int classes, const T* x, const int* labels
   }
 }
 
-}  // namespace strata::reference
+}  // namespace strata::inline STRATA_ABI::reference

@@ -4,10 +4,11 @@
 #include <cmath>
 #include <cstdint>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/lrn.hpp>
 #include <strata/core/shape.hpp>
 
-namespace strata::reference {
+namespace strata::inline STRATA_ABI::reference {
 
 namespace detail {
 // Whether channel j is one of the n around channel i. If n is even, the extra one is before i.
@@ -50,4 +51,4 @@ void lrn_backward(Shape in, int batch, const LrnParameters& p, const T* x, const
     }
 }
 
-}  // namespace strata::reference
+}  // namespace strata::inline STRATA_ABI::reference

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <cstdint>
 
-namespace strata::reference {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI::reference {
 
 // Keras' form: v = momentum v - rate g; w += v, or with Nesterov w += momentum v - rate g. weight_decay adds decay w to g.
 // Without a velocity it is plain descent.
@@ -39,4 +41,4 @@ void adam_update(std::int64_t n, T rate, T beta1, T beta2, T epsilon, T weight_d
   }
 }
 
-}  // namespace strata::reference
+}  // namespace strata::inline STRATA_ABI::reference

@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <cstdint>
 
+#include <strata/core/linkage.hpp>
 #include <strata/core/window.hpp>
 
-namespace strata::reference {
+namespace strata::inline STRATA_ABI::reference {
 
 namespace detail {
 // Calls f(place in y, place in x, row * W + column) for each real element under each window, row by row.
@@ -91,4 +92,4 @@ void global_avg_pool_backward(Shape in, int batch, const T* dy, T* dx) {
   avg_pool_backward(whole_map(in), batch, dy, dx);
 }
 
-}  // namespace strata::reference
+}  // namespace strata::inline STRATA_ABI::reference

@@ -5,7 +5,9 @@
 #include <cmath>
 #include <cstdint>
 
-namespace strata::reference {
+#include <strata/core/linkage.hpp>
+
+namespace strata::inline STRATA_ABI::reference {
 
 namespace detail {
 // log(sum(exp(x))). The largest is subtracted first, so that nothing overflows.
@@ -54,4 +56,4 @@ void softmax_backward(int batch, int classes, const T* y, const T* dy, T* dx) {
   }
 }
 
-}  // namespace strata::reference
+}  // namespace strata::inline STRATA_ABI::reference

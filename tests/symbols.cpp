@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSL-1.0
+// A part of a program that is linked from several parts, each built in its own way; symbols_test.py builds them.
+#include <cstddef>
+#include <vector>
+
+#include <strata/strata.hpp>
+
+// The loss after a few steps.
+extern "C" double STRATA_PART() {
+  using namespace strata;
+  using Net = Sequential<Input<8, 8, 3>, Conv<3, 8, Stride<2>>, BatchNorm, ReLU, MaxPool<2>, Flatten, Dense<16>, Tanh,
+                         Dropout<0.25>, Dense<4>>;
+  std::vector<float> images(16 * 192);
+  std::vector<int> labels(16);
+  for (std::size_t i = 0; i < images.size(); ++i) images[i] = static_cast<float>(i * 7 % 23) / 23;
+  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int>(i % 4);
+  const ArrayDataset<Shape{8, 8, 3}, 4> data(images, labels);
+  Model<Net> model({.batch = 8, .threads = 1, .seed = 1});
+  return train(model, data, SoftmaxCrossEntropy{}, Adam{.learning_rate = 0.01}, {.epochs = 2, .verbose = false})
+      .back()
+      .loss;
+}
