@@ -42,6 +42,8 @@ def check(page, head, command):
             return f"line {line}: no block of text with the error after it", (0, 0)
         wrong += f'#line {line} "page"\n{{\n{body}}}\n'
         expected.append((line, line + body.count("\n") + 1, text))
+    if not expected:
+        return None, (len(good), 0)
     _, said = compile_code(command, head, outside, inside[0][0].split(";")[0] + ";\n" + wrong)
     # The errors, and the lines that name their place in the page.
     lines = said.splitlines()
@@ -90,7 +92,7 @@ def main():
     problem, (good, wrong) = check(page, "strata", command)
     if problem:
         raise SystemExit(f"{sys.argv[1]}: {problem}")
-    if good < 1 or wrong < 1:
+    if good < 1 or wrong != page.count(WRONG):
         raise SystemExit(f"{sys.argv[1]}: {good} blocks that compile and {wrong} that do not; has its layout changed?")
     print(f"{good} blocks compile, {wrong} do not")
 
