@@ -5,12 +5,15 @@
 #pragma once
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <limits>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -96,6 +99,63 @@ constexpr int batch = 8;
 const ModelOptions options{.batch = batch, .threads = 1, .seed = 5, .biases = Uniform{0.2}};
 
 }  // namespace
+
+// A layer of one's own, whose weights have four dimensions but are no convolution's: y = x * w, element by element.
+struct ScaleEach {
+  static constexpr const char* name = "ScaleEach";
+  static constexpr const char* keras = "scale_each";
+  static constexpr LayerInfo infer(Shape in) {
+    LayerInfo s;
+    s.out = in, s.parameters = in.size(), s.values = Values::any;
+    return s;
+  }
+  static constexpr std::array<TensorInfo, 1> tensors(Shape in) {
+    return {TensorInfo{"scale", Role::weight, {1, in.height, in.width, in.channels}, 4, 1, 1}};
+  }
+};
+template <class A, class Number>
+struct ScaleElement {
+  std::int64_t size;
+  const A* x;
+  const Number* w;
+  A* y;
+  STRATA_HOST_DEVICE void operator()(std::int64_t i) const {
+    y[i] = static_cast<A>(static_cast<Number>(x[i]) * w[i % size]);
+  }
+};
+template <>
+struct strata::Kernel<ScaleEach> : KernelTraits {
+  template <class P>
+  static void forward(const P& p) {
+    p.ops.elements(p.count_in(), ScaleElement<typename P::A, typename P::Parameter>{p.in.size(), p.x, p.parameters, p.y});
+  }
+  template <class P>
+  static void backward(const P&) {}
+};
+
+TEST_CASE("a weight of four dimensions that is no convolution's is in the same order on both backends") {
+  using Scaled = Sequential<Input<2, 3, 4>, Conv<1, 5>, ScaleEach>;
+  Model<Scaled, Cpu, Inference> cpu{{.batch = 2, .threads = 1, .seed = 5}};
+  Model<Scaled, Gpu<cuda::Float32>, Inference> gpu{{.batch = 2, .threads = 1, .seed = 5}};
+  CHECK(numbers_of(gpu) == numbers_of(cpu));
+  const std::vector<float> images = numbers(2 * 24, 9);
+  CHECK(distance(copy(gpu.predict(images)), copy(cpu.predict(images))) < 1e-6 * gpu_rounding);
+}
+
+TEST_CASE("what f wrote into tensors is in the device's memory, also if f throws") {
+  Model<Net, Gpu<cuda::Float32>> model{options};
+  const auto fill = [&](float value, int most) {
+    int seen = 0;
+    model.for_each_tensor([&](const std::string&, const TensorInfo&, std::span<float> v) {
+      std::fill(v.begin(), v.end(), value);
+      if (++seen == most) throw std::runtime_error("enough");
+    });
+  };
+  CHECK_THROWS_AS(fill(2, 3), std::runtime_error);
+  int twos = 0;
+  model.for_each_tensor([&](const std::string&, const TensorInfo&, std::span<float> v) { twos += v[0] == 2; });
+  CHECK(twos == 3);
+}
 
 TEST_CASE("a model on the GPU begins and predicts as on the CPU") {
   Model<Net> cpu{options};

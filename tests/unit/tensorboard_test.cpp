@@ -3,8 +3,11 @@
 // some.
 #include <doctest/doctest.h>
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cmath>
+#include <csignal>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -12,6 +15,7 @@
 #include <iterator>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <strata/io/tensorboard.hpp>
@@ -116,6 +120,27 @@ TEST_CASE("the epochs of a run, once each, and once more in the file of a run th
   CHECK(image.colorspace() == 1);
   CHECK(image.encoded_image_string().substr(0, 2) == "BM");
   CHECK_THROWS_AS(TensorBoardRun("/dev/null/x"), fs::filesystem_error);
+}
+
+TEST_CASE("a writer whose first event does not fit closes its file") {
+  const Folder folder;
+  const auto descriptors = [] { return std::distance(fs::directory_iterator("/proc/self/fd"), {}); };
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  const auto old = std::signal(SIGXFSZ, SIG_IGN);  // write() fails with EFBIG then
+  const rlimit nothing{0, before.rlim_max};
+  const auto open = descriptors();
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &nothing) == 0);
+  int refused = 0;
+  for (int i = 0; i < 3; ++i) try {
+      TensorBoardWriter writer(folder.path);
+    } catch (const std::system_error&) {
+      ++refused;
+    }
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+  std::signal(SIGXFSZ, old);
+  CHECK(refused == 3);
+  CHECK(descriptors() == open);
 }
 
 }  // namespace
