@@ -431,11 +431,16 @@ TEST_CASE_TEMPLATE("batch normalization", B, CONFORMANCE_BACKENDS) {
     const double epsilon = draw.number(1e-3, 1e-2), momentum = draw.number(0.5, 0.99), offset = draw.number(-3, 3);
     INFO("seed ", seed, ": batch ", batch, ", ", in.height, "x", in.width, "x", channels);
     const std::int64_t n = batch * in.size(), rows = n / channels;
-    const Numbers x = seen<T>(draw.numbers(n, offset - 2, offset + 2)), dy = seen<T>(draw.numbers(n)),
-                  gamma = draw.numbers(channels), beta = draw.numbers(channels), old_mean = draw.numbers(channels),
-                  old_variance = draw.numbers(channels, 0.1, 2);
+    const Numbers x = seen<T>(draw.numbers(n, offset - 2, offset + 2)), dy = seen<T>(draw.numbers(n));
+    Numbers gamma = draw.numbers(channels), beta = draw.numbers(channels);
+    const Numbers old_mean = draw.numbers(channels), old_variance = draw.numbers(channels, 0.1, 2);
+    // Where the kernels get no gamma or beta, the reference gets ones or zeros.
+    const bool scaled = seed % 2 == 0, shifted = seed % 4 < 2;
+    if (!scaled) std::fill(gamma.begin(), gamma.end(), 1.0);
+    if (!shifted) std::fill(beta.begin(), beta.end(), 0.0);
     const auto x_ = as<T>(x), dy_ = as<T>(dy);
     const auto gamma_ = as<C>(gamma), beta_ = as<C>(beta), old_mean_ = as<C>(old_mean), old_variance_ = as<C>(old_variance);
+    const C *gamma_or_null = scaled ? gamma_.data() : nullptr, *beta_or_null = shifted ? beta_.data() : nullptr;
     const C epsilon_ = static_cast<C>(epsilon), momentum_ = static_cast<C>(momentum);
     const auto c_end = static_cast<std::size_t>(channels);
     const double terms = static_cast<double>(rows);
@@ -447,7 +452,7 @@ TEST_CASE_TEMPLATE("batch normalization", B, CONFORMANCE_BACKENDS) {
     const auto [got, got_mean, got_inverse, running_mean, running_variance] = run_with<B>(
         scratch,
         [&](const auto& ops, C* work, T* out, C* m, C* i, C* rm, C* rv) {
-          ops.batch_norm_forward(in, batch, epsilon_, momentum_, x_.data(), gamma_.data(), beta_.data(), rm, rv, m, i, out,
+          ops.batch_norm_forward(in, batch, epsilon_, momentum_, x_.data(), gamma_or_null, beta_or_null, rm, rv, m, i, out,
                                  work);
         },
         Out<T>(n), Out<C>(channels), Out<C>(channels), Out<C>(old_mean), Out<C>(old_variance));
@@ -478,7 +483,7 @@ TEST_CASE_TEMPLATE("batch normalization", B, CONFORMANCE_BACKENDS) {
                                     old_variance.data(), y.data());
     const auto [inferred] = run<B>(
         [&](const auto& ops, T* out) {
-          ops.batch_norm_inference(in, batch, epsilon_, x_.data(), gamma_.data(), beta_.data(), old_mean_.data(),
+          ops.batch_norm_inference(in, batch, epsilon_, x_.data(), gamma_or_null, beta_or_null, old_mean_.data(),
                                    old_variance_.data(), out);
         },
         Out<T>(n));
@@ -506,7 +511,7 @@ TEST_CASE_TEMPLATE("batch normalization", B, CONFORMANCE_BACKENDS) {
           std::abs(gamma[c]) * inverse[c] * (std::abs(dy[i]) + dbeta_size[c] / terms + far(i) * dgamma_size[c] / terms);
     }
     const auto backward = [&](const auto& ops, C* work, const T* from, T* to, C* scale, C* shift) {
-      ops.batch_norm_backward(in, batch, x_.data(), gamma_.data(), mean_.data(), inverse_.data(), from, to, scale, shift,
+      ops.batch_norm_backward(in, batch, x_.data(), gamma_or_null, mean_.data(), inverse_.data(), from, to, scale, shift,
                               work);
     };
     const auto [got_dx, got_dgamma, got_dbeta] = run_with<B>(

@@ -69,6 +69,9 @@ using Pools = Sequential<Input<9, 9, 2>, Conv<3, 4, Groups<2>, Dilation<2>>, ReL
                          Flatten, Dense<4, NoBias>, LeakyReLU, Dropout<0.25>, Dense<3>>;
 using Norms =
     Sequential<Input<5, 5, 3>, Conv<3, 8, NoBias>, BatchNorm, ReLU, LRN<3, 1.0, 0.1, 0.5>, GlobalAvgPool, Dense<4>>;
+using NormsOf = Sequential<Input<5, 5, 3>, Conv<3, 8>, BatchNormOf<NoScale>, Tanh, Conv<3, 6, NoBias>, BatchNormOf<NoShift>,
+                           Tanh, Conv<3, 4>, BatchNormOf<NoScale, NoShift, Epsilon<1e-5>>, Tanh, BatchNormOf<Momentum<0.5>>,
+                           GlobalAvgPool, Dense<4>>;
 using Branches =
     Sequential<Input<6, 6, 4>, Residual<Conv<3, 4>, Tanh, Conv<3, 4>>,
                Residual<Conv<3, 6, Stride<2>>, Shortcut<Conv<1, 6, Stride<2>>>>,
@@ -104,6 +107,7 @@ TEST_CASE("backward agrees with finite differences") {
   CHECK(gradient_error<Plain, SoftmaxCrossEntropy>(3) < 1e-6);
   CHECK(gradient_error<Pools, SoftmaxCrossEntropy>(2) < 1e-6);
   CHECK(gradient_error<Norms, SoftmaxCrossEntropy>(4) < 1e-6);
+  CHECK(gradient_error<NormsOf, SoftmaxCrossEntropy>(4) < 1e-6);
   CHECK(gradient_error<Branches, SoftmaxCrossEntropy>(2) < 1e-6);
   CHECK(gradient_error<Nested, SoftmaxCrossEntropy>(2) < 1e-6);
   CHECK(gradient_error<Signs, SoftmaxCrossEntropy>(2) < 1e-6);
