@@ -150,6 +150,10 @@ static_assert(is(at_vector<LeakyReLUOf<std::numeric_limits<double>::quiet_NaN()>
 static_assert(is(at_map<LRN<5, 0.0>>, Fault::number_outside_range, 4));
 static_assert(is(at_map<LRN<5, 2.0, -1e-4>>, Fault::number_outside_range, 4));
 static_assert(is(at_map<LRN<5, 2.0, 1e-4, -0.75>>, Fault::number_outside_range, 4));
+static_assert(is(at_vector<ELUOf<-0.5>>, Fault::number_outside_range, 2));
+static_assert(is(at_vector<Clip<6, 6>>, Fault::number_outside_range, 2));
+static_assert(is(at_vector<Clip<1, -1.5>>, Fault::number_outside_range, 2));
+static_assert(at_vector<Clip<-1.5, 1>, ReLU6, ELUOf<0.0>>.ok());
 static_assert(is(at_map<BatchNormOf<Momentum<1.0>>>, Fault::number_outside_range, 4));
 static_assert(is(at_map<BatchNormOf<Momentum<-0.1>>>, Fault::number_outside_range, 4));
 static_assert(is(at_map<BatchNormOf<Epsilon<0.0>>>, Fault::number_outside_range, 4));

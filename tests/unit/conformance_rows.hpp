@@ -36,7 +36,6 @@
 #include <strata/layers/activations.hpp>
 
 #include "conformance.hpp"
-#include "silu.hpp"
 
 namespace conformance {
 
@@ -63,11 +62,13 @@ std::tuple<std::vector<T>...> run(Kernel&& kernel, const Out<T>&... outputs) {
 
 // ---- Activations -----------------------------------------------------------------------------------------------------
 
-// The reference in double: y from x, and dx from x, y and dy. `magnitude` is that of the terms of dx.
+// The reference in double: y from x, and dx from x, y and dy. `magnitude` is that of the terms of dx, and `size` that of
+// the terms of y, if it is not that of y.
 struct ActivationRow {
   std::function<void(std::int64_t, const double*, double*)> forward;
   std::function<void(std::int64_t, const double*, const double*, const double*, double*)> backward;
   std::function<double(double x, double y, double dy)> magnitude;
+  std::function<double(double x, double y)> size = [](double, double y) { return std::abs(y); };
 };
 
 // A new activation needs a row here and nothing else. Checks forward and backward of the activation F, in place and not,
@@ -87,11 +88,12 @@ void check_activation(const ActivationRow& row) {
     const auto x_ = as<T>(x), dy_ = as<T>(dy);
     Numbers y(x.size()), dx(x.size()), size(x.size());
     row.forward(n, x.data(), y.data());
+    for (std::size_t i = 0; i < size.size(); ++i) size[i] = row.size(x[i], y[i]);
     const auto forward = [&](const auto& ops, const T* from, T* to) { ops.template activation_forward<F>(n, from, to); };
     const auto [got] = run<B>([&](const auto& ops, T* out) { forward(ops, x_.data(), out); }, Out<T>(n));
-    check_close("forward", got, y, absolute(y), 16);
+    check_close("forward", got, y, size, 16);
     const auto [over] = run<B>([&](const auto& ops, T* out) { forward(ops, out, out); }, Out<T>(x));
-    check_close("forward in place", over, y, absolute(y), 16);
+    check_close("forward in place", over, y, size, 16);
 
     // Backward gets the outputs of this precision.
     const std::vector<T>& y_ = got;
@@ -133,15 +135,36 @@ TEST_CASE_TEMPLATE("activations", B, CONFORMANCE_BACKENDS) {
                                         [](double, double y, double dy) { return std::abs(dy * y * (1 + y)); }});
   check_activation<B, strata::Tanh>({reference::tanh_forward<double>, from_output(reference::tanh_backward<double>),
                                      [](double, double y, double dy) { return std::abs(dy) * (1 + y * y); }});
-  check_activation<B, SiLU>({[](auto n, auto x, auto y) {
-                               reference::sigmoid_forward(n, x, y);
-                               for (std::int64_t i = 0; i < n; ++i) y[i] *= x[i];
-                             },
-                             [](auto n, auto x, auto y, auto dy, auto dx) {
-                               reference::sigmoid_forward(n, x, dx);
-                               for (std::int64_t i = 0; i < n; ++i) dx[i] = dy[i] * (dx[i] + y[i] * (1 - dx[i]));
-                             },
-                             [](double, double y, double dy) { return std::abs(dy) * (1 + std::abs(y)); }});
+  const auto from_input = [](auto backward) {
+    return [=](std::int64_t n, const double* x, const double*, const double* dy, double* dx) { backward(n, x, dy, dx); };
+  };
+  const auto of_input = [](double x, double, double dy) { return std::abs(dy) * (1 + std::abs(x)); };
+  const auto input = [](double x, double) { return std::abs(x); };
+  check_activation<B, strata::GELU>(
+      {reference::gelu_forward<double>, from_input(reference::gelu_backward<double>), of_input, input});
+  check_activation<B, strata::GELUTanh>(
+      {reference::gelu_tanh_forward<double>, from_input(reference::gelu_tanh_backward<double>), of_input, input});
+  check_activation<B, strata::SiLU>(
+      {reference::silu_forward<double>, from_input(reference::silu_backward<double>), of_input});
+  check_activation<B, strata::HardSigmoid>(
+      {reference::hard_sigmoid_forward<double>, from_output(reference::hard_sigmoid_backward<double>), plain});
+  check_activation<B, strata::HardSwish>(
+      {reference::hard_swish_forward<double>, from_input(reference::hard_swish_backward<double>), of_input});
+  const auto check_clip = [&]<class Clip>(Clip) {
+    check_activation<B, Clip>({[](auto n, auto x, auto y) { reference::clip_forward(n, Clip::low, Clip::high, x, y); },
+                               from_output([](auto n, auto y, auto dy, auto dx) {
+                                 reference::clip_backward(n, Clip::low, Clip::high, y, dy, dx);
+                               }),
+                               plain});
+  };
+  check_clip(strata::ReLU6{});
+  check_clip(strata::Clip<-1.5, 4>{});
+  check_activation<B, strata::ELUOf<0.5>>(
+      {[](auto n, auto x, auto y) { reference::elu_forward(n, 0.5, x, y); },
+       from_output([](auto n, auto y, auto dy, auto dx) { reference::elu_backward(n, 0.5, y, dy, dx); }),
+       [](double, double y, double dy) { return std::abs(dy) * (std::abs(y) + 0.5); }});
+  check_activation<B, strata::Softplus>(
+      {reference::softplus_forward<double>, from_output(reference::softplus_backward<double>), plain});
 }
 
 // ---- Where branches meet ---------------------------------------------------------------------------------------------
