@@ -91,6 +91,9 @@ void all_of(Launcher& run, T* t) {
   cuda::run_loss(run, CrossEntropy{}, 9, 4, in, labels, c, t);
   cuda::run_loss(run, MeanSquaredError{}, 9, 4, in, targets, c, t);
   cuda::run_loss(run, SigmoidCrossEntropy{}, 9, 4, in, targets, c, t);
+  cuda::run_loss(run, FocalCrossEntropy{}, 9, 4, in, labels, c, t);
+  cuda::run_loss(run, AbsoluteError{}, 9, 4, in, targets, c, t);
+  cuda::run_loss(run, Huber{}, 9, 4, in, targets, c, t);
   cuda::StepScore* score = nullptr;
   cuda::score<TargetKind::class_index>(run, 9, 4, 0, in, labels, from, score, where);
   cuda::score<TargetKind::labels>(run, 9, 4, 0, in, targets, from, score, where);
