@@ -189,6 +189,10 @@ TEST_CASE("losses worked out by hand") {
   CHECK(value_of_row(strata::MeanSquaredError{}, {3, -1}, std::vector<float>{1, 1}) == doctest::Approx(4));
   CHECK(value_of_row(strata::AbsoluteError{}, {3, -1}, std::vector<float>{1, 1}) == doctest::Approx(2));
   CHECK(value_of_row(strata::Huber{.delta = 2}, {3, -4}, std::vector<float>{2, 1}) == doctest::Approx((0.5 + 8) / 2));
+  // Nothing is missing, not even in the last bit.
+  Numbers slope;
+  CHECK(value_of_row(strata::FocalCrossEntropy{.gamma = 0.5}, {1000, -1000}, std::vector<int>{0}, &slope) == 0);
+  CHECK(slope == Numbers{0, 0});
   // Without gamma and alpha it is the binary cross-entropy, of shares too.
   CHECK(value_of_row(strata::FocalCrossEntropy{.gamma = 0}, {3, -1}, std::vector<float>{0.25f, 0.5f}) ==
         doctest::Approx(value_of_row(strata::SigmoidCrossEntropy{}, {3, -1}, std::vector<float>{0.25f, 0.5f})));
