@@ -10,19 +10,19 @@
 
 using namespace strata;
 
-// The mean over the outputs of Huber's loss (1964): d^2 / 2 for |d| <= delta, else delta (|d| - delta / 2), where d is the
+// The mean over the outputs of the smooth form of Huber's loss: delta^2 (sqrt(1 + (d / delta)^2) - 1), where d is the
 // output minus the target. Outliers pull with a force of delta, however far away they are.
-struct Huber {
+struct PseudoHuber {
   double delta = 1;
 
   static constexpr Takes takes = Takes::anything;  // a network may end in any layer
   static constexpr TargetKinds targets{TargetKind::values};
   // Called once, when training begins.
   void validate() const {
-    if (!(delta > 0)) throw std::invalid_argument("Huber: delta must be more than 0");
+    if (!(delta > 0)) throw std::invalid_argument("PseudoHuber: delta must be more than 0");
   }
   // Stands in the recipe of a run: name every field here.
-  [[nodiscard]] std::string describe() const { return "Huber{delta " + std::to_string(delta) + "}"; }
+  [[nodiscard]] std::string describe() const { return "PseudoHuber{delta " + std::to_string(delta) + "}"; }
   // The work of one sample: returns its loss and sets its gradients.
   template <class Row>
   STRATA_HOST_DEVICE auto operator()(const Row& row) const {
@@ -30,9 +30,9 @@ struct Huber {
     const N n = static_cast<N>(row.size()), bound = static_cast<N>(delta);
     N sum{0};
     for (int i = 0; i < row.size(); ++i) {
-      const N d = row.output(i) - row.target(i), size = d < 0 ? -d : d;
-      sum += size <= bound ? d * d / 2 : bound * (size - bound / 2);
-      row.gradient(i, (size <= bound ? d : d < 0 ? -bound : bound) / n);
+      const N d = row.output(i) - row.target(i), root = std::sqrt(1 + d / bound * (d / bound));
+      sum += d * d / (root + 1);  // delta^2 (root - 1) without the difference
+      row.gradient(i, d / root / n);
     }
     return sum / n;
   }
@@ -41,9 +41,9 @@ struct Huber {
 using Net = Sequential<Input<4, 4, 1>, Flatten, Dense<2>>;
 using Data = ArrayDataset<Shape{4, 4, 1}, Target::values(Shape{2})>;
 
-// The compiler compares the targets: a Huber loss for classes is one error.
-static_assert(diagnose<Net, Huber, Data>().ok());
-static_assert(diagnose<Net, Huber, ArrayDataset<Shape{4, 4, 1}, 2>>().fault == Fault::loss_takes_other_target);
+// The compiler compares the targets: this loss for classes is one error.
+static_assert(diagnose<Net, PseudoHuber, Data>().ok());
+static_assert(diagnose<Net, PseudoHuber, ArrayDataset<Shape{4, 4, 1}, 2>>().fault == Fault::loss_takes_other_target);
 
 // The targets are two sums over the image. Every tenth is far off.
 Data make_data() {
@@ -64,7 +64,7 @@ Data make_data() {
 double trained(double delta) {
   const Data data = make_data();
   Model<Net> model{{.batch = 32, .seed = 1}};
-  train(model, data, Huber{.delta = delta}, Adam{.learning_rate = 0.01}, {.epochs = 40, .verbose = false});
+  train(model, data, PseudoHuber{.delta = delta}, Adam{.learning_rate = 0.01}, {.epochs = 40, .verbose = false});
   double sum = 0;
   for (std::size_t i = 0; i < data.size(); ++i) {
     if (i % 10 == 0) continue;
@@ -76,8 +76,8 @@ double trained(double delta) {
 
 int main() {
   Model<Net> model{{.batch = 32}};
-  const Trainer trainer(model, Huber{.delta = 0.25}, SGD{});
-  const bool described = trainer.loss().describe() == "Huber{delta 0.250000}";
+  const Trainer trainer(model, PseudoHuber{.delta = 0.25}, SGD{});
+  const bool described = trainer.loss().describe() == "PseudoHuber{delta 0.250000}";
   const double robust = trained(0.1), squared = trained(1000);
   return described && robust < squared / 2 ? 0 : 1;
 }

@@ -3,7 +3,7 @@
 #include <strata/network.hpp>
 using namespace strata;
 
-// expect-error: slope, alpha and beta are at least 0
+// expect-error: slope, alpha, beta >= 0
 // expect-error: number_outside_range<.*at_layer<2>.*LeakyReLUOf
 #ifdef EXPECT_COMPILE_FAIL
 using Net = Sequential<Input<8, 8, 3>, Conv<3, 16>, LeakyReLUOf<-0.5>, Flatten, Dense<10>>;

@@ -16,8 +16,6 @@
 #include <strata/losses/losses.hpp>
 #include <strata/optimizers/optimizers.hpp>
 
-#include "../unit/silu.hpp"
-
 namespace elements {
 
 template <class Element>
@@ -57,7 +55,15 @@ void all_of(Launcher& run, T* t) {
   activation<LeakyReLU>(run, t);
   activation<Sigmoid>(run, t);
   activation<Tanh>(run, t);
+  activation<GELU>(run, t);
+  activation<GELUTanh>(run, t);
   activation<SiLU>(run, t);
+  activation<HardSigmoid>(run, t);
+  activation<HardSwish>(run, t);
+  activation<ReLU6>(run, t);
+  activation<Clip<-1.5, 4>>(run, t);
+  activation<ELU>(run, t);
+  activation<Softplus>(run, t);
   cuda::add_bias(run, 9, 4, from, t, true);
   cuda::bias_gradient(run, 9, 4, in, c, c);
   cuda::max_pool_forward(run, g, 1, in, t, where);
@@ -85,6 +91,9 @@ void all_of(Launcher& run, T* t) {
   cuda::run_loss(run, CrossEntropy{}, 9, 4, in, labels, c, t);
   cuda::run_loss(run, MeanSquaredError{}, 9, 4, in, targets, c, t);
   cuda::run_loss(run, SigmoidCrossEntropy{}, 9, 4, in, targets, c, t);
+  cuda::run_loss(run, FocalCrossEntropy{}, 9, 4, in, labels, c, t);
+  cuda::run_loss(run, AbsoluteError{}, 9, 4, in, targets, c, t);
+  cuda::run_loss(run, Huber{}, 9, 4, in, targets, c, t);
   cuda::StepScore* score = nullptr;
   cuda::score<TargetKind::class_index>(run, 9, 4, 0, in, labels, from, score, where);
   cuda::score<TargetKind::labels>(run, 9, 4, 0, in, targets, from, score, where);

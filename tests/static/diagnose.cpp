@@ -150,10 +150,21 @@ static_assert(is(at_vector<LeakyReLUOf<std::numeric_limits<double>::quiet_NaN()>
 static_assert(is(at_map<LRN<5, 0.0>>, Fault::number_outside_range, 4));
 static_assert(is(at_map<LRN<5, 2.0, -1e-4>>, Fault::number_outside_range, 4));
 static_assert(is(at_map<LRN<5, 2.0, 1e-4, -0.75>>, Fault::number_outside_range, 4));
+static_assert(is(at_vector<ELUOf<-0.5>>, Fault::number_outside_range, 2));
+static_assert(is(at_vector<Clip<6, 6>>, Fault::number_outside_range, 2));
+static_assert(is(at_vector<Clip<1, -1.5>>, Fault::number_outside_range, 2));
+static_assert(at_vector<Clip<-1.5, 1>, ReLU6, ELUOf<0.0>>.ok());
+static_assert(is(at_map<BatchNormOf<Momentum<1.0>>>, Fault::number_outside_range, 4));
+static_assert(is(at_map<BatchNormOf<Momentum<-0.1>>>, Fault::number_outside_range, 4));
+static_assert(is(at_map<BatchNormOf<Epsilon<0.0>>>, Fault::number_outside_range, 4));
+static_assert(at_map<BatchNormOf<Momentum<0.0>, Epsilon<1e-9>, NoScale, NoShift>>.ok());
 static_assert(at_vector<LeakyReLUOf<0.0>>.ok() && at_map<LRN<5, 1e-9, 0.0, 0.0>>.ok());
 
 // --- options_contradict, option_not_taken -------------------------------------------------------------------------------
 static_assert(is(at_map<Conv<3, 8, Same, Valid>>, Fault::options_contradict, 4));
+static_assert(is(at_map<BatchNormOf<Momentum<0.9>, Momentum<0.9>>>, Fault::options_contradict, 4));
+static_assert(is(at_map<BatchNormOf<NoBias>>, Fault::option_not_taken, 4));
+static_assert(is(at_map<Conv<3, 8, NoScale>>, Fault::option_not_taken, 4));
 static_assert(is(at_map<Conv<3, 8, Valid, Pad<1>>>, Fault::options_contradict, 4));
 static_assert(is(at_map<Conv<3, 8, Stride<2>, Stride<2>>>, Fault::options_contradict, 4));
 static_assert(is(at_map<Conv<3, 8, In<96>, NoBias, In<96>>>, Fault::options_contradict, 4));

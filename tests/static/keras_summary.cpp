@@ -110,6 +110,10 @@ static_assert(keras_summary<Small, R"(Model: "sequential"
 static_assert(keras_summary<Sequential<Input<32, 32, 96>, Conv<5, 256, Stride<4>>>,
                             "│ conv2d_1 (Conv2D)               │ (None, 8, 8, 256)      │       614,656 │">);
 
+// center=False, scale=False: the moving statistics alone.
+static_assert(keras_summary<Sequential<Input<4, 4, 3>, BatchNormOf<NoShift, NoScale, Momentum<0.9>>>,
+                            "batch_normalization (BatchNormalization) (None, 4, 4, 3) 6">);
+
 // --- What else can be wrong ---------------------------------------------------------------------------------------------
 using Two = Sequential<Input<8, 8, 3>, Flatten, ReLU, Dense<10>>;
 template <FixedString Text>

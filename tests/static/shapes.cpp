@@ -215,6 +215,15 @@ static_assert(Sequential<Input<2, 2, 1>, Flatten, Concat<Dense<3>, Dense<4>>>::o
 static_assert(Dropout<0.25>::rate == 0.25 && Dropout<Keep{0.75}>::rate == 0.25 && Dropout<0>::rate == 0);
 static_assert(after<Dropout<Keep{1.0}>>(Shape{10}).fault == Fault::none);
 static_assert(after<BatchNorm>(Shape{4, 4, 7}).parameters == 14 && after<BatchNorm>(Shape{4, 4, 7}).state == 14);
+static_assert(after<BatchNormOf<NoScale>>(Shape{4, 4, 7}).parameters == 7 &&
+              after<BatchNormOf<NoShift>>(Shape{4, 4, 7}).parameters == 7 &&
+              after<BatchNormOf<NoShift, NoScale>>(Shape{7}).parameters == 0 &&
+              after<BatchNormOf<NoShift, NoScale>>(Shape{7}).state == 14);
+static_assert(BatchNorm::momentum == 0.99 && BatchNorm::epsilon == 1e-3);
+static_assert(BatchNormOf<Epsilon<1e-5>, Momentum<0.9>>::momentum == 0.9 &&
+              BatchNormOf<Epsilon<1e-5>, Momentum<0.9>>::epsilon == 1e-5);
+constexpr auto shift_alone = BatchNormOf<NoScale>::tensors(Shape{4, 4, 7});
+static_assert(shift_alone.size() == 3 && shift_alone[0].role == Role::shift && shift_alone[1].role == Role::running_mean);
 static_assert(Sequential<Input<4, 4, 7>, BatchNorm>::training_bytes(1) == 4 * (3 * 14 + 14 + 2 * 2 * 4 * 4 * 7));
 static_assert(after<Dense<10, NoBias>>(Shape{256}).parameters == 2560 && after<Dense<10>>(Shape{256}).macs == 2560);
 static_assert(leaves<Flatten>(Shape{3, 5, 7}) == Shape{105} && leaves<Flatten>(Shape{105}) == Shape{105});

@@ -36,7 +36,6 @@
 #include <strata/layers/activations.hpp>
 
 #include "conformance.hpp"
-#include "silu.hpp"
 
 namespace conformance {
 
@@ -63,11 +62,13 @@ std::tuple<std::vector<T>...> run(Kernel&& kernel, const Out<T>&... outputs) {
 
 // ---- Activations -----------------------------------------------------------------------------------------------------
 
-// The reference in double: y from x, and dx from x, y and dy. `magnitude` is that of the terms of dx.
+// The reference in double: y from x, and dx from x, y and dy. `magnitude` is that of the terms of dx, and `size` that of
+// the terms of y, if it is not that of y.
 struct ActivationRow {
   std::function<void(std::int64_t, const double*, double*)> forward;
   std::function<void(std::int64_t, const double*, const double*, const double*, double*)> backward;
   std::function<double(double x, double y, double dy)> magnitude;
+  std::function<double(double x, double y)> size = [](double, double y) { return std::abs(y); };
 };
 
 // A new activation needs a row here and nothing else. Checks forward and backward of the activation F, in place and not,
@@ -87,11 +88,12 @@ void check_activation(const ActivationRow& row) {
     const auto x_ = as<T>(x), dy_ = as<T>(dy);
     Numbers y(x.size()), dx(x.size()), size(x.size());
     row.forward(n, x.data(), y.data());
+    for (std::size_t i = 0; i < size.size(); ++i) size[i] = row.size(x[i], y[i]);
     const auto forward = [&](const auto& ops, const T* from, T* to) { ops.template activation_forward<F>(n, from, to); };
     const auto [got] = run<B>([&](const auto& ops, T* out) { forward(ops, x_.data(), out); }, Out<T>(n));
-    check_close("forward", got, y, absolute(y), 16);
+    check_close("forward", got, y, size, 16);
     const auto [over] = run<B>([&](const auto& ops, T* out) { forward(ops, out, out); }, Out<T>(x));
-    check_close("forward in place", over, y, absolute(y), 16);
+    check_close("forward in place", over, y, size, 16);
 
     // Backward gets the outputs of this precision.
     const std::vector<T>& y_ = got;
@@ -133,15 +135,36 @@ TEST_CASE_TEMPLATE("activations", B, CONFORMANCE_BACKENDS) {
                                         [](double, double y, double dy) { return std::abs(dy * y * (1 + y)); }});
   check_activation<B, strata::Tanh>({reference::tanh_forward<double>, from_output(reference::tanh_backward<double>),
                                      [](double, double y, double dy) { return std::abs(dy) * (1 + y * y); }});
-  check_activation<B, SiLU>({[](auto n, auto x, auto y) {
-                               reference::sigmoid_forward(n, x, y);
-                               for (std::int64_t i = 0; i < n; ++i) y[i] *= x[i];
-                             },
-                             [](auto n, auto x, auto y, auto dy, auto dx) {
-                               reference::sigmoid_forward(n, x, dx);
-                               for (std::int64_t i = 0; i < n; ++i) dx[i] = dy[i] * (dx[i] + y[i] * (1 - dx[i]));
-                             },
-                             [](double, double y, double dy) { return std::abs(dy) * (1 + std::abs(y)); }});
+  const auto from_input = [](auto backward) {
+    return [=](std::int64_t n, const double* x, const double*, const double* dy, double* dx) { backward(n, x, dy, dx); };
+  };
+  const auto of_input = [](double x, double, double dy) { return std::abs(dy) * (1 + std::abs(x)); };
+  const auto input = [](double x, double) { return std::abs(x); };
+  check_activation<B, strata::GELU>(
+      {reference::gelu_forward<double>, from_input(reference::gelu_backward<double>), of_input, input});
+  check_activation<B, strata::GELUTanh>(
+      {reference::gelu_tanh_forward<double>, from_input(reference::gelu_tanh_backward<double>), of_input, input});
+  check_activation<B, strata::SiLU>(
+      {reference::silu_forward<double>, from_input(reference::silu_backward<double>), of_input});
+  check_activation<B, strata::HardSigmoid>(
+      {reference::hard_sigmoid_forward<double>, from_output(reference::hard_sigmoid_backward<double>), plain});
+  check_activation<B, strata::HardSwish>(
+      {reference::hard_swish_forward<double>, from_input(reference::hard_swish_backward<double>), of_input});
+  const auto check_clip = [&]<class Clip>(Clip) {
+    check_activation<B, Clip>({[](auto n, auto x, auto y) { reference::clip_forward(n, Clip::low, Clip::high, x, y); },
+                               from_output([](auto n, auto y, auto dy, auto dx) {
+                                 reference::clip_backward(n, Clip::low, Clip::high, y, dy, dx);
+                               }),
+                               plain});
+  };
+  check_clip(strata::ReLU6{});
+  check_clip(strata::Clip<-1.5, 4>{});
+  check_activation<B, strata::ELUOf<0.5>>(
+      {[](auto n, auto x, auto y) { reference::elu_forward(n, 0.5, x, y); },
+       from_output([](auto n, auto y, auto dy, auto dx) { reference::elu_backward(n, 0.5, y, dy, dx); }),
+       [](double, double y, double dy) { return std::abs(dy) * (std::abs(y) + 0.5); }});
+  check_activation<B, strata::Softplus>(
+      {reference::softplus_forward<double>, from_output(reference::softplus_backward<double>), plain});
 }
 
 // ---- Where branches meet ---------------------------------------------------------------------------------------------
@@ -431,11 +454,16 @@ TEST_CASE_TEMPLATE("batch normalization", B, CONFORMANCE_BACKENDS) {
     const double epsilon = draw.number(1e-3, 1e-2), momentum = draw.number(0.5, 0.99), offset = draw.number(-3, 3);
     INFO("seed ", seed, ": batch ", batch, ", ", in.height, "x", in.width, "x", channels);
     const std::int64_t n = batch * in.size(), rows = n / channels;
-    const Numbers x = seen<T>(draw.numbers(n, offset - 2, offset + 2)), dy = seen<T>(draw.numbers(n)),
-                  gamma = draw.numbers(channels), beta = draw.numbers(channels), old_mean = draw.numbers(channels),
-                  old_variance = draw.numbers(channels, 0.1, 2);
+    const Numbers x = seen<T>(draw.numbers(n, offset - 2, offset + 2)), dy = seen<T>(draw.numbers(n));
+    Numbers gamma = draw.numbers(channels), beta = draw.numbers(channels);
+    const Numbers old_mean = draw.numbers(channels), old_variance = draw.numbers(channels, 0.1, 2);
+    // Where the kernels get no gamma or beta, the reference gets ones or zeros.
+    const bool scaled = seed % 2 == 0, shifted = seed % 4 < 2;
+    if (!scaled) std::fill(gamma.begin(), gamma.end(), 1.0);
+    if (!shifted) std::fill(beta.begin(), beta.end(), 0.0);
     const auto x_ = as<T>(x), dy_ = as<T>(dy);
     const auto gamma_ = as<C>(gamma), beta_ = as<C>(beta), old_mean_ = as<C>(old_mean), old_variance_ = as<C>(old_variance);
+    const C *gamma_or_null = scaled ? gamma_.data() : nullptr, *beta_or_null = shifted ? beta_.data() : nullptr;
     const C epsilon_ = static_cast<C>(epsilon), momentum_ = static_cast<C>(momentum);
     const auto c_end = static_cast<std::size_t>(channels);
     const double terms = static_cast<double>(rows);
@@ -447,7 +475,7 @@ TEST_CASE_TEMPLATE("batch normalization", B, CONFORMANCE_BACKENDS) {
     const auto [got, got_mean, got_inverse, running_mean, running_variance] = run_with<B>(
         scratch,
         [&](const auto& ops, C* work, T* out, C* m, C* i, C* rm, C* rv) {
-          ops.batch_norm_forward(in, batch, epsilon_, momentum_, x_.data(), gamma_.data(), beta_.data(), rm, rv, m, i, out,
+          ops.batch_norm_forward(in, batch, epsilon_, momentum_, x_.data(), gamma_or_null, beta_or_null, rm, rv, m, i, out,
                                  work);
         },
         Out<T>(n), Out<C>(channels), Out<C>(channels), Out<C>(old_mean), Out<C>(old_variance));
@@ -478,7 +506,7 @@ TEST_CASE_TEMPLATE("batch normalization", B, CONFORMANCE_BACKENDS) {
                                     old_variance.data(), y.data());
     const auto [inferred] = run<B>(
         [&](const auto& ops, T* out) {
-          ops.batch_norm_inference(in, batch, epsilon_, x_.data(), gamma_.data(), beta_.data(), old_mean_.data(),
+          ops.batch_norm_inference(in, batch, epsilon_, x_.data(), gamma_or_null, beta_or_null, old_mean_.data(),
                                    old_variance_.data(), out);
         },
         Out<T>(n));
@@ -506,7 +534,7 @@ TEST_CASE_TEMPLATE("batch normalization", B, CONFORMANCE_BACKENDS) {
           std::abs(gamma[c]) * inverse[c] * (std::abs(dy[i]) + dbeta_size[c] / terms + far(i) * dgamma_size[c] / terms);
     }
     const auto backward = [&](const auto& ops, C* work, const T* from, T* to, C* scale, C* shift) {
-      ops.batch_norm_backward(in, batch, x_.data(), gamma_.data(), mean_.data(), inverse_.data(), from, to, scale, shift,
+      ops.batch_norm_backward(in, batch, x_.data(), gamma_or_null, mean_.data(), inverse_.data(), from, to, scale, shift,
                               work);
     };
     const auto [got_dx, got_dgamma, got_dbeta] = run_with<B>(

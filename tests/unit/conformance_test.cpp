@@ -222,6 +222,32 @@ TEST_CASE("gradients of the other layers") {
         "tanh", [&](auto i, auto o) { reference::tanh_forward(n, i, o); },
         [&](auto o, auto g, auto i) { reference::tanh_backward(n, o, g, i); });
     unary(
+        "gelu", [&](auto i, auto o) { reference::gelu_forward(n, i, o); },
+        [&](auto, auto g, auto i) { reference::gelu_backward<double>(n, x.data(), g, i); });
+    unary(
+        "gelu_tanh", [&](auto i, auto o) { reference::gelu_tanh_forward(n, i, o); },
+        [&](auto, auto g, auto i) { reference::gelu_tanh_backward<double>(n, x.data(), g, i); });
+    unary(
+        "silu", [&](auto i, auto o) { reference::silu_forward(n, i, o); },
+        [&](auto, auto g, auto i) { reference::silu_backward<double>(n, x.data(), g, i); });
+    unary(
+        "clip", [&](auto i, auto o) { reference::clip_forward(n, -0.5, 0.8, i, o); },
+        [&](auto o, auto g, auto i) { reference::clip_backward(n, -0.5, 0.8, o, g, i); });
+    unary(
+        "elu", [&](auto i, auto o) { reference::elu_forward(n, 0.7, i, o); },
+        [&](auto o, auto g, auto i) { reference::elu_backward(n, 0.7, o, g, i); });
+    unary(
+        "softplus", [&](auto i, auto o) { reference::softplus_forward(n, i, o); },
+        [&](auto o, auto g, auto i) { reference::softplus_backward(n, o, g, i); });
+    for (double& v : x) v *= 4;  // beyond the limits of both
+    unary(
+        "hard_sigmoid", [&](auto i, auto o) { reference::hard_sigmoid_forward(n, i, o); },
+        [&](auto o, auto g, auto i) { reference::hard_sigmoid_backward(n, o, g, i); });
+    unary(
+        "hard_swish", [&](auto i, auto o) { reference::hard_swish_forward(n, i, o); },
+        [&](auto, auto g, auto i) { reference::hard_swish_backward<double>(n, x.data(), g, i); });
+    for (double& v : x) v /= 4;
+    unary(
         "softmax", [&](auto i, auto o) { reference::softmax_forward(samples, classes, i, o); },
         [&](auto o, auto g, auto i) { reference::softmax_backward(samples, classes, o, g, i); });
     unary(

@@ -23,6 +23,12 @@ struct LossTraits {
   bool mean = false;  // over the outputs of a row
 };
 
+// In the type of the numbers at x.
+template <class T>
+T number_like(const T* /*x*/, double value) {
+  return static_cast<T>(value);
+}
+
 // Calls f(name, functor, reference, traits) for each loss: its row of the table.
 template <class F>
 void for_each_loss(F&& f) {
@@ -40,6 +46,23 @@ void for_each_loss(F&& f) {
       LossTraits{.squares = true, .mean = true});
   f(
       "SigmoidCrossEntropy", strata::SigmoidCrossEntropy{}, [](auto... a) { reference::sigmoid_cross_entropy(a...); },
+      LossTraits{.mean = true});
+  f("AbsoluteError", strata::AbsoluteError{}, [](auto... a) { reference::absolute_error(a...); }, LossTraits{.mean = true});
+  f(
+      "Huber", strata::Huber{.delta = 0.75},
+      [](int batch, int classes, auto* x, auto... a) { reference::huber(batch, classes, number_like(x, 0.75), x, a...); },
+      LossTraits{.mean = true});
+  f(
+      "FocalCrossEntropy", strata::FocalCrossEntropy{},
+      [](int batch, int classes, auto* x, auto... a) {
+        reference::focal_cross_entropy(batch, classes, number_like(x, 2), number_like(x, -1), x, a...);
+      },
+      LossTraits{.mean = true});
+  f(
+      "FocalCrossEntropy, weighted", strata::FocalCrossEntropy{.gamma = 0.5, .alpha = 0.25},
+      [](int batch, int classes, auto* x, auto... a) {
+        reference::focal_cross_entropy(batch, classes, number_like(x, 0.5), number_like(x, 0.25), x, a...);
+      },
       LossTraits{.mean = true});
 }
 
@@ -121,6 +144,7 @@ TEST_CASE_TEMPLATE("losses", B, CONFORMANCE_BACKENDS) {
   const double logit = value_of(large[0]);
   overflow(strata::SoftmaxCrossEntropy{}, 2 * logit, 1);
   overflow(strata::SigmoidCrossEntropy{}, logit, 0.5);
+  overflow(strata::FocalCrossEntropy{}, logit, 0.5);
 }
 
 // A functor on one row of doubles.
@@ -154,6 +178,8 @@ TEST_CASE("losses worked out by hand") {
   both(strata::CrossEntropy{}, {0, 1}, 0, 7 * std::log(10.));
   both(strata::MeanSquaredError{}, {0.5, 0.25, 0}, 0, (0.25 + 0.0625) / 3);
   both(strata::SigmoidCrossEntropy{}, {0, 0}, 1, std::log(2.));
+  both(strata::AbsoluteError{}, {0.5, 0.25, 0}, 0, (0.5 + 0.25) / 3);
+  both(strata::Huber{}, {0.5, 2.75}, 0, (0.125 + 0.75 * (2.75 - 0.375)) / 2);  // the table's delta
   // Targets of numbers.
   const std::vector<float> half{0.5f, 0.5f};
   CHECK(value_of_row(strata::SoftmaxCrossEntropy{}, {0, std::log(3.)}, half) ==
@@ -161,6 +187,18 @@ TEST_CASE("losses worked out by hand") {
   CHECK(value_of_row(strata::NegativeLogLikelihood{}, {-1, -5}, half) == doctest::Approx(3));
   CHECK(value_of_row(strata::CrossEntropy{}, {0.25, 0.75}, half) == doctest::Approx(-0.5 * std::log(0.25 * 0.75)));
   CHECK(value_of_row(strata::MeanSquaredError{}, {3, -1}, std::vector<float>{1, 1}) == doctest::Approx(4));
+  CHECK(value_of_row(strata::AbsoluteError{}, {3, -1}, std::vector<float>{1, 1}) == doctest::Approx(2));
+  CHECK(value_of_row(strata::Huber{.delta = 2}, {3, -4}, std::vector<float>{2, 1}) == doctest::Approx((0.5 + 8) / 2));
+  // Nothing is missing, not even in the last bit.
+  Numbers slope;
+  CHECK(value_of_row(strata::FocalCrossEntropy{.gamma = 0.5}, {1000, -1000}, std::vector<int>{0}, &slope) == 0);
+  CHECK(slope == Numbers{0, 0});
+  // Without gamma and alpha it is the binary cross-entropy, of shares too.
+  CHECK(value_of_row(strata::FocalCrossEntropy{.gamma = 0}, {3, -1}, std::vector<float>{0.25f, 0.5f}) ==
+        doctest::Approx(value_of_row(strata::SigmoidCrossEntropy{}, {3, -1}, std::vector<float>{0.25f, 0.5f})));
+  // Half of the probability is missing, then a quarter: of the one label, a quarter of the weight, of the other the rest.
+  CHECK(value_of_row(strata::FocalCrossEntropy{.gamma = 2, .alpha = 0.25}, {0, -std::log(3.)}, std::vector<float>{1, 0}) ==
+        doctest::Approx((0.25 * 0.25 * std::log(2.) + 0.75 * 0.0625 * std::log(4. / 3)) / 2));
   CHECK(value_of_row(strata::SigmoidCrossEntropy{}, {0, 0}, std::vector<float>{1, 1}) == doctest::Approx(std::log(2.)));
   // 0.8 of the class and 0.1 for each of the two.
   CHECK(value_of_row(strata::SoftmaxCrossEntropy{.label_smoothing = 0.2}, {0, std::log(3.)}, std::vector<int>{1}) ==
@@ -188,6 +226,11 @@ TEST_CASE("gradients of losses of numbers, against finite differences") {
   check(strata::CrossEntropy{}, {0.2, 0.5, 0.3}, shares);
   check(strata::MeanSquaredError{}, {1, -2, 0.3}, values);
   check(strata::SigmoidCrossEntropy{}, {1, -2, 0.3}, labels);
+  check(strata::AbsoluteError{}, {1, -2, 0.3}, values);
+  check(strata::Huber{.delta = 2.75}, {1, -2, 0.3}, values);
+  check(strata::FocalCrossEntropy{}, {1, -2, 0.3}, labels);
+  check(strata::FocalCrossEntropy{.gamma = 1.5, .alpha = 0.25}, {1, -2, 0.3}, shares);
+  check(strata::FocalCrossEntropy{.gamma = 0.5, .alpha = 0.25}, {1, -2, 0.3}, labels);
 }
 
 // ---- Optimizers ------------------------------------------------------------------------------------------------------

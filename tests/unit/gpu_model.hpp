@@ -35,9 +35,9 @@ std::vector<float> numbers(std::size_t n, std::uint64_t seed) {
   return v;
 }
 
-// Every layer there is, and every block.
+// Every kind of layer there is, and every block.
 using Branches =
-    Sequential<Residual<Conv<3, 6>, BatchNorm, LeakyReLU>,
+    Sequential<Residual<Conv<3, 6>, BatchNorm, LeakyReLU, BatchNormOf<NoScale, NoShift>, ELU, GELU, BatchNormOf<NoShift>>,
                Concat<Sequential<Conv<1, 4>, ReLU>, Sequential<AvgPool<3, 1, Same>, Conv<Size<1, 3>, 2, NoBias>, Tanh>>,
                LRN<>>;
 using Net = Sequential<Input<12, 10, 3>, Conv<3, 6>, ReLU, MaxPool<3, 2>, Branches, Conv<3, 8, Groups<2>, Stride<2>>, ReLU,

@@ -12,7 +12,6 @@
 #include <strata/strata.hpp>
 
 #include "gpu_emulated.hpp"
-#include "silu.hpp"
 
 using namespace strata;
 
@@ -69,6 +68,9 @@ using Pools = Sequential<Input<9, 9, 2>, Conv<3, 4, Groups<2>, Dilation<2>>, ReL
                          Flatten, Dense<4, NoBias>, LeakyReLU, Dropout<0.25>, Dense<3>>;
 using Norms =
     Sequential<Input<5, 5, 3>, Conv<3, 8, NoBias>, BatchNorm, ReLU, LRN<3, 1.0, 0.1, 0.5>, GlobalAvgPool, Dense<4>>;
+using NormsOf = Sequential<Input<5, 5, 3>, Conv<3, 8>, BatchNormOf<NoScale>, Tanh, Conv<3, 6, NoBias>, BatchNormOf<NoShift>,
+                           Tanh, Conv<3, 4>, BatchNormOf<NoScale, NoShift, Epsilon<1e-5>>, Tanh, BatchNormOf<Momentum<0.5>>,
+                           GlobalAvgPool, Dense<4>>;
 using Branches =
     Sequential<Input<6, 6, 4>, Residual<Conv<3, 4>, Tanh, Conv<3, 4>>,
                Residual<Conv<3, 6, Stride<2>>, Shortcut<Conv<1, 6, Stride<2>>>>,
@@ -95,6 +97,10 @@ struct Softsign : Activation<Values::squashed> {
     return dy * (T{1} - std::abs(y)) * (T{1} - std::abs(y));
   }
 };
+// Clip and ELU work in place; a max pool and a ReLU before them ask for signs.
+using Smooth = Sequential<Input<6, 6, 2>, Conv<3, 4>, GELU, Conv<3, 4>, ReLU, MaxPool<2>, ELU, Residual<Conv<3, 4>, SiLU>,
+                          GELUTanh, Conv<3, 4>, ReLU, ReLU6, HardSwish, Flatten, Dense<9>, Softplus, Dense<8>, ReLU,
+                          Clip<-1, 2>, Dense<6>, HardSigmoid, Dense<3>>;
 using Own = Sequential<Input<6, 6, 2>, Conv<3, 4>, SiLU, Residual<Conv<3, 4>, SiLU, Softsign>, Softsign, Flatten, Dense<6>,
                        SiLU, Dense<3>>;
 
@@ -104,10 +110,12 @@ TEST_CASE("backward agrees with finite differences") {
   CHECK(gradient_error<Plain, SoftmaxCrossEntropy>(3) < 1e-6);
   CHECK(gradient_error<Pools, SoftmaxCrossEntropy>(2) < 1e-6);
   CHECK(gradient_error<Norms, SoftmaxCrossEntropy>(4) < 1e-6);
+  CHECK(gradient_error<NormsOf, SoftmaxCrossEntropy>(4) < 1e-6);
   CHECK(gradient_error<Branches, SoftmaxCrossEntropy>(2) < 1e-6);
   CHECK(gradient_error<Nested, SoftmaxCrossEntropy>(2) < 1e-6);
   CHECK(gradient_error<Signs, SoftmaxCrossEntropy>(2) < 1e-6);
   CHECK(gradient_error<Own, SoftmaxCrossEntropy>(2) < 1e-6);
+  CHECK(gradient_error<Smooth, SoftmaxCrossEntropy>(2) < 1e-6);
   CHECK(gradient_error<Plain, SigmoidCrossEntropy>(3) < 1e-6);
   CHECK(gradient_error<Plain, MeanSquaredError>(1) < 1e-6);
   CHECK(gradient_error<Ends<Softmax>, CrossEntropy>(4) < 1e-6);

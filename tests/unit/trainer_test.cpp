@@ -195,6 +195,23 @@ TEST_CASE("what cannot be meant is refused before anything is trained") {
   CHECK(parameters(model) == before);
 }
 
+TEST_CASE("the momentum of BatchNorm decides how soon its statistics follow the batches") {
+  // The toy data take two steps an epoch: after ten epochs 0.99^20, four fifths, of the first statistics are left.
+  const auto accuracy = []<class Norm>(Norm) {
+    using Normed = Sequential<Input<2, 2, 1>, Conv<3, 8, NoBias>, Norm, ReLU, Flatten, Dense<8>, Norm, ReLU, Dense<3>>;
+    Model<Normed> model{{.batch = 30, .threads = 1, .seed = 1}};
+    const Data d = data(60);
+    const auto history = train(model, d, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.1, .momentum = 0.9},
+                               {.epochs = 10, .validation = d, .verbose = false});
+    return std::pair{*history.back().validation_accuracy, *history.back().validation_loss};
+  };
+  const auto [slow, slow_loss] = accuracy(BatchNorm{});
+  const auto [fast, fast_loss] = accuracy(BatchNormOf<Momentum<0.9>>{});
+  CHECK(fast == 1);
+  CHECK(slow < 1);
+  CHECK(fast_loss < slow_loss / 4);
+}
+
 TEST_CASE("a step without images does nothing, and one with wrong labels changes nothing") {
   using Normed = Sequential<Input<6, 6, 1>, Conv<3, 4>, ReLU, MaxPool<2>, BatchNorm, Flatten, Dense<3>>;
   Model<Normed> model{{.batch = 4, .threads = 2, .seed = 1}};

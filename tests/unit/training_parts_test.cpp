@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include <strata/losses/losses.hpp>
 #include <strata/model/initializers.hpp>
 #include <strata/optimizers/optimizers.hpp>
 #include <strata/optimizers/schedules.hpp>
@@ -133,6 +134,23 @@ TEST_CASE("schedules that cannot be meant are refused") {
   refused(WarmUp{Cosine{nan, 1}, 1}, "strata: the learning rate is nan; expected zero or more");
   refused(WarmUp{ConstantRate{1}, 0}, "strata: the length of a WarmUp is 0 updates; expected at least 1");
   CHECK_NOTHROW(Schedule(0.0).validate());
+}
+
+// --- Losses -------------------------------------------------------------------------------------------------------------
+
+TEST_CASE("losses say what they are and refuse nonsense") {
+  CHECK(Huber{.delta = 0.5}.describe() == "Huber{delta 0.5}");
+  CHECK(AbsoluteError{}.describe() == "AbsoluteError{}");
+  CHECK(FocalCrossEntropy{.alpha = 0.25}.describe() == "FocalCrossEntropy{gamma 2, alpha 0.25}");
+  CHECK_NOTHROW(Huber{}.validate());
+  CHECK_NOTHROW(FocalCrossEntropy{}.validate());
+  const auto refused = [](const auto& loss, const char* why) {
+    CHECK_THROWS_WITH_AS(loss.validate(), why, std::invalid_argument);
+  };
+  refused(Huber{.delta = 0}, "strata: delta is 0; expected more than 0");
+  refused(Huber{.delta = nan}, "strata: delta is nan; expected more than 0");
+  refused(FocalCrossEntropy{.gamma = -1}, "strata: gamma is -1; expected at least 0");
+  refused(FocalCrossEntropy{.alpha = 1.5}, "strata: alpha is 1.5; expected at most 1");
 }
 
 // --- Optimizers ---------------------------------------------------------------------------------------------------------

@@ -129,6 +129,16 @@ TEST_CASE("numbers that change what a layer computes are in the fingerprint") {
   const auto of = []<class L>(L) { return architecture_fingerprint<Sequential<Input<2, 2, 4>, L, Flatten, Dense<2>>>(); };
   CHECK(of(LeakyReLU{}) == of(LeakyReLUOf<0.01>{}));
   CHECK(of(LeakyReLU{}) != of(LeakyReLUOf<0.3>{}));
+  // Written before there were options.
+  CHECK(of(BatchNorm{}) == "e08c5bc51430e86c");
+  CHECK(of(BatchNorm{}) == of(BatchNormOf<Momentum<0.9>>{}));  // it does nothing outside of training
+  CHECK(of(BatchNorm{}) != of(BatchNormOf<Epsilon<1e-5>>{}));
+  CHECK(of(BatchNorm{}) != of(BatchNormOf<NoScale>{}));
+  CHECK(of(BatchNormOf<NoShift>{}) != of(BatchNormOf<NoScale>{}));
+  CHECK(of(ELU{}) != of(ELUOf<0.5>{}));
+  CHECK(of(ReLU6{}) == of(Clip<0.0, 6.0>{}));
+  CHECK(of(ReLU6{}) != of(Clip<0, 1>{}));
+  CHECK(of(GELU{}) != of(GELUTanh{}));
   CHECK(of(LRN<>{}) == of(LRN<5, 2.0, 1e-4, 0.75>{}));
   CHECK(of(LRN<>{}) != of(LRN<3, 2.0, 1e-4, 0.75>{}));
   CHECK(of(LRN<>{}) != of(LRN<5, 1.0, 1e-4, 0.75>{}));

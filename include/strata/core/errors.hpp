@@ -194,8 +194,9 @@ struct rate_outside_range {
 };
 template <class At, class Layer>
 struct number_outside_range {
-  static_assert(never<At, Layer>,
-                "strata: a number here is out of range; slope, alpha and beta are at least 0, k is above 0");
+  static_assert(
+      never<At, Layer>,
+      "strata: a number here is out of range; slope, alpha, beta >= 0; k, epsilon > 0; momentum in [0, 1); low < high");
 };
 template <class At, class Layer>
 struct options_contradict {

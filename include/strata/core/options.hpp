@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Options of layers: Conv<5, 96, Stride<2>, Valid>. Each is a type that sets its part of Settings; their order does not
-// matter.
+// Options of layers: Conv<5, 96, Stride<2>, Valid>, BatchNormOf<Momentum<0.9>>. Each is a type that sets its part of
+// Settings; their order does not matter.
 #pragma once
 #include <concepts>
 #include <initializer_list>
@@ -47,7 +47,11 @@ enum Option : unsigned {
   sets_groups = 8,
   sets_declared_input = 16,
   sets_bias = 32,
-  sets_exact = 64
+  sets_exact = 64,
+  sets_momentum = 128,
+  sets_epsilon = 256,
+  sets_scale = 512,
+  sets_shift = 1024
 };
 
 struct Settings {
@@ -56,6 +60,8 @@ struct Settings {
   int declared_input = 0;
   bool bias = true;
   bool exact = false;
+  double momentum = 0.99, epsilon = 1e-3;
+  bool scale = true, shift = true;
   unsigned seen = 0;
   Fault fault = Fault::none;
 };
@@ -114,6 +120,29 @@ struct NoBias {
 struct Exact {
   static constexpr unsigned sets = detail::sets_exact;
   static constexpr void apply(detail::Settings& s) { s.exact = true; }
+};
+// The share of the running mean and variance that BatchNormOf keeps at each step, as in Keras. PyTorch's momentum is the
+// share that it replaces: its 0.1 is Momentum<0.9>.
+template <double Value>
+struct Momentum {
+  static constexpr unsigned sets = detail::sets_momentum;
+  static constexpr void apply(detail::Settings& s) { s.momentum = Value; }
+};
+// What BatchNormOf adds to the variance.
+template <double Value>
+struct Epsilon {
+  static constexpr unsigned sets = detail::sets_epsilon;
+  static constexpr void apply(detail::Settings& s) { s.epsilon = Value; }
+};
+// BatchNormOf without gamma: scale=False in Keras.
+struct NoScale {
+  static constexpr unsigned sets = detail::sets_scale;
+  static constexpr void apply(detail::Settings& s) { s.scale = false; }
+};
+// BatchNormOf without beta: center=False in Keras.
+struct NoShift {
+  static constexpr unsigned sets = detail::sets_shift;
+  static constexpr void apply(detail::Settings& s) { s.shift = false; }
 };
 
 inline namespace STRATA_ABI {

@@ -192,6 +192,92 @@ struct SigmoidCrossEntropy final {
   }
 };
 
+// The mean over the outputs of a m^gamma times the binary cross-entropy of s = sigmoid(x) with t, where
+// m = t (1 - s) + (1 - t) s is what is missing: outputs that are right already count less (Lin et al. 2017).
+// a = t alpha + (1 - t) (1 - alpha); with alpha below 0, the default, a is 1. Keras' BinaryFocalCrossentropy from logits,
+// torchvision's sigmoid_focal_loss.
+struct FocalCrossEntropy final {
+  double gamma = 2;   // at least 0
+  double alpha = -1;  // at most 1
+
+  static constexpr Takes takes = Takes::logits;
+  static constexpr TargetKinds targets{TargetKind::class_index, TargetKind::class_map, TargetKind::labels};
+  void validate() const {
+    if (!(gamma >= 0)) detail::refuse("gamma", gamma, "at least 0");
+    if (!(alpha <= 1)) detail::refuse("alpha", alpha, "at most 1");
+  }
+  [[nodiscard]] std::string describe() const {
+    return "FocalCrossEntropy{gamma " + detail::number_text(gamma) + ", alpha " + detail::number_text(alpha) + "}";
+  }
+  template <class T>
+  [[nodiscard]] double probability(std::span<const T> outputs, int c) const {
+    return detail::sigmoid(outputs[static_cast<std::size_t>(c)]);
+  }
+  template <class Row>
+  STRATA_HOST_DEVICE auto operator()(const Row& row) const {
+    using N = typename Row::number;
+    const N n = static_cast<N>(row.size()), power = static_cast<N>(gamma);
+    N sum{0};
+    for (int c = 0; c < row.size(); ++c) {
+      const N z = row.output(c), t = row.target(c), up = std::exp(z), down = std::exp(-z);
+      const N yes = N{1} / (N{1} + down), no = N{1} / (N{1} + up), missing = t * no + (N{1} - t) * yes;
+      const N cost = (z > N{0} ? z : N{0}) - z * t + std::log1p(z > N{0} ? down : up);
+      const N share = static_cast<N>(alpha), balance = share < N{0} ? N{1} : t * share + (N{1} - t) * (N{1} - share);
+      const N weight = balance * std::pow(missing, power) / n;
+      // The slope of log(missing); beyond the precision of the sigmoid, nothing is missing.
+      const N decline = missing == N{0} ? N{0} : (N{1} - t - t) * yes * no / missing;
+      sum += weight * cost;
+      row.gradient(c, weight * (yes - t + power * decline * cost));
+    }
+    return sum;
+  }
+};
+
+// The mean over the outputs of |x - t|. PyTorch's L1Loss, Keras' MeanAbsoluteError; here that is the name of the metric.
+struct AbsoluteError final {
+  static constexpr Takes takes = Takes::anything;
+  static constexpr TargetKinds targets = MeanSquaredError::targets;
+  [[nodiscard]] std::string describe() const { return "AbsoluteError{}"; }
+  template <class Row>
+  STRATA_HOST_DEVICE auto operator()(const Row& row) const {
+    using N = typename Row::number;
+    const N n = static_cast<N>(row.size());
+    N sum{0};
+    for (int c = 0; c < row.size(); ++c) {
+      const N d = row.output(c) - row.target(c);
+      sum += d < N{0} ? -d : d;
+      row.gradient(c, (d > N{0} ? N{1} : d < N{0} ? N{-1} : d) / n);  // of a NaN, a NaN
+    }
+    return sum / n;
+  }
+};
+
+// The mean over the outputs of Huber's loss (1964): d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2), d = x - t.
+// Keras' Huber, PyTorch's HuberLoss.
+struct Huber final {
+  double delta = 1;  // above 0
+
+  static constexpr Takes takes = Takes::anything;
+  static constexpr TargetKinds targets = MeanSquaredError::targets;
+  void validate() const {
+    if (!(delta > 0)) detail::refuse("delta", delta, "more than 0");
+  }
+  [[nodiscard]] std::string describe() const { return "Huber{delta " + detail::number_text(delta) + "}"; }
+  template <class Row>
+  STRATA_HOST_DEVICE auto operator()(const Row& row) const {
+    using N = typename Row::number;
+    const N n = static_cast<N>(row.size()), limit = static_cast<N>(delta);
+    N sum{0};
+    for (int c = 0; c < row.size(); ++c) {
+      const N d = row.output(c) - row.target(c);
+      const N pull = d > limit ? limit : d < -limit ? -limit : d;
+      sum += pull * (d - pull / 2);
+      row.gradient(c, pull / n);
+    }
+    return sum / n;
+  }
+};
+
 // The same loss without the check of what the network ends in: Unchecked<SoftmaxCrossEntropy>{}, Unchecked{loss}.
 template <class Loss>
 struct Unchecked {

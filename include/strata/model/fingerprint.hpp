@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 // architecture_fingerprint<Net>(): tells networks apart.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,10 +24,18 @@ constexpr std::string_view name_of_node() {
   return {};
 }
 
-// Numbers that change the results of a layer but not its shape, such as the slope of a LeakyReLU.
+// Numbers that change the results of a layer but not its shape, such as the slope of a LeakyReLU. A copy, because the
+// layer's own array would be a symbol without a version.
+template <class L>
+inline constexpr auto numbers_of_layer = [] {
+  std::array<double, std::size(L::numbers)> copy{};
+  std::copy(std::begin(L::numbers), std::end(L::numbers), copy.begin());
+  return copy;
+}();
 template <class N>
 constexpr std::span<const double> numbers_of_node() {
-  if constexpr (requires { std::span<const double>(node<N>::layer::numbers); }) return node<N>::layer::numbers;
+  if constexpr (requires { std::span<const double>(node<N>::layer::numbers); })
+    return numbers_of_layer<typename node<N>::layer>;
   return {};
 }
 

@@ -235,23 +235,25 @@ struct Kernel<Dropout<Rate>> : KernelTraits {
   }
 };
 
-template <>
-struct Kernel<BatchNorm> : KernelTraits {
+template <class L>
+struct BatchNormKernel : KernelTraits {
   // Mean and inverse standard deviation of the batch.
   template <class Ops>
   static constexpr std::int64_t saved_bytes(Shape in, Shape, std::int64_t) {
     return 2 * in.channels * static_cast<std::int64_t>(sizeof(typename Ops::Parameter));
   }
+  // Also for the gradient of a gamma or beta that the layer lacks: the gradient of x is computed from both.
   template <class Ops>
   static constexpr std::int64_t scratch(Shape in, int batch, int) {
-    return Ops::batch_norm_scratch(in, batch);
+    return Ops::batch_norm_scratch(in, batch) + ((L::has_scale ? 0 : 1) + (L::has_shift ? 0 : 1)) * in.channels;
   }
   template <class P>
   static void forward(const P& p) {
     using T = typename P::Parameter;
-    constexpr T epsilon = static_cast<T>(BatchNorm::epsilon), momentum = static_cast<T>(BatchNorm::momentum);
+    constexpr T epsilon = static_cast<T>(L::epsilon), momentum = static_cast<T>(L::momentum);
     const int channels = p.in.channels;
-    const T *gamma = p.parameters, *beta = gamma + channels;
+    const T* gamma = L::has_scale ? p.parameters : nullptr;
+    const T* beta = L::has_shift ? p.parameters + (L::has_scale ? channels : 0) : nullptr;
     T *mean = p.state, *variance = mean + channels;
     if (p.training) {
       T* batch_mean = reinterpret_cast<T*>(p.saved);
@@ -263,14 +265,22 @@ struct Kernel<BatchNorm> : KernelTraits {
   }
   template <class P>
   static void backward(const P& p) {
+    using T = typename P::Parameter;
     const int channels = p.in.channels;
-    const auto* mean = reinterpret_cast<const typename P::Parameter*>(p.saved);
+    const auto* mean = reinterpret_cast<const T*>(p.saved);
+    T* spare = p.scratch + P::Ops::batch_norm_scratch(p.in, p.batch);
+    T* dgamma = L::has_scale ? p.gradients : spare;
+    T* dbeta = L::has_shift ? p.gradients + (L::has_scale ? channels : 0) : spare + (L::has_scale ? 0 : channels);
     // If dx is not wanted, dy serves as scratch; it is not read again.
     auto* dx = p.dx ? p.dx : const_cast<typename P::A*>(p.dy);
-    p.ops.batch_norm_backward(p.in, p.batch, p.x, p.parameters, mean, mean + channels, p.dy, dx, p.gradients,
-                              p.gradients + channels, p.scratch);
+    p.ops.batch_norm_backward(p.in, p.batch, p.x, L::has_scale ? p.parameters : nullptr, mean, mean + channels, p.dy, dx,
+                              dgamma, dbeta, p.scratch);
   }
 };
+template <>
+struct Kernel<BatchNorm> : BatchNormKernel<BatchNorm> {};
+template <class... Options>
+struct Kernel<BatchNormOf<Options...>> : BatchNormKernel<BatchNormOf<Options...>> {};
 
 template <int N, double K, double Alpha, double Beta>
 struct Kernel<LRN<N, K, Alpha, Beta>> : KernelTraits {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Batch normalization. The variance takes a second pass over x, because a difference of squares would lose it. x
-// (N,H,W,C) or (N,C); parameters and statistics are Compute<T>.
+// (N,H,W,C) or (N,C); parameters and statistics are Compute<T>. gamma and beta may be null: the layer has none.
 #pragma once
 #include <strata/backend/cuda/bias.hpp>
 #include <strata/core/linkage.hpp>
@@ -39,6 +39,12 @@ struct StoreDeviation {
     running_variance[c] = momentum * running_variance[c] + (1 - momentum) * variance;
   }
 };
+// normalized * gamma[c] + beta[c]
+template <class C>
+STRATA_HOST_DEVICE C scale_and_shift(C normalized, const C* gamma, const C* beta, int c) {
+  const C scaled = gamma ? normalized * gamma[c] : normalized;
+  return beta ? scaled + beta[c] : scaled;
+}
 template <class T>
 struct BatchNormForward {
   int channels;
@@ -47,7 +53,7 @@ struct BatchNormForward {
   T* y;
   STRATA_HOST_DEVICE void operator()(std::int64_t i) const {
     const int c = remainder(i, channels);
-    y[i] = T((static_cast<Compute<T>>(x[i]) - mean[c]) * inverse_deviation[c] * gamma[c] + beta[c]);
+    y[i] = T(scale_and_shift((static_cast<Compute<T>>(x[i]) - mean[c]) * inverse_deviation[c], gamma, beta, c));
   }
 };
 template <class T>
@@ -59,7 +65,7 @@ struct BatchNormInference {
   T* y;
   STRATA_HOST_DEVICE void operator()(std::int64_t i) const {
     const int c = remainder(i, channels);
-    y[i] = T((static_cast<Compute<T>>(x[i]) - mean[c]) / std::sqrt(variance[c] + epsilon) * gamma[c] + beta[c]);
+    y[i] = T(scale_and_shift((static_cast<Compute<T>>(x[i]) - mean[c]) / std::sqrt(variance[c] + epsilon), gamma, beta, c));
   }
 };
 
@@ -89,7 +95,8 @@ struct BatchNormBackward {
     using C = Compute<T>;
     const int c = remainder(i, channels);
     const C n = static_cast<C>(rows), normalized = (static_cast<C>(x[i]) - mean[c]) * inverse_deviation[c];
-    dx[i] = T(gamma[c] * inverse_deviation[c] * (static_cast<C>(dy[i]) - dbeta[c] / n - normalized * dgamma[c] / n));
+    const C scale = gamma ? gamma[c] * inverse_deviation[c] : inverse_deviation[c];
+    dx[i] = T(scale * (static_cast<C>(dy[i]) - dbeta[c] / n - normalized * dgamma[c] / n));
   }
 };
 

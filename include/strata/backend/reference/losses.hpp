@@ -71,4 +71,55 @@ void sigmoid_cross_entropy(int batch, int classes, const T* x, const int* labels
   }
 }
 
+template <class T>
+void absolute_error(int batch, int classes, const T* x, const int* labels, T* loss, T* gradient) {
+  using std::abs;
+  for (std::int64_t n = 0; n < batch; ++n) {
+    loss[n] = T(0);
+    for (int c = 0; c < classes; ++c) {
+      const T difference = x[n * classes + c] - T(c == labels[n]);
+      loss[n] += abs(difference) / static_cast<T>(classes);
+      if (gradient)
+        gradient[n * classes + c] = (T(difference > T(0)) - T(difference < T(0))) / static_cast<T>(classes * batch);
+    }
+  }
+}
+
+template <class T>
+void huber(int batch, int classes, T delta, const T* x, const int* labels, T* loss, T* gradient) {
+  using std::abs;
+  for (std::int64_t n = 0; n < batch; ++n) {
+    loss[n] = T(0);
+    for (int c = 0; c < classes; ++c) {
+      const T difference = x[n * classes + c] - T(c == labels[n]), size = abs(difference);
+      const bool far = size > delta;
+      loss[n] += (far ? delta * (size - delta / T(2)) : size * size / T(2)) / static_cast<T>(classes);
+      if (gradient)
+        gradient[n * classes + c] =
+            (far ? difference / size * delta : difference) / static_cast<T>(classes) / static_cast<T>(batch);
+    }
+  }
+}
+
+// Of p = sigmoid(z): a (1 - p)^gamma (-log p) for the label and, with 1 - p in the place of p, for the others.
+template <class T>
+void focal_cross_entropy(int batch, int classes, T gamma, T alpha, const T* x, const int* labels, T* loss, T* gradient) {
+  using std::exp, std::log1p, std::pow;
+  for (std::int64_t n = 0; n < batch; ++n) {
+    loss[n] = T(0);
+    for (int c = 0; c < classes; ++c) {
+      const bool own = c == labels[n];
+      const T sign = own ? T(1) : T(-1), z = sign * x[n * classes + c], share = own ? alpha : T(1) - alpha;
+      const T a = (alpha < T(0) ? T(1) : share) / static_cast<T>(classes);
+      const T cost = z > T(0) ? log1p(exp(-z)) : log1p(exp(z)) - z, wrong = T(1) / (T(1) + exp(z)),
+              right = T(1) / (T(1) + exp(-z));
+      loss[n] += a * pow(wrong, gamma) * cost;
+      // d cost / dz = -wrong; d wrong / dz = -wrong right
+      if (gradient)
+        gradient[n * classes + c] =
+            -sign * a / static_cast<T>(batch) * (pow(wrong, gamma) * wrong + gamma * pow(wrong, gamma) * right * cost);
+    }
+  }
+}
+
 }  // namespace strata::inline STRATA_ABI::reference
