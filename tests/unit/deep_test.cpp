@@ -21,7 +21,7 @@ struct Repeated<Layers, std::index_sequence<Index...>> {
   using type = Sequential<Once<Index>...>;
 };
 template <int Count, class Layers>
-using Repeat = typename Repeated<Layers, std::make_index_sequence<Count>>::type;
+using Repeat = typename Repeated<Layers, std::make_index_sequence<static_cast<std::size_t>(Count)>>::type;
 
 TEST_CASE("a chain of 1,000 layers trains as one in which a ReLU is not repeated") {
   using Deep = Sequential<Input<4, 4, 1>, Conv<3, 6>, Repeat<997, ReLU>, Flatten, Dense<3>>;

@@ -45,7 +45,7 @@ struct BatchNormOf {
   }
   [[gnu::always_inline]] static constexpr auto tensors(Shape in) {
     const std::int64_t c = in.channels;
-    std::array<TensorInfo, 2 + (has_scale ? 1 : 0) + (has_shift ? 1 : 0)> t{};
+    std::array<TensorInfo, std::size_t{2} + (has_scale ? 1 : 0) + (has_shift ? 1 : 0)> t{};
     std::size_t next = 0;
     if constexpr (has_scale) t[next++] = TensorInfo{"gamma", Role::scale, {c}, 1, 0, 0};
     if constexpr (has_shift) t[next++] = TensorInfo{"beta", Role::shift, {c}, 1, 0, 0};

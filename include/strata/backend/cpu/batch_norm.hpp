@@ -6,6 +6,7 @@
 
 #include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/chunks.hpp>
+#include <strata/backend/cpu/simd.hpp>
 #include <strata/core/linkage.hpp>
 #include <strata/core/shape.hpp>
 

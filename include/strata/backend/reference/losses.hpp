@@ -92,11 +92,11 @@ void huber(int batch, int classes, T delta, const T* x, const int* labels, T* lo
     loss[n] = T(0);
     for (int c = 0; c < classes; ++c) {
       const T difference = x[n * classes + c] - T(c == labels[n]), size = abs(difference);
-      const bool far = size > delta;
-      loss[n] += (far ? delta * (size - delta / T(2)) : size * size / T(2)) / static_cast<T>(classes);
+      const bool linear = size > delta;
+      loss[n] += (linear ? delta * (size - delta / T(2)) : size * size / T(2)) / static_cast<T>(classes);
       if (gradient)
         gradient[n * classes + c] =
-            (far ? difference / size * delta : difference) / static_cast<T>(classes) / static_cast<T>(batch);
+            (linear ? difference / size * delta : difference) / static_cast<T>(classes) / static_cast<T>(batch);
     }
   }
 }
