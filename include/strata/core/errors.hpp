@@ -3,8 +3,8 @@
 // says what is wrong and what to do, the names in the angle brackets say where. docs/errors/ has a page for each.
 #pragma once
 
-// What strata needs. An unknown file ends the compilation with one message; after an #error the compiler would print one
-// for each use of what is missing.
+// Checks the system and the flags. It includes a file that does not exist, because that ends the compilation with one
+// message; after an #error the compiler would print one for each missing function.
 #if defined(_WIN32)
 #include <strata needs a POSIX system such as Linux; on Windows, compile it in WSL>
 #elif !defined(__cpp_exceptions)

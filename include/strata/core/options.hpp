@@ -128,7 +128,7 @@ struct Momentum {
   static constexpr unsigned sets = detail::sets_momentum;
   static constexpr void apply(detail::Settings& s) { s.momentum = Value; }
 };
-// What BatchNormOf adds to the variance.
+// BatchNormOf adds this number to the variance, so that it never divides by zero.
 template <double Value>
 struct Epsilon {
   static constexpr unsigned sets = detail::sets_epsilon;

@@ -137,7 +137,7 @@ struct ReceptiveField {
 constexpr ReceptiveField larger(const ReceptiveField& a, const ReceptiveField& b) {
   return {std::max(a.rows, b.rows), std::max(a.columns, b.columns), a.step_rows, a.step_columns, a.all || b.all};
 }
-// Of each row's output, into `fields`.
+// Writes the receptive field of each row's output to `fields`.
 constexpr void find_receptive_fields(std::span<const Row> rows, std::span<ReceptiveField> fields) {
   for (std::size_t i = 1; i < rows.size(); ++i) {
     const Row& row = rows[i];
@@ -175,7 +175,7 @@ struct labels_of<List<N...>> {
 inline constexpr std::array<std::size_t, 7> widths = {36, 22, 14, 16, 15, 9, 7};
 inline constexpr std::size_t summary_width = std::accumulate(widths.begin(), widths.end(), std::size_t{0});
 
-// What a summary says of a network.
+// A summary is written from these numbers.
 struct SummaryNumbers {
   std::span<const Row> rows;
   std::span<const std::string_view> labels;  // of each row

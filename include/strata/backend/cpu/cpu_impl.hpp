@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What models on the CPU are made of, compiled once.
+// The library compiles the templates of models on the CPU here, once.
 #pragma once
 #include <strata/backend/cpu/cpu.hpp>
 #include <strata/core/linkage.hpp>

@@ -15,7 +15,7 @@ bool set_kernel_path(KernelPath path);
 
 namespace detail {
 [[nodiscard]] KernelPath path_now();
-// What STRATA_KERNELS says now.
+// Reads STRATA_KERNELS each time it is called; path_now() keeps the first answer.
 [[nodiscard]] KernelPath choose_path();
 }  // namespace detail
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What is kept for each batch size: plans, captured graphs.
+// Keeps one thing for each batch size, such as a plan or a captured graph.
 #pragma once
 #include <algorithm>
 #include <cstddef>

@@ -101,7 +101,7 @@ void huber(int batch, int classes, T delta, const T* x, const int* labels, T* lo
   }
 }
 
-// Of p = sigmoid(z): a (1 - p)^gamma (-log p) for the label and, with 1 - p in the place of p, for the others.
+// The label's output z costs a (1 - p)^gamma (-log p), with p = sigmoid(z). For the others 1 - p takes the place of p.
 template <class T>
 void focal_cross_entropy(int batch, int classes, T gamma, T alpha, const T* x, const int* labels, T* loss, T* gradient) {
   using std::exp, std::log1p, std::pow;
