@@ -69,8 +69,8 @@ void all_of(Launcher& run, T* t) {
   cuda::max_pool_forward(run, g, 1, in, t, where);
   cuda::max_pool_backward(run, g, 1, in, where, t);
   cuda::relu_max_pool_backward(run, g, 1, in, in, where, t);
-  cuda::avg_pool_forward(run, g, 1, in, t);
-  cuda::avg_pool_backward(run, g, 1, in, t);
+  cuda::avg_pool_forward(run, g, true, 1, in, t);
+  cuda::avg_pool_backward(run, g, true, 1, in, t);
   cuda::global_avg_pool_forward(run, g.in, 1, in, t);
   cuda::global_avg_pool_backward(run, g.in, 1, in, t);
   cuda::batch_norm_forward(run, g.in, 1, C{1}, C{1}, in, from, from, c, c, c, c, t, c);

@@ -41,12 +41,14 @@ TEST_CASE("pools worked out by hand") {
   reference::max_pool_forward(g, 1, x.data(), y.data(), argmax.data());
   CHECK(y == Numbers{3, 4});
   CHECK(argmax == std::vector<std::int32_t>{2, 3});
-  reference::avg_pool_forward(g, 1, x.data(), y.data());
+  reference::avg_pool_forward(g, false, 1, x.data(), y.data());
   CHECK(y == Numbers{2, 3.5});  // the padding is not counted
   s.padding = Padding::explicit_, s.left = s.right = 1;
   g = place(s, in);
-  reference::avg_pool_forward(g, 1, x.data(), y.data());
+  reference::avg_pool_forward(g, false, 1, x.data(), y.data());
   CHECK(y == Numbers{1.5, 3});
+  reference::avg_pool_forward(g, true, 1, x.data(), y.data());
+  CHECK(y == Numbers{1, 3});  // (0 + 1 + 2) / 3
   reference::max_pool_forward(g, 1, negative.data(), y.data(), argmax.data());
   CHECK(y == Numbers{-3, -1});  // nor picked
   s = {.kernel_w = 2, .stride_w = 2, .padding = Padding::explicit_, .left = 2};
@@ -55,6 +57,15 @@ TEST_CASE("pools worked out by hand") {
   reference::max_pool_forward(g, 1, negative.data(), y.data(), argmax.data());
   CHECK(y == Numbers{0, -3, -1});
   CHECK(argmax == std::vector<std::int32_t>{-1, 1, 3});
+  // Rounded up. Of the last window PyTorch counts what lies on the padded input: here 3, 4 and a zero.
+  s = {.kernel_w = 3, .stride_w = 2, .padding = Padding::explicit_, .left = 0, .right = 1, .ceil = true};
+  y.resize(2), argmax.resize(2);
+  reference::avg_pool_forward(place(s, in), true, 1, x.data(), y.data());
+  CHECK(y == Numbers{2, 7. / 3});
+  s.kernel_w = 2, s.stride_w = 3, s.right = 0;
+  reference::avg_pool_forward(place(s, in), true, 1, x.data(), y.data());
+  CHECK(y == Numbers{1.5, 4});
+  y.resize(3), argmax.resize(3);
   const Numbers equal{5, 5, 5, 5};
   reference::max_pool_forward(g, 1, equal.data(), y.data(), argmax.data());
   CHECK(argmax == std::vector<std::int32_t>{-1, 0, 2});
@@ -138,7 +149,7 @@ TEST_CASE("gradients of convolutions and pools") {
     Draw draw(seed);
     const int groups = draw.between(1, 2), batch = draw.between(1, 2);
     const Shape in{draw.between(1, 5), draw.between(1, 5), groups * draw.between(1, 2)};
-    const WindowSpec window = draw_window(draw, in, 3);
+    WindowSpec window = draw_window(draw, in, 3);
     Geometry g = place(window, in, groups * draw.between(1, 2), groups);
     INFO("seed ", seed, ": ", describe(g, batch));
     Numbers x = draw.numbers(batch * in.size()), w = draw.numbers(g.taps() * g.out.channels),
@@ -154,6 +165,8 @@ TEST_CASE("gradients of convolutions and pools") {
     check_gradient("conv w", w, dw, conv);
     check_gradient("conv bias", b, db, conv);
 
+    window.ceil = seed % 2 == 0;
+    const bool padding = seed % 3 == 0;
     g = place(window, in);
     x = distinct(draw, batch * in.size()), dy = draw.numbers(batch * g.out.size()), y.resize(dy.size());
     std::vector<std::int32_t> argmax(dy.size());
@@ -164,9 +177,9 @@ TEST_CASE("gradients of convolutions and pools") {
     largest();
     reference::max_pool_backward(g, batch, dy.data(), argmax.data(), dx.data());
     check_gradient("max_pool", x, dx, largest);
-    reference::avg_pool_backward(g, batch, dy.data(), dx.data());
+    reference::avg_pool_backward(g, padding, batch, dy.data(), dx.data());
     check_gradient("avg_pool", x, dx, [&] {
-      reference::avg_pool_forward(g, batch, x.data(), y.data());
+      reference::avg_pool_forward(g, padding, batch, x.data(), y.data());
       return dot(y, dy);
     });
     dy = draw.numbers(std::int64_t{batch} * in.channels), y.resize(dy.size());
@@ -230,6 +243,9 @@ TEST_CASE("gradients of the other layers") {
     unary(
         "silu", [&](auto i, auto o) { reference::silu_forward(n, i, o); },
         [&](auto, auto g, auto i) { reference::silu_backward<double>(n, x.data(), g, i); });
+    unary(
+        "scale", [&](auto i, auto o) { reference::scale_forward(n, -0.3, i, o); },
+        [&](auto, auto g, auto i) { reference::scale_backward(n, -0.3, g, i); });
     unary(
         "clip", [&](auto i, auto o) { reference::clip_forward(n, -0.5, 0.8, i, o); },
         [&](auto o, auto g, auto i) { reference::clip_backward(n, -0.5, 0.8, o, g, i); });

@@ -145,7 +145,7 @@ struct images_differ_from_input {
 template <class At, class Layer, class Expected, class Got>
 struct groups_do_not_divide_channels {
   static_assert(never<At, Layer, Expected, Got>,
-                "strata: Groups<...> must divide the input channels and the filters; choose a common divisor");
+                "strata: the groups must divide the input channels, and the filters of a Conv; choose a common divisor");
 };
 template <class At, class Layer, class Expected, class Got>
 struct residual_shapes_differ {
@@ -194,9 +194,10 @@ struct rate_outside_range {
 };
 template <class At, class Layer>
 struct number_outside_range {
-  static_assert(
-      never<At, Layer>,
-      "strata: a number here is out of range; slope, alpha, beta >= 0; k, epsilon > 0; momentum in [0, 1); low < high");
+  static_assert(never<At, Layer>,
+                "strata: a number here is out of range; slope, alpha, beta >= 0; k, epsilon > 0; momentum in [0, 1); low < "
+                "high; a factor "
+                "is finite");
 };
 template <class At, class Layer>
 struct options_contradict {

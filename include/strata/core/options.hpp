@@ -51,7 +51,9 @@ enum Option : unsigned {
   sets_momentum = 128,
   sets_epsilon = 256,
   sets_scale = 512,
-  sets_shift = 1024
+  sets_shift = 1024,
+  sets_ceil = 2048,
+  sets_count_padding = 4096
 };
 
 struct Settings {
@@ -62,6 +64,7 @@ struct Settings {
   bool exact = false;
   double momentum = 0.99, epsilon = 1e-3;
   bool scale = true, shift = true;
+  bool count_padding = false;
   unsigned seen = 0;
   Fault fault = Fault::none;
 };
@@ -143,6 +146,17 @@ struct NoScale {
 struct NoShift {
   static constexpr unsigned sets = detail::sets_shift;
   static constexpr void apply(detail::Settings& s) { s.shift = false; }
+};
+// A pool's output is rounded up: the last window may reach beyond the padded input, but does not begin in the padding
+// behind it. ceil_mode=True in PyTorch. With Same it changes nothing.
+struct CeilMode {
+  static constexpr unsigned sets = detail::sets_ceil;
+  static constexpr void apply(detail::Settings& s) { s.window.ceil = true; }
+};
+// The zeros of the padding count in the means of an AvgPool: PyTorch's default, count_include_pad=True.
+struct CountPadding {
+  static constexpr unsigned sets = detail::sets_count_padding;
+  static constexpr void apply(detail::Settings& s) { s.count_padding = true; }
 };
 
 inline namespace STRATA_ABI {

@@ -113,6 +113,8 @@ constexpr Cell label() {
         c.put(',').number(w.bottom).put(',').number(w.left).put(',').number(w.right);
     }
     if (w.dilation_h != 1 || w.dilation_w != 1) c.put(" dilation ").pair(w.dilation_h, w.dilation_w, false);
+    if (w.ceil) c.put(" ceil");
+    if (settings.count_padding) c.put(" counts padding");
     if (settings.groups != 1) c.put(" groups ").number(settings.groups);
   } else if constexpr (requires { double{L::rate}; }) {
     c.put(' ').fraction(L::rate);

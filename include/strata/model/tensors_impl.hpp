@@ -30,19 +30,18 @@ STRATA_DEFINE TensorInitialization::TensorInitialization(const Initializer& weig
 template <class T>
 void TensorInitialization::fill(const std::string& name, const TensorInfo& info, std::span<T> values) {
   const Random random(seed_, Purpose::initialize, static_cast<std::uint32_t>(names_.size()));
-  const Fan fan{info.fan_in, info.fan_out};
   names_.push_back(name);
   if (const Initializer* own = initializer_for(name, single_)) {
     own->validate();
-    (*own)(values, fan, random);
+    (*own)(values, info, random);
     return;
   }
   switch (info.role) {
     case Role::weight:
-      weights_(values, fan, random);
+      weights_(values, info, random);
       break;
     case Role::bias:
-      biases_(values, fan, random);
+      biases_(values, info, random);
       break;
     case Role::scale:
     case Role::running_variance:

@@ -83,8 +83,9 @@ class Ops {
   // argmax: where each maximum is in its channel's map; -1 if the window is all padding.
   void max_pool_forward(const Geometry& g, int batch, const T* x, T* y, std::int32_t* argmax) const;
   void max_pool_backward(const Geometry& g, int batch, const T* dy, const std::int32_t* argmax, T* dx) const;
-  void avg_pool_forward(const Geometry& g, int batch, const T* x, T* y) const;
-  void avg_pool_backward(const Geometry& g, int batch, const T* dy, T* dx) const;
+  // count_padding: zeros of the padding count in the means.
+  void avg_pool_forward(const Geometry& g, bool count_padding, int batch, const T* x, T* y) const;
+  void avg_pool_backward(const Geometry& g, bool count_padding, int batch, const T* dy, T* dx) const;
   void global_avg_pool_forward(Shape in, int batch, const T* x, T* y) const;
   void global_avg_pool_backward(Shape in, int batch, const T* dy, T* dx) const;
 

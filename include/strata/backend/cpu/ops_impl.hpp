@@ -64,12 +64,12 @@ void Ops<T>::max_pool_backward(const Geometry& g, int batch, const T* dy, const 
   cpu::max_pool_backward(g, batch, dy, argmax, dx, *pool_);
 }
 template <class T>
-void Ops<T>::avg_pool_forward(const Geometry& g, int batch, const T* x, T* y) const {
-  cpu::avg_pool_forward(g, batch, x, y, *pool_);
+void Ops<T>::avg_pool_forward(const Geometry& g, bool count_padding, int batch, const T* x, T* y) const {
+  cpu::avg_pool_forward(g, count_padding, batch, x, y, *pool_);
 }
 template <class T>
-void Ops<T>::avg_pool_backward(const Geometry& g, int batch, const T* dy, T* dx) const {
-  cpu::avg_pool_backward(g, batch, dy, dx, *pool_);
+void Ops<T>::avg_pool_backward(const Geometry& g, bool count_padding, int batch, const T* dy, T* dx) const {
+  cpu::avg_pool_backward(g, count_padding, batch, dy, dx, *pool_);
 }
 template <class T>
 void Ops<T>::global_avg_pool_forward(Shape in, int batch, const T* x, T* y) const {

@@ -121,11 +121,12 @@ class Ops {
                               A* dx) const {
     cuda::relu_max_pool_backward(run(), g, batch, x, dy, argmax, dx);
   }
-  void avg_pool_forward(const Geometry& g, int batch, const A* x, A* y) const {
-    cuda::avg_pool_forward(run(), g, batch, x, y);
+  // count_padding: zeros of the padding count in the means.
+  void avg_pool_forward(const Geometry& g, bool count_padding, int batch, const A* x, A* y) const {
+    cuda::avg_pool_forward(run(), g, count_padding, batch, x, y);
   }
-  void avg_pool_backward(const Geometry& g, int batch, const A* dy, A* dx) const {
-    cuda::avg_pool_backward(run(), g, batch, dy, dx);
+  void avg_pool_backward(const Geometry& g, bool count_padding, int batch, const A* dy, A* dx) const {
+    cuda::avg_pool_backward(run(), g, count_padding, batch, dy, dx);
   }
   void global_avg_pool_forward(Shape in, int batch, const A* x, A* y) const {
     cuda::global_avg_pool_forward(run(), in, batch, x, y);
