@@ -10,7 +10,7 @@
 //   each(f)        calls f(ops, threads, what) for each way to run: numbers of threads, or orders of the indices
 //   random(seed, layer, step)  Ops::Random
 //   lengths()      of element-wise work
-// conformance_products.hpp and conformance_training.hpp have more rows.
+// conformance_layers.hpp, conformance_products.hpp and conformance_training.hpp have more rows.
 #pragma once
 #include <algorithm>
 #include <array>

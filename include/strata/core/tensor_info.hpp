@@ -10,7 +10,7 @@
 
 namespace strata::inline STRATA_ABI {
 
-enum class Role { weight, bias, scale, shift, running_mean, running_variance };
+enum class Role { weight, bias, scale, shift, running_mean, running_variance, slope };
 
 // How a backend may arrange a tensor in memory. The weights of a convolution are (KH,KW,C/groups,F) on the host; a backend
 // may keep the filters first.

@@ -91,6 +91,23 @@ constexpr Window placed(const WindowSpec& s, const Axis& rows, const Axis& colum
           saturate_to_int(columns.after)};
 }
 
+// The output of a transposed convolution on one axis. The convolution with the same window that reads it has `input`
+// outputs.
+constexpr std::int64_t transposed_size(std::int64_t input, std::int64_t kernel, std::int64_t stride, std::int64_t dilation,
+                                       Padding padding, std::int64_t before, std::int64_t after, std::int64_t extra) {
+  const std::int64_t extent = detail::saturating_add(detail::saturating_multiply(dilation, kernel - 1), 1);
+  if (padding == Padding::explicit_)
+    return detail::saturating_add(detail::saturating_multiply(input - 1, stride), extent) - before - after + extra;
+  const std::int64_t same = detail::saturating_multiply(input, stride);
+  return padding == Padding::same || extent < stride ? same : detail::saturating_add(same, extent - stride);
+}
+constexpr std::int64_t transposed_rows(const WindowSpec& s, int height, int extra) {
+  return transposed_size(height, s.kernel_h, s.stride_h, s.dilation_h, s.padding, s.top, s.bottom, extra);
+}
+constexpr std::int64_t transposed_columns(const WindowSpec& s, int width, int extra) {
+  return transposed_size(width, s.kernel_w, s.stride_w, s.dilation_w, s.padding, s.left, s.right, extra);
+}
+
 // A window over a map, the geometry that the kernels of all backends take.
 struct Geometry {
   Shape in;   // (H,W,C) of one sample

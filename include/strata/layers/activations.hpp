@@ -266,7 +266,8 @@ struct Scale {
   static constexpr bool keeps_signs = factor > 0;
   static constexpr LayerInfo infer(Shape in) {
     LayerInfo s = detail::keep(in, Values::as_before);
-    if (!(factor - factor == 0)) s.fault = Fault::number_outside_range;  // not finite
+    constexpr double largest = std::numeric_limits<double>::max();
+    if (!(factor >= -largest && factor <= largest)) s.fault = Fault::number_outside_range;
     return s;
   }
   template <class T>

@@ -4,12 +4,14 @@
 // activations; the other kernels are in the files that this one includes.
 #pragma once
 #include <concepts>
+#include <cstdint>
 
 #include <strata/core/linkage.hpp>
 #include <strata/layers/activations.hpp>
 #include <strata/layers/dense.hpp>
 #include <strata/layers/expect.hpp>
 #include <strata/layers/input.hpp>
+#include <strata/layers/prelu.hpp>
 #include <strata/model/kernel_traits.hpp>
 #include <strata/model/kernels_joins.hpp>
 #include <strata/model/kernels_maps.hpp>
@@ -58,6 +60,23 @@ struct Kernel<L> : KernelTraits {
   static void backward(const P& p) {
     // An x that backward does not ask for may have been overwritten.
     if (p.dx) p.ops.template activation_backward<L>(p.count_in(), from_output ? nullptr : p.x, p.y, p.dy, p.dx);
+  }
+};
+
+template <>
+struct Kernel<PReLU> : KernelTraits {
+  template <class Ops>
+  static constexpr std::int64_t scratch(Shape in, int batch, int) {
+    return Ops::prelu_scratch(batch * in.size() / in.channels, in.channels);
+  }
+  template <class P>
+  static void forward(const P& p) {
+    p.ops.prelu_forward(p.count_in() / p.in.channels, p.in.channels, p.x, p.parameters, p.y);
+  }
+  template <class P>
+  static void backward(const P& p) {
+    p.ops.prelu_backward(p.count_in() / p.in.channels, p.in.channels, p.x, p.parameters, p.dy, p.dx, p.gradients,
+                         p.scratch);
   }
 };
 

@@ -22,6 +22,21 @@ struct Kernel<Residual<Layers...>> {
   }
 };
 
+// A Gate multiplies its input by the other branch: by an element each, or by one a channel.
+template <class... Layers>
+struct Kernel<Gate<Layers...>> {
+  template <class P>
+  static void forward(const P& p) {
+    const auto &x = p.branches[0], &gate = p.branches[1];
+    p.ops.gate_forward(gate.rows, p.rows / gate.rows, p.channels, x.x, gate.x, p.y);
+  }
+  template <class P>
+  static void backward(const P& p) {
+    const auto &x = p.branches[0], &gate = p.branches[1];
+    p.ops.gate_backward(gate.rows, p.rows / gate.rows, p.channels, x.x, gate.x, p.dy, x.dx, gate.dx);
+  }
+};
+
 template <class... Branches>
 struct Kernel<Concat<Branches...>> {
   template <class P>

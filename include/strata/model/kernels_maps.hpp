@@ -4,7 +4,9 @@
 #include <cstdint>
 
 #include <strata/core/linkage.hpp>
+#include <strata/layers/channel_shuffle.hpp>
 #include <strata/layers/pool.hpp>
+#include <strata/layers/upsample.hpp>
 #include <strata/model/kernel_traits.hpp>
 
 namespace strata::inline STRATA_ABI {
@@ -57,6 +59,32 @@ struct Kernel<GlobalAvgPool> : KernelTraits {
   template <class P>
   static void backward(const P& p) {
     if (p.dx) p.ops.global_avg_pool_backward(p.in, p.batch, p.dy, p.dx);
+  }
+};
+
+template <auto Factor, class... Options>
+struct Kernel<Upsample<Factor, Options...>> : KernelTraits {
+  using layer = Upsample<Factor, Options...>;
+  template <class P>
+  static void forward(const P& p) {
+    p.ops.upsample_forward(layer::upsampling(p.in), p.batch, p.x, p.y);
+  }
+  template <class P>
+  static void backward(const P& p) {
+    if (p.dx) p.ops.upsample_backward(layer::upsampling(p.in), p.batch, p.dy, p.dx);
+  }
+};
+
+template <int Groups>
+struct Kernel<ChannelShuffle<Groups>> : KernelTraits {
+  template <class P>
+  static void forward(const P& p) {
+    p.ops.shuffle_channels(p.count_in() / p.in.channels, p.in.channels, Groups, p.x, p.y);
+  }
+  // As many groups as the groups were wide give the old order.
+  template <class P>
+  static void backward(const P& p) {
+    if (p.dx) p.ops.shuffle_channels(p.count_in() / p.in.channels, p.in.channels, p.in.channels / Groups, p.dy, p.dx);
   }
 };
 

@@ -11,11 +11,13 @@
 
 namespace strata::inline STRATA_ABI {
 
-// The mask is a function of (seed, layer, step, element), so that nothing is saved.
-template <auto Rate>
-struct Kernel<Dropout<Rate>> : KernelTraits {
+// The mask is a function of (seed, layer, step, element or sample), so that nothing is saved.
+struct DropoutTraits : KernelTraits {
   static constexpr bool in_place = true;
   static constexpr bool keeps_signs = true;
+};
+template <auto Rate>
+struct Kernel<Dropout<Rate>> : DropoutTraits {
   template <class P>
   static void forward(const P& p) {
     if (p.dropout)
@@ -26,6 +28,21 @@ struct Kernel<Dropout<Rate>> : KernelTraits {
   template <class P>
   static void backward(const P& p) {
     if (p.dx) p.ops.dropout_backward(p.count_in(), Dropout<Rate>::rate, p.random, p.dy, p.dx);
+  }
+};
+template <auto Rate>
+struct Kernel<StochasticDepth<Rate>> : DropoutTraits {
+  template <class P>
+  static void forward(const P& p) {
+    if (p.dropout)
+      p.ops.drop_samples(p.batch, p.in.size(), StochasticDepth<Rate>::rate, p.random, p.x, p.y);
+    else if (p.x != p.y)
+      p.ops.copy(p.count_in(), p.x, p.y);
+  }
+  // The gradient is dropped and scaled in the same way.
+  template <class P>
+  static void backward(const P& p) {
+    if (p.dx) p.ops.drop_samples(p.batch, p.in.size(), StochasticDepth<Rate>::rate, p.random, p.dy, p.dx);
   }
 };
 
@@ -75,6 +92,51 @@ template <>
 struct Kernel<BatchNorm> : BatchNormKernel<BatchNorm> {};
 template <class... Options>
 struct Kernel<BatchNormOf<Options...>> : BatchNormKernel<BatchNormOf<Options...>> {};
+
+// By_row: each position's channels are normalized alone.
+template <class L, int Groups, bool By_row>
+struct SampleNormKernel : KernelTraits {
+  static constexpr std::int64_t area(Shape in) { return By_row ? 1 : std::int64_t{in.height} * in.width; }
+  static constexpr std::int64_t samples(Shape in, std::int64_t batch) { return batch * in.size() / in.channels / area(in); }
+  // Mean and inverse standard deviation of each group.
+  template <class Ops>
+  static constexpr std::int64_t saved_bytes(Shape in, Shape, std::int64_t batch) {
+    return 2 * samples(in, batch) * Groups * static_cast<std::int64_t>(sizeof(typename Ops::Parameter));
+  }
+  template <class Ops>
+  static constexpr std::int64_t scratch(Shape in, int batch, int) {
+    return Ops::group_norm_scratch(samples(in, batch), area(in), in.channels, Groups);
+  }
+  template <class P>
+  static void forward(const P& p) {
+    using T = typename P::Parameter;
+    T* mean = reinterpret_cast<T*>(p.saved);
+    p.ops.group_norm_forward(samples(p.in, p.batch), area(p.in), p.in.channels, Groups, static_cast<T>(L::epsilon), p.x,
+                             L::has_scale ? p.parameters : nullptr, shift(p, p.parameters), mean,
+                             mean + samples(p.in, p.batch) * Groups, p.y);
+  }
+  template <class P>
+  static void backward(const P& p) {
+    using T = typename P::Parameter;
+    const T* mean = reinterpret_cast<const T*>(p.saved);
+    p.ops.group_norm_backward(samples(p.in, p.batch), area(p.in), p.in.channels, Groups, p.x,
+                              L::has_scale ? p.parameters : nullptr, mean, mean + samples(p.in, p.batch) * Groups, p.dy,
+                              p.dx, L::has_scale ? p.gradients : nullptr, shift(p, p.gradients), p.scratch);
+  }
+
+ private:
+  // Beta, or its gradient.
+  template <class P, class T>
+  static T* shift(const P& p, T* all) {
+    return L::has_shift ? all + (L::has_scale ? p.in.channels : 0) : nullptr;
+  }
+};
+template <int Groups, class... Options>
+struct Kernel<GroupNorm<Groups, Options...>> : SampleNormKernel<GroupNorm<Groups, Options...>, Groups, false> {};
+template <class... Options>
+struct Kernel<LayerNormOf<Options...>> : SampleNormKernel<LayerNormOf<Options...>, 1, true> {};
+template <>
+struct Kernel<LayerNorm> : SampleNormKernel<LayerNorm, 1, true> {};
 
 template <int N, double K, double Alpha, double Beta>
 struct Kernel<LRN<N, K, Alpha, Beta>> : KernelTraits {

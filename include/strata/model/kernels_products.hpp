@@ -5,6 +5,7 @@
 
 #include <strata/core/linkage.hpp>
 #include <strata/layers/conv.hpp>
+#include <strata/layers/conv_transpose.hpp>
 #include <strata/layers/dense.hpp>
 #include <strata/model/kernel_traits.hpp>
 
@@ -45,6 +46,36 @@ struct Kernel<Conv<Size_, Filters, Options...>> : KernelTraits {
   template <class T>
   static T* bias(const Geometry& g, T* weights) {
     return layer::has_bias ? weights + g.taps() * Filters : nullptr;
+  }
+};
+
+template <auto Size_, int Filters, class... Options>
+struct Kernel<ConvTranspose<Size_, Filters, Options...>> : KernelTraits {
+  using layer = ConvTranspose<Size_, Filters, Options...>;
+  static constexpr bool prepares = true;
+  template <class Ops>
+  static constexpr std::int64_t scratch(Shape in, int batch, int threads) {
+    return Ops::conv_transpose_scratch(layer::geometry(in), batch, threads);
+  }
+  template <class Ops>
+  static void prepare(const Ops& ops, Shape in, int batch, const Preparation& wanted) {
+    ops.prepare_conv_transpose(layer::geometry(in), batch, wanted);
+  }
+  template <class P>
+  static void forward(const P& p) {
+    const Geometry g = layer::geometry(p.in);
+    p.ops.conv_transpose_forward(g, p.batch, p.x, p.parameters, bias(g, p.parameters), p.y, p.scratch);
+  }
+  template <class P>
+  static void backward(const P& p) {
+    const Geometry g = layer::geometry(p.in);
+    p.ops.conv_transpose_backward(g, p.batch, p.x, p.parameters, p.dy, p.dx, p.gradients, bias(g, p.gradients), p.scratch);
+  }
+
+ private:
+  template <class T>
+  static T* bias(const Geometry& g, T* weights) {
+    return layer::has_bias ? weights + g.taps() * g.out.channels : nullptr;
   }
 };
 

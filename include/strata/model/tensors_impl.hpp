@@ -47,6 +47,9 @@ void TensorInitialization::fill(const std::string& name, const TensorInfo& info,
     case Role::running_variance:
       std::fill(values.begin(), values.end(), T{1});
       break;
+    case Role::slope:
+      std::fill(values.begin(), values.end(), T{0.25});
+      break;
     case Role::shift:
     case Role::running_mean:
       break;
