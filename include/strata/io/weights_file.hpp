@@ -35,7 +35,10 @@ class WeightsToLoad {
  public:
   explicit WeightsToLoad(const std::filesystem::path& path) : file_(path) {}
 
-  void expect(const std::string& name, const TensorInfo& info);
+  void expect(const std::string& name, std::span<const std::int64_t> shape);
+  void expect(const std::string& name, const TensorInfo& info) {
+    expect(name, std::span(info.shape).first(static_cast<std::size_t>(info.rank)));
+  }
   // Reads everything, so that a model changes only if all of it is there.
   void read(const std::string& architecture);
   void next(std::span<float> values);

@@ -43,6 +43,7 @@ struct RunOptions {
   const std::vector<ParameterGroup>& groups;
   const std::vector<Metric>& metrics;
   const std::shared_ptr<Reducer<float>>& reducer;
+  const Average& average;
   EvaluationData validation{};
   std::string architecture{}, summary{}, training_data{}, validation_data{};
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Training steps on the processor: each is done when execute() returns.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +19,8 @@
 #include <strata/core/alignment.hpp>
 #include <strata/core/linkage.hpp>
 #include <strata/data/batches.hpp>
+#include <strata/model/engine.hpp>
+#include <strata/training/averages.hpp>
 #include <strata/training/reducer.hpp>
 #include <strata/training/right.hpp>
 #include <strata/training/steps.hpp>
@@ -65,7 +68,7 @@ class Steps final : public GradientEngine<T> {
     put(number, batch.images, targets);
   }
   [[nodiscard]] const T* images() const { return images_; }
-  [[nodiscard]] std::int64_t update() const { return now_.number.update; }
+  [[nodiscard]] std::int64_t step() const { return now_.number.step; }
   void set_elements(const void*, std::int64_t) {}
 
   template <class Compute>
@@ -118,6 +121,25 @@ class Steps final : public GradientEngine<T> {
   void upload(const Regions&) {}
   void forget_captured() {}
 
+  // --- The average of the weights: parameters, then state
+  // Begins as what the regions hold.
+  void start_average(const TensorRegions<T>& r) {
+    average_.resize(static_cast<std::size_t>(r.parameter_count + r.state_count));
+    each_region(r, [](T* now, T* average, std::int64_t n) { std::copy(now, now + n, average); });
+  }
+  void average(const AverageStep& a, const TensorRegions<T>& r) {
+    if (halted()) return;
+    const T keep = static_cast<T>(a.keep), take = static_cast<T>(1 - a.keep);
+    each_region(r, [=](T* now, T* average, std::int64_t n) {
+      for (std::int64_t i = 0; i < n; ++i) average[i] = keep * average[i] + take * now[i];
+      if (a.copy_back) std::copy(average, average + n, now);
+    });
+  }
+  void exchange_average(const TensorRegions<T>& r) {
+    each_region(r, [](T* now, T* average, std::int64_t n) { std::swap_ranges(now, now + n, average); });
+  }
+  [[nodiscard]] std::span<T> average_memory() { return average_; }
+
   // A loss of outputs on the host.
   template <class Loss, class Element>
   static void host_loss(CpuEngine<T>& engine, const Loss& loss, std::int64_t rows, int width, const T* outputs,
@@ -138,11 +160,23 @@ class Steps final : public GradientEngine<T> {
   }
 
  private:
+  // Calls f(values, their average, how many) for pieces of both regions, in threads.
+  template <class F>
+  void each_region(const TensorRegions<T>& r, F&& f) {
+    const auto run = [&](T* now, T* average, std::int64_t count) {
+      for_chunks(
+          count, pool_, [&](std::int64_t first, std::int64_t n) { f(now + first, average + first, n); }, update_chunk);
+    };
+    run(r.parameters, average_.data(), r.parameter_count);
+    run(r.state, average_.data() + r.parameter_count, r.state_count);
+  }
+
   ThreadPool& pool_;
   std::int64_t parameters_, stride_;
   std::vector<T> values_;  // losses of a batch's rows
   std::vector<T> slots_;   // the optimizer's, one after the other
   std::vector<std::vector<T>> kept_;
+  std::vector<T> average_;
   const T* images_ = nullptr;
   const void* targets_ = nullptr;
   FinishedStep now_{};

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <strata/backend/cuda/augment.hpp>
+#include <strata/backend/cuda/averages.hpp>
 #include <strata/backend/cuda/backend.hpp>
 #include <strata/backend/cuda/gpu_engine.hpp>
 #include <strata/backend/cuda/losses.hpp>
@@ -108,7 +109,7 @@ class Steps final : public GradientEngine<float> {
     staged.copied.wait();  // from here on the batch's memory belongs to its owner again
   }
   [[nodiscard]] const A* images() const { return engine_.images(); }
-  [[nodiscard]] std::int64_t update() const { return 0; }  // the engine's numbers tell the step
+  [[nodiscard]] std::int64_t step() const { return 0; }  // the engine's numbers tell it
 
   // The numbers of the update to come, one element for each range of parameters.
   void set_elements(const void* elements, std::int64_t bytes) {
@@ -205,7 +206,7 @@ class Steps final : public GradientEngine<float> {
   }
   // Puts the images of the step that finish() returned last back in place: a graph does not tell the model what it ran.
   bool restage(const FinishedStep& step) {
-    engine_.set(StepNumbers{.step = static_cast<std::uint64_t>(step.number.update), .epoch = step.number.epoch});
+    engine_.set(StepNumbers{.step = static_cast<std::uint64_t>(step.number.step), .epoch = step.number.epoch});
     if (const Staged& staged = slot(failed_); staged.recipe) fill(staged);
     return true;
   }
@@ -222,16 +223,32 @@ class Steps final : public GradientEngine<float> {
   }
   void download(const TensorRegions<float>& r) {
     engine_.open_tensors(r);
+    if (average_.memory()) average_.download(engine_.device(), r);
     for (int k = 0; k < sizes_.slot_count; ++k)
       host_slots_[static_cast<std::size_t>(k)].download(engine_.device(), slots_ + k * slot_stride(), r.parameter_count,
                                                         r.filters);
   }
   void upload(const TensorRegions<float>& r) {
     engine_.close_tensors(r);
+    if (average_.memory()) average_.upload(engine_.device(), r);
     for (int k = 0; k < sizes_.slot_count; ++k)
       host_slots_[static_cast<std::size_t>(k)].upload(engine_.device(), slots_ + k * slot_stride(), r.parameter_count,
                                                       r.filters);
   }
+
+  // --- The average of the weights: parameters, then state. Its work is queued behind the captured step.
+  // Begins as what the regions hold.
+  void start_average(const TensorRegions<float>& r) { average_.start(engine_.device(), r); }
+  void average(const AverageStep& a, const TensorRegions<float>& r) {
+    average_.average(engine_.device(), a, r, halt_, engine_.weights_copy());
+  }
+  void exchange_average(const TensorRegions<float>& r) {
+    engine_.device().use();
+    average_.exchange(engine_.device(), r, engine_.weights_copy());
+    engine_.finish();
+  }
+  // On the host, as of the last download().
+  [[nodiscard]] std::span<float> average_memory() { return average_.numbers(); }
 
   // A loss of outputs on the host, row by row.
   template <class Loss, class Element>
@@ -294,7 +311,7 @@ class Steps final : public GradientEngine<float> {
   [[nodiscard]] std::int64_t element_bytes() const { return strata::detail::aligned(sizes_.ranges * sizes_.element_bytes); }
   void set_number(Staged& staged, const StepNumber& number) {
     staged.step = FinishedStep{.number = number};
-    engine_.set(StepNumbers{.step = static_cast<std::uint64_t>(number.update),
+    engine_.set(StepNumbers{.step = static_cast<std::uint64_t>(number.step),
                             .epoch = number.epoch,
                             .slot = static_cast<std::uint64_t>(queued_ % in_flight)});
   }
@@ -351,6 +368,7 @@ class Steps final : public GradientEngine<float> {
   std::vector<std::byte, typename System::template PinnedAllocator<std::byte>> staged_elements_;
   typename System::Memory memory_;
   std::vector<typename System::Memory> kept_;
+  WeightAverage<System> average_;
   float *slots_ = nullptr, *values_ = nullptr, *mean_ = nullptr, *stddev_ = nullptr;
   std::byte *targets_ = nullptr, *elements_ = nullptr;
   StepScore* score_ = nullptr;
