@@ -200,6 +200,16 @@ TEST_CASE("losses worked out by hand") {
   CHECK(value_of_row(strata::FocalCrossEntropy{.gamma = 2, .alpha = 0.25}, {0, -std::log(3.)}, std::vector<float>{1, 0}) ==
         doctest::Approx((0.25 * 0.25 * std::log(2.) + 0.75 * 0.0625 * std::log(4. / 3)) / 2));
   CHECK(value_of_row(strata::SigmoidCrossEntropy{}, {0, 0}, std::vector<float>{1, 1}) == doctest::Approx(std::log(2.)));
+  // The weight of the row's class, and of nothing else.
+  const strata::ClassWeighted<2> weighted{.weights = {0.25f, 2}};
+  CHECK(value_of_row(weighted, {0, std::log(3.)}, std::vector<int>{0}) == doctest::Approx(0.25 * std::log(4.)));
+  CHECK(value_of_row(weighted, {0, std::log(3.)}, std::vector<int>{1}, &slope) == doctest::Approx(2 * std::log(4. / 3)));
+  CHECK(slope[0] == doctest::Approx(2 * 0.25));
+  CHECK(slope[1] == doctest::Approx(-2 * 0.25));
+  const strata::ClassWeighted<2, strata::MeanSquaredError> other{.weights = {1, 3}};
+  CHECK(value_of_row(other, {0.5, 0}, std::vector<int>{1}, &slope) == doctest::Approx(3 * (0.25 + 1) / 2));
+  CHECK(slope[0] == doctest::Approx(3 * 0.5));
+  CHECK(slope[1] == doctest::Approx(-3));
   // 0.8 of the class and 0.1 for each of the two.
   CHECK(value_of_row(strata::SoftmaxCrossEntropy{.label_smoothing = 0.2}, {0, std::log(3.)}, std::vector<int>{1}) ==
         doctest::Approx(0.1 * std::log(4.) + 0.9 * std::log(4. / 3)));

@@ -380,6 +380,26 @@ TEST_CASE("a shift with 64 times the rate has the decay of the others") {
   });
 }
 
+// --- Class weights ------------------------------------------------------------------------------------------------------
+
+TEST_CASE_TEMPLATE("a class without weight is not learned, and the weights fit the network", Backend, Cpu, Gpu) {
+  const auto kernel = [](auto loss) {
+    using Linear = Sequential<Input<4, 4, 1>, Flatten, Dense<3, NoBias>>;
+    Model<Linear, Backend> model{{.batch = 4, .threads = 2, .seed = 1}};
+    const Data twos(images(8), std::vector<int>{2, 0, 2, 2, 1, 2, 2, 2});
+    train(model, twos, loss, sgd, {.epochs = 2, .verbose = false});
+    return numbers_of(model);
+  };
+  const std::vector<float> none = kernel(ClassWeighted<3>{.weights = {0, 0, 1}}), plain = kernel(SoftmaxCrossEntropy{}),
+                           ones = kernel(ClassWeighted<3>{.weights = {1, 1, 1}});
+  CHECK(none != plain);
+  check_close(ones, {plain.begin(), plain.end()}, 1e-5);
+  auto model = model_of<Backend>();
+  CHECK_THROWS_WITH_AS(train(model, data(), ClassWeighted<2>{.weights = {1, 1}}, sgd, {.verbose = false}),
+                       "strata: a ClassWeighted of 2 classes; the network has outputs for 3", std::invalid_argument);
+  CHECK_THROWS_AS(evaluate(model, data(), Unchecked{ClassWeighted<4>{.weights = {1, 1, 1, 1}}}), std::invalid_argument);
+}
+
 // --- The best weights ---------------------------------------------------------------------------------------------------
 
 TEST_CASE_TEMPLATE("the model ends with its best weights", Backend, Cpu, Gpu) {
@@ -403,6 +423,178 @@ TEST_CASE_TEMPLATE("the model ends with its best weights", Backend, Cpu, Gpu) {
   auto model = model_of<Backend>();
   CHECK_THROWS_WITH_AS(train(model, data(), SoftmaxCrossEntropy{}, sgd, {.verbose = false, .restore_best = true}),
                        "strata: the best weights are known by a validation; restore_best needs one", std::invalid_argument);
+}
+
+// --- Fine-tuning --------------------------------------------------------------------------------------------------------
+
+using Five = Sequential<Input<4, 4, 1>, Conv<3, 4>, BatchNorm, ReLU, Flatten, Dropout<0.25>, Dense<5>>;
+
+template <class M>
+std::vector<float> tensor(M& model, const std::string& wanted) {
+  std::vector<float> found;
+  model.for_each_tensor([&](const std::string& name, const TensorInfo&, std::span<float> v) {
+    if (name == wanted) found.assign(v.begin(), v.end());
+  });
+  REQUIRE_FALSE(found.empty());
+  return found;
+}
+
+TEST_CASE_TEMPLATE("what fits is loaded, and the report says what did not and why", Backend, Cpu, Gpu) {
+  const Folder folder;
+  auto trained = model_of<Backend>();
+  train(trained, data(), SoftmaxCrossEntropy{}, sgd,
+        {.verbose = false, .checkpoint = Checkpoints{.directory = folder.path}, .average = EMA{}});
+  const auto file = folder.path / "step-000000006.safetensors";
+  trained = model_of<Backend>();
+  load_weights(trained, file);
+  Model<Five, Backend> model{{.batch = 4, .seed = 2}};
+  const std::vector<float> head = tensor(model, "dense/kernel");
+  const MatchReport report = load_matching_weights(model, file);
+  CHECK(report.loaded.size() == 6);
+  CHECK(report.loaded[0] == "conv2d/kernel");
+  REQUIRE(report.left.size() == 2);
+  CHECK(report.left[0].tensor == "dense/kernel");
+  CHECK(report.left[0].why == "the shape is (64, 3) there, (64, 5) here");
+  CHECK(report.unused == std::vector<std::string>{"dense/bias", "dense/kernel"});  // and none of optimizer and average
+  CHECK(report.text().find("dense/bias: left as it was, the shape is (3) there, (5) here\n") != std::string::npos);
+  CHECK(report.text().find("conv2d/bias: loaded\n") != std::string::npos);
+  CHECK(report.text().find("dense/kernel: not used\n") != std::string::npos);
+  CHECK(tensor(model, "dense/kernel") == head);
+  for (const char* name : {"conv2d/kernel", "conv2d/bias", "batch_normalization/beta", "batch_normalization/moving_mean"})
+    CHECK(tensor(model, name) == tensor(trained, name));
+  // By pattern, and by another name.
+  Model<Five, Backend> some{{.batch = 4, .seed = 2}};
+  const std::vector<float> kernel = tensor(some, "conv2d/kernel");
+  const MatchReport biases =
+      load_matching_weights(some, file, {.tensors = {"*/bias", "*/beta"}, .name_in_source = [](const std::string& name) {
+                                           return name == "batch_normalization/beta" ? std::string("conv2d/bias") : name;
+                                         }});
+  CHECK(biases.loaded == std::vector<std::string>{"conv2d/bias", "batch_normalization/beta"});
+  CHECK(biases.left[0].why == "not chosen");
+  CHECK(tensor(some, "conv2d/kernel") == kernel);
+  CHECK(tensor(some, "batch_normalization/beta") == tensor(trained, "conv2d/bias"));
+  // Between models.
+  Model<Five, Backend> other{{.batch = 4, .seed = 3}};
+  CHECK(copy_matching_weights(trained, other).loaded == report.loaded);
+  CHECK(tensor(other, "conv2d/kernel") == tensor(trained, "conv2d/kernel"));
+
+  const std::vector<float> before = numbers_of(other);
+  CHECK_THROWS_WITH_AS(load_matching_weights(other, file, {.tensors = {"*", "conv3d*"}}),
+                       doctest::Contains("the pattern conv3d* fits no tensor; this network's are conv2d/kernel, "),
+                       std::invalid_argument);
+  CHECK_THROWS_WITH_AS(load_matching_weights(other, file, {.tensors = {"dense/*"}}),
+                       doctest::Contains("no tensor fits this network:\nconv2d/kernel: left as it was, not chosen"),
+                       std::invalid_argument);
+  std::string bytes = bytes_of(file);
+  bytes[bytes.size() - 1] = static_cast<char>(bytes[bytes.size() - 1] ^ 64);
+  for (std::size_t i = bytes.size() - 4000; i < bytes.size(); i += 4) bytes[i] = static_cast<char>(bytes[i] ^ 1);
+  put(folder.path / "damaged.safetensors", bytes);
+  CHECK_THROWS_AS(load_matching_weights(other, folder.path / "damaged.safetensors"), FileError);
+  CHECK_THROWS_AS(load_matching_weights(other, folder.path / "none.safetensors"), FileError);
+  CHECK(numbers_of(other) == before);
+}
+
+TEST_CASE_TEMPLATE("the outputs of an inner layer are features, and the body of a new network", Backend, Cpu, Gpu) {
+  static_assert(std::is_same_v<UpTo<Net, 3>, Sequential<Input<4, 4, 1>, Conv<3, 4>, BatchNorm, ReLU>>);
+  static_assert(std::is_same_v<UpTo<Net, -4>, UpTo<Net, 3>> && UpTo<Net, 0>::parameters == 0);
+  auto model = model_of<Backend>();
+  train(model, data(), SoftmaxCrossEntropy{}, sgd, {.verbose = false});
+  const std::vector<float> x = images(9, 6);
+  // The head by hand on the features is the network.
+  const std::vector<float> flat = features<-2>(model, x), kernel = tensor(model, "dense/kernel"),
+                           bias = tensor(model, "dense/bias"), wanted = predict_views(model, x);
+  REQUIRE(flat.size() == 9 * 64);
+  for (std::size_t n = 0; n < 9; ++n)
+    for (std::size_t c = 0; c < 3; ++c) {
+      double sum = static_cast<double>(bias[c]);
+      for (std::size_t i = 0; i < 64; ++i)
+        sum += static_cast<double>(flat[n * 64 + i]) * static_cast<double>(kernel[i * 3 + c]);
+      CHECK(static_cast<double>(wanted[n * 3 + c]) == doctest::Approx(sum).epsilon(1e-4));
+    }
+  CHECK(features<3>(model, x) == flat);
+  CHECK(features<0>(model, x) == x);
+  // A new head learns on a frozen body.
+  using Tuned = Sequential<UpTo<Net, -2>, Dense<2>>;
+  Model<Tuned, Backend> tuned{{.batch = 4, .seed = 4}};
+  const MatchReport report = copy_matching_weights(model, tuned);
+  CHECK(report.loaded.size() == 6);
+  const std::vector<float> head = tensor(tuned, "dense/kernel");
+  const ArrayDataset<Shape{4, 4, 1}, 2> halves(images(8), std::vector<int>{0, 1, 0, 1, 0, 1, 0, 1});
+  train(tuned, halves, SoftmaxCrossEntropy{}, sgd,
+        {.verbose = false, .groups = {{.tensors = "conv2d/*", .frozen = true}, {.tensors = "batch_*", .frozen = true}}});
+  CHECK(tensor(tuned, "conv2d/kernel") == tensor(model, "conv2d/kernel"));
+  CHECK(tensor(tuned, "dense/kernel") != head);
+}
+
+// --- Views --------------------------------------------------------------------------------------------------------------
+
+TEST_CASE("a view is moved, reflected, then mirrored") {
+  std::vector<float> image(12), seen(12);  // 3x2 of two channels: 10 times the row, plus the column; negated
+  for (std::size_t p = 0; p < 6; ++p) {
+    image[2 * p] = static_cast<float>(10 * (p / 2) + p % 2);
+    image[2 * p + 1] = -image[2 * p];
+  }
+  const auto rows = [&](const View& view) {
+    detail::make_view(view, Shape{3, 2, 2}, image.data(), seen.data(), 1);
+    std::vector<int> out;
+    for (std::size_t p = 0; p < 6; ++p) {
+      out.push_back(static_cast<int>(seen[2 * p]));
+      CHECK(seen[2 * p + 1] == -seen[2 * p]);
+    }
+    return out;
+  };
+  using Rows = std::vector<int>;
+  CHECK(rows({}) == Rows{0, 1, 10, 11, 20, 21});
+  CHECK(rows({.mirror = true}) == Rows{1, 0, 11, 10, 21, 20});
+  CHECK(rows({.down = 1}) == Rows{10, 11, 0, 1, 10, 11});
+  CHECK(rows({.down = -2}) == Rows{20, 21, 10, 11, 0, 1});
+  CHECK(rows({.right = 1}) == Rows{1, 0, 11, 10, 21, 20});
+  CHECK(rows({.mirror = true, .down = 1, .right = 1}) == Rows{10, 11, 0, 1, 10, 11});
+  CHECK_THROWS_AS(detail::check_views(std::vector<View>{{.down = 3}}, Shape{3, 2, 2}), std::invalid_argument);
+  CHECK_THROWS_AS(detail::check_views(std::vector<View>{{.right = -2}}, Shape{3, 2, 2}), std::invalid_argument);
+  CHECK_THROWS_AS(detail::check_views(std::vector<View>{{.weight = -1}}, Shape{3, 2, 2}), std::invalid_argument);
+  CHECK_THROWS_AS(detail::check_views(std::vector<View>{{.weight = 0}}, Shape{3, 2, 2}), std::invalid_argument);
+  CHECK_NOTHROW(detail::check_views(std::vector<View>{{.down = -2, .right = 1}}, Shape{3, 2, 2}));
+}
+
+TEST_CASE_TEMPLATE("evaluations and predictions are by the mean over the views", Backend, Cpu, Gpu) {
+  auto model = model_of<Backend>();
+  train(model, data(), SoftmaxCrossEntropy{}, sgd, {.epochs = 2, .verbose = false});
+  const std::vector<float> x = images(9, 6);
+  std::vector<double> wanted(9 * 3);
+  double weights = 0;
+  CHECK(mirror_and_shift().size() == 6);
+  for (const View& view : mirror_and_shift()) {
+    std::vector<float> seen(x.size());
+    detail::make_view(view, Net::input, x.data(), seen.data(), 9);
+    for (std::size_t n = 0; n < 9; ++n) {
+      const auto y = model.predict(std::span<const float>(seen).subspan(n * 16, 16));
+      for (std::size_t c = 0; c < 3; ++c) wanted[n * 3 + c] += view.weight * static_cast<double>(y[c]);
+    }
+    weights += view.weight;
+    CHECK(view.weight == (view.down == 0 ? 1 : 0.5));
+    CHECK(view.down == view.right);
+  }
+  for (double& v : wanted) v /= weights;
+  const std::vector<float> logits = predict_views(model, x, mirror_and_shift());
+  check_close(logits, wanted, 1e-5);
+  double loss = 0;
+  int right = 0;
+  for (std::size_t n = 0; n < 9; ++n) {
+    const double* y = &wanted[n * 3];
+    loss += std::log(std::exp(y[0]) + std::exp(y[1]) + std::exp(y[2])) - y[n % 3];
+    right += predicted_class(std::span<const double>(y, 3)) == static_cast<int>(n % 3);
+  }
+  const Evaluation e = evaluate(model, data(9, 6), SoftmaxCrossEntropy{}, {.views = mirror_and_shift()});
+  CHECK(e.loss == doctest::Approx(loss / 9).epsilon(1e-5));
+  CHECK(e.accuracy == doctest::Approx(right / 9.));
+  CHECK(e.loss != doctest::Approx(evaluate(model, data(9, 6)).loss).epsilon(1e-4));
+  // Without views, the outputs as they are.
+  const auto all = predict_views(model, x);
+  const auto some = model.predict(std::span<const float>(x).first(4 * 16));
+  CHECK(std::vector<float>(all.begin(), all.begin() + 12) == std::vector<float>(some.begin(), some.end()));
+  CHECK_THROWS_AS((void)predict_views(model, std::vector<float>(15)), std::invalid_argument);
+  CHECK_THROWS_AS(evaluate(model, data(), SoftmaxCrossEntropy{}, {.views = {{.down = 4}}}), std::invalid_argument);
 }
 
 // --- Resumed ------------------------------------------------------------------------------------------------------------

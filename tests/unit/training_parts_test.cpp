@@ -236,6 +236,13 @@ TEST_CASE("losses say what they are and refuse nonsense") {
   };
   refused(Huber{.delta = 0}, "strata: delta is 0; expected more than 0");
   refused(Huber{.delta = nan}, "strata: delta is nan; expected more than 0");
+  CHECK(ClassWeighted<2>{.weights = {1, 0.5f}}.describe() ==
+        "ClassWeighted{weights 1 0.5, SoftmaxCrossEntropy{label_smoothing 0}}");
+  CHECK_NOTHROW(ClassWeighted<2>{.weights = {1, 0}}.validate());
+  refused(ClassWeighted<2>{.weights = {1, -1}}, "strata: the weight of a class is -1; expected zero or more");
+  refused(ClassWeighted<2>{}, "strata: the weights of all classes are 0");
+  refused(ClassWeighted<1>{{1}, {.label_smoothing = 1}},
+          "strata: the label smoothing is 1; expected at least 0, less than 1");
   refused(FocalCrossEntropy{.gamma = -1}, "strata: gamma is -1; expected at least 0");
   refused(FocalCrossEntropy{.alpha = 1.5}, "strata: alpha is 1.5; expected at most 1");
 }
@@ -444,6 +451,40 @@ std::string text_of(const ProgressLine& line) {
   const std::size_t n = line.format(buffer);
   CHECK(buffer[n] == 0);
   return {buffer, n};
+}
+
+TEST_CASE("metrics of classes") {
+  // Truth 0 0 0 1 2, predicted 0 1 none 1 1: class 3 does not occur.
+  const auto filled = [](Metric m) {
+    const std::vector<std::vector<float>> outputs{{2, 1, 0, 0}, {0, 2, 1, 0}, {nan, 1, 0, 0}, {0, 2, 0, 0}, {0, 1, 0, 0}};
+    const std::vector<int> labels{0, 0, 0, 1, 2};
+    for (std::size_t n = 0; n < labels.size(); ++n)
+      m.add({outputs[n], Shape{4}, TargetKind::class_index, std::span(labels).subspan(n, 1)});
+    return m.values();
+  };
+  using Values = std::vector<MetricValue>;
+  CHECK(filled(F1{}) == Values{{"f1", (0.5 + 0.5 + 0) / 3}});
+  CHECK(filled(F1{.per_class = true}) ==
+        Values{{"f1", (0.5 + 0.5 + 0) / 3}, {"f1_0", 0.5}, {"f1_1", 0.5}, {"f1_2", 0}, {"f1_3", 0}});
+  CHECK(filled(IoU{.per_class = true}) ==
+        Values{{"mean_iou", (1. / 3 + 1. / 3) / 3}, {"iou_0", 1. / 3}, {"iou_1", 1. / 3}, {"iou_2", 0}, {"iou_3", 0}});
+  CHECK(filled(ClassAccuracy{}) == Values{{"balanced_accuracy", (1. / 3 + 1 + 0) / 3},
+                                          {"accuracy_0", 1. / 3},
+                                          {"accuracy_1", 1},
+                                          {"accuracy_2", 0},
+                                          {"accuracy_3", 0}});
+  CHECK(filled(TopK{2}) == Values{{"top_2", 3. / 5}});
+  CHECK(Metric(F1{}).values() == Values{{"f1", 0}});
+  // A map: each place counts.
+  Metric map(IoU{});
+  map.add({std::vector<float>{1, 0, 1, 0, 0, 1}, Shape{1, 3, 2}, TargetKind::class_map, std::vector<int>{0, 1, 1}});
+  CHECK(map.values() == Values{{"mean_iou", 0.5}});
+  // Labels: the threshold decides.
+  const std::vector<float> truth{1, 0, 1}, outputs{0.6f, 0.4f, -1};
+  Metric logits(F1{}), probabilities(F1{.threshold = 0.5});
+  for (Metric* m : {&logits, &probabilities}) m->add({outputs, Shape{3}, TargetKind::labels, truth});
+  CHECK(logits.values() == Values{{"f1", 1. / 3}});
+  CHECK(probabilities.values() == Values{{"f1", 1. / 2}});
 }
 
 TEST_CASE("progress lines are Keras'") {

@@ -18,12 +18,6 @@
 
 namespace strata::inline STRATA_ABI::detail {
 
-STRATA_DEFINE std::string shape_text(std::span<const std::int64_t> shape) {
-  std::string text = "(";
-  for (const std::int64_t n : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(n);
-  return text + ")";
-}
-
 STRATA_DEFINE void check_tensor(const std::filesystem::path& path, const std::string& name,
                                 std::span<const std::int64_t> expected, const std::vector<std::int64_t>* found) {
   if (!found) throw FileError(path, "no tensor " + name + "; this network has one of shape " + shape_text(expected));

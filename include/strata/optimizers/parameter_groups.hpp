@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <strata/core/linkage.hpp>
@@ -38,9 +37,6 @@ struct ParameterGroup {
 [[nodiscard]] ParameterGroup no_decay_of_biases_and_norms();
 
 namespace detail {
-
-// * stands for any characters, ? for one.
-bool matches(std::string_view pattern, std::string_view text);
 
 // Neighbouring parameters with the same factors.
 struct ParameterRange {

@@ -11,6 +11,7 @@
 #include <strata/core/linkage.hpp>
 #include <strata/optimizers/parameter_groups.hpp>
 #include <strata/util/numbers.hpp>
+#include <strata/util/pattern.hpp>
 
 namespace strata::inline STRATA_ABI {
 
@@ -38,13 +39,6 @@ STRATA_DEFINE ParameterGroup no_decay_of_biases_and_norms() {
 }
 
 namespace detail {
-
-STRATA_DEFINE bool matches(std::string_view pattern, std::string_view text) {
-  if (pattern.empty()) return text.empty();
-  const std::string_view rest = pattern.substr(1);
-  if (pattern[0] == '*') return matches(rest, text) || (!text.empty() && matches(pattern, text.substr(1)));
-  return !text.empty() && (pattern[0] == '?' || pattern[0] == text[0]) && matches(rest, text.substr(1));
-}
 
 STRATA_DEFINE bool fits(const ParameterGroup& group, const ParameterTensor& tensor) {
   const std::vector<Role>& roles = group.roles;

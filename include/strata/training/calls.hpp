@@ -34,6 +34,8 @@ class LossCalls : public Interface {
   // Losses of rows on the host.
   virtual void values(Engine& engine, std::int64_t rows, int width, const T* outputs, const void* targets,
                       T* values) const = 0;
+  // Throws std::invalid_argument if the loss does not fit rows of so many outputs.
+  virtual void check_outputs(int width) const = 0;
   [[nodiscard]] virtual double probability(std::span<const T> outputs, int c) const = 0;
   [[nodiscard]] virtual double threshold() const = 0;
   [[nodiscard]] virtual std::string describe() const = 0;
@@ -57,6 +59,7 @@ class LossCallsOf final : public LossCalls<Backend> {
     using Element = std::conditional_t<is_class(Kind), int, float>;
     Steps::host_loss(engine, plain_loss(loss_), rows, width, outputs, static_cast<const Element*>(targets), values);
   }
+  void check_outputs(int width) const override { validate_loss(loss_, width); }
   [[nodiscard]] double probability(std::span<const T> outputs, int c) const override {
     return strata::detail::probability(loss_, outputs, c);
   }

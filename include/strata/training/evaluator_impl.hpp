@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include <type_traits>
+#include <utility>
 
 #include <strata/core/linkage.hpp>
 #include <strata/training/check_targets.hpp>
@@ -14,12 +15,17 @@ EvaluatorCore<Backend>::EvaluatorCore(std::shared_ptr<Core> model, std::unique_p
     : model_(std::move(model)),
       loss_(std::move(loss)),
       rows_(rows),
-      values_(static_cast<std::size_t>(model_->options().batch * rows.each)) {}
+      values_(static_cast<std::size_t>(model_->options().batch * rows.each)) {
+  loss_->check_outputs(rows.width);
+}
 
 template <class Backend>
 StepResult EvaluatorCore<Backend>::evaluate(std::span<const T> images, const Targets& targets, const Observers& observers,
                                             std::optional<std::uint64_t> draw, std::span<const std::uint32_t> indices) {
-  const std::span<const T> outputs = model_->runner().run(images, false, draw.has_value(), draw.value_or(0));
+  const auto run = [&](std::span<const T> x) {
+    return std::span<const T>(model_->runner().run(x, false, draw.has_value(), draw.value_or(0)));
+  };
+  const std::span<const T> outputs = views_.empty() ? run(images) : viewed_(views_, model_->program().input, images, run);
   const auto samples = outputs.size() / static_cast<std::size_t>(rows_.output.size());
   check(targets, samples, indices);
   const auto rows = static_cast<std::int64_t>(samples) * rows_.each;
@@ -29,6 +35,12 @@ StepResult EvaluatorCore<Backend>::evaluate(std::span<const T> images, const Tar
                                       rows_.data(targets), values_.data());
   sums.samples = static_cast<int>(samples);
   return step_result(rows_.kind, sums, rows_.each, rows_.width);
+}
+
+template <class Backend>
+void EvaluatorCore<Backend>::views(std::vector<View> views) {
+  check_views(views, model_->program().input);
+  views_ = std::move(views);
 }
 
 template <class Backend>

@@ -17,6 +17,7 @@
 #include <strata/model/fingerprint.hpp>
 #include <strata/model/summary_text.hpp>
 #include <strata/training/check_targets.hpp>
+#include <strata/training/class_metrics.hpp>
 #include <strata/training/train_core.hpp>
 #include <strata/training/trainer.hpp>
 

@@ -24,6 +24,7 @@ struct EvaluateOptions {
   // sigmoid of logits; of MeanSquaredError the output itself.
   std::size_t mistakes = 0;
   std::vector<Metric> metrics{};
+  std::vector<View> views{};  // test-time augmentation: everything is computed from the mean outputs of these views
 };
 
 namespace detail {

@@ -20,6 +20,7 @@ namespace strata::inline STRATA_ABI::detail {
 template <class Backend>
 Evaluation evaluate_batches(EvaluatorCore<Backend>& evaluator, const EvaluationData& data, const EvaluateOptions& options,
                             FunctionRef<void(const StepResult&)> after) {
+  evaluator.views(options.views);
   Evaluation e;
   if (data.classes > 0) e.confusion = ConfusionTable(data.classes);
   BatchRing<ReadyImages, float> batches(data.images,
@@ -42,7 +43,8 @@ Evaluation evaluate_batches(EvaluatorCore<Backend>& evaluator, const EvaluationD
   e.loss = loss.value();
   e.accuracy = accuracy_of(accuracy, loss.samples());
   e.mistakes = mistakes.kept();
-  for (const Metric& metric : metrics) e.metrics.push_back({metric.name(), metric.value()});
+  for (const Metric& metric : metrics)
+    for (MetricValue& value : metric.values()) e.metrics.push_back(std::move(value));
   return e;
 }
 
