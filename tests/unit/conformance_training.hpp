@@ -8,6 +8,7 @@
 #include <strata/backend/cuda/optimizers.hpp>
 #include <strata/backend/reference/losses.hpp>
 #include <strata/backend/reference/optimizers.hpp>
+#include <strata/losses/dice.hpp>
 #include <strata/losses/losses.hpp>
 #include <strata/optimizers/optimizers.hpp>
 
@@ -145,6 +146,93 @@ TEST_CASE_TEMPLATE("losses", B, CONFORMANCE_BACKENDS) {
   overflow(strata::SoftmaxCrossEntropy{}, 2 * logit, 1);
   overflow(strata::SigmoidCrossEntropy{}, logit, 0.5);
   overflow(strata::FocalCrossEntropy{}, logit, 0.5);
+}
+
+// A loss of whole samples of several places.
+template <class B, class Loss, class Element>
+auto run_whole(const Loss& loss, int batch, int width, int places, const std::vector<typename B::T>& x,
+               const std::vector<Element>& target) {
+  using T = typename B::T;
+  using C = typename B::C;
+  return run<B>(
+      [&](const auto& ops, C* to, T* to_x) {
+        if constexpr (B::gpu)
+          ops.elements(batch, strata::cuda::detail::LossOfRow<Loss, T, Element>{loss, batch, width, x.data(), target.data(),
+                                                                                to, to_x, places});
+        else
+          strata::cpu::run_loss_by_rows(loss, batch, width, x.data(), target.data(), to, to_x, ops.pool(), places);
+      },
+      Out<C>(batch), Out<T>(std::int64_t{batch} * width));
+}
+
+TEST_CASE_TEMPLATE("Dice", B, CONFORMANCE_BACKENDS) {
+  using T = typename B::T;
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    Draw draw(seed);
+    const int batch = draw.between(1, 5), places = draw.between(1, 40), classes = draw.between(1, 9),
+              width = places * classes;
+    INFO("seed ", seed, ": (", batch, ", ", places, ", ", classes, ")");
+    const double smoothing = draw.chance(50) ? 1 : 0.125;
+    const Numbers x = seen<T>(draw.numbers(std::int64_t{batch} * width, -3, 3));
+    const auto labels = draw.labels(batch * places, classes);
+    Numbers value(static_cast<std::size_t>(batch)), gradient(x.size()), sums(2 * static_cast<std::size_t>(classes));
+    reference::dice_of_maps(batch, places, classes, smoothing, x.data(), labels.data(), sums.data(), value.data(),
+                            gradient.data());
+    const strata::Dice dice{.smoothing = smoothing};
+    const auto [each, dx] = run_whole<B>(dice, batch, width, places, as<T>(x), labels);
+    check_close("value", each, value, Numbers(value.size(), 8), places);
+    // The terms of a slope: 2 t / all + part / all^2, all at least the smoothing plus the share of the class.
+    check_close("gradient", dx, gradient, Numbers(gradient.size(), 8 / smoothing / batch / classes), places);
+    std::vector<float> mask(x.size());
+    for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = static_cast<float>(i % 3 == seed % 3);
+    reference::dice_of_labels(batch, width, smoothing, x.data(), mask.data(), value.data(), gradient.data());
+    const auto [each_, dx_] = run_whole<B>(dice, batch, width, 1, as<T>(x), mask);
+    check_close("value of labels", each_, value, Numbers(value.size(), 8), width);
+    check_close("gradient of labels", dx_, gradient, Numbers(gradient.size(), 8 / smoothing / batch), width);
+  }
+}
+
+TEST_CASE("Dice worked out by hand, and against finite differences") {
+  // Two places, two classes, one each: probabilities 3/4 and 1/4, and 1/2 twice.
+  const Numbers x{std::log(3.), 0, 0, 0};
+  const std::vector<int> labels{0, 1};
+  const strata::Dice dice{.smoothing = 0.5};
+  const auto row = [&](const Numbers& at, Numbers* gradient) {
+    if (gradient) gradient->assign(at.size(), 0);
+    return dice(strata::LossRow<double, double, int>{.count = 4,
+                                                     .outputs = at.data(),
+                                                     .truth = labels.data(),
+                                                     .slope = gradient ? gradient->data() : nullptr,
+                                                     .rows = 1,
+                                                     .places = 2});
+  };
+  const double first = (2 * 0.75 + 0.5) / (0.75 + 0.5 + 1 + 0.5), second = (2 * 0.5 + 0.5) / (0.25 + 0.5 + 1 + 0.5);
+  Numbers slope;
+  CHECK(row(x, &slope) == doctest::Approx(1 - (first + second) / 2));
+  double value = 0;
+  Numbers sums(4);
+  reference::dice_of_maps<double>(1, 2, 2, 0.5, x.data(), labels.data(), sums.data(), &value, nullptr);
+  CHECK(value == doctest::Approx(1 - (first + second) / 2));
+  for (std::size_t i = 0; i < 4; ++i) {
+    Numbers above = x, below = x;
+    above[i] += 1e-5, below[i] -= 1e-5;
+    CHECK((row(above, nullptr) - row(below, nullptr)) / 2e-5 == doctest::Approx(slope[i]).epsilon(1e-6));
+  }
+  // Of a mask: probabilities 1/2 and 3/4.
+  const std::vector<float> mask{1, 0};
+  const Numbers two{0, std::log(3.)};
+  const double wanted = 1 - (2 * 0.5 + 0.5) / (1.25 + 1 + 0.5);
+  const auto labelled = [&](const Numbers& at, Numbers* gradient) {
+    if (gradient) gradient->assign(at.size(), 0);
+    return dice(strata::LossRow<double, double, float>{
+        .count = 2, .outputs = at.data(), .truth = mask.data(), .slope = gradient ? gradient->data() : nullptr, .rows = 1});
+  };
+  CHECK(labelled(two, &slope) == doctest::Approx(wanted));
+  for (std::size_t i = 0; i < 2; ++i) {
+    Numbers above = two, below = two;
+    above[i] += 1e-5, below[i] -= 1e-5;
+    CHECK((labelled(above, nullptr) - labelled(below, nullptr)) / 2e-5 == doctest::Approx(slope[i]).epsilon(1e-6));
+  }
 }
 
 // A functor on one row of doubles.

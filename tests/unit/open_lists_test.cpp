@@ -16,6 +16,7 @@
 
 #include <strata/backend/cuda/steps.hpp>
 #include <strata/strata.hpp>
+#include <strata/util/pattern.hpp>
 
 #include "files.hpp"
 #include "gpu_emulated.hpp"
@@ -405,7 +406,9 @@ TEST_CASE("a run that accumulates is not checkpointed") {
     return train(model, data(), SoftmaxCrossEntropy{}, SGD{}, options);
   };
   CHECK(run(false).back().step == 2);  // six batches
-  CHECK_THROWS_WITH_AS(run(true), "strata: a run whose reducer accumulates gradients cannot be checkpointed; the option accumulate can", std::invalid_argument);
+  CHECK_THROWS_WITH_AS(
+      run(true), "strata: a run whose reducer accumulates gradients cannot be checkpointed; the option accumulate can",
+      std::invalid_argument);
 }
 
 }  // namespace

@@ -10,10 +10,12 @@
 #include <string_view>
 #include <vector>
 
+#include <strata/losses/dice.hpp>
 #include <strata/losses/losses.hpp>
 #include <strata/model/initializers.hpp>
 #include <strata/optimizers/optimizers.hpp>
 #include <strata/optimizers/schedules.hpp>
+#include <strata/training/class_metrics.hpp>
 #include <strata/training/metrics.hpp>
 #include <strata/training/progress.hpp>
 
@@ -236,6 +238,8 @@ TEST_CASE("losses say what they are and refuse nonsense") {
   };
   refused(Huber{.delta = 0}, "strata: delta is 0; expected more than 0");
   refused(Huber{.delta = nan}, "strata: delta is nan; expected more than 0");
+  CHECK(Dice{}.describe() == "Dice{smoothing 1}");
+  refused(Dice{.smoothing = 0}, "strata: the smoothing of Dice is 0; expected more than 0");
   CHECK(ClassWeighted<2>{.weights = {1, 0.5f}}.describe() ==
         "ClassWeighted{weights 1 0.5, SoftmaxCrossEntropy{label_smoothing 0}}");
   CHECK_NOTHROW(ClassWeighted<2>{.weights = {1, 0}}.validate());

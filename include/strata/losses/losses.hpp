@@ -25,6 +25,15 @@ concept LossFunction = requires(const L& loss) {
 
 namespace detail {
 
+// Whether its row is a sample even of a class map.
+template <class L>
+constexpr bool whole_samples() {
+  if constexpr (requires { bool{L::whole_samples}; })
+    return L::whole_samples;
+  else
+    return false;
+}
+
 // The largest output of a row, and the logarithm of the sum of exp(output - largest): nothing overflows.
 template <class N>
 struct LogSum {
@@ -311,6 +320,7 @@ struct Huber final {
 // Evaluations weigh too.
 template <int Classes, class Loss = SoftmaxCrossEntropy>
 struct ClassWeighted final {
+  static_assert(!detail::whole_samples<Loss>(), "strata: this loss has no class of its own in each row to weigh");
   std::array<float, static_cast<std::size_t>(Classes)> weights{};
   Loss loss{};
 
@@ -342,6 +352,7 @@ struct Unchecked {
 
   static constexpr Takes takes = Takes::anything;
   static constexpr TargetKinds targets = detail::targets_of<Loss>();
+  static constexpr bool whole_samples = detail::whole_samples<Loss>();
   void validate() const { detail::validate_loss(loss); }
   void validate(int outputs) const { detail::validate_loss(loss, outputs); }
   [[nodiscard]] std::string describe() const { return loss.describe(); }

@@ -32,9 +32,9 @@ class LossCalls : public Interface {
   // Losses of a step's n samples, and their gradient.
   virtual void step(Steps& steps, int n, const RowsOfSample& rows, const A* outputs, A* gradient) const = 0;
   // Losses of rows on the host.
-  virtual void values(Engine& engine, std::int64_t rows, int width, const T* outputs, const void* targets,
+  virtual void values(Engine& engine, std::int64_t rows, int width, int places, const T* outputs, const void* targets,
                       T* values) const = 0;
-  // Throws std::invalid_argument if the loss does not fit rows of so many outputs.
+  // Throws std::invalid_argument if the loss does not fit so many classes.
   virtual void check_outputs(int width) const = 0;
   [[nodiscard]] virtual double probability(std::span<const T> outputs, int c) const = 0;
   [[nodiscard]] virtual double threshold() const = 0;
@@ -52,14 +52,16 @@ class LossCallsOf final : public LossCalls<Backend> {
   [[nodiscard]] const Loss& loss() const { return loss_; }
 
   void step(Steps& steps, int n, const RowsOfSample& rows, const A* outputs, A* gradient) const override {
-    steps.template loss<Kind>(loss_, n, rows.each, rows.width, outputs, gradient);
+    steps.template loss<Kind>(loss_, n, rows, outputs, gradient);
   }
-  void values(Engine& engine, std::int64_t rows, int width, const T* outputs, const void* targets,
+  void values(Engine& engine, std::int64_t rows, int width, int places, const T* outputs, const void* targets,
               T* values) const override {
     using Element = std::conditional_t<is_class(Kind), int, float>;
-    Steps::host_loss(engine, plain_loss(loss_), rows, width, outputs, static_cast<const Element*>(targets), values);
+    Steps::host_loss(engine, plain_loss(loss_), rows, width, places, outputs, static_cast<const Element*>(targets), values);
   }
-  void check_outputs(int width) const override { validate_loss(loss_, width); }
+  void check_outputs(int width) const override {
+    if constexpr (is_class(Kind)) validate_loss(loss_, width);
+  }
   [[nodiscard]] double probability(std::span<const T> outputs, int c) const override {
     return strata::detail::probability(loss_, outputs, c);
   }

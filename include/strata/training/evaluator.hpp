@@ -84,7 +84,7 @@ class Evaluator {
 
   Evaluator(M& model, Loss loss)
       : core_(model.core(), std::make_unique<detail::LossCallsOf<Backend, Loss, Kind>>(std::move(loss)),
-              detail::rows_of_sample(Net::output, Kind)) {}
+              detail::rows_of_sample(Net::output, Kind, detail::whole_samples<Loss>())) {}
 
   // images (N,H,W,C). Dropout is off, or on with the random numbers of a draw. A loss that is not finite is returned as it
   // is; outputs with a NaN are never right. Throws std::invalid_argument for sizes and targets that do not fit; its message

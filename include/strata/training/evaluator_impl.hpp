@@ -16,7 +16,7 @@ EvaluatorCore<Backend>::EvaluatorCore(std::shared_ptr<Core> model, std::unique_p
       loss_(std::move(loss)),
       rows_(rows),
       values_(static_cast<std::size_t>(model_->options().batch * rows.each)) {
-  loss_->check_outputs(rows.width);
+  loss_->check_outputs(rows.decision_width());
 }
 
 template <class Backend>
@@ -29,12 +29,12 @@ StepResult EvaluatorCore<Backend>::evaluate(std::span<const T> images, const Tar
   const auto samples = outputs.size() / static_cast<std::size_t>(rows_.output.size());
   check(targets, samples, indices);
   const auto rows = static_cast<std::int64_t>(samples) * rows_.each;
-  loss_->values(model_->engine(), rows, rows_.width, outputs.data(), rows_.data(targets), values_.data());
+  loss_->values(model_->engine(), rows, rows_.width, rows_.places, outputs.data(), rows_.data(targets), values_.data());
   observe(outputs, targets, samples, observers);
-  FinishedStep sums = sums_of_rows<T>(rows_.kind, loss_->threshold(), rows, rows_.width, outputs.data(),
-                                      rows_.data(targets), values_.data());
+  FinishedStep sums = sums_of_rows<T>(rows_, loss_->threshold(), static_cast<std::int64_t>(samples), outputs.data(),
+                                      rows_.data(targets), static_cast<const T*>(values_.data()));
   sums.samples = static_cast<int>(samples);
-  return step_result(rows_.kind, sums, rows_.each, rows_.width);
+  return step_result(rows_, sums);
 }
 
 template <class Backend>
@@ -45,15 +45,16 @@ void EvaluatorCore<Backend>::views(std::vector<View> views) {
 
 template <class Backend>
 void EvaluatorCore<Backend>::check(const Targets& targets, std::size_t n, std::span<const std::uint32_t> indices) const {
-  check_targets(rows_.kind, targets, n, static_cast<std::size_t>(rows_.target), rows_.width, indices);
+  check_targets(rows_.kind, targets, n, static_cast<std::size_t>(rows_.target), rows_.decision_width(), indices);
 }
 
 template <class Backend>
 void EvaluatorCore<Backend>::observe(std::span<const T> outputs, const Targets& targets, std::size_t samples,
                                      const Observers& o) {
   if (is_class(rows_.kind)) {
-    const auto width = static_cast<std::size_t>(rows_.width);
-    for (std::size_t row = 0; (o.confusion || o.mistakes) && row < samples * static_cast<std::size_t>(rows_.each); ++row) {
+    const auto width = static_cast<std::size_t>(rows_.decision_width());
+    for (std::size_t row = 0;
+         (o.confusion || o.mistakes) && row < samples * static_cast<std::size_t>(rows_.decision_rows()); ++row) {
       const std::span<const T> own = outputs.subspan(row * width, width);
       const int label = targets.classes[row], predicted = predicted_class(own);
       if (o.confusion) o.confusion->add(label, predicted);

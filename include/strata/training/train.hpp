@@ -14,6 +14,7 @@
 #include <strata/core/linkage.hpp>
 #include <strata/data/batches.hpp>
 #include <strata/data/dataset.hpp>
+#include <strata/losses/dice.hpp>
 #include <strata/model/fingerprint.hpp>
 #include <strata/model/summary_text.hpp>
 #include <strata/training/check_targets.hpp>

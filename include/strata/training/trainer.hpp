@@ -136,7 +136,8 @@ class Trainer : NoCopy {
   Trainer(M& model, Calls calls)
       : optimizer_(calls.optimizer.get()),
         loss_(calls.loss.get()),
-        core_(model.core(), std::move(calls.loss), std::move(calls.optimizer), detail::rows_of_sample(Net::output, Kind)) {}
+        core_(model.core(), std::move(calls.loss), std::move(calls.optimizer),
+              detail::rows_of_sample(Net::output, Kind, detail::whole_samples<Sound>())) {}
 
   const OptimizerCalls* optimizer_;  // the core's, as is the loss
   const LossCalls* loss_;

@@ -22,7 +22,7 @@ TrainerCore<Backend>::TrainerCore(std::shared_ptr<Core> model, std::unique_ptr<L
                                 .slot_count = optimizer_->slot_count(),
                                 .batch = model_->options().batch,
                                 .input = model_->program().input,
-                                .rows = rows.each,
+                                .rows = rows.decision_rows(),
                                 .target = rows.target,
                                 .ranges = static_cast<std::int64_t>(tensors_.size()),
                                 .element_bytes = optimizer_->element_bytes()}) {
@@ -199,7 +199,7 @@ void TrainerCore<Backend>::finish(const ReportStep& report) {
     throw NotFiniteError::of_gradients(updates_);
   }
   const RowsOfSample& rows = evaluator_.rows();
-  if (report) report(step_result(rows.kind, done, rows.each, rows.width));
+  if (report) report(step_result(rows, done));
 }
 
 template <class Backend>

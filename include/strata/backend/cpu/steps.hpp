@@ -23,6 +23,7 @@
 #include <strata/training/averages.hpp>
 #include <strata/training/reducer.hpp>
 #include <strata/training/right.hpp>
+#include <strata/training/rows.hpp>
 #include <strata/training/steps.hpp>
 #include <strata/util/large_pages.hpp>
 #include <strata/util/out_of_memory.hpp>
@@ -78,15 +79,15 @@ class Steps final : public GradientEngine<T> {
     compute();
   }
 
-  // The losses of n samples, each of `rows` rows of `width` outputs, and their gradient.
+  // The losses of n samples, and their gradient.
   template <TargetKind Kind, class Loss>
-  void loss(const Loss& loss, int n, std::int64_t rows, int width, const T* outputs, T* gradient) {
+  void loss(const Loss& loss, int n, const strata::detail::RowsOfSample& rows, const T* outputs, T* gradient) {
     using Element = std::conditional_t<is_class(Kind), int, float>;
     const auto* targets = static_cast<const Element*>(targets_);
-    run_loss(strata::detail::plain_loss(loss), n * rows, width, outputs, targets, values_.data(), gradient, pool_);
-    const FinishedStep sums =
-        strata::detail::sums_of_rows<T>(Kind, strata::detail::decision_threshold(loss), n * rows, width, outputs, targets_,
-                                        static_cast<const T*>(values_.data()));
+    run_any_loss(strata::detail::plain_loss(loss), n * rows.each, rows.width, rows.places, outputs, targets, values_.data(),
+                 gradient, pool_);
+    const FinishedStep sums = strata::detail::sums_of_rows<T>(rows, strata::detail::decision_threshold(loss), n, outputs,
+                                                              targets_, static_cast<const T*>(values_.data()));
     now_.loss = sums.loss, now_.correct = sums.correct;
     now_.finite = std::isfinite(sums.loss);
   }
@@ -142,9 +143,9 @@ class Steps final : public GradientEngine<T> {
 
   // A loss of outputs on the host.
   template <class Loss, class Element>
-  static void host_loss(CpuEngine<T>& engine, const Loss& loss, std::int64_t rows, int width, const T* outputs,
+  static void host_loss(CpuEngine<T>& engine, const Loss& loss, std::int64_t rows, int width, int places, const T* outputs,
                         const Element* targets, T* values) {
-    run_loss(loss, rows, width, outputs, targets, values, static_cast<T*>(nullptr), engine.pool());
+    run_any_loss(loss, rows, width, places, outputs, targets, values, static_cast<T*>(nullptr), engine.pool());
   }
 
   // --- GradientEngine

@@ -28,6 +28,7 @@
 #include <strata/optimizers/parameter_groups.hpp>
 #include <strata/training/reducer.hpp>
 #include <strata/training/right.hpp>
+#include <strata/training/rows.hpp>
 #include <strata/training/steps.hpp>
 #include <strata/training/train_core_impl.hpp>
 
@@ -151,13 +152,14 @@ class Steps final : public GradientEngine<float> {
   // --- Parts of a step, queued
   // ---------------------------------------------------------------------------------------------
   template <TargetKind Kind, class Loss>
-  void loss(const Loss& loss, int n, std::int64_t rows, int width, const A* outputs, A* gradient) {
+  void loss(const Loss& loss, int n, const strata::detail::RowsOfSample& rows, const A* outputs, A* gradient) {
     using Element = std::conditional_t<is_class(Kind), int, float>;
     auto& device = engine_.device();
     const auto* targets = reinterpret_cast<const Element*>(targets_);
-    run_loss(device, strata::detail::plain_loss(loss), n * rows, width, outputs, targets, values_, gradient);
-    score<Kind>(device, n * rows, width, strata::detail::decision_threshold(loss), outputs, targets,
-                static_cast<const float*>(values_), score_, right_);
+    run_loss(device, strata::detail::plain_loss(loss), n * rows.each, rows.width, outputs, targets, values_, gradient,
+             rows.places);
+    score<Kind>(device, n * rows.each, rows.width, strata::detail::decision_threshold(loss), outputs, targets,
+                static_cast<const float*>(values_), score_, right_, rows.places);
     halt_unless_finite(device, score_, halt_);
   }
   // The host does not know the loss yet. Kernels that would change something do nothing once it is not finite.
@@ -252,9 +254,9 @@ class Steps final : public GradientEngine<float> {
 
   // A loss of outputs on the host, row by row.
   template <class Loss, class Element>
-  static void host_loss(Engine&, const Loss& loss, std::int64_t rows, int width, const float* outputs,
+  static void host_loss(Engine&, const Loss& loss, std::int64_t rows, int width, int places, const float* outputs,
                         const Element* targets, float* values) {
-    detail::LossOfRow<Loss, float, Element> row{loss, rows, width, outputs, targets, values, nullptr};
+    detail::LossOfRow<Loss, float, Element> row{loss, rows, width, outputs, targets, values, nullptr, places};
     for (std::int64_t i = 0; i < rows; ++i) row(i);
   }
 
