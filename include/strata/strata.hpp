@@ -14,8 +14,10 @@
 #include <strata/data/normalize_for.hpp>
 #include <strata/io/checkpoint.hpp>
 #include <strata/io/data_info.hpp>
+#include <strata/io/matching_weights.hpp>
 #include <strata/io/weights.hpp>
 #include <strata/model/model.hpp>
+#include <strata/training/features.hpp>
 #include <strata/training/train.hpp>
 #include <strata/util/version.hpp>
 

@@ -5,8 +5,8 @@
 
 #include <strata/backend/cpu/activations.hpp>
 #include <strata/backend/cpu/arrays.hpp>
-#include <strata/backend/cpu/conv_depthwise.hpp>
 #include <strata/backend/cpu/chunks.hpp>
+#include <strata/backend/cpu/conv_depthwise.hpp>
 #include <strata/backend/cpu/conv_direct.hpp>
 #include <strata/backend/cpu/conv_patches.hpp>
 #include <strata/backend/cpu/conv_winograd.hpp>
