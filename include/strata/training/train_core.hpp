@@ -24,6 +24,7 @@ struct EvaluateOptions {
   // sigmoid of logits; of MeanSquaredError the output itself.
   std::size_t mistakes = 0;
   std::vector<Metric> metrics{};
+  int loader_threads = 0;  // as in TrainOptions
 };
 
 namespace detail {
@@ -38,6 +39,8 @@ struct RunOptions {
   LoopOptions loop;
   const Augment& augment;
   const Normalize& normalize;
+  bool drop_last;
+  int loader_threads;
   const MakeCheckpointer& checkpoint;
   double clip_norm;
   const std::vector<ParameterGroup>& groups;
@@ -51,8 +54,10 @@ struct RunOptions {
   return {.batch = model.batch,
           .seed = model.seed,
           .shuffle = true,
+          .drop_last = options.drop_last,
           .augment = options.augment,
-          .normalize = options.normalize};
+          .normalize = options.normalize,
+          .threads = options.loader_threads};
 }
 
 template <class Backend>
