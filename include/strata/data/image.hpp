@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <strata/core/linkage.hpp>
+#include <strata/util/function_ref.hpp>
 
 namespace strata::inline STRATA_ABI {
 
@@ -16,6 +17,10 @@ struct Image {
   // Whether the sides are positive, the channels 1 or 3, and the pixels as many as these say.
   [[nodiscard]] bool valid() const;
 };
+
+// Given the upright height and width of a picture file: by which factor it may be read smaller, 1 for not at all. JPEGs are
+// then decoded at a half, a quarter or an eighth, which saves most of the time; other files come whole, and unasked.
+using ShrinkPicture = FunctionRef<int(int height, int width)>;
 
 // A part of an image, in pixels.
 struct ImageBox {
@@ -34,6 +39,9 @@ Image crop(const Image& image, const ImageBox& part);
 // of that: torchvision's Resize(short_side) and CenterCrop((height, width)). Throws std::invalid_argument as resize does,
 // and if the short side is below a side of the result.
 Image resize_and_crop(const Image& image, int short_side, int height, int width);
+
+// One channel: the brightness, 0.299 red + 0.587 green + 0.114 blue (Rec. 601), as most programs convert to grey.
+Image to_grey(const Image& image);
 
 // An image as a camera stored it, upright. `orientation` is the number of EXIF: 1 leaves it as it is, 2 mirrors it, 3 turns
 // it by 180 degrees, 4 mirrors it upside down, 5 swaps rows and columns, 6 turns it clockwise, 7 swaps along the other

@@ -169,6 +169,16 @@ STRATA_DEFINE Image resize_and_crop(const Image& image, int short_side, int heig
   return crop(resize(image, h, w), {middle(h, height), middle(w, width), height, width});
 }
 
+STRATA_DEFINE Image to_grey(const Image& image) {
+  if (image.channels == 1) return image;
+  Image out{image.height, image.width, 1, {}};
+  out.pixels.reserve(image.pixels.size() / 3);
+  for (std::size_t i = 0; i + 3 <= image.pixels.size(); i += 3)
+    out.pixels.push_back(static_cast<std::uint8_t>(
+        (299 * image.pixels[i] + 587 * image.pixels[i + 1] + 114 * image.pixels[i + 2] + 500) / 1000));
+  return out;
+}
+
 STRATA_DEFINE Image upright(Image image, int orientation) {
   if (orientation < 2 || orientation > 8 || !image.valid()) return image;
   const bool swap = orientation >= 5;  // rows become columns

@@ -26,14 +26,9 @@
 
 #include <strata/data/file.hpp>
 #include <strata/data/image.hpp>
-#include <strata/util/function_ref.hpp>
 #include <strata/util/no_copy.hpp>
 
 namespace strata::inline STRATA_ABI {
-
-// Given the upright height and width of a picture: by which factor it may be read smaller, 1 for not at all. JPEGs are then
-// decoded at a half, a quarter or an eighth, which saves most of the time; other pictures come whole.
-using ShrinkPicture = FunctionRef<int(int height, int width)>;
 
 namespace detail {
 

@@ -5,34 +5,34 @@
 #include <array>
 #include <cstddef>
 #include <span>
-#include <string>
-#include <string_view>
 #include <utility>
-#include <vector>
 
 #include <strata/core/linkage.hpp>
 #include <strata/core/target.hpp>
 #include <strata/data/dataset.hpp>
+#include <strata/data/wrapped.hpp>
+#include <strata/util/random.hpp>
 
 namespace strata::inline STRATA_ABI {
 
-// Each label becomes a row with 1 at the class and 0 elsewhere (Keras' to_categorical). Throws DataError for a label that
-// is not in [0, Classes).
+// Each label becomes a row with 1 at the class and 0 elsewhere (Keras' to_categorical). targets() throws DataError for a
+// label that is not in [0, Classes).
 template <Dataset D, int Classes>
-class OneHot {
- public:
-  static constexpr Shape image = D::image;
-  static constexpr Target target = Target::distribution(Classes);
-  static constexpr bool decodes = detail::decodes<D>;
+class OneHot : public detail::Wrapped<D> {
+  using detail::Wrapped<D>::data_;
+  using Row = std::array<float, static_cast<std::size_t>(Classes)>;
 
-  explicit OneHot(D data) : data_(std::move(data)) {}
+ public:
+  static constexpr Target target = Target::distribution(Classes);
+
+  explicit OneHot(D data) : detail::Wrapped<D>(std::move(data)) {}
 
   [[nodiscard]] std::size_t size() const { return data_.size(); }
   [[nodiscard]] decltype(auto) pixels(std::size_t i) const { return data_.pixels(i); }
-  [[nodiscard]] std::array<float, static_cast<std::size_t>(Classes)> targets(std::size_t i) const {
+  [[nodiscard]] Row targets(std::size_t i) const {
     const int label = data_.label(i);
     detail::check_label(i, label, Classes);
-    std::array<float, static_cast<std::size_t>(Classes)> row{};
+    Row row{};
     row[static_cast<std::size_t>(label)] = 1;
     return row;
   }
@@ -41,24 +41,6 @@ class OneHot {
   {
     data_.load(i, to, random);
   }
-  [[nodiscard]] std::string describe() const
-    requires(detail::Describes<D>)
-  {
-    return data_.describe();
-  }
-  [[nodiscard]] std::vector<std::string> class_names() const { return strata::class_names(data_); }
-  [[nodiscard]] std::string name() const {
-    if constexpr (requires { std::string(data_.name()); })
-      return data_.name();
-    else if constexpr (requires { std::string(D::name); })
-      return std::string(D::name);
-    else
-      return "data";
-  }
-  [[nodiscard]] const D& data() const { return data_; }
-
- private:
-  D data_;
 };
 
 template <Dataset D>
