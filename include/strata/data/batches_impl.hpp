@@ -194,7 +194,9 @@ struct BatchRing<Form, Pixel>::State : NoCopy {
   }
 
   // Backwards, so that each partner is still as it was; the last is the first one's partner and is kept in `scratch`.
-  void mix(Slot& slot, std::size_t n, std::vector<float>& scratch) const {
+  void mix(Slot& slot, std::size_t n, std::vector<float>& scratch) const
+    requires(Form::ready)
+  {
     const std::size_t each = source_->elements();
     float* const images = slot.images.data();
     float* const targets = slot.values.data();
