@@ -656,6 +656,27 @@ TEST_CASE_TEMPLATE("a run that accumulates, freezes, follows its losses goes on 
                            {.groups = {{.tensors = "conv2d/bias", .trained_epochs = 1}}, .accumulate = 2}, by);
 }
 
+TEST_CASE("optimizers with several numbers a weight, and with whole tensors, go on as if they had not been stopped") {
+  stop_everywhere<Cpu>(RMSprop{.learning_rate = 0.01, .momentum = 0.5, .centered = true}, {}, 5);
+  stop_everywhere<Gpu>(RMSprop{.learning_rate = 0.01, .centered = true}, {}, 9);
+  stop_everywhere<Cpu>(Lion{.learning_rate = 0.002, .weight_decay = 0.1}, {}, 5);
+  stop_everywhere<Cpu>(LAMB{.learning_rate = 0.02}, {.accumulate = 2}, 5);
+}
+
+TEST_CASE_TEMPLATE("RMSprop and Lion learn, and a network without statistics has an average", Backend, Cpu, Gpu) {
+  const auto learned = [](auto optimizer) {
+    using Linear = Sequential<Input<4, 4, 1>, Flatten, Dense<3>>;
+    Model<Linear, Backend> model{{.batch = 4, .threads = 2, .seed = 1}};
+    const auto history = train(model, data(), SoftmaxCrossEntropy{}, optimizer,
+                               {.epochs = 20, .validation = data(), .verbose = false, .average = EMA{.decay = 0.9}});
+    CHECK(evaluate(model, data()).loss == history.back().validation_loss.value());
+    CHECK(history.back().validation_loss.value() < 0.6 * history.front().validation_loss.value());
+  };
+  learned(RMSprop{.learning_rate = 0.01});
+  learned(RMSprop{.learning_rate = 0.01, .momentum = 0.5, .centered = true});
+  learned(Lion{.learning_rate = 0.01});
+}
+
 TEST_CASE("what follows the length of the run binds it") {
   const auto refused = [](const SGD& optimizer, const Average& average) {
     const Folder folder;
