@@ -12,6 +12,9 @@
 #include <strata/data/cifar.hpp>
 #include <strata/data/idx.hpp>
 #include <strata/data/normalize_for.hpp>
+#include <strata/data/one_hot.hpp>
+#include <strata/data/subset.hpp>
+#include <strata/data/transforms.hpp>
 #include <strata/io/checkpoint.hpp>
 #include <strata/io/data_info.hpp>
 #include <strata/io/matching_weights.hpp>

@@ -5,7 +5,6 @@
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <strata/core/linkage.hpp>
@@ -35,7 +34,7 @@ STRATA_DEFINE std::string ParameterGroup::describe() const {
 }
 
 STRATA_DEFINE ParameterGroup no_decay_of_biases_and_norms() {
-  return {.roles = {Role::bias, Role::scale, Role::shift}, .weight_decay = 0};
+  return {.roles = {Role::bias, Role::scale, Role::shift, Role::slope}, .weight_decay = 0};
 }
 
 namespace detail {

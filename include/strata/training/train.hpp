@@ -21,6 +21,7 @@
 #include <strata/training/class_metrics.hpp>
 #include <strata/training/train_core.hpp>
 #include <strata/training/trainer.hpp>
+#include <strata/util/processors.hpp>
 
 namespace strata::inline STRATA_ABI {
 
@@ -30,8 +31,12 @@ struct TrainOptions {
   std::optional<std::type_identity_t<Data>> validation{};  // after each whole epoch
   Augment augment{};                                       // of the training images alone
   Normalize normalize{};                                   // of both
-  bool verbose = true;                                     // progress on stdout, as Keras prints it
-  std::int64_t max_steps = 0;                              // of all epochs together, then training ends; 0: no limit
+  bool drop_last = false;                                  // an epoch leaves out a last batch that is not full
+  // That prepare batches in the background. The result is the same for any number. 0: one, or as many as the process has
+  // processors if the data set decodes files.
+  int loader_threads = 0;
+  bool verbose = true;         // progress on stdout, as Keras prints it
+  std::int64_t max_steps = 0;  // of all epochs together, then training ends; 0: no limit
   // Asked after each step and each batch of a validation; true ends training there (Ctrl-C, a budget of time). Its
   // exceptions pass through.
   std::function<bool()> stop{};
@@ -81,6 +86,11 @@ EvaluationData evaluation_data(const Data& data) {
           .classes = is_class(target_of<Data>().kind) ? class_count(data) : 0};
 }
 
+template <class Data>
+int loader_threads(int wanted) {
+  return wanted != 0 ? wanted : decodes<Data> ? usable_processors() : 1;
+}
+
 // evaluate() and train() after their check.
 template <class M, class Data, class Loss>
 Evaluation evaluate_checked(M& model, const Data& data, Loss loss, const EvaluateOptions& options) {
@@ -88,7 +98,9 @@ Evaluation evaluate_checked(M& model, const Data& data, Loss loss, const Evaluat
   takes_batches<typename M::T>();
   check_classes<typename M::network>(data);
   Evaluator<M, Loss, target_of<Data>().kind> evaluator(model, std::move(loss));
-  return evaluate_batches(evaluator.core(), evaluation_data(data), options);
+  EvaluateOptions resolved = options;
+  resolved.loader_threads = loader_threads<Data>(options.loader_threads);
+  return evaluate_batches(evaluator.core(), evaluation_data(data), resolved);
 }
 
 template <class M, class Data, class Loss, class Optimizer_>
@@ -110,6 +122,8 @@ std::vector<EpochRecord> train_checked(M& model, const Data& data, Loss loss, Op
                           .on_epoch = options.on_epoch},
                  .augment = options.augment,
                  .normalize = options.normalize,
+                 .drop_last = options.drop_last,
+                 .loader_threads = loader_threads<Data>(options.loader_threads),
                  .checkpoint = options.checkpoint,
                  .clip_norm = options.clip_norm,
                  .groups = options.groups,

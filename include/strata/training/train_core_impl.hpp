@@ -23,8 +23,9 @@ Evaluation evaluate_batches(EvaluatorCore<Backend>& evaluator, const EvaluationD
   evaluator.views(options.views);
   Evaluation e;
   if (data.classes > 0) e.confusion = ConfusionTable(data.classes);
-  BatchRing<ReadyImages, float> batches(data.images,
-                                        {.batch = evaluator.model().options().batch, .normalize = options.normalize});
+  BatchRing<ReadyImages, float> batches(
+      data.images,
+      {.batch = evaluator.model().options().batch, .normalize = options.normalize, .threads = options.loader_threads});
   if (batches.steps() == 0) throw std::invalid_argument("strata: the data set to evaluate on is empty");
   batches.start(0, 0);
   RunningMean loss;
@@ -93,7 +94,10 @@ class LearnerOf final : public Learner {
   }
   Evaluation validate(const std::function<bool()>& stop) override {
     return evaluate_batches(trainer_.evaluator(), options_.validation,
-                            {.normalize = options_.normalize, .stop = stop, .metrics = options_.metrics},
+                            {.normalize = options_.normalize,
+                             .stop = stop,
+                             .metrics = options_.metrics,
+                             .loader_threads = options_.loader_threads},
                             [&](const StepResult& r) {
                               if (!std::isfinite(r.loss))
                                 throw NotFiniteError(updates(), trainer_.model().runner().first_not_finite(false), true);
@@ -130,6 +134,7 @@ std::unique_ptr<Checkpointer> checkpointer_of(TrainerCore<Backend>& trainer, std
         "strata: a run whose reducer accumulates gradients cannot be checkpointed; the option accumulate can");
   TrainingRun run = trainer.run(options.architecture, options.summary);
   run.augment = options.augment, run.normalize = options.normalize;
+  if (options.drop_last) run.more.emplace_back("drop_last");
   run.training_data = options.training_data;
   run.validation_data = options.validation_data;
   run.steps = steps, run.accumulate = options.loop.accumulate;
@@ -142,7 +147,11 @@ std::vector<EpochRecord> run_training(TrainerCore<Backend>& trainer, typename Tr
   trainer.clip_gradients(options.clip_norm);
   trainer.groups(options.groups);
   const auto steps = static_cast<std::int64_t>(batches.steps());
-  if (steps == 0) throw std::invalid_argument("strata: the data set to train on is empty");
+  if (steps == 0)
+    throw std::invalid_argument(options.drop_last
+                                    ? "strata: the data set to train on has no full batch, and drop_last leaves "
+                                      "out what is less"
+                                    : "strata: the data set to train on is empty");
   const std::int64_t accumulate = options.loop.accumulate, epoch = updates_before(steps, accumulate);
   if (accumulate > 1 && options.reducer)
     throw std::invalid_argument("strata: accumulate and a reducer of your own: the reducer has to accumulate too");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Names by pattern.
+// Patterns for names: conv2d*/kernel.
 #pragma once
 #include <string_view>
 
