@@ -33,7 +33,11 @@ target_compile_options(strata_compiled PRIVATE $<TARGET_PROPERTY:strata_warnings
 function(strata_missing_component variable source)
   set(${variable} "" PARENT_SCOPE)
   foreach(component gzip download images tensorboard)
-    file(STRINGS "${source}" used REGEX "^ *#include *<strata/(data|io)/${component}\\.hpp>" LIMIT_COUNT 1)
+    set(names "(data|io)/${component}")
+    if(component STREQUAL "images")  # and the headers that include it
+      set(names "(data/images|data/image_folder|classifier)")
+    endif()
+    file(STRINGS "${source}" used REGEX "^ *#include *<strata/${names}\\.hpp>" LIMIT_COUNT 1)
     if(used AND NOT TARGET strata::${component})
       set(${variable} ${component} PARENT_SCOPE)
       return()

@@ -1,14 +1,51 @@
 #!/usr/bin/env bash
-# examples/run.sh [OPTION...]: builds AlexNet for CIFAR-10 and trains it; without options, for one epoch.
+# examples/run.sh [NAME] [OPTION...]: builds an example and runs it; without a name, AlexNet for CIFAR-10, which without
+# options trains for one epoch. Paths are those of the folder where it is called.
 # CXXFLAGS=-march=native examples/run.sh compiles everything for this processor, not only the dispatched kernels.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
-./cmake/install.sh g++ cmake ninja-build libeigen3-dev libcli11-dev dataset-fashion-mnist zlib1g-dev libcurl4-openssl-dev libssl-dev \
-  libprotobuf-dev protobuf-compiler libpng-dev libjpeg-dev
-cmake -S . -B build/examples -G Ninja -D CMAKE_BUILD_TYPE=Release -D CMAKE_CXX_FLAGS="${CXXFLAGS:-}" \
-  -D STRATA_BUILD_EXAMPLES=ON -D STRATA_BUILD_TESTS=OFF -D STRATA_BUILD_BENCH=OFF
-cmake --build build/examples --target alexnet_cifar
+name=alexnet_cifar
+if (($# > 0)) && [[ $1 != -* ]]; then
+  name=$1
+  shift
+elif (($# == 0)); then
+  set -- --epochs 1
+fi
+if [[ ! $name =~ ^[a-z0-9_]+$ || ! -f $root/examples/$name/main.cpp ]]; then
+  echo "examples/run.sh: there is no example \"$name\"; expected one of$(cd "$root/examples" && printf ' %s' */main.cpp |
+    sed 's,/main.cpp,,g')" >&2
+  exit 2
+fi
 
-if (($# == 0)); then set -- --epochs 1; fi
-exec build/examples/examples/alexnet_cifar/alexnet_cifar "$@"
+# A network is a type, and the number of its outputs is part of it: folders to train on, or names in a file of weights.
+classes=0
+if [[ $name == own_pictures && ${1:-} == train ]]; then
+  for argument in "${@:2}"; do
+    if [[ -d $argument ]]; then
+      classes=$(find -L "$argument" -mindepth 1 -maxdepth 1 -type d ! -name '.*' -printf x | wc -c)
+      break
+    fi
+  done
+elif [[ $name == own_pictures && ${1:-} == predict ]]; then
+  for argument in "${@:2}"; do
+    if [[ -f $argument ]]; then
+      # Each name ends with \n in the JSON text; \\n is a backslash in a name.
+      names=$(head -c 16777216 -- "$argument" | grep -aoE '"strata\.classes": ?"([^"\\]|\\.)*"' | head -n 1 || true)
+      classes=$(printf '%s' "$names" | sed 's/\\\\//g' | grep -o '\\n' | wc -l || true)
+      break
+    fi
+  done
+fi
+if ((classes == 0)); then classes=2; fi
+
+(
+  cd "$root"
+  ./cmake/install.sh g++ cmake ninja-build libeigen3-dev libcli11-dev dataset-fashion-mnist zlib1g-dev libcurl4-openssl-dev \
+    libssl-dev libprotobuf-dev protobuf-compiler libpng-dev libjpeg-dev
+  cmake -S . -B build/examples -G Ninja -D CMAKE_BUILD_TYPE=Release -D CMAKE_CXX_FLAGS="${CXXFLAGS:-}" \
+    -D STRATA_BUILD_EXAMPLES=ON -D STRATA_BUILD_TESTS=OFF -D STRATA_BUILD_BENCH=OFF -D STRATA_CLASSES="$classes"
+  cmake --build build/examples --target "$name"
+) >&2
+
+exec "$root/build/examples/examples/$name/$name" "$@"

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "outputs.hpp"
 
-#include <unistd.h>
-
 #include <cstdio>
-#include <filesystem>
 #include <stdexcept>
 #include <utility>
 
@@ -15,20 +12,7 @@
 
 #include "../common/number_text.hpp"
 #include "../common/run_facts.hpp"
-
-namespace {
-
-// Throws std::runtime_error if this file cannot be written. An empty name is accepted.
-void check_can_be_written(const std::string& file) {
-  namespace fs = std::filesystem;
-  if (file.empty()) return;
-  const fs::path folder = fs::absolute(file).parent_path();
-  if (!fs::is_directory(folder)) throw std::runtime_error(file + ": there is no folder " + folder.string());
-  if (fs::is_directory(file)) throw std::runtime_error(file + ": this is a folder; expected a file name");
-  if (access(folder.c_str(), W_OK) != 0) throw std::runtime_error(file + ": its folder cannot be written to");
-}
-
-}  // namespace
+#include "../common/writable.hpp"
 
 void check_outputs(const Arguments& a) {
   for (const std::string& file : {a.save, a.report, a.metrics}) check_can_be_written(file);

@@ -2,19 +2,15 @@
 // Labels pictures: predict WEIGHTS IMAGE... takes weights or a checkpoint of alexnet_cifar, and PNG or JPEG files of any
 // size, which it resizes to the network's input.
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <cmath>
-#include <cstddef>
 #include <cstdio>
-#include <numeric>
-#include <span>
 #include <string>
 #include <vector>
 
-#include <strata/data/images.hpp>
+#include <strata/classifier.hpp>
 #include <strata/strata.hpp>
 
 #include "../alexnet_cifar/network.hpp"
+#include "../common/print_classes.hpp"
 
 using namespace strata;
 
@@ -43,42 +39,6 @@ int parse(int argc, char** argv, Arguments& a) {
   return -1;
 }
 
-std::vector<double> softmax(std::span<const float> logits) {
-  const double largest = *std::max_element(logits.begin(), logits.end());
-  std::vector<double> p;
-  for (const float x : logits) p.push_back(std::exp(x - largest));
-  const double sum = std::accumulate(p.begin(), p.end(), 0.0);
-  for (double& x : p) x /= sum;
-  return p;
-}
-
-// Prints the labels, or why a file cannot be labelled. Returns how many cannot.
-template <class Net>
-int label(const Arguments& a, const DataInfo& info) {
-  if (info.classes.size() != static_cast<std::size_t>(Net::output.channels) || !(info.image == Net::input))
-    throw FileError(a.weights, "its metadata describes other data than its network takes");
-  Model<Net, Cpu, Inference> model{{.batch = 1, .threads = a.threads}};
-  load_weights(model, a.weights);
-  int failed = 0;
-  for (const std::string& file : a.images) try {
-      const std::span<const float> logits = model.predict(to_input(read_image_file(file), info));
-      if (!std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); }))
-        throw FileError(a.weights, "these weights give NaN or infinity for " + file);
-      const std::vector<double> p = softmax(logits);
-      std::vector<std::size_t> order(p.size());
-      std::iota(order.begin(), order.end(), std::size_t{0});
-      std::sort(order.begin(), order.end(),
-                [&p](std::size_t x, std::size_t y) { return p[x] != p[y] ? p[x] > p[y] : x < y; });
-      std::printf("%s\n", file.c_str());
-      for (std::size_t i = 0; i < std::min(order.size(), static_cast<std::size_t>(a.top)); ++i)
-        std::printf("  %6.2f%%  %s\n", 100 * p[order[i]], info.classes[order[i]].c_str());
-    } catch (const DataError& e) {
-      std::fprintf(stderr, "predict: %s\n", e.what());
-      ++failed;
-    }
-  return failed;
-}
-
 // Uses the first of the networks whose fingerprint is in the file.
 template <class... Nets>
 int run(const Arguments& a) {
@@ -86,11 +46,11 @@ int run(const Arguments& a) {
   const auto fingerprint = file.metadata().find("strata.architecture");
   if (fingerprint == file.metadata().end())
     throw FileError(a.weights, "no metadata strata.architecture; expected weights that alexnet_cifar saved");
-  const DataInfo info = read_data_info(file);
   int failed = -1;
   const auto fits = [&]<class Net>() {
     if (fingerprint->second != architecture_fingerprint<Net>()) return false;
-    failed = label<Net>(a, info);
+    Classifier<Net> classifier(a.weights, {.batch = 1, .threads = a.threads});
+    failed = print_classes("predict", classifier, a.images, a.top);
     return true;
   };
   if (!(fits.template operator()<Nets>() || ...))

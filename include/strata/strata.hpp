@@ -12,10 +12,15 @@
 #include <strata/data/cifar.hpp>
 #include <strata/data/idx.hpp>
 #include <strata/data/normalize_for.hpp>
+#include <strata/data/one_hot.hpp>
+#include <strata/data/subset.hpp>
+#include <strata/data/transforms.hpp>
 #include <strata/io/checkpoint.hpp>
 #include <strata/io/data_info.hpp>
+#include <strata/io/matching_weights.hpp>
 #include <strata/io/weights.hpp>
 #include <strata/model/model.hpp>
+#include <strata/training/features.hpp>
 #include <strata/training/train.hpp>
 #include <strata/util/version.hpp>
 

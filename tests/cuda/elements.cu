@@ -4,6 +4,7 @@
 
 #include <strata/backend/cuda/activations.hpp>
 #include <strata/backend/cuda/augment.hpp>
+#include <strata/backend/cuda/averages.hpp>
 #include <strata/backend/cuda/batch_norm.hpp>
 #include <strata/backend/cuda/bias.hpp>
 #include <strata/backend/cuda/combine.hpp>
@@ -16,6 +17,7 @@
 #include <strata/backend/cuda/prelu.hpp>
 #include <strata/backend/cuda/softmax.hpp>
 #include <strata/backend/cuda/upsample.hpp>
+#include <strata/losses/dice.hpp>
 #include <strata/losses/losses.hpp>
 #include <strata/optimizers/optimizers.hpp>
 
@@ -109,6 +111,9 @@ void all_of(Launcher& run, T* t) {
   cuda::run_loss(run, FocalCrossEntropy{}, 9, 4, in, labels, c, t);
   cuda::run_loss(run, AbsoluteError{}, 9, 4, in, targets, c, t);
   cuda::run_loss(run, Huber{}, 9, 4, in, targets, c, t);
+  cuda::run_loss(run, ClassWeighted<4>{.weights = {1, 1, 2, 0}}, 9, 4, in, labels, c, t);
+  cuda::run_loss(run, Dice{}, 9, 8, in, labels, c, t, 2);
+  cuda::run_loss(run, Dice{}, 9, 8, in, targets, c, t);
   cuda::StepScore* score = nullptr;
   cuda::score<TargetKind::class_index>(run, 9, 4, 0, in, labels, from, score, where);
   cuda::score<TargetKind::labels>(run, 9, 4, 0, in, targets, from, score, where);
@@ -131,7 +136,9 @@ void for_training(Launcher& run, T* t) {
     const auto element = optimizer.template element<float>(UpdateStep{});
     cuda::update(run, 9, static_cast<const decltype(element)*>(nullptr), halt, f, g, f, 9, t);
   };
-  update(SGD{}), update(Adam{}), update(AdamW{});
+  update(SGD{}), update(Adam{}), update(AdamW{}), update(RMSprop{}), update(Lion{});
+  cuda::average(run, 9, AverageStep{}, halt, f, f, t);
+  cuda::exchange(run, 9, f, f, t);
   cuda::halt_unless_finite(run, static_cast<const cuda::StepScore*>(nullptr), halt);
   cuda::clip_by_norm(run, 9, 1, f, static_cast<double*>(nullptr), halt, halt);
   const std::uint64_t* epoch = nullptr;

@@ -10,9 +10,9 @@ import subprocess
 import sys
 import tempfile
 import unittest
-import zlib
 
 import made_cifar
+from pictures import png
 
 PREDICT, TRAIN = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
 WORK = tempfile.TemporaryDirectory(prefix="strata-predict-")
@@ -22,17 +22,6 @@ CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck".split()
 
 def run(*arguments):
     return subprocess.run([PREDICT, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False)
-
-
-def png(path, side, pixel):
-    """pixel(row, column): three bytes."""
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    rows = b"".join(b"\0" + b"".join(bytes(pixel(y, x)) for x in range(side)) for y in range(side))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)) +
-                     chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
-    return path
 
 
 def train(name, *options):
@@ -61,8 +50,8 @@ class Predict(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.ten = train("ten")
-        cls.noise = png(ROOT / "noise.png", 32, lambda y, x: ((y * 7 + x) % 256, x * 8, (y * x) % 256))
-        cls.large = png(ROOT / "large.png", 100, lambda y, x: (y * 2, x * 2, 100))
+        cls.noise = png(ROOT / "noise.png", 32, 32, lambda y, x: ((y * 7 + x) % 256, x * 8, (y * x) % 256))
+        cls.large = png(ROOT / "large.png", 100, 100, lambda y, x: (y * 2, x * 2, 100))
 
     def fails(self, says, *arguments):
         result = run(*arguments)

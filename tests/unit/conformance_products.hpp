@@ -142,6 +142,25 @@ TEST_CASE_TEMPLATE("convolutions of drawn geometries", B, CONFORMANCE_BACKENDS) 
   }
 }
 
+TEST_CASE_TEMPLATE("depthwise convolutions of drawn geometries", B, CONFORMANCE_BACKENDS) {
+  int done = 0;
+  for (std::uint64_t seed = 1; done < 400; ++seed) {
+    Draw draw(seed);
+    // Fewer channels than a vector of each path has, as many, and a last vector that is not full.
+    const int channels = draw.chance(30)   ? draw.between(2, 7)
+                         : draw.chance(50) ? 16 * draw.between(1, 3)
+                                           : draw.between(8, 70);
+    const int multiplier = draw.chance(70) ? 1 : draw.between(2, 3);
+    const Shape in{draw.between(1, 14), draw.between(1, 14), channels};
+    const Geometry g = place(draw_window(draw, in, 7), in, multiplier * channels, channels);
+    const int batch = draw.chance(30) ? 1 : draw.between(2, 20);
+    if (batch * g.out.size() * g.taps() > 100'000) continue;
+    ++done;
+    INFO("seed ", seed, ": ", describe(g, batch));
+    check_conv<B>(g, batch, draw);
+  }
+}
+
 TEST_CASE_TEMPLATE("convolutions that cross every block", B, CONFORMANCE_BACKENDS) {
   Draw draw(7);
   const auto check = [&](WindowSpec s, Shape in, int filters, int groups, int batch) {

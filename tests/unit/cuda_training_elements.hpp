@@ -176,9 +176,12 @@ TEST_CASE_TEMPLATE("images as the CPU fills batches with them", Pixel, std::uint
   const Data data(pixels, labels);
   const strata::Normalize scale{.mean = {0.25f, -0.5f, 0.1f}, .stddev = {0.3f, 2.f, 0.7f}};
   const strata::Augment all{.width_shift = 0.4, .height_shift = 0.3, .horizontal_flip = true, .pad_crop = 2};
+  const strata::Augment reflected{
+      .width_shift = 0.4, .height_shift = 1, .alternating_flip = true, .pad_crop = 6, .reflect_border = true};
   for (const strata::Augment& augment :
        {strata::Augment{}, strata::Augment{.width_shift = 0.1, .height_shift = 0.1}, strata::Augment{.width_shift = 1},
-        strata::Augment{.horizontal_flip = true}, strata::Augment{.pad_crop = 1}, all})
+        strata::Augment{.horizontal_flip = true}, strata::Augment{.pad_crop = 1}, all, reflected,
+        strata::Augment{.alternating_flip = true}})
     for (const strata::Normalize& normalize :
          {strata::Normalize{}, scale, strata::Normalize{scale.mean, {}}, strata::Normalize{{}, scale.stddev}})
       for (const std::uint64_t epoch : {std::uint64_t{0}, std::uint64_t{3}, std::uint64_t{1} << 34})

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <strata/data/images.hpp>
@@ -289,6 +290,181 @@ TEST_CASE("another size, against the definition") {
   CHECK_THROWS_AS(resize(image, 0, 5), std::invalid_argument);
   CHECK_THROWS_AS(resize(Image{}, 5, 5), std::invalid_argument);
   CHECK_THROWS_AS(resize(Image{2, 2, 3, Bytes(5)}, 5, 5), std::invalid_argument);
+}
+
+// Values by Pillow 13.0, which rounds to bytes between its two passes.
+TEST_CASE("sizes and parts as Pillow has them") {
+  Image image{11, 17, 3, {}};
+  for (int y = 0; y < 11; ++y)
+    for (int x = 0; x < 17; ++x)
+      for (int c = 0; c < 3; ++c)
+        image.pixels.push_back(static_cast<std::uint8_t>(((y * 17 + x) * 3 + c) * ((y + 1) * 7 + c * 5 + x)));
+  const auto near = [](const Image& found, int height, int width, const Bytes& pillow) {
+    CHECK(found.height == height);
+    CHECK(found.width == width);
+    REQUIRE(found.pixels.size() == pillow.size());
+    int apart = 0;
+    for (std::size_t i = 0; i < pillow.size(); ++i) {
+      CHECK(std::abs(found.pixels[i] - pillow[i]) <= 1);
+      apart += found.pixels[i] != pillow[i];
+    }
+    CHECK(apart * 3 < static_cast<int>(pillow.size()));
+  };
+  // image.resize((6, 5), BILINEAR)
+  near(resize(image, 5, 6), 5, 6,
+       {84,  109, 138, 145, 133, 126, 145, 129, 145, 127, 137, 128, 137, 141, 126, 150, 158, 166, 130, 161, 80,  148, 158,
+        116, 160, 114, 147, 106, 166, 127, 149, 150, 134, 144, 154, 147, 130, 110, 152, 168, 114, 147, 141, 97,  130, 124,
+        135, 136, 117, 110, 100, 163, 139, 72,  87,  122, 179, 143, 146, 146, 129, 128, 131, 130, 129, 141, 114, 130, 135,
+        131, 125, 131, 99,  140, 93,  100, 163, 92,  106, 142, 154, 150, 139, 148, 126, 133, 149, 98,  146, 166});
+  // image.resize((3, 21), BILINEAR)
+  near(resize(image, 21, 3), 21, 3,
+       {86,  98,  120, 144, 133, 141, 126, 138, 150, 107, 110, 131, 140, 129, 138, 127, 139, 142, 145, 132, 152,
+        133, 122, 131, 130, 140, 127, 143, 138, 143, 132, 136, 132, 149, 151, 135, 117, 135, 117, 135, 162, 138,
+        178, 168, 156, 132, 155, 97,  137, 152, 141, 169, 165, 148, 163, 185, 78,  139, 129, 144, 145, 155, 129,
+        154, 161, 99,  135, 136, 130, 118, 145, 129, 136, 125, 128, 129, 150, 113, 91,  135, 134, 147, 110, 127,
+        133, 137, 118, 120, 124, 93,  162, 97,  122, 137, 122, 125, 155, 112, 48,  156, 102, 168, 138, 88,  151,
+        156, 120, 80,  147, 109, 207, 137, 63,  172, 154, 128, 111, 114, 126, 171, 121, 115, 140, 136, 127, 129,
+        91,  141, 143, 113, 156, 116, 120, 126, 142, 115, 143, 152, 133, 148, 127, 113, 124, 132, 131, 142, 152,
+        148, 144, 139, 111, 125, 132, 126, 135, 128, 146, 146, 152, 120, 138, 160, 111, 140, 101, 134, 145, 156,
+        123, 144, 171, 78,  165, 68,  105, 141, 144, 116, 140, 153, 60,  178, 50,  89,  138, 137, 112, 138, 144});
+  // image.crop((4, 2, 13, 9)).resize((4, 6), BILINEAR)
+  near(resize(image, {2, 4, 7, 9}, 6, 4), 6, 4,
+       {148, 89,  184, 139, 156, 152, 107, 193, 123, 198, 155, 134, 159, 112, 131, 184, 98,  147,
+        87,  169, 119, 90,  126, 165, 150, 94,  136, 151, 119, 92,  121, 166, 130, 109, 153, 124,
+        179, 67,  178, 141, 73,  158, 120, 102, 167, 133, 101, 79,  168, 107, 146, 105, 122, 130,
+        120, 118, 124, 95,  146, 131, 167, 154, 142, 133, 178, 109, 149, 118, 164, 102, 104, 95});
+  // Of image.resize((12, 8), BILINEAR) the middle 7x6 pixels, from column 2 and row 1 on.
+  near(resize_and_crop(image, 8, 6, 7), 6, 7,
+       {149, 145, 92,  145, 116, 157, 164, 115, 149, 139, 157, 169, 56,  157, 114, 164, 156, 93,  178, 184, 143,
+        147, 218, 76,  154, 130, 138, 173, 58,  169, 181, 137, 147, 88,  172, 95,  89,  177, 164, 129, 107, 152,
+        159, 177, 111, 168, 98,  142, 120, 94,  105, 172, 131, 90,  114, 160, 127, 121, 176, 133, 99,  144, 124,
+        184, 117, 154, 197, 63,  187, 136, 80,  151, 143, 65,  167, 105, 93,  208, 142, 109, 92,  122, 100, 84,
+        119, 178, 122, 157, 138, 163, 167, 103, 86,  74,  172, 136, 117, 114, 128, 147, 149, 132, 72,  132, 125,
+        125, 188, 125, 148, 154, 114, 163, 118, 117, 108, 154, 164, 155, 144, 179, 193, 162, 159, 109, 101, 101});
+}
+
+TEST_CASE("parts of images") {
+  const Image image{4, 5, 3, pattern(4, 5, 3)};
+  const Image part = crop(image, {1, 2, 2, 3});
+  CHECK((part.height == 2 && part.width == 3));
+  CHECK(part.pixels[0] == image.pixels[(5 + 2) * 3]);
+  CHECK(part.pixels[17] == image.pixels[(2 * 5 + 4) * 3 + 2]);
+  CHECK(resize(image, {1, 2, 2, 3}, 2, 3).pixels == part.pixels);
+  CHECK(resize(image, {1, 2, 2, 3}, 3, 7).pixels == resize(part, 3, 7).pixels);
+  for (const ImageBox& outside : {ImageBox{-1, 0, 2, 2}, {0, 0, 5, 1}, {3, 0, 2, 1}, {0, 4, 1, 2}, {0, 0, 0, 1}}) {
+    CHECK_THROWS_AS(crop(image, outside), std::invalid_argument);
+    CHECK_THROWS_AS(resize(image, outside, 2, 2), std::invalid_argument);
+  }
+  CHECK_THROWS_WITH_AS(crop(image, {3, 0, 2, 1}), "strata: no part of 2x1 at row 3 and column 0 of an image of 4x5",
+                       std::invalid_argument);
+  CHECK(resize_and_crop(image, 0, 4, 4).pixels == crop(image, {0, 0, 4, 4}).pixels);  // half a pixel goes to the even side
+  CHECK_THROWS_WITH_AS(resize_and_crop(image, 7, 8, 8), "strata: 8x8 cannot be cut from an image with the short side 7",
+                       std::invalid_argument);
+  CHECK_THROWS_AS(resize_and_crop(Image{}, 8, 8, 8), std::invalid_argument);
+}
+
+// EXIF with an orientation, the low byte first or the high one, and an entry before it.
+Bytes exif(int orientation, bool low_first = false) {
+  const auto byte = static_cast<std::uint8_t>(orientation);
+  if (low_first)
+    return {'I', 'I', 42, 0, 8, 0,    0, 0, 2, 0, 0x0F, 1, 3, 0,    1, 0, 0,
+            0,   7,   0,  0, 0, 0x12, 1, 3, 0, 1, 0,    0, 0, byte, 0, 0, 0};
+  return {'M', 'M', 0, 42, 0, 0, 0,    8, 0, 2, 1, 0x0F, 0, 3, 0,    0, 0,
+          1,   0,   7, 0,  0, 1, 0x12, 0, 3, 0, 0, 0,    1, 0, byte, 0, 0};
+}
+
+TEST_CASE("pictures stand upright, as Pillow's exif_transpose turns them") {
+  struct Turn {
+    int orientation, height, width;
+    Bytes pixels;
+  };
+  const Folder folder;
+  for (const auto& [orientation, height, width, pixels] : std::vector<Turn>{{1, 2, 3, {1, 2, 3, 4, 5, 6}},
+                                                                            {2, 2, 3, {3, 2, 1, 6, 5, 4}},
+                                                                            {3, 2, 3, {6, 5, 4, 3, 2, 1}},
+                                                                            {4, 2, 3, {4, 5, 6, 1, 2, 3}},
+                                                                            {5, 3, 2, {1, 4, 2, 5, 3, 6}},
+                                                                            {6, 3, 2, {4, 1, 5, 2, 6, 3}},
+                                                                            {7, 3, 2, {6, 3, 5, 2, 4, 1}},
+                                                                            {8, 3, 2, {3, 6, 2, 5, 1, 4}},
+                                                                            {9, 2, 3, {1, 2, 3, 4, 5, 6}}}) {
+    CAPTURE(orientation);
+    const Image turned = upright({2, 3, 1, {1, 2, 3, 4, 5, 6}}, orientation);
+    CHECK((turned.height == height && turned.width == width));
+    CHECK(turned.pixels == pixels);
+    // In a PNG.
+    const fs::path png = folder.path / "a.png", jpeg = folder.path / "a.jpg";
+    Bytes chunk = exif(orientation, orientation % 2 == 0);
+    write_png(png, 2, 3, PNG_COLOR_TYPE_GRAY, 8, {1, 2, 3, 4, 5, 6}, PNG_INTERLACE_NONE,
+              [&](png_structp p, png_infop info) {
+                png_set_eXIf_1(p, info, static_cast<png_uint_32>(chunk.size()), chunk.data());
+              });
+    const Image from_png = read_image_file(png);
+    CHECK((from_png.height == height && from_png.width == width));
+    for (std::size_t i = 0; i < 6; ++i) CHECK(from_png.pixels[3 * i] == pixels[i]);
+    // In a JPEG, behind an XMP segment: blocks of one colour, so that the format loses little.
+    Bytes blocks;
+    for (int y = 0; y < 16; ++y)
+      for (int x = 0; x < 24; ++x) blocks.push_back(static_cast<std::uint8_t>(40 * (y / 8 * 3 + x / 8 + 1)));
+    Bytes segment{'E', 'x', 'i', 'f', 0, 0};
+    segment.insert(segment.end(), chunk.begin(), chunk.end());
+    write_jpeg(jpeg, 16, 24, JCS_GRAYSCALE, blocks, false, {{'h', 't', 't', 'p', ':', '/', '/', 0}, segment});
+    for (const int shrunk : {1, 2, 8}) {
+      int upright_height = 0, upright_width = 0;
+      const Image from_jpeg = read_image_file(jpeg, [&](int h, int w) {
+        upright_height = h, upright_width = w;
+        return shrunk;
+      });
+      CHECK((upright_height == 8 * height && upright_width == 8 * width));
+      const int side = 8 / shrunk;
+      REQUIRE((from_jpeg.height == side * height && from_jpeg.width == side * width));
+      for (int y = 0; y < height; ++y)
+        for (int x = 0; x < width; ++x) {
+          const auto at = static_cast<std::size_t>((y * side * from_jpeg.width + x * side) * 3);
+          CHECK(std::abs(from_jpeg.pixels[at] - 40 * pixels[static_cast<std::size_t>(y * width + x)]) <= 2);
+        }
+    }
+  }
+}
+
+TEST_CASE("damaged EXIF data name no orientation, and read nothing that is not there") {
+  for (const bool low_first : {false, true}) {
+    const Bytes whole = exif(6, low_first);
+    CHECK(exif_orientation(whole) == 6);
+    for (std::size_t n = 0; n + 2 < whole.size(); ++n) {
+      const Bytes part(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(n));  // of its own, for the sanitizer
+      CHECK(exif_orientation(part) == 1);
+    }
+    for (std::size_t at = 0; at < whole.size(); ++at)
+      for (const int value : {0, 1, 127, 255}) {
+        Bytes other = whole;
+        other[at] = static_cast<std::uint8_t>(value);
+        const int found = exif_orientation(other);
+        CHECK((found >= 1 && found <= 8));
+      }
+  }
+  CHECK(exif_orientation(exif(9)) == 1);
+  CHECK(exif_orientation(exif(0)) == 1);
+}
+
+TEST_CASE("a JPEG read smaller is near to the mean of its pixels") {
+  const Folder folder;
+  const fs::path file = folder.path / "a.jpg";
+  Bytes bytes;
+  for (int y = 0; y < 33; ++y)
+    for (int x = 0; x < 50; ++x) bytes.push_back(static_cast<std::uint8_t>(100 + 60 * std::sin(x / 8.0) + 2 * y));
+  write_jpeg(file, 33, 50, JCS_GRAYSCALE, bytes);
+  for (const auto& [factor, by] : {std::pair{1, 1}, {0, 1}, {2, 2}, {3, 2}, {7, 4}, {8, 8}, {100, 8}}) {
+    const Image image = read_image_file(file, [f = factor](int, int) { return f; });
+    REQUIRE((image.height == (33 + by - 1) / by && image.width == (50 + by - 1) / by));
+    for (int y = 0; y < 33 / by; ++y)
+      for (int x = 0; x < 50 / by; ++x) {
+        double mean = 0;
+        for (int i = 0; i < by * by; ++i)
+          mean += bytes[static_cast<std::size_t>((y * by + i / by) * 50 + x * by + i % by)] / double(by * by);
+        CHECK(std::abs(image.pixels[static_cast<std::size_t>((y * image.width + x) * 3)] - mean) < 3);
+      }
+  }
 }
 
 }  // namespace

@@ -36,9 +36,10 @@ inline void write_png(
   std::fclose(out);
 }
 
-// bytes: (H,W,channels of the space).
+// bytes: (H,W,channels of the space). Each of `app1` becomes a segment as EXIF and XMP have them.
 inline void write_jpeg(const std::filesystem::path& file, int height, int width, J_COLOR_SPACE space,
-                       const std::vector<std::uint8_t>& bytes, bool progressive = false) {
+                       const std::vector<std::uint8_t>& bytes, bool progressive = false,
+                       const std::vector<std::vector<std::uint8_t>>& app1 = {}) {
   std::FILE* out = std::fopen(file.c_str(), "wb");
   REQUIRE(out != nullptr);
   jpeg_compress_struct jpeg{};
@@ -53,6 +54,8 @@ inline void write_jpeg(const std::filesystem::path& file, int height, int width,
   jpeg_set_quality(&jpeg, 100, TRUE);
   if (progressive) jpeg_simple_progression(&jpeg);
   jpeg_start_compress(&jpeg, TRUE);
+  for (const auto& segment : app1)
+    jpeg_write_marker(&jpeg, JPEG_APP0 + 1, segment.data(), static_cast<unsigned>(segment.size()));
   const std::size_t row = bytes.size() / static_cast<std::size_t>(height);
   while (jpeg.next_scanline < jpeg.image_height) {
     JSAMPROW line = const_cast<JSAMPROW>(bytes.data()) + jpeg.next_scanline * row;

@@ -12,6 +12,28 @@ namespace strata::inline STRATA_ABI {
 
 enum class Role { weight, bias, scale, shift, running_mean, running_variance, slope };
 
+constexpr const char* name_of(Role role) {
+  switch (role) {
+    case Role::weight:
+      return "weight";
+    case Role::bias:
+      return "bias";
+    case Role::scale:
+      return "scale";
+    case Role::shift:
+      return "shift";
+    case Role::slope:
+      return "slope";
+    case Role::running_mean:
+      return "running_mean";
+    case Role::slope:
+      return "slope";
+    case Role::running_variance:
+      return "running_variance";
+  }
+  return "";
+}
+
 // How a backend may arrange a tensor in memory. The weights of a convolution are (KH,KW,C/groups,F) on the host; a backend
 // may keep the filters first.
 enum class TensorLayout { plain, filters };

@@ -20,14 +20,24 @@ STRATA_DEFINE void Augment::validate(Shape image) const {
   if (pad_crop < 0 || pad_crop > std::min(image.height, image.width))
     throw std::invalid_argument("strata: pad_crop " + std::to_string(pad_crop) + " is not from 0 to the image's " +
                                 std::to_string(std::min(image.height, image.width)) + " pixels");
+  if (horizontal_flip && alternating_flip)
+    throw std::invalid_argument("strata: horizontal_flip and alternating_flip exclude each other");
+  if (reflect_border && width_shift == 0 && height_shift == 0 && pad_crop == 0)
+    throw std::invalid_argument("strata: reflect_border needs a shift or pad_crop, which show the border");
+  for (const double alpha : {mixup, cutmix})
+    if (!(alpha >= 0 && std::isfinite(alpha)))
+      throw std::invalid_argument("strata: mixup or cutmix of " + detail::number_text(alpha) + " is not at least 0");
   for (const ImageTransform& transform : transforms) transform.validate(image);
 }
 
 STRATA_DEFINE std::string Augment::describe() const {
   std::string text = "width_shift " + detail::number_text(width_shift) + ", height_shift " +
-                     detail::number_text(height_shift) + (horizontal_flip ? ", horizontal_flip" : "") + ", pad_crop " +
-                     std::to_string(pad_crop);
+                     detail::number_text(height_shift) + (horizontal_flip ? ", horizontal_flip" : "") +
+                     (alternating_flip ? ", alternating_flip" : "") + ", pad_crop " + std::to_string(pad_crop) +
+                     (reflect_border ? ", reflect_border" : "");
   for (const ImageTransform& transform : transforms) text += ", " + transform.describe();
+  if (mixup != 0) text += ", mixup " + detail::number_text(mixup);
+  if (cutmix != 0) text += ", cutmix " + detail::number_text(cutmix);
   return text;
 }
 
@@ -46,7 +56,7 @@ STRATA_DEFINE void Normalize::validate(int channels) const {
 namespace detail {
 
 STRATA_DEFINE void move_image(Shape s, const Movement& m, const float* from, float* to) {
-  const AxisMovement rows(m.down, m.crop_down, s.height), columns(m.right, m.crop_right, s.width);
+  const AxisMovement rows(m.down, m.crop_down, s.height, m.reflect), columns(m.right, m.crop_right, s.width, m.reflect);
   const auto channels = static_cast<std::ptrdiff_t>(s.channels), row = s.width * channels;
   const float down = rows.part, right = columns.part;
   for (int i = 0; i < s.height; ++i) {

@@ -22,6 +22,7 @@ struct BatchOptions {
   int batch = 32;
   std::uint64_t seed = 0;
   bool shuffle = false;
+  bool drop_last = false;  // an epoch ends before a last batch that is not full (PyTorch's DataLoader has the same option)
   Augment augment{};
   Normalize normalize{};
   int threads = 1;  // in the background; with 0, next() does the work. The batches are the same.
@@ -87,7 +88,7 @@ class Batches : NoCopy {
   Batches(const D& data, BatchOptions options)
       : ring_(std::make_shared<const detail::SourceOf<D, Pixel>>(data), std::move(options)) {}
 
-  // Steps in an epoch; the last may be smaller.
+  // Steps in an epoch; the last may be smaller, unless it is dropped.
   [[nodiscard]] std::size_t steps() const noexcept { return ring_.steps(); }
   // Begins an epoch, at `first_step` to resume one. Batches that were prepared before are dropped. Throws std::out_of_range
   // for a step that the epoch does not have, and std::system_error if the threads cannot be started.

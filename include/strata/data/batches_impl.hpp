@@ -14,6 +14,7 @@
 
 #include <strata/core/linkage.hpp>
 #include <strata/data/batches.hpp>
+#include <strata/data/mix.hpp>
 #include <strata/util/fork.hpp>
 #include <strata/util/random.hpp>
 #include <strata/util/threads.hpp>
@@ -33,6 +34,7 @@ struct BatchRing<Form, Pixel>::State : NoCopy {
     options_.augment.validate(source_->image());
     if (!Form::ready && options_.augment.needs_host())
       throw std::invalid_argument("strata: transforms change images on the host; take ReadyImagesIn, not RawImages");
+    check_mixable(options_.augment, source_->kind());
     options_.normalize.validate(source_->image().channels);
     const std::size_t largest = std::min(batch(), order_.size());
     const auto workers = static_cast<std::size_t>(options_.threads);
@@ -43,12 +45,14 @@ struct BatchRing<Form, Pixel>::State : NoCopy {
       slot.classes.resize(source_->classes() ? largest * source_->elements() : 0);
       slot.values.resize(source_->classes() ? 0 : largest * source_->elements());
     }
-    scratch_.resize(std::max<std::size_t>(workers, 1), std::vector<float>(one()));
+    scratch_.resize(std::max<std::size_t>(workers, 1), std::vector<float>(one() + source_->elements()));
     threads_.reserve(workers);
   }
   ~State() { stop(); }
 
-  [[nodiscard]] std::size_t steps() const noexcept { return (order_.size() + batch() - 1) / batch(); }
+  [[nodiscard]] std::size_t steps() const noexcept {
+    return (order_.size() + (options_.drop_last ? 0 : batch() - 1)) / batch();
+  }
 
   void start(std::uint64_t epoch, std::size_t first_step) {
     if (first_step > steps())
@@ -176,6 +180,8 @@ struct BatchRing<Form, Pixel>::State : NoCopy {
         source_->copy_values(index, slot.values.data() + i * source_->elements());
       slot.indices[i] = order_[first + i];
     }
+    if constexpr (Form::ready)
+      if (options_.augment.mixes()) mix(slot, n, scratch);
     slot.batch = BatchOf<Pixel>{.size = static_cast<int>(n),
                                 .images = {slot.images.data(), n * one()},
                                 .targets = {},
@@ -187,14 +193,33 @@ struct BatchRing<Form, Pixel>::State : NoCopy {
       slot.batch.targets = std::span<const float>(slot.values.data(), n * source_->elements());
   }
 
+  // Backwards, so that each partner is still as it was; the last is the first one's partner and is kept in `scratch`.
+  void mix(Slot& slot, std::size_t n, std::vector<float>& scratch) const
+    requires(Form::ready)
+  {
+    const std::size_t each = source_->elements();
+    float* const images = slot.images.data();
+    float* const targets = slot.values.data();
+    std::copy_n(images + (n - 1) * one(), one(), scratch.data());
+    std::copy_n(targets + (n - 1) * each, each, scratch.data() + one());
+    for (std::size_t i = n; i-- > 0;) {
+      const Mixture m = draw_mixture(options_.augment, source_->image(),
+                                     transform_random(options_.seed, epoch_, slot.indices[i], mix_numbers));
+      const float* partner = i == 0 ? scratch.data() + one() : targets + (i - 1) * each;
+      mix_images(source_->image(), m, i == 0 ? scratch.data() : images + (i - 1) * one(), images + i * one());
+      mix_targets(m, {partner, each}, targets + i * each);
+    }
+  }
+
   void fill_image(std::size_t index, Pixel* to, [[maybe_unused]] float* scratch) const {
+    const Random varied = transform_random(options_.seed, epoch_, index, load_numbers);
     if constexpr (Form::ready) {
       const MovementRange range(options_.augment);
       const bool moves = range.any();
-      source_->copy_pixels(index, moves ? scratch : to);
+      source_->copy_pixels(index, varied, moves ? scratch : to);
       if (moves) {
-        const Random random(options_.seed, Purpose::augment, 0, epoch_);
-        move_image(source_->image(), draw_movement(range, source_->image(), random, index), scratch, to);
+        const Shape image = source_->image();
+        move_image(image, draw_movement(range, image, options_.seed, epoch_, index), scratch, to);
       }
       std::uint32_t which = 0;
       for (const ImageTransform& transform : options_.augment.transforms)
@@ -203,7 +228,7 @@ struct BatchRing<Form, Pixel>::State : NoCopy {
       if (!mean.empty() || !stddev.empty())
         normalize(to, mean.empty() ? nullptr : mean.data(), stddev.empty() ? nullptr : stddev.data());
     } else {
-      source_->copy_pixels(index, to);
+      source_->copy_pixels(index, varied, to);
     }
   }
 

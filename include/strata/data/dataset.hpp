@@ -20,6 +20,7 @@
 #include <strata/core/target.hpp>
 #include <strata/data/targets.hpp>
 #include <strata/util/checksum.hpp>
+#include <strata/util/random.hpp>
 
 namespace strata::inline STRATA_ABI {
 
@@ -68,15 +69,36 @@ concept GivesTargets = target_kind<D> != TargetKind::class_index && requires(con
   { d.targets(i) } -> std::convertible_to<std::span<const TargetElement<D>>>;
 };
 
+// Whether the data set varies its samples by random numbers, and names how.
+template <class D>
+concept Loads =
+    requires(const D& d, std::size_t i, std::span<PixelOf<D>> to, const Random& random) { d.load(i, to, random); };
+template <class D>
+concept Describes = requires(const D& d) {
+  { d.describe() } -> std::convertible_to<std::string>;
+};
+// Whether a sample takes so long to make that several threads should.
+template <class D>
+constexpr bool decodes_of() {
+  if constexpr (requires { bool{D::decodes}; })
+    return D::decodes;
+  else
+    return false;
+}
+template <class D>
+inline constexpr bool decodes = decodes_of<D>();
+
 }  // namespace detail
 
 // A data set has size() samples. Sample i has pixels(i), `image.size()` bytes or floats in the order (H,W,C), and a target:
 // - one class: a static `classes` and label(i) in [0, classes); or class_count() where the number is known at run time;
 // - anything else: `static constexpr Target target` and targets(i), a span of target.size() elements, int for a class map
 //   and float for labels, values and a distribution (core/target.hpp).
-// Batches scale bytes to [0, 1] and take floats as they are. The functions are called from a background thread, and from
-// several at once if BatchOptions::threads is above 1; Batches::next rethrows what they throw. Batches copy the data set,
-// so copies should be cheap.
+// A data set may also have `void load(i, to, random) const`, which batches then call instead of pixels(i): it writes sample
+// i, varied by random numbers that belong to the sample and the epoch. Its describe() names how. With `static constexpr
+// bool decodes = true` train() and evaluate() prepare batches by several threads. Batches scale bytes to [0, 1] and take
+// floats as they are. The functions are called from a background thread, and from several at once if BatchOptions::threads
+// is above 1; Batches::next rethrows what they throw. Batches copy the data set, so copies should be cheap.
 template <class D>
 concept Dataset = std::copy_constructible<D> && requires(const D& d, std::size_t i) {
   { D::image } -> std::convertible_to<Shape>;
@@ -128,6 +150,10 @@ void copy_target(const D& data, std::size_t i, TargetElement<D>* to) {
   }
 }
 
+// Throws DataError unless the label of a sample is in [0, classes), and std::invalid_argument unless one_hot is for as many
+// classes as a data set has.
+void check_label(std::size_t sample, int label, int classes);
+void check_one_hot(int found, int classes);
 // Throws std::out_of_range unless the samples [first, first + count) are in a data set of this size.
 void check_subset(std::size_t first, std::size_t count, std::size_t size);
 // Throws DataError unless arrays fit: so many numbers of images with `pixels` each, and targets of a kind and a width with
@@ -227,7 +253,8 @@ class ArrayDataset : public detail::StoredImages<ArrayDataset<Image, What, Pixel
   }
 };
 
-// The size of a data set and a checksum of at most 16 of its samples: reading all of a large one would take too long.
+// The size of a data set, how it varies its samples, and a checksum of at most 16 of its samples: reading all of a large
+// one would take too long.
 template <Dataset Data>
 [[nodiscard]] std::string data_fingerprint(const Data& data) {
   constexpr std::size_t some = 16;
@@ -240,11 +267,14 @@ template <Dataset Data>
     if constexpr (detail::target_kind<Data> == TargetKind::class_index) {
       sum.word(static_cast<std::uint64_t>(data.label(index)));
     } else {
-      const std::span<const detail::TargetElement<Data>> targets = data.targets(index);
-      sum.bytes(std::as_bytes(targets));
+      const auto targets = data.targets(index);
+      sum.bytes(std::as_bytes(std::span<const detail::TargetElement<Data>>(targets)));
     }
   }
-  return std::to_string(n) + " images, " + sum.digits();
+  std::string text = std::to_string(n) + " images, " + sum.digits();
+  if constexpr (detail::Describes<Data>)
+    if (const std::string how = data.describe(); !how.empty()) text += ", " + how;
+  return text;
 }
 
 }  // namespace strata::inline STRATA_ABI

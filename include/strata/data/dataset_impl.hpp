@@ -27,6 +27,18 @@ STRATA_DEFINE void check_elements(std::size_t sample, std::size_t found, std::si
                     std::to_string(expected));
 }
 
+STRATA_DEFINE void check_label(std::size_t sample, int label, int classes) {
+  if (label < 0 || label >= classes)
+    throw DataError("data set", static_cast<std::int64_t>(sample), "label " + std::to_string(label),
+                    "0 to " + std::to_string(classes - 1));
+}
+
+STRATA_DEFINE void check_one_hot(int found, int classes) {
+  if (found != classes)
+    throw std::invalid_argument("strata: the data set has " + std::to_string(found) + " classes; one_hot is for " +
+                                std::to_string(classes));
+}
+
 STRATA_DEFINE void check_subset(std::size_t first, std::size_t count, std::size_t size) {
   if (first > size || count > size - first)
     throw std::out_of_range("strata: no " + std::to_string(count) + " samples from " + std::to_string(first) +

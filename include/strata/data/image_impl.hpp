@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -48,33 +50,177 @@ STRATA_DEFINE std::vector<ResizeWeights> triangle_weights(int from, int to) {
   return all;
 }
 
+// Rows first, then columns. Nothing is rounded in between.
+template <int Channels, class Pixel>
+std::vector<float> resized_channels(const Pixel* pixels, std::size_t row, const ImageBox& part, int height, int width) {
+  constexpr auto channels = static_cast<std::size_t>(Channels);
+  const auto h = static_cast<std::size_t>(height), w = static_cast<std::size_t>(width);
+  const auto across = triangle_weights(part.width, width), down = triangle_weights(part.height, height);
+  const auto part_h = static_cast<std::size_t>(part.height);
+  std::vector<float> rows(part_h * w * channels);
+  for (std::size_t y = 0; y < part_h; ++y) {
+    const Pixel* const line =
+        pixels + (static_cast<std::size_t>(part.top) + y) * row + static_cast<std::size_t>(part.left) * channels;
+    for (std::size_t x = 0; x < w; ++x) {
+      float sum[channels] = {};
+      const Pixel* from = line + across[x].first * channels;
+      for (const float weight : across[x].weights)
+        for (std::size_t c = 0; c < channels; ++c) sum[c] += weight * static_cast<float>(*from++);
+      std::copy_n(sum, channels, &rows[(y * w + x) * channels]);
+    }
+  }
+  std::vector<float> out(h * w * channels);
+  for (std::size_t y = 0; y < h; ++y) {
+    float* const to = &out[y * w * channels];
+    const float* from = &rows[down[y].first * w * channels];
+    for (const float weight : down[y].weights) {
+      for (std::size_t i = 0; i < w * channels; ++i) to[i] += weight * from[i];
+      from += w * channels;
+    }
+  }
+  return out;
+}
+
+template <class Pixel>
+std::vector<float> resized_pixels(const Pixel* pixels, int width, const ImageBox& part, int channels, int height,
+                                  int to_width) {
+  const std::size_t row = static_cast<std::size_t>(width) * static_cast<std::size_t>(channels);
+  if (channels == 3) return resized_channels<3>(pixels, row, part, height, to_width);
+  if (channels == 1) return resized_channels<1>(pixels, row, part, height, to_width);
+  // Channel after channel.
+  const auto n = static_cast<std::size_t>(channels);
+  std::vector<float> out(static_cast<std::size_t>(height) * static_cast<std::size_t>(to_width) * n);
+  const std::size_t last = static_cast<std::size_t>(part.top + part.height) * static_cast<std::size_t>(width);
+  std::vector<Pixel> plane(last);
+  for (std::size_t c = 0; c < n; ++c) {
+    for (std::size_t i = 0; i < last; ++i) plane[i] = pixels[i * n + c];
+    const std::vector<float> one =
+        resized_channels<1>(plane.data(), static_cast<std::size_t>(width), part, height, to_width);
+    for (std::size_t i = 0; i < one.size(); ++i) out[i * n + c] = one[i];
+  }
+  return out;
+}
+
+STRATA_DEFINE std::vector<float> resized(const float* pixels, int width, const ImageBox& part, int channels, int height,
+                                         int to_width) {
+  return resized_pixels(pixels, width, part, channels, height, to_width);
+}
+STRATA_DEFINE std::vector<float> resized(const std::uint8_t* pixels, int width, const ImageBox& part, int channels,
+                                         int height, int to_width) {
+  return resized_pixels(pixels, width, part, channels, height, to_width);
+}
+
+STRATA_DEFINE void check_part(const Image& image, const ImageBox& part) {
+  if (part.top < 0 || part.left < 0 || part.height < 1 || part.width < 1 || part.height > image.height - part.top ||
+      part.width > image.width - part.left)
+    throw std::invalid_argument("strata: no part of " + std::to_string(part.height) + "x" + std::to_string(part.width) +
+                                " at row " + std::to_string(part.top) + " and column " + std::to_string(part.left) +
+                                " of an image of " + std::to_string(image.height) + "x" + std::to_string(image.width));
+}
+
+STRATA_DEFINE ImageSides sides_for(int image_height, int image_width, int short_side) {
+  const auto longer = [&](int side, int other) { return static_cast<int>(std::int64_t{short_side} * side / other); };
+  return image_height <= image_width ? ImageSides{short_side, longer(image_width, image_height)}
+                                     : ImageSides{longer(image_height, image_width), short_side};
+}
+
 }  // namespace detail
 
 STRATA_DEFINE Image resize(const Image& image, int height, int width) {
+  return resize(image, ImageBox{0, 0, image.height, image.width}, height, width);
+}
+
+STRATA_DEFINE Image resize(const Image& image, const ImageBox& part, int height, int width) {
   if (!image.valid() || height < 1 || width < 1)
     throw std::invalid_argument("strata: an image of " + std::to_string(image.height) + "x" + std::to_string(image.width) +
                                 "x" + std::to_string(image.channels) + " with " + std::to_string(image.pixels.size()) +
                                 " bytes cannot be resized to " + std::to_string(height) + "x" + std::to_string(width));
-  const auto h = static_cast<std::size_t>(height), w = static_cast<std::size_t>(width);
-  const auto source_h = static_cast<std::size_t>(image.height), source_w = static_cast<std::size_t>(image.width);
-  const auto channels = static_cast<std::size_t>(image.channels);
-  const auto across = detail::triangle_weights(image.width, width), down = detail::triangle_weights(image.height, height);
-  std::vector<float> rows(source_h * w * channels);  // every row of the image at its new width
-  for (std::size_t y = 0; y < source_h; ++y)
-    for (std::size_t x = 0; x < w; ++x)
-      for (std::size_t k = 0; k < across[x].weights.size(); ++k)
-        for (std::size_t c = 0; c < channels; ++c)
-          rows[(y * w + x) * channels + c] +=
-              across[x].weights[k] * static_cast<float>(image.pixels[(y * source_w + across[x].first + k) * channels + c]);
-  Image out{height, width, image.channels, std::vector<std::uint8_t>(h * w * channels)};
-  for (std::size_t y = 0; y < h; ++y)
-    for (std::size_t i = 0; i < w * channels; ++i) {
-      float sum = 0;
-      for (std::size_t k = 0; k < down[y].weights.size(); ++k)
-        sum += down[y].weights[k] * rows[(down[y].first + k) * w * channels + i];
-      out.pixels[y * w * channels + i] = static_cast<std::uint8_t>(std::clamp(sum + 0.5f, 0.f, 255.f));
+  detail::check_part(image, part);
+  if (part.height == height && part.width == width) return crop(image, part);
+  const std::vector<float> floats = detail::resized(image.pixels.data(), image.width, part, image.channels, height, width);
+  Image out{height, width, image.channels, std::vector<std::uint8_t>(floats.size())};
+  std::transform(floats.begin(), floats.end(), out.pixels.begin(),
+                 [](float x) { return static_cast<std::uint8_t>(std::clamp(x + 0.5f, 0.f, 255.f)); });
+  return out;
+}
+
+STRATA_DEFINE Image crop(const Image& image, const ImageBox& part) {
+  detail::check_part(image, part);
+  Image out{part.height, part.width, image.channels, {}};
+  const auto row = static_cast<std::ptrdiff_t>(image.width) * image.channels,
+             one = static_cast<std::ptrdiff_t>(part.width) * image.channels;
+  out.pixels.reserve(static_cast<std::size_t>(part.height * one));
+  for (int y = 0; y < part.height; ++y) {
+    const auto from = image.pixels.begin() + (part.top + y) * row + std::ptrdiff_t{part.left} * image.channels;
+    out.pixels.insert(out.pixels.end(), from, from + one);
+  }
+  return out;
+}
+
+STRATA_DEFINE Image resize_and_crop(const Image& image, int short_side, int height, int width) {
+  if (short_side == 0) short_side = std::max(height, width);
+  if (height < 1 || width < 1 || short_side < std::max(height, width))
+    throw std::invalid_argument("strata: " + std::to_string(height) + "x" + std::to_string(width) +
+                                " cannot be cut from an image with the short side " + std::to_string(short_side));
+  if (!image.valid()) return resize(image, height, width);  // throws
+  const auto [h, w] = detail::sides_for(image.height, image.width, short_side);
+  // Half a pixel is rounded to an even number, as Python's round does.
+  const auto middle = [](int whole, int part) { return static_cast<int>(std::nearbyint((whole - part) / 2.0)); };
+  return crop(resize(image, h, w), {middle(h, height), middle(w, width), height, width});
+}
+
+STRATA_DEFINE Image to_grey(const Image& image) {
+  if (image.channels == 1) return image;
+  Image out{image.height, image.width, 1, {}};
+  out.pixels.reserve(image.pixels.size() / 3);
+  for (std::size_t i = 0; i + 3 <= image.pixels.size(); i += 3)
+    out.pixels.push_back(static_cast<std::uint8_t>(
+        (299 * image.pixels[i] + 587 * image.pixels[i + 1] + 114 * image.pixels[i + 2] + 500) / 1000));
+  return out;
+}
+
+STRATA_DEFINE Image upright(Image image, int orientation) {
+  if (orientation < 2 || orientation > 8 || !image.valid()) return image;
+  const bool swap = orientation >= 5;  // rows become columns
+  const bool from_bottom = orientation == 3 || orientation == 4 || orientation == 7 || orientation == 6;
+  const bool from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+  Image out{swap ? image.width : image.height, swap ? image.height : image.width, image.channels, {}};
+  out.pixels.reserve(image.pixels.size());
+  for (int y = 0; y < out.height; ++y)
+    for (int x = 0; x < out.width; ++x) {
+      int row = swap ? x : y, column = swap ? y : x;
+      if (from_bottom) row = image.height - 1 - row;
+      if (from_right) column = image.width - 1 - column;
+      const auto from = image.pixels.begin() + (std::ptrdiff_t{row} * image.width + column) * image.channels;
+      out.pixels.insert(out.pixels.end(), from, from + image.channels);
     }
   return out;
+}
+
+STRATA_DEFINE int exif_orientation(std::span<const std::uint8_t> exif) {
+  constexpr std::uint8_t name[] = {'E', 'x', 'i', 'f', 0, 0};
+  if (exif.size() >= 6 && std::equal(std::begin(name), std::end(name), exif.begin())) exif = exif.subspan(6);
+  if (exif.size() < 8 || exif[0] != exif[1] || (exif[0] != 'I' && exif[0] != 'M')) return 1;
+  // TIFF: numbers with the low byte first (I) or the high one (M).
+  const bool low_first = exif[0] == 'I';
+  const auto number = [&](std::size_t at, std::size_t bytes) -> std::size_t {
+    std::size_t n = 0;
+    for (std::size_t i = 0; i < bytes; ++i) n = n << 8 | exif[at + (low_first ? bytes - 1 - i : i)];
+    return n;
+  };
+  const std::size_t directory = number(4, 4);
+  if (number(2, 2) != 42 || directory > exif.size() - 2) return 1;
+  const std::size_t entries = number(directory, 2);
+  for (std::size_t i = 0; i < entries; ++i) {
+    const std::size_t at = directory + 2 + 12 * i;
+    if (at + 12 > exif.size()) return 1;
+    constexpr std::size_t orientation_tag = 0x112, short_type = 3;
+    if (number(at, 2) != orientation_tag) continue;
+    const std::size_t value = number(at + 8, 2);
+    return number(at + 2, 2) == short_type && number(at + 4, 4) == 1 && value >= 1 && value <= 8 ? static_cast<int>(value)
+                                                                                                 : 1;
+  }
+  return 1;
 }
 
 }  // namespace strata::inline STRATA_ABI

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <initializer_list>
+#include <iterator>
 #include <span>
 #include <string>
 #include <utility>
@@ -28,6 +29,7 @@
 #include <strata/util/no_copy.hpp>
 
 namespace strata::inline STRATA_ABI {
+
 namespace detail {
 
 // Larger files are refused before memory is allocated, since a damaged header may ask for any amount.
@@ -65,7 +67,7 @@ class PngReader : NoCopy {
     rgba_.resize(4 * (interlaced ? pixels : static_cast<std::size_t>(out_.width)));
     out_.pixels.resize(3 * pixels);
     if (!finish()) fail_image(file, message_);
-    return std::move(out_);
+    return upright(std::move(out_), orientation());
   }
 
  private:
@@ -110,6 +112,14 @@ class PngReader : NoCopy {
       }
     return true;
   }
+  [[nodiscard]] int orientation() {
+#if defined(PNG_eXIf_SUPPORTED)
+    png_bytep exif = nullptr;
+    png_uint_32 bytes = 0;
+    if (png_get_eXIf_1(png_, info_, &bytes, &exif) != 0 && exif) return exif_orientation({exif, std::size_t{bytes}});
+#endif
+    return 1;
+  }
   void put_on_white(std::size_t y) {
     const auto width = static_cast<std::size_t>(out_.width);
     const std::uint8_t* from = rgba_.data() + y * step_;
@@ -146,15 +156,21 @@ class JpegReader : NoCopy {
   }
   ~JpegReader() { jpeg_destroy_decompress(&decoder_); }
 
-  Image read(const std::filesystem::path& file, std::span<const std::uint8_t> bytes) {
+  Image read(const std::filesystem::path& file, std::span<const std::uint8_t> bytes, ShrinkPicture shrink) {
     if (!begin(bytes)) fail_image(file, message_.data());
     if (decoder_.jpeg_color_space == JCS_CMYK || decoder_.jpeg_color_space == JCS_YCCK)
       fail_image(file, "a JPEG in CMYK, the colours of printing", "grey or RGB");
-    Image out;
-    out.pixels.resize(3 * checked_pixels(file, decoder_.image_height, decoder_.image_width));
-    out.height = static_cast<int>(decoder_.image_height), out.width = static_cast<int>(decoder_.image_width);
-    if (!finish(out.pixels.data())) fail_image(file, message_.data());
-    return out;
+    checked_pixels(file, decoder_.image_height, decoder_.image_width);
+    const int turn = orientation();
+    const auto height = static_cast<int>(decoder_.image_height), width = static_cast<int>(decoder_.image_width);
+    const int factor = turn >= 5 ? shrink(width, height) : shrink(height, width);
+    const int by = factor >= 8 ? 8 : factor >= 4 ? 4 : factor >= 2 ? 2 : 1;
+    decoder_.scale_num = 1, decoder_.scale_denom = static_cast<unsigned>(by);
+    const auto scaled = [by](int side) { return (side + by - 1) / by; };
+    Image out{scaled(height), scaled(width), 3, {}};
+    out.pixels.resize(3 * static_cast<std::size_t>(out.height) * static_cast<std::size_t>(out.width));
+    if (!finish(out)) fail_image(file, message_.data());
+    return upright(std::move(out), turn);
   }
 
  private:
@@ -168,16 +184,30 @@ class JpegReader : NoCopy {
     if (setjmp(back_) != 0) return false;
     jpeg_create_decompress(&decoder_);
     jpeg_mem_src(&decoder_, bytes.data(), static_cast<unsigned long>(bytes.size()));
+    jpeg_save_markers(&decoder_, JPEG_APP0 + 1, 0xFFFF);  // EXIF
     jpeg_read_header(&decoder_, TRUE);
     return true;
   }
-  bool finish(std::uint8_t* pixels) {
+  // The first segment that is EXIF; XMP has the same marker.
+  [[nodiscard]] int orientation() const {
+    constexpr std::uint8_t name[] = {'E', 'x', 'i', 'f', 0, 0};
+    for (const jpeg_marker_struct* m = decoder_.marker_list; m; m = m->next)
+      if (m->marker == JPEG_APP0 + 1 && m->data_length >= 6 && std::equal(std::begin(name), std::end(name), m->data))
+        return exif_orientation({m->data, std::size_t{m->data_length}});
+    return 1;
+  }
+  bool finish(Image& out) {
     if (setjmp(back_) != 0) return false;
     decoder_.out_color_space = JCS_RGB;
     decoder_.dct_method = JDCT_ISLOW;
     jpeg_start_decompress(&decoder_);
+    if (decoder_.output_height != static_cast<JDIMENSION>(out.height) ||
+        decoder_.output_width != static_cast<JDIMENSION>(out.width)) {
+      std::snprintf(message_.data(), message_.size(), "libjpeg decodes another size than it was asked for");
+      return false;
+    }
     while (decoder_.output_scanline < decoder_.output_height) {
-      JSAMPROW row = pixels + 3 * std::size_t{decoder_.output_width} * decoder_.output_scanline;
+      JSAMPROW row = out.pixels.data() + 3 * std::size_t{decoder_.output_width} * decoder_.output_scanline;
       jpeg_read_scanlines(&decoder_, &row, 1);
     }
     jpeg_finish_decompress(&decoder_);
@@ -194,17 +224,20 @@ class JpegReader : NoCopy {
 
 // The image in a PNG or JPEG file; its first bytes say which. Always three channels: grey becomes three equal colours. 16
 // bits become the nearest 8. A pixel of opacity a becomes a * colour + (1 - a) * white, in the numbers that the file
-// stores, as Pillow and browsers do. Colour profiles, gAMA of a PNG and the orientation in EXIF are ignored. Throws
-// DataError for a file that is missing, larger than 256 MiB, of another format, damaged, cut short, of more than 50 million
-// pixels, or a JPEG in CMYK.
-inline Image read_image_file(const std::filesystem::path& file) {
+// stores, as Pillow and browsers do. The picture is turned as the orientation in its EXIF data says. Colour profiles and
+// gAMA of a PNG are ignored. Throws DataError for a file that is missing, larger than 256 MiB, of another format, damaged,
+// cut short, of more than 50 million pixels, or a JPEG in CMYK.
+inline Image read_image_file(const std::filesystem::path& file, ShrinkPicture shrink) {
   const std::vector<std::uint8_t> bytes = detail::read_whole_file(file, detail::whole_image, detail::image_file_limit);
   const auto begins = [&bytes](std::initializer_list<std::uint8_t> with) {
     return bytes.size() >= with.size() && std::equal(with.begin(), with.end(), bytes.begin());
   };
   if (begins({0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'})) return detail::PngReader().read(file, bytes);
-  if (begins({0xFF, 0xD8, 0xFF})) return detail::JpegReader().read(file, bytes);
+  if (begins({0xFF, 0xD8, 0xFF})) return detail::JpegReader().read(file, bytes, shrink);
   detail::fail_image(file, bytes.empty() ? "an empty file" : "neither PNG nor JPEG");
+}
+inline Image read_image_file(const std::filesystem::path& file) {
+  return read_image_file(file, [](int, int) { return 1; });
 }
 
 }  // namespace strata::inline STRATA_ABI

@@ -12,6 +12,7 @@
 #include <strata/data/augment.hpp>
 #include <strata/data/dataset.hpp>
 #include <strata/data/image.hpp>
+#include <strata/data/wrapped.hpp>
 #include <strata/io/safetensors.hpp>
 
 namespace strata::inline STRATA_ABI {
@@ -22,6 +23,7 @@ struct DataInfo {
   Shape image{};                       // the network's input, with the border
   int border = 0;                      // the width of a border of zeros
   bool grey = false;                   // every channel is the brightness
+  int short_side = 0;                  // of an image before its middle is cut out; 0: images are stretched to the size
   Normalize normalize{};               // of pixels divided by 255
 };
 
@@ -57,11 +59,8 @@ template <detail::NamedData D>
 // data/dataset.hpp). The name is a static `name` or a member function name(), otherwise "data".
 template <Dataset D>
 [[nodiscard]] DataInfo data_info(const D& data, const Normalize& normalize = {}) {
-  DataInfo info{.name = "data", .image = D::image, .normalize = normalize};
-  if constexpr (requires { std::string(data.name()); })
-    info.name = data.name();
-  else if constexpr (requires { std::string(D::name); })
-    info.name = D::name;
+  DataInfo info{.name = detail::name_of(data), .image = D::image, .normalize = normalize};
+  if constexpr (requires { int{data.short_side()}; }) info.short_side = data.short_side();
   info.classes = class_names(data);
   detail::add_border<D>(info);
   return info;
@@ -73,9 +72,9 @@ template <Dataset D>
 // Reads it from a file. Throws FileError if it is missing or damaged.
 [[nodiscard]] DataInfo read_data_info(const SafetensorsFile& file);
 
-// An image as the network's input (H,W,C): resized, then prepared as Batches prepares the data. A grey image has three
-// equal colours. Throws std::invalid_argument for an image that is not valid(), and if the network takes neither 1 nor 3
-// channels.
+// An image as the network's input (H,W,C): resized, then prepared as Batches prepares the data. Its proportions change,
+// unless the middle is cut out (short_side, resize_and_crop()). A grey image has three equal colours. Throws
+// std::invalid_argument for an image that is not valid(), and if the network takes neither 1 nor 3 channels.
 [[nodiscard]] std::vector<float> to_input(const Image& image, const DataInfo& info);
 
 }  // namespace strata::inline STRATA_ABI

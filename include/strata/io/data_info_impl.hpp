@@ -2,7 +2,6 @@
 // The functions of data_info.hpp.
 #pragma once
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -51,6 +50,7 @@ class DataInfoReader {
            std::to_string(most));
     return numbers[0];
   }
+  [[nodiscard]] bool at_end() const { return text_.empty(); }
   [[noreturn]] void fail(const std::string& why) const {
     throw FileError(path_, "the metadata " + std::string(input_key) + " is damaged: " + why);
   }
@@ -82,6 +82,7 @@ STRATA_DEFINE std::map<std::string, std::string> metadata_of(const DataInfo& inf
   line("grey", std::vector<int>{info.grey ? 1 : 0});
   line("mean", info.normalize.mean);
   line("deviation", info.normalize.stddev);  // the key of strata 0.1
+  if (info.short_side > 0) line("short_side", std::vector<int>{info.short_side});
   return {{detail::data_key, info.name}, {detail::classes_key, classes}, {detail::input_key, input}};
 }
 
@@ -106,6 +107,7 @@ STRATA_DEFINE DataInfo read_data_info(const SafetensorsFile& file) {
   info.border = reader.whole("border", 0, (std::min(sides[0], sides[1]) - 1) / 2);
   info.grey = reader.whole("grey", 0, 1) == 1;
   info.normalize = {reader.line<float>("mean"), reader.line<float>("deviation")};
+  if (!reader.at_end()) info.short_side = reader.whole("short_side", std::max(sides[0], sides[1]) - 2 * info.border, most);
   try {
     info.normalize.validate(info.image.channels);
   } catch (const std::invalid_argument& e) {
@@ -119,19 +121,19 @@ STRATA_DEFINE std::vector<float> to_input(const Image& image, const DataInfo& in
   const int channels = info.image.channels;
   if (channels != 3 && channels != 1)
     throw std::invalid_argument("strata: images have 1 or 3 channels, and this network takes " + std::to_string(channels));
-  const Image scaled = resize(image, info.image.height - 2 * info.border, info.image.width - 2 * info.border);
+  const int height = info.image.height - 2 * info.border, width = info.image.width - 2 * info.border;
+  const Image scaled = [&] {
+    const Image sized =
+        info.short_side > 0 ? resize_and_crop(image, info.short_side, height, width) : resize(image, height, width);
+    return info.grey || channels == 1 ? to_grey(sized) : sized;
+  }();
   std::vector<float> input(static_cast<std::size_t>(info.image.size()));
   for (int y = 0; y < scaled.height; ++y)
     for (int x = 0; x < scaled.width; ++x) {
       const std::uint8_t* pixel = &scaled.pixels[static_cast<std::size_t>(scaled.channels * (y * scaled.width + x))];
-      const std::array<std::uint8_t, 3> rgb =
-          scaled.channels == 3 ? std::array{pixel[0], pixel[1], pixel[2]} : std::array{pixel[0], pixel[0], pixel[0]};
-      // Rec. 601, as most programs convert to grey.
-      const auto brightness = static_cast<std::uint8_t>((299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2] + 500) / 1000);
       const int at = ((y + info.border) * info.image.width + x + info.border) * channels;
       for (int c = 0; c < channels; ++c)
-        input[static_cast<std::size_t>(at + c)] =
-            detail::unit_value(info.grey || channels == 1 ? brightness : rgb[static_cast<std::size_t>(c)]);
+        input[static_cast<std::size_t>(at + c)] = detail::unit_value(pixel[scaled.channels == 3 ? c : 0]);
     }
   const float* means = mean.empty() ? nullptr : mean.data();
   const float* stddevs = stddev.empty() ? nullptr : stddev.data();

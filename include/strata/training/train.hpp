@@ -14,11 +14,14 @@
 #include <strata/core/linkage.hpp>
 #include <strata/data/batches.hpp>
 #include <strata/data/dataset.hpp>
+#include <strata/losses/dice.hpp>
 #include <strata/model/fingerprint.hpp>
 #include <strata/model/summary_text.hpp>
 #include <strata/training/check_targets.hpp>
+#include <strata/training/class_metrics.hpp>
 #include <strata/training/train_core.hpp>
 #include <strata/training/trainer.hpp>
+#include <strata/util/processors.hpp>
 
 namespace strata::inline STRATA_ABI {
 
@@ -28,8 +31,12 @@ struct TrainOptions {
   std::optional<std::type_identity_t<Data>> validation{};  // after each whole epoch
   Augment augment{};                                       // of the training images alone
   Normalize normalize{};                                   // of both
-  bool verbose = true;                                     // progress on stdout, as Keras prints it
-  std::int64_t max_steps = 0;                              // of all epochs together, then training ends; 0: no limit
+  bool drop_last = false;                                  // an epoch leaves out a last batch that is not full
+  // That prepare batches in the background. The result is the same for any number. 0: one, or as many as the process has
+  // processors if the data set decodes files.
+  int loader_threads = 0;
+  bool verbose = true;         // progress on stdout, as Keras prints it
+  std::int64_t max_steps = 0;  // of all epochs together, then training ends; 0: no limit
   // Asked after each step and each batch of a validation; true ends training there (Ctrl-C, a budget of time). Its
   // exceptions pass through.
   std::function<bool()> stop{};
@@ -47,6 +54,16 @@ struct TrainOptions {
   std::vector<ParameterGroup> groups{};       // factors of learning rate and weight decay, frozen tensors
   std::vector<Metric> metrics{};              // of each validation
   std::shared_ptr<Reducer<float>> reducer{};  // between gradients and update; null: none
+  // An average of the weights (training/averages.hpp): EMA{.decay = 0.999}. If it is one that is evaluated, then
+  // validations, best.safetensors and the model at the end have the average; checkpoints have both, and on_epoch sees the
+  // weights that training goes on from.
+  Average average{};
+  // An update follows so many batches, by the mean of their gradients, and the last batch of an epoch (training/reducer.hpp
+  // has the details). max_steps, checkpoints and schedules count updates; training ends, and is checkpointed, after one.
+  int accumulate = 1;
+  // At the end the model has the weights of the best epoch (best_epoch()) instead of the last ones. Keras'
+  // EarlyStopping(restore_best_weights=True), with or without patience.
+  bool restore_best = false;
 };
 
 namespace detail {
@@ -70,6 +87,11 @@ EvaluationData evaluation_data(const Data& data) {
           .classes = is_class(target_of<Data>().kind) ? class_count(data) : 0};
 }
 
+template <class Data>
+int loader_threads(int wanted) {
+  return wanted != 0 ? wanted : decodes<Data> ? usable_processors() : 1;
+}
+
 // evaluate() and train() after their check.
 template <class M, class Data, class Loss>
 Evaluation evaluate_checked(M& model, const Data& data, Loss loss, const EvaluateOptions& options) {
@@ -77,7 +99,9 @@ Evaluation evaluate_checked(M& model, const Data& data, Loss loss, const Evaluat
   takes_batches<typename M::T>();
   check_classes<typename M::network>(data);
   Evaluator<M, Loss, target_of<Data>().kind> evaluator(model, std::move(loss));
-  return evaluate_batches(evaluator.core(), evaluation_data(data), options);
+  EvaluateOptions resolved = options;
+  resolved.loader_threads = loader_threads<Data>(options.loader_threads);
+  return evaluate_batches(evaluator.core(), evaluation_data(data), resolved);
 }
 
 template <class M, class Data, class Loss, class Optimizer_>
@@ -93,15 +117,20 @@ std::vector<EpochRecord> train_checked(M& model, const Data& data, Loss loss, Op
                           .validates = options.validation.has_value(),
                           .resume = options.resume,
                           .patience = options.patience,
+                          .restore_best = options.restore_best,
+                          .accumulate = options.accumulate,
                           .stop = options.stop,
                           .on_epoch = options.on_epoch},
                  .augment = options.augment,
                  .normalize = options.normalize,
+                 .drop_last = options.drop_last,
+                 .loader_threads = loader_threads<Data>(options.loader_threads),
                  .checkpoint = options.checkpoint,
                  .clip_norm = options.clip_norm,
                  .groups = options.groups,
                  .metrics = options.metrics,
-                 .reducer = options.reducer};
+                 .reducer = options.reducer,
+                 .average = options.average};
   run.loop.validate();
   check_classes<Net>(data);
   // The loss has been checked: Unchecked keeps the trainer from doing it again.
@@ -134,7 +163,8 @@ typename detail::checked<Evaluation, Net, Loss, Data>::result evaluate(Model<Net
 // Trains for some epochs and returns a record of each; the optimizer begins with empty memory. The order of the images and
 // their augmentation follow the model's seed. Throws std::invalid_argument for invalid options and an empty data set,
 // DataError for data that cannot be read, NotFiniteError if the loss of a step or a validation is NaN or infinite or the
-// norm of gradients to be clipped is, and what the checkpointer throws.
+// norm of gradients to be clipped is, and what the checkpointer throws. After an exception the model has the weights of the
+// last update; after one of a validation, those that were validated.
 template <class Net, class Backend, class Data, class Loss, class Optimizer_>
 typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result train(Model<Net, Backend>& model,
                                                                                   const Data& data, Loss loss,

@@ -24,6 +24,8 @@ struct EvaluateOptions {
   // sigmoid of logits; of MeanSquaredError the output itself.
   std::size_t mistakes = 0;
   std::vector<Metric> metrics{};
+  std::vector<View> views{};  // test-time augmentation: everything is computed from the mean outputs of these views
+  int loader_threads = 0;     // as in TrainOptions
 };
 
 namespace detail {
@@ -38,11 +40,14 @@ struct RunOptions {
   LoopOptions loop;
   const Augment& augment;
   const Normalize& normalize;
+  bool drop_last;
+  int loader_threads;
   const MakeCheckpointer& checkpoint;
   double clip_norm;
   const std::vector<ParameterGroup>& groups;
   const std::vector<Metric>& metrics;
   const std::shared_ptr<Reducer<float>>& reducer;
+  const Average& average;
   EvaluationData validation{};
   std::string architecture{}, summary{}, training_data{}, validation_data{};
 };
@@ -51,8 +56,10 @@ struct RunOptions {
   return {.batch = model.batch,
           .seed = model.seed,
           .shuffle = true,
+          .drop_last = options.drop_last,
           .augment = options.augment,
-          .normalize = options.normalize};
+          .normalize = options.normalize,
+          .threads = options.loader_threads};
 }
 
 template <class Backend>

@@ -6,6 +6,7 @@
 #include <strata/backend/cpu/activations.hpp>
 #include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/chunks.hpp>
+#include <strata/backend/cpu/conv_depthwise.hpp>
 #include <strata/backend/cpu/conv_direct.hpp>
 #include <strata/backend/cpu/conv_patches.hpp>
 #include <strata/backend/cpu/conv_winograd.hpp>
@@ -17,12 +18,17 @@ namespace strata::inline STRATA_ABI::cpu {
 
 namespace detail {
 inline bool goes_direct(int batch) { return batch >= direct_batch && path_now() != KernelPath::eigen; }
+template <class T>
+bool goes_depthwise(const Geometry& g) {
+  return is_depthwise<T>(g) && path_now() != KernelPath::eigen;
+}
 }  // namespace detail
 
 // relu: y is rectified. skip_zeros: see skinny_gemm.hpp.
 template <class T>
 void conv_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, ThreadPool& pool, T* scratch,
                   bool relu = false, bool skip_zeros = false) {
+  if (detail::goes_depthwise<T>(g)) return detail::depthwise_forward(g, batch, x, w, bias, relu, y, pool, scratch);
   if (detail::goes_direct(batch)) {
     if (detail::winograd_pays(g, batch))
       detail::winograd_forward(g, batch, x, w, bias, relu, y, pool, scratch);
@@ -39,7 +45,9 @@ void conv_forward(const Geometry& g, int batch, const T* x, const T* w, const T*
 
 template <class T>
 void conv_backward_input(const Geometry& g, int batch, const T* dy, const T* w, T* dx, ThreadPool& pool, T* scratch) {
-  if (detail::goes_direct(batch) && detail::winograd_input_pays(g, batch))
+  if (detail::goes_depthwise<T>(g))
+    detail::depthwise_backward_input(g, batch, dy, w, dx, pool, scratch);
+  else if (detail::goes_direct(batch) && detail::winograd_input_pays(g, batch))
     detail::winograd_backward_input(g, batch, dy, w, dx, pool, scratch);
   else if (detail::goes_direct(batch))
     detail::direct_backward_input(g, batch, dy, w, dx, pool, scratch);
@@ -64,7 +72,9 @@ void bias_gradient(std::int64_t rows, int channels, const T* dy, T* db, ThreadPo
 template <class T>
 void conv_backward_weights(const Geometry& g, int batch, const T* x, const T* dy, T* dw, T* db, ThreadPool& pool,
                            T* scratch) {
-  if (detail::goes_direct(batch))
+  if (detail::goes_depthwise<T>(g))
+    detail::depthwise_backward_weights(g, batch, x, dy, dw, pool, scratch);
+  else if (detail::goes_direct(batch))
     detail::direct_backward_weights(g, batch, x, dy, dw, pool, scratch);
   else
     detail::patches_backward_weights(g, batch, x, dy, dw, pool, scratch);
