@@ -8,9 +8,12 @@
 // The loss after a few steps.
 extern "C" double STRATA_PART() {
   using namespace strata;
-  using Net = Sequential<Input<8, 8, 3>, Conv<3, 8, Stride<2>>, BatchNorm, ReLU, MaxPool<2>,
-                         BatchNormOf<Momentum<0.9>, NoShift>, Flatten, Dense<16>, Tanh, GELU, GELUTanh, SiLU, HardSwish,
-                         HardSigmoid, ReLU6, ELU, Softplus, Dropout<0.25>, Dense<4>>;
+  using Net =
+      Sequential<Input<8, 8, 3>, Conv<3, 8, Stride<2>>, BatchNorm, ReLU, MaxPool<2>, BatchNormOf<Momentum<0.9>, NoShift>,
+                 Residual<GroupNorm<2>, LayerNorm, PReLU, Gate<GlobalMaxPool, Dense<8>>, StochasticDepth<0.1>>,
+                 ConvTranspose<3, 4>, Upsample<2, Bilinear>, ChannelShuffle<2>,
+                 AvgPool<3, 2, Pad<1>, CountPadding, CeilMode>, Flatten, Dense<16>, Tanh, GELU, GELUTanh, SiLU, HardSwish,
+                 HardSigmoid, ReLU6, ELU, Softplus, Dropout<0.25>, Dense<4>, Scale<0.5>>;
   std::vector<float> images(16 * 192);
   std::vector<int> labels(16);
   for (std::size_t i = 0; i < images.size(); ++i) images[i] = static_cast<float>(i * 7 % 23) / 23;

@@ -8,7 +8,8 @@ convert_weights.py to-keras     NET.safetensors MODEL.keras NEW.keras
 convert_weights.py from-keras   MODEL.keras NET.safetensors --like OTHER.safetensors
 
 The differences: strata and Keras store a convolution's kernel as height, width, in, out, and PyTorch as out, in, height, width.
-They store a dense layer's matrix as in x out, and PyTorch as out x in. Their Flatten goes by row, column, channel, and PyTorch's
+A transposed convolution's is height, width, out, in, and in, out, height, width: the same order as the convolution's that it is the
+transpose of. They store a dense layer's matrix as in x out, and PyTorch as out x in. Their Flatten goes by row, column, channel, and PyTorch's
 by channel, row, column, so the rows of the first matrix after it have another order. Groups do not change this.
 """
 import argparse
@@ -25,7 +26,11 @@ from safetensors import SafetensorError, safe_open
 # The names of a layer's tensors in strata and Keras, and in PyTorch.
 CONV = {"kernel": "weight", "bias": "bias"}
 DENSE = CONV
-NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
+BATCH_NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
+NORM = {"gamma": "weight", "beta": "bias"}  # GroupNorm, LayerNorm
+PRELU = {"alpha": "weight"}
+KINDS = {"conv2d": CONV, "conv2d_transpose": CONV, "dense": DENSE, "batch_normalization": BATCH_NORM,
+         "group_normalization": NORM, "layer_normalization": NORM, "p_re_lu": PRELU}
 EPSILON = 1e-3  # of BatchNorm in strata and Keras; PyTorch's default is 1e-5
 
 
@@ -127,9 +132,10 @@ def layers_of(path, tensors):
         layers.setdefault(layer, {})[kind] = array
     found = []
     for layer, arrays in layers.items():
-        kinds = NORM if "gamma" in arrays else CONV
-        if not set(arrays) <= set(kinds) or not ({"kernel", "gamma"} & set(arrays)):
-            raise ConversionError(f"{path}: the layer {layer} has {', '.join(arrays)}; expected one of Conv, Dense, BatchNorm")
+        kinds = next((kinds for kinds in (CONV, NORM, BATCH_NORM, PRELU) if set(arrays) <= set(kinds)), None)
+        if not kinds or (kinds is CONV and "kernel" not in arrays):
+            raise ConversionError(f"{path}: the layer {layer} has {', '.join(arrays)}; expected one of Conv, ConvTranspose, "
+                                  "Dense, PReLU, BatchNorm, GroupNorm, LayerNorm")
         found.append((layer, kinds, arrays))
     return found
 
@@ -137,21 +143,23 @@ def layers_of(path, tensors):
 # --- The order after Flatten --------------------------------------------------------------------------------------------
 
 def maps_of(path, metadata):
-    """For each Dense and BatchNorm in order: the map (H, W, C) whose Flatten it takes, or None."""
+    """For each Dense, PReLU and norm in order: the map (H, W, C) whose Flatten it takes, or None."""
     if "strata.summary" not in metadata:
         raise ConversionError(f"{path}: its metadata has no summary with the map before Flatten; give --flatten HxWxC")
     maps, shape, pending = [], (), None
     for row in metadata["strata.summary"].splitlines():
-        match = re.match(r"((?:\| )*)(\w+).*\(None, ([\d, ]+)\)", row)
+        match = re.match(r"((?:\| )*)(\w+)(.*)\(None, ([\d, ]+)\) +([\d,]+)", row)
         if not match:
             continue
-        before, shape = shape, tuple(int(side) for side in match[3].split(", "))
+        before, shape = shape, tuple(int(side) for side in match[4].split(", "))
         branch, layer = match[1] != "", match[2]
-        if (branch and layer == "Flatten") or (pending and (branch or layer in ("Residual", "Concat"))):
+        if (branch and layer == "Flatten") or (pending and (branch or layer in ("Residual", "Concat", "Gate"))):
             raise ConversionError(f"{path}: with Flatten and branches together, the order of the elements is not known")
         if layer == "Flatten":
             pending = before if len(before) == 3 else pending  # a Flatten of flat data changes nothing
-        elif layer in ("Dense", "BatchNorm"):
+        elif layer in ("Dense", "PReLU", "BatchNorm", "GroupNorm", "LayerNorm") and match[5] != "0":
+            if layer == "GroupNorm" and pending and not match[3].strip().endswith("groups 1"):
+                raise ConversionError(f"{path}: the groups of a GroupNorm after Flatten are of other elements in PyTorch")
             maps.append(pending)
             if layer == "Dense":
                 pending = None
@@ -160,29 +168,34 @@ def maps_of(path, metadata):
 
 def orders_of(path, layers, metadata, flatten):
     """{layer: order} for the layers after Flatten: PyTorch's i-th element is element order[i] in strata."""
-    flat = [(name, arrays) for name, kinds, arrays in layers if kinds is NORM or arrays["kernel"].ndim == 2]
+    flat = [(name, arrays) for name, kinds, arrays in layers if kinds is not CONV or arrays["kernel"].ndim == 2]
     if flatten is None:
         maps = maps_of(path, metadata)
         if len(maps) != len(flat):
-            raise ConversionError(f"{path}: {len(flat)} dense and normalising layers; the summary has {len(maps)}")
-    else:  # for the first Dense, and for a BatchNorm of the same size between the last convolution and it
+            raise ConversionError(f"{path}: {len(flat)} layers of dense, norm and PReLU; the summary has {len(maps)}")
+    else:  # for the first Dense, and for a norm or PReLU of the same size between the last convolution and it
         first = next((i for i, (_, arrays) in enumerate(flat) if "kernel" in arrays), len(flat))
         size = int(numpy.prod(flatten))
         names = [name for name, _, _ in layers]
         last = max((i for i, (_, _, arrays) in enumerate(layers) if "kernel" in arrays and arrays["kernel"].ndim == 4),
                    default=-1)
-        maps = [flatten if i == first or (i < first and len(arrays["gamma"]) == size and names.index(name) > last) else None
+        maps = [flatten if i == first or (i < first and width_of(arrays) == size and names.index(name) > last) else None
                 for i, (name, arrays) in enumerate(flat)]
     orders = {}
     for (name, arrays), shape in zip(flat, maps):
         if shape is None:
             continue
-        size = len(arrays["kernel"] if "kernel" in arrays else arrays["gamma"])
+        size = width_of(arrays)
         if size != numpy.prod(shape):
             raise ConversionError(f"{path}: {name} takes {size} elements; expected {numpy.prod(shape)}, of the map "
                                   f"{'x'.join(map(str, shape))} before Flatten")
         orders[name] = numpy.arange(size).reshape(shape).transpose(2, 0, 1).reshape(-1)
     return orders
+
+
+def width_of(arrays):
+    """The inputs of a Dense, or the channels of a norm or PReLU."""
+    return len(arrays["kernel"] if "kernel" in arrays else next(iter(arrays.values())))
 
 
 # --- PyTorch ------------------------------------------------------------------------------------------------------------
@@ -204,12 +217,12 @@ def to_pytorch(path, flatten=None, modules=None, epsilon=None):
                 array = array.transpose(3, 2, 0, 1)
             elif kind == "kernel":
                 array = array[orders[name]].T if name in orders else array.T
-            elif kinds is NORM and name in orders:
+            elif kinds is not CONV and name in orders:
                 array = array[orders[name]]
             if kind == "moving_variance":
                 array = other_epsilon(array, EPSILON, given(path, epsilon))
             state[f"{module}.{kinds[kind]}"] = array
-        if kinds is NORM:
+        if kinds is BATCH_NORM:
             state[f"{module}.num_batches_tracked"] = numpy.array(0)
     return state
 
@@ -225,22 +238,21 @@ def from_pytorch(state, path="state_dict", like=None, flatten=None, modules=None
     if sorted(modules) != sorted(found):
         raise ConversionError(f"{path}: it has the modules {', '.join(found)}; --modules names {', '.join(modules)}")
     layers, counts = [], {}
-    for module in modules:
+    likely = [re.sub(r"_\d+$", "", name) for name, _, _ in layers_of(like, read_net(like)[0])] if like else []
+    for place, module in enumerate(modules):
         arrays = found[module]
-        norm = "running_mean" in arrays
-        kinds = {theirs: ours for ours, theirs in (NORM if norm else CONV).items()}
-        rank = arrays["weight"].ndim if "weight" in arrays else 0
-        if not set(arrays) <= set(kinds) or rank not in ((1,) if norm else (2, 4)):
-            raise ConversionError(f"{path}: the module {module} has {', '.join(arrays)}; expected Conv2d, Linear or BatchNorm "
-                                  "with weights")
-        base = "batch_normalization" if norm else "conv2d" if rank == 4 else "dense"
+        possible = layers_like(arrays)
+        if not possible:
+            raise ConversionError(f"{path}: the module {module} has {', '.join(arrays)}; expected Conv2d, ConvTranspose2d, Linear, "
+                                  "PReLU, BatchNorm, GroupNorm or LayerNorm with weights")
+        base = likely[place] if place < len(likely) and likely[place] in possible else possible[0]
         number = counts[base] = counts.get(base, -1) + 1
-        arrays = {ours: arrays[theirs] for theirs, ours in kinds.items() if theirs in arrays}
+        arrays = {ours: arrays[theirs] for ours, theirs in KINDS[base].items() if theirs in arrays}
         if "kernel" in arrays:
-            arrays["kernel"] = arrays["kernel"].transpose(2, 3, 1, 0) if rank == 4 else arrays["kernel"].T
-        if norm:
+            arrays["kernel"] = arrays["kernel"].transpose(2, 3, 1, 0) if arrays["kernel"].ndim == 4 else arrays["kernel"].T
+        if "moving_variance" in arrays:
             arrays["moving_variance"] = other_epsilon(arrays["moving_variance"], given(path, epsilon), EPSILON)
-        layers.append((base + (f"_{number}" if number else ""), NORM if norm else CONV, arrays))
+        layers.append((base + (f"_{number}" if number else ""), KINDS[base], arrays))
     orders = orders_of(like or path, layers, read_net(like)[1] if like else {}, flatten)
     tensors = {}
     for name, _, arrays in layers:
@@ -251,6 +263,19 @@ def from_pytorch(state, path="state_dict", like=None, flatten=None, modules=None
     if like:
         check_like(path, tensors, like)
     return tensors
+
+
+def layers_like(arrays):
+    """The layers whose tensors a module of PyTorch may have, the most likely first. Only a file of the network tells those
+    with the same tensors apart."""
+    rank, names = arrays["weight"].ndim if "weight" in arrays else 1, set(arrays)
+    if names <= {"weight", "bias"} and rank > 1:
+        return {4: ["conv2d", "conv2d_transpose"], 2: ["dense"]}.get(rank, []) if "weight" in arrays else []
+    if "running_mean" in arrays:
+        return ["batch_normalization"] if rank == 1 and names <= set(BATCH_NORM.values()) else []
+    if names == {"weight"}:
+        return ["p_re_lu", "layer_normalization", "group_normalization"]
+    return ["layer_normalization", "group_normalization"] if names == {"weight", "bias"} else []
 
 
 def given(path, epsilon):
@@ -279,7 +304,11 @@ def to_keras(path, model):
     """Sets the weights of a Keras model with the same layers."""
     from_file, _ = read_net(path)
     tensors = {name: array for name, array in from_file.items() if not name.startswith("optimizer/")}
-    found, shapes = [array.shape for array in tensors.values()], [array.shape for array in model.get_weights()]
+    shapes = [array.shape for array in model.get_weights()]
+    for (name, array), shape in zip(tensors.items(), shapes):
+        if name.endswith("/alpha") and shape == (1, 1, *array.shape):  # a PReLU with shared_axes=[1, 2]
+            tensors[name] = array.reshape(shape)
+    found = [array.shape for array in tensors.values()]
     if shapes != found:
         raise ConversionError(f"{path}: tensors of the shapes {found}; the model has {shapes}")
     variances = [name for name in tensors if name.endswith("/moving_variance")]
@@ -305,6 +334,11 @@ def from_keras(model, path="model", like=None):
     for name in names:
         if name.endswith("/moving_variance"):
             tensors[name] = other_epsilon(tensors[name], next(epsilons), EPSILON)
+        elif name.endswith("/alpha"):
+            if tensors[name].size != tensors[name].shape[-1]:
+                raise ConversionError(f"{path}: {name} has the shape {tensors[name].shape}; expected a PReLU of "
+                                      "shared_axes=[1, 2], with one slope a channel")
+            tensors[name] = tensors[name].reshape(-1)
     if like:
         expected = list(read_net(like)[0])
         if len(expected) == len(names):  # the user may have named layers

@@ -31,32 +31,32 @@ struct Triangle {
   }
 };
 
-// Lion (Chen et al. 2023): every weight moves by the learning rate, in the direction of a running mean of its gradients.
-struct Lion {
+// Signum (Bernstein et al. 2018): every weight moves by the learning rate, against the sign of the running mean of its
+// gradients.
+struct Signum {
   Schedule learning_rate = 0.0001;
-  double beta1 = 0.9, beta2 = 0.99;
+  double beta = 0.9;
   double weight_decay = 0;  // acts on the weights, as in AdamW
 
   [[nodiscard]] static int slot_count() { return 1; }  // numbers kept for each parameter; they begin at 0
   void validate() const {
     learning_rate.validate();
-    for (const double beta : {beta1, beta2})
-      if (!(beta >= 0 && beta < 1)) throw std::invalid_argument("Lion: a beta is not in [0, 1)");
+    if (!(beta >= 0 && beta < 1)) throw std::invalid_argument("Signum: beta is not in [0, 1)");
   }
   // Stands in the recipe of a run: name every field here.
   [[nodiscard]] std::string describe() const {
-    return "Lion{learning_rate " + learning_rate.describe() + ", beta1 " + std::to_string(beta1) + ", beta2 " +
-           std::to_string(beta2) + ", weight_decay " + std::to_string(weight_decay) + "}";
+    return "Signum{learning_rate " + learning_rate.describe() + ", beta " + std::to_string(beta) + ", weight_decay " +
+           std::to_string(weight_decay) + "}";
   }
 
   // The work of one parameter: returns the new weight and changes the slots.
   template <class T>
   struct Element {
-    T rate, beta1, beta2, weight_decay;
+    T rate, beta, weight_decay;
     template <class Slots>
     STRATA_HOST_DEVICE T operator()(T w, T g, const Slots& slot) const {
-      const T mean = beta1 * slot[0] + (1 - beta1) * g;
-      slot[0] = beta2 * slot[0] + (1 - beta2) * g;
+      const T mean = beta * slot[0] + (1 - beta) * g;
+      slot[0] = mean;
       const T sign = mean > 0 ? T{1} : mean < 0 ? T{-1} : T{0};
       return w - rate * (sign + weight_decay * w);
     }
@@ -64,8 +64,7 @@ struct Lion {
   // The rate is that of the schedule; it and the weight decay have the factors of the parameter's group.
   template <class T>
   [[nodiscard]] Element<T> element(const UpdateStep& u) const {
-    return {static_cast<T>(u.learning_rate), static_cast<T>(beta1), static_cast<T>(beta2),
-            static_cast<T>(weight_decay * u.weight_decay)};
+    return {static_cast<T>(u.learning_rate), static_cast<T>(beta), static_cast<T>(weight_decay * u.weight_decay)};
   }
 };
 
@@ -80,9 +79,9 @@ int main() {
   }
   const ArrayDataset<Shape{6, 6, 1}, 2> data(images, labels);
   Model<Net> model{{.batch = 32, .seed = 1}};
-  const Lion lion{.learning_rate = Triangle{.low = 0.0005, .high = 0.003, .rise = 20}, .weight_decay = 0.1};
+  const Signum signum{.learning_rate = Triangle{.low = 0.0005, .high = 0.003, .rise = 20}, .weight_decay = 0.1};
   const auto history =
-      train(model, data, SoftmaxCrossEntropy{}, lion, {.epochs = 10, .groups = {no_decay_of_biases_and_norms()}});
+      train(model, data, SoftmaxCrossEntropy{}, signum, {.epochs = 10, .groups = {no_decay_of_biases_and_norms()}});
 
   // The first update moves a weight by the rate or, without a gradient, not at all.
   Model<Net> fresh{{.batch = 32, .seed = 1}};
@@ -93,7 +92,7 @@ int main() {
     };
   };
   fresh.for_each_tensor(copy_to(before));
-  Trainer trainer(fresh, SoftmaxCrossEntropy{}, Lion{.learning_rate = Triangle{.low = 0.25, .high = 0.5}});
+  Trainer trainer(fresh, SoftmaxCrossEntropy{}, Signum{.learning_rate = Triangle{.low = 0.25, .high = 0.5}});
   trainer.step(std::vector<float>(images.begin(), images.begin() + 32 * 36),
                std::vector<int>(labels.begin(), labels.begin() + 32));
   fresh.for_each_tensor(copy_to(after));

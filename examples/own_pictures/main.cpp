@@ -28,7 +28,6 @@ using Stage = Sequential<MaxPool<2>, Conv<3, Filters, NoBias>, Norm, ReLU,
 using Net = Sequential<Input<64, 64, 3>, Conv<3, 32, NoBias>, Norm, ReLU,  //
                        Stage<64>, Stage<128>, Stage<256>, GlobalAvgPool, Dropout<0.2>, Dense<STRATA_CLASSES>>;
 using Pictures = ImageFolder<Net::input>;
-
 // Mean and deviation of the colours of photos, over ImageNet.
 const Normalize colours{{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
 

@@ -16,14 +16,18 @@
 
 // Layers
 #include <strata/layers/activations.hpp>
+#include <strata/layers/channel_shuffle.hpp>
 #include <strata/layers/combine.hpp>
 #include <strata/layers/conv.hpp>
+#include <strata/layers/conv_transpose.hpp>
 #include <strata/layers/dense.hpp>
 #include <strata/layers/dropout.hpp>
 #include <strata/layers/expect.hpp>
 #include <strata/layers/input.hpp>
 #include <strata/layers/normalization.hpp>
 #include <strata/layers/pool.hpp>
+#include <strata/layers/prelu.hpp>
+#include <strata/layers/upsample.hpp>
 
 // Losses
 #include <strata/losses/losses.hpp>

@@ -17,8 +17,10 @@
 #include <strata/data/transforms.hpp>
 #include <strata/io/checkpoint.hpp>
 #include <strata/io/data_info.hpp>
+#include <strata/io/matching_weights.hpp>
 #include <strata/io/weights.hpp>
 #include <strata/model/model.hpp>
+#include <strata/training/features.hpp>
 #include <strata/training/train.hpp>
 #include <strata/util/version.hpp>
 

@@ -4,15 +4,20 @@
 
 #include <strata/backend/cuda/activations.hpp>
 #include <strata/backend/cuda/augment.hpp>
+#include <strata/backend/cuda/averages.hpp>
 #include <strata/backend/cuda/batch_norm.hpp>
 #include <strata/backend/cuda/bias.hpp>
 #include <strata/backend/cuda/combine.hpp>
 #include <strata/backend/cuda/dropout.hpp>
+#include <strata/backend/cuda/group_norm.hpp>
 #include <strata/backend/cuda/losses.hpp>
 #include <strata/backend/cuda/lrn.hpp>
 #include <strata/backend/cuda/optimizers.hpp>
 #include <strata/backend/cuda/pool.hpp>
+#include <strata/backend/cuda/prelu.hpp>
 #include <strata/backend/cuda/softmax.hpp>
+#include <strata/backend/cuda/upsample.hpp>
+#include <strata/losses/dice.hpp>
 #include <strata/losses/losses.hpp>
 #include <strata/optimizers/optimizers.hpp>
 
@@ -64,13 +69,14 @@ void all_of(Launcher& run, T* t) {
   activation<Clip<-1.5, 4>>(run, t);
   activation<ELU>(run, t);
   activation<Softplus>(run, t);
+  activation<Scale<0.5>>(run, t);
   cuda::add_bias(run, 9, 4, from, t, true);
   cuda::bias_gradient(run, 9, 4, in, c, c);
   cuda::max_pool_forward(run, g, 1, in, t, where);
   cuda::max_pool_backward(run, g, 1, in, where, t);
   cuda::relu_max_pool_backward(run, g, 1, in, in, where, t);
-  cuda::avg_pool_forward(run, g, 1, in, t);
-  cuda::avg_pool_backward(run, g, 1, in, t);
+  cuda::avg_pool_forward(run, g, true, 1, in, t);
+  cuda::avg_pool_backward(run, g, true, 1, in, t);
   cuda::global_avg_pool_forward(run, g.in, 1, in, t);
   cuda::global_avg_pool_backward(run, g.in, 1, in, t);
   cuda::batch_norm_forward(run, g.in, 1, C{1}, C{1}, in, from, from, c, c, c, c, t, c);
@@ -85,6 +91,17 @@ void all_of(Launcher& run, T* t) {
   cuda::dropout_forward(run, 9, 0.5, 1, 2, step, in, t);
   cuda::dropout_backward(run, 9, 0.5, 1, 2, step, in, t);
   cuda::relu_dropout_backward(run, 9, 0.5, in, in, t);
+  cuda::drop_samples(run, 9, 4, 0.5, 1, 2, step, in, t);
+  cuda::group_norm_forward(run, 9, 4, 4, 2, C{1}, in, from, from, c, c, t);
+  cuda::group_norm_backward(run, 9, 4, 4, 2, in, from, from, from, in, t, c, c, c);
+  cuda::gate_forward(run, 9, 4, 4, in, in, t);
+  cuda::gate_backward(run, 9, 4, 4, in, in, in, t, t);
+  cuda::shuffle_channels(run, 9, 4, 2, in, t);
+  cuda::prelu_forward(run, 9, 4, in, from, t);
+  cuda::prelu_backward(run, 9, 4, in, from, in, t, c, c);
+  const Upsampling u{g.in, 2, 2, true};
+  cuda::upsample_forward(run, u, 1, in, t);
+  cuda::upsample_backward(run, u, 1, in, t);
   cuda::run_loss(run, SoftmaxCrossEntropy{}, 9, 4, in, labels, c, t);
   cuda::run_loss(run, SoftmaxCrossEntropy{}, 9, 4, in, targets, c, t);
   cuda::run_loss(run, NegativeLogLikelihood{}, 9, 4, in, labels, c, t);
@@ -94,6 +111,9 @@ void all_of(Launcher& run, T* t) {
   cuda::run_loss(run, FocalCrossEntropy{}, 9, 4, in, labels, c, t);
   cuda::run_loss(run, AbsoluteError{}, 9, 4, in, targets, c, t);
   cuda::run_loss(run, Huber{}, 9, 4, in, targets, c, t);
+  cuda::run_loss(run, ClassWeighted<4>{.weights = {1, 1, 2, 0}}, 9, 4, in, labels, c, t);
+  cuda::run_loss(run, Dice{}, 9, 8, in, labels, c, t, 2);
+  cuda::run_loss(run, Dice{}, 9, 8, in, targets, c, t);
   cuda::StepScore* score = nullptr;
   cuda::score<TargetKind::class_index>(run, 9, 4, 0, in, labels, from, score, where);
   cuda::score<TargetKind::labels>(run, 9, 4, 0, in, targets, from, score, where);
@@ -116,7 +136,9 @@ void for_training(Launcher& run, T* t) {
     const auto element = optimizer.template element<float>(UpdateStep{});
     cuda::update(run, 9, static_cast<const decltype(element)*>(nullptr), halt, f, g, f, 9, t);
   };
-  update(SGD{}), update(Adam{}), update(AdamW{});
+  update(SGD{}), update(Adam{}), update(AdamW{}), update(RMSprop{}), update(Lion{});
+  cuda::average(run, 9, AverageStep{}, halt, f, f, t);
+  cuda::exchange(run, 9, f, f, t);
   cuda::halt_unless_finite(run, static_cast<const cuda::StepScore*>(nullptr), halt);
   cuda::clip_by_norm(run, 9, 1, f, static_cast<double*>(nullptr), halt, halt);
   const std::uint64_t* epoch = nullptr;

@@ -67,6 +67,9 @@ static_assert(is(at_vector<MaxPool<2>>, Fault::needs_feature_map, 2, 0, 192));
 static_assert(is(at_vector<AvgPool<2>>, Fault::needs_feature_map, 2, 0, 192));
 static_assert(is(at_vector<LRN<>>, Fault::needs_feature_map, 2, 0, 192));
 static_assert(is(at_vector<GlobalAvgPool>, Fault::needs_feature_map, 2, 0, 192));
+static_assert(is(at_vector<GlobalMaxPool>, Fault::needs_feature_map, 2, 0, 192));
+static_assert(is(at_vector<Upsample<2>>, Fault::needs_feature_map, 2, 0, 192));
+static_assert(is(at_vector<ConvTranspose<3, 8>>, Fault::needs_feature_map, 2, 0, 192));
 static_assert(at_vector<Conv<3, 8>>.got_shape == Shape{192});
 static_assert(at_vector<BatchNorm, ReLU, Dropout<0.5>, Softmax>.ok());
 static_assert(recovered<Four<Dense<10>>> == Shape{10});
@@ -100,6 +103,18 @@ static_assert(is(at_map<Conv<3, 250, Groups<3>>>, Fault::groups_do_not_divide_ch
 static_assert(is(at_map<Conv<3, 192, Groups<192>>>, Fault::groups_do_not_divide_channels, 4, 192, 96));
 static_assert(at_map<Conv<3, 192, Groups<96>>>.ok() && at_map<Conv<3, 96, Groups<32>>>.ok());
 
+static_assert(is(at_map<GroupNorm<7>>, Fault::groups_do_not_divide_channels, 4, 7, 96));
+static_assert(is(at_map<ChannelShuffle<5>>, Fault::groups_do_not_divide_channels, 4, 5, 96));
+static_assert(at_map<GroupNorm<96>, ChannelShuffle<96>, GroupNorm<1>>.ok() && at_vector<GroupNorm<3>>.ok());
+static_assert(recovered<Four<GroupNorm<7>>> == Shape{10});
+
+// --- gate_shapes_differ -------------------------------------------------------------------------------------------------
+static_assert(is_shape(at_map<Gate<GlobalAvgPool, Dense<95>>>, Fault::gate_shapes_differ, 6, Shape{15, 15, 96}, Shape{95}));
+static_assert(is_shape(at_map<Gate<Conv<1, 1>>>, Fault::gate_shapes_differ, 5, Shape{15, 15, 96}, Shape{15, 15, 1}));
+static_assert(is_shape(at_vector<Gate<Dense<1>>>, Fault::gate_shapes_differ, 3, Shape{192}, Shape{1}));
+static_assert(at_map<Gate<GlobalMaxPool>, Gate<>>.ok() && at_vector<Gate<Sigmoid>>.ok());
+static_assert(recovered<Four<Gate<Conv<1, 1>>>> == Shape{10});
+
 // --- shortcut_misplaced -------------------------------------------------------------------------------------------------
 template <class... L>
 inline constexpr bool misplaced = at_map<L...>.fault == Fault::shortcut_misplaced;
@@ -127,6 +142,12 @@ static_assert(is(at_map<Conv<3, 8, In<0>>>, Fault::not_positive, 4, 1, 0, Parame
 static_assert(is(at_vector<Dense<10, In<-1>>>, Fault::not_positive, 2, 1, -1, Parameter::declared_input));
 static_assert(is(at_vector<Dense<0>>, Fault::not_positive, 2, 1, 0, Parameter::units));
 static_assert(is(at_vector<Dense<-10>>, Fault::not_positive, 2, 1, -10, Parameter::units));
+static_assert(is(at_map<GroupNorm<0>>, Fault::not_positive, 4, 1, 0, Parameter::groups));
+static_assert(is(at_map<ChannelShuffle<-2>>, Fault::not_positive, 4, 1, -2, Parameter::groups));
+static_assert(is(at_map<Upsample<0>>, Fault::not_positive, 4, 1, 0, Parameter::factor));
+static_assert(is(at_map<Upsample<Size<2, -1>>>, Fault::not_positive, 4, 1, -1, Parameter::factor));
+static_assert(is(at_map<ConvTranspose<3, 0>>, Fault::not_positive, 4, 1, 0, Parameter::filters));
+static_assert(is(at_map<ConvTranspose<3, 8, Stride<0>>>, Fault::not_positive, 4, 1, 0, Parameter::stride));
 static_assert(is(diagnose<Sequential<Input<0, 32, 3>>>(), Fault::not_positive, 0, 1, 0, Parameter::input_size));
 static_assert(is(diagnose<Sequential<Input<32, -1, 3>>>(), Fault::not_positive, 0, 1, -1, Parameter::input_size));
 static_assert(is(diagnose<Sequential<Input<32, 32, 0>>>(), Fault::not_positive, 0, 1, 0, Parameter::input_size));
@@ -139,7 +160,16 @@ static_assert(is(at_map<Conv<3, 8, Pad<-1>>>, Fault::negative_padding, 4, 0, -1)
 static_assert(is(at_map<Conv<3, 8, Pad<0, 0, 0, -4>>>, Fault::negative_padding, 4, 0, -4));
 static_assert(is(at_map<MaxPool<3, 2, Pad<1, -2>>>, Fault::negative_padding, 4, 0, -2));
 static_assert(at_map<Conv<3, 8, Pad<0>>>.ok());
+static_assert(is(at_map<ConvTranspose<3, 8, Pad<-1>>>, Fault::negative_padding, 4, 0, -1));
+static_assert(is(at_map<ConvTranspose<3, 8, Pad<9>>>, Fault::padding_removes_output, 4, 1, -1));
+static_assert(at_map<ConvTranspose<3, 8, Pad<8>>>.ok());
 static_assert(is(at_vector<Dropout<1.0>>, Fault::rate_outside_range, 2));
+static_assert(is(at_map<StochasticDepth<1.0>>, Fault::rate_outside_range, 4));
+static_assert(is(at_vector<Scale<std::numeric_limits<double>::infinity()>>, Fault::number_outside_range, 2));
+static_assert(is(at_vector<Scale<nullptr>>, Fault::number_outside_range, 2));
+static_assert(is(at_vector<LayerNormOf<Epsilon<0.0>>>, Fault::number_outside_range, 2));
+static_assert(is(at_map<ConvTranspose<3, 8, Stride<2>, Pad<1>, OutputPadding<2>>>, Fault::number_outside_range, 4));
+static_assert(is(at_map<ConvTranspose<3, 8, Stride<2>, Pad<1>, OutputPadding<1, -1>>>, Fault::number_outside_range, 4));
 static_assert(is(at_vector<Dropout<-0.1>>, Fault::rate_outside_range, 2));
 static_assert(is(at_vector<Dropout<50>>, Fault::rate_outside_range, 2));
 static_assert(is(at_vector<Dropout<Keep{0.0}>>, Fault::rate_outside_range, 2));
@@ -175,6 +205,14 @@ static_assert(is(at_map<MaxPool<3, 2, NoBias>>, Fault::option_not_taken, 4));
 static_assert(is(at_vector<Dense<10, Stride<2>>>, Fault::option_not_taken, 2));
 static_assert(is(at_vector<Dense<10, Same>>, Fault::option_not_taken, 2));
 static_assert(is(at_map<Conv<3, 8, ReLU>>, Fault::option_not_taken, 4));  // a layer is not an option
+static_assert(is(at_map<Conv<3, 8, CeilMode>>, Fault::option_not_taken, 4));
+static_assert(is(at_map<MaxPool<3, 2, CountPadding>>, Fault::option_not_taken, 4));
+static_assert(is(at_map<AvgPool<3, 2, CeilMode, CeilMode>>, Fault::options_contradict, 4));
+static_assert(is(at_map<ConvTranspose<3, 8, Groups<2>>>, Fault::option_not_taken, 4));
+static_assert(is(at_map<ConvTranspose<3, 8, Stride<2>, OutputPadding<1>>>, Fault::option_not_taken, 4));  // without Pad
+static_assert(is(at_map<Upsample<2, Same>>, Fault::option_not_taken, 4));
+static_assert(is(at_map<GroupNorm<3, Momentum<0.9>>>, Fault::option_not_taken, 4));
+static_assert(is(at_vector<LayerNormOf<NoScale, NoScale>>, Fault::options_contradict, 2));
 static_assert(recovered<Four<Conv<3, 8, Same, Valid>>> == Shape{10});
 static_assert(recovered<Sequential<Input<8, 8, 3>, Conv<3, 16, Valid, Same>>> ==
               Shape{6, 6, 16});  // the first of the two is used
@@ -196,6 +234,10 @@ static_assert(is(diagnose<Sequential<Input<448, 448, 3>, Flatten, Dense<4096>>>(
 constexpr int huge = 2'147'483'647;
 static_assert(!diagnose<Sequential<Input<huge, huge, huge>, Conv<huge, huge, Stride<huge>, Dilation<huge>>, Flatten,
                                    Dense<huge>, Dense<huge>, Dense<huge>>>()
+                   .ok());
+static_assert(!diagnose<Sequential<Input<huge, huge, huge>, ConvTranspose<huge, huge, Stride<huge>, Dilation<huge>>,
+                                   ConvTranspose<huge, huge, Stride<huge>, Dilation<huge>, Pad<0>>, Upsample<huge>,
+                                   MaxPool<huge, 1, Pad<huge>, CeilMode>, Flatten, Dense<huge>>>()
                    .ok());
 static_assert(!diagnose<Sequential<Input<huge, huge, huge>, Conv<huge, huge, Pad<huge>>, MaxPool<huge, 1, Pad<huge>>,
                                    BatchNorm, Concat<ReLU, ReLU, ReLU>, GlobalAvgPool, Dense<huge>>>()

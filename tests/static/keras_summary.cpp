@@ -114,6 +114,29 @@ static_assert(keras_summary<Sequential<Input<32, 32, 96>, Conv<5, 256, Stride<4>
 static_assert(keras_summary<Sequential<Input<4, 4, 3>, BatchNormOf<NoShift, NoScale, Momentum<0.9>>>,
                             "batch_normalization (BatchNormalization) (None, 4, 4, 3) 6">);
 
+// The other layers with Keras' names. A row of PReLU has its slopes; a Rescaling may be left out, as an activation.
+using Newer = Sequential<Input<8, 8, 4>, Conv<3, 8>, GroupNorm<4>, PReLU, Gate<GlobalAvgPool, Dense<8, NoBias>, Sigmoid>,
+                         ConvTranspose<3, 6, Stride<2>>, LayerNorm, Upsample<2>, GlobalMaxPool, Dense<3>, Scale<0.5>>;
+constexpr FixedString newer = R"(
+conv2d (Conv2D)                 (None, 8, 8, 8)   296
+group_normalization (GroupNorm) (None, 8, 8, 8)   16
+p_re_lu (PReLU)                 (None, 8, 8, 8)   8
+global_average_pooling2d (Glob) (None, 8)         0
+dense (Dense)                   (None, 8)         64
+activation (Activation)         (None, 8)         0
+multiply (Multiply)             (None, 8, 8, 8)   0
+conv2d_transpose (Conv2DTransp) (None, 16, 16, 6) 438
+layer_normalization (LayerNorm) (None, 16, 16, 6) 12
+up_sampling2d (UpSampling2D)    (None, 32, 32, 6) 0
+global_max_pooling2d (GlobalMa) (None, 6)         0
+dense_1 (Dense)                 (None, 3)         21
+rescaling (Rescaling)           (None, 3)         0
+)";
+static_assert(keras_summary<Newer, newer>);
+static_assert(keras_summary<Sequential<Input<4, 4, 3>, PReLU, Conv<1, 2>, Scale<2>>, "p_re_lu (None, 4, 4, 3) 3\n"
+                                                                                     "conv2d (None, 4, 4, 2) 8">);
+static_assert(difference<Sequential<Input<4, 4, 3>, PReLU>, "p_re_lu (PReLU) (None, 4, 4, 3) 48">.got == 3);
+
 // --- What else can be wrong ---------------------------------------------------------------------------------------------
 using Two = Sequential<Input<8, 8, 3>, Flatten, ReLU, Dense<10>>;
 template <FixedString Text>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Shapes and counts of networks whose numbers are known from elsewhere.
+#include <array>
+#include <cstdint>
+
 #include <strata/network.hpp>
 
 namespace {
@@ -225,6 +228,67 @@ static_assert(BatchNormOf<Epsilon<1e-5>, Momentum<0.9>>::momentum == 0.9 &&
 constexpr auto shift_alone = BatchNormOf<NoScale>::tensors(Shape{4, 4, 7});
 static_assert(shift_alone.size() == 3 && shift_alone[0].role == Role::shift && shift_alone[1].role == Role::running_mean);
 static_assert(Sequential<Input<4, 4, 7>, BatchNorm>::training_bytes(1) == 4 * (3 * 14 + 14 + 2 * 2 * 4 * 4 * 7));
+// Group and layer normalization, slopes, orders of channels: they keep the shape.
+static_assert(after<GroupNorm<7>>(Shape{4, 4, 14}).parameters == 28 && after<GroupNorm<7>>(Shape{4, 4, 14}).state == 0);
+static_assert(after<GroupNorm<2, NoScale>>(Shape{14}).parameters == 14 &&
+              after<LayerNormOf<NoShift, NoScale>>(Shape{14}).parameters == 0 &&
+              after<LayerNorm>(Shape{14}).parameters == 28);
+static_assert(GroupNorm<7>::epsilon == 1e-3 && LayerNormOf<Epsilon<1e-6>>::epsilon == 1e-6);
+static_assert(LayerNormOf<NoScale>::tensors(Shape{4, 4, 7})[0].role == Role::shift &&
+              LayerNormOf<NoScale, NoShift>::tensors(Shape{7}).empty());
+static_assert(leaves<LayerNorm>(Shape{2, 3, 4}) == Shape{2, 3, 4} && leaves<ChannelShuffle<2>>(Shape{8}) == Shape{8});
+static_assert(after<PReLU>(Shape{4, 4, 7}).parameters == 7 && PReLU::tensors(Shape{4, 4, 7})[0].role == Role::slope);
+static_assert(leaves<Scale<2>>(Shape{2, 3, 4}) == Shape{2, 3, 4} && Scale<0.5f>::factor == 0.5);
+static_assert(StochasticDepth<Keep{0.75}>::rate == 0.25);
+
+// Pools: PyTorch's ceil_mode, of which no window begins in the padding at the end.
+static_assert(leaves<MaxPool<3, 2>>(Shape{8, 112, 4}) == Shape{3, 55, 4});
+static_assert(leaves<MaxPool<3, 2, CeilMode>>(Shape{8, 112, 4}) == Shape{4, 56, 4});
+static_assert(leaves<MaxPool<2, 2, Pad<1>, CeilMode>>(Shape{3, 4, 4}) == Shape{2, 3, 4});  // not 3 rows
+static_assert(leaves<MaxPool<2, 2, Pad<1>>>(Shape{3, 4, 4}) == Shape{2, 3, 4});
+static_assert(leaves<AvgPool<1, 3, CeilMode>>(Shape{5, 6, 4}) == Shape{2, 2, 4});
+static_assert(leaves<AvgPool<3, 2, Same, CeilMode>>(Shape{7, 8, 4}) == leaves<AvgPool<3, 2, Same>>(Shape{7, 8, 4}));
+static_assert(after<MaxPool<3, 2, CeilMode>>(Shape{8, 8, 4}).unread_rows == 0);
+static_assert(leaves<GlobalMaxPool>(Shape{3, 5, 7}) == Shape{7});
+
+// Larger maps. Same and Valid: Keras' Conv2DTranspose; Pad: PyTorch's ConvTranspose2d.
+static_assert(leaves<Upsample<2>>(Shape{3, 5, 7}) == Shape{6, 10, 7});
+static_assert(leaves<Upsample<Size<1, 3>, Bilinear>>(Shape{3, 5, 7}) == Shape{3, 15, 7});
+static_assert(leaves<ConvTranspose<3, 8, Stride<2>>>(Shape{5, 7, 4}) == Shape{10, 14, 8});
+static_assert(leaves<ConvTranspose<3, 8, Stride<2>, Valid>>(Shape{5, 7, 4}) == Shape{11, 15, 8});
+static_assert(leaves<ConvTranspose<2, 8, Stride<3>, Valid>>(Shape{5, 7, 4}) == Shape{15, 21, 8});
+static_assert(leaves<ConvTranspose<2, 8, Stride<3>, Pad<0>>>(Shape{5, 7, 4}) == Shape{14, 20, 8});
+static_assert(leaves<ConvTranspose<3, 8, Stride<2>, Pad<1>>>(Shape{5, 7, 4}) == Shape{9, 13, 8});
+static_assert(leaves<ConvTranspose<3, 8, Stride<2>, Pad<1>, OutputPadding<1, 0>>>(Shape{5, 7, 4}) == Shape{10, 13, 8});
+static_assert(leaves<ConvTranspose<3, 8, Stride<2>, Dilation<2>, Pad<0>>>(Shape{5, 7, 4}) == Shape{13, 17, 8});
+static_assert(after<ConvTranspose<3, 8>>(Shape{5, 7, 4}).parameters == 9 * 4 * 8 + 8);
+static_assert(after<ConvTranspose<Size<3, 2>, 8, NoBias, Stride<2>>>(Shape{5, 7, 4}).macs == 5 * 7 * 4 * 6 * 8);
+static_assert(ConvTranspose<Size<3, 2>, 8>::tensors(Shape{5, 7, 4})[0].shape == std::array<std::int64_t, 4>{3, 2, 8, 4});
+// The convolution that it is the transpose of has its input as output.
+template <class L>
+constexpr bool transposes(Shape in) {
+  const Geometry g = L::geometry(in);
+  return g.in == leaves<L>(in) && g.out == in;
+}
+template <int Kernel, int Step, class... Options>
+constexpr bool transposes_all() {
+  bool all = true;
+  for (int size = 1; size < 9; ++size)
+    all = all && transposes<ConvTranspose<Kernel, 3, Stride<Step>, Options...>>(Shape{size, 9 - size, 2});
+  return all;
+}
+static_assert(transposes_all<3, 2>() && transposes_all<2, 3>() && transposes_all<5, 1>() && transposes_all<1, 4>());
+static_assert(transposes_all<3, 2, Valid>() && transposes_all<2, 3, Valid>() && transposes_all<1, 4, Valid>());
+static_assert(transposes_all<3, 2, Pad<1>>() && transposes_all<3, 3, Pad<0, 1, 1, 0>, OutputPadding<2>, Dilation<2>>());
+
+// Gates: by a number a channel, or an element each.
+using Excited = Sequential<Input<8, 8, 4>, Conv<3, 16>, Gate<GlobalAvgPool, Dense<4>, ReLU, Dense<16>, Sigmoid>>;
+static_assert(Excited::output == Shape{8, 8, 16} && Excited::layers == 8);
+static_assert(Excited::parameters == (9 * 4 + 1) * 16 + 17 * 4 + 5 * 16);
+static_assert(Sequential<Input<8, 8, 4>, Gate<AvgPool<8>, Conv<1, 4>>>::output == Shape{8, 8, 4});
+static_assert(Sequential<Input<8, 8, 4>, Gate<Conv<3, 4>, Sigmoid>>::output == Shape{8, 8, 4});
+static_assert(Sequential<Input<1, 1, 4>, Flatten, Gate<Dense<4>>>::output == Shape{4});
+
 static_assert(after<Dense<10, NoBias>>(Shape{256}).parameters == 2560 && after<Dense<10>>(Shape{256}).macs == 2560);
 static_assert(leaves<Flatten>(Shape{3, 5, 7}) == Shape{105} && leaves<Flatten>(Shape{105}) == Shape{105});
 static_assert(Shape{1, 1, 256} != Shape{256});

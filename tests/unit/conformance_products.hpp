@@ -69,6 +69,61 @@ void check_conv(const Geometry& g, int batch, Draw& draw) {
               static_cast<double>(g.out.channels / g.groups * g.window.kernel_h * g.window.kernel_w));
 }
 
+// The transpose of the convolution g.
+template <class B>
+void check_conv_transpose(const Geometry& g, int batch, Draw& draw) {
+  using T = typename B::T;
+  const bool with_bias = draw.chance(50), with_input = draw.chance(80);
+  const std::int64_t weights = g.taps() * g.out.channels, in = batch * g.out.size(), out = batch * g.in.size();
+  const Numbers x = draw.numbers(in), w = draw.numbers(weights), bias = draw.numbers(g.in.channels), dy = draw.numbers(out);
+  const auto x_ = as<T>(x), w_ = as<T>(w), bias_ = as<T>(bias), dy_ = as<T>(dy);
+  const Numbers ax = absolute(x), aw = absolute(w), ab = absolute(bias), ady = absolute(dy);
+  const Scratch scratch = [&](int threads) { return B::Ops::conv_transpose_scratch(g, batch, threads); };
+  Numbers want = zeros(out), size = want;
+  reference::conv_transpose_forward(g, batch, x.data(), w.data(), with_bias ? bias.data() : nullptr, want.data());
+  reference::conv_transpose_forward(g, batch, ax.data(), aw.data(), with_bias ? ab.data() : nullptr, size.data());
+  const auto [y] = run_with<B>(
+      scratch,
+      [&](const auto& ops, T* work, T* to) {
+        ops.conv_transpose_forward(g, batch, x_.data(), w_.data(), with_bias ? bias_.data() : nullptr, to, work);
+      },
+      Out<T>(out));
+  check_close("conv_transpose_forward", y, want, size,
+              static_cast<double>(g.out.channels * g.window.kernel_h * g.window.kernel_w + 1));
+  const auto [dw, db, dx] = run_with<B>(
+      scratch,
+      [&](const auto& ops, T* work, T* to_w, T* to_b, T* to_x) {
+        ops.conv_transpose_backward(g, batch, x_.data(), w_.data(), dy_.data(), with_input ? to_x : nullptr, to_w,
+                                    with_bias ? to_b : nullptr, work);
+      },
+      Out<T>(weights), Out<T>(g.in.channels), Out<T>(in));
+  Numbers want_w = zeros(weights), size_w = want_w, want_b = zeros(g.in.channels), size_b = want_b, want_x = zeros(in),
+          size_x = want_x;
+  reference::conv_transpose_backward(g, batch, x.data(), w.data(), dy.data(), want_x.data(), want_w.data(), want_b.data());
+  reference::conv_transpose_backward(g, batch, ax.data(), aw.data(), ady.data(), size_x.data(), size_w.data(),
+                                     size_b.data());
+  check_close("weights of conv_transpose_backward", dw, want_w, size_w,
+              static_cast<double>(batch) * g.out.height * g.out.width);
+  if (with_bias)
+    check_close("bias of conv_transpose_backward", db, want_b, size_b,
+                static_cast<double>(batch) * g.in.height * g.in.width);
+  if (with_input) check_close("input of conv_transpose_backward", dx, want_x, size_x, static_cast<double>(g.taps()));
+}
+
+TEST_CASE_TEMPLATE("transposed convolutions of drawn geometries", B, CONFORMANCE_BACKENDS) {
+  int done = 0;
+  for (std::uint64_t seed = 1; done < 400; ++seed) {
+    Draw draw(seed);
+    const Shape in{draw.between(1, 11), draw.between(1, 11), draw.chance(75) ? draw.between(1, 7) : draw.between(8, 24)};
+    const Geometry g = place(draw_window(draw, in, 5), in, draw.between(1, 9));
+    const int batch = draw.chance(50) ? draw.between(1, 4) : draw.between(7, 20);
+    if (batch * g.out.size() * g.taps() > 100'000) continue;
+    ++done;
+    INFO("seed ", seed, ": ", describe(g, batch));
+    check_conv_transpose<B>(g, batch, draw);
+  }
+}
+
 TEST_CASE_TEMPLATE("convolutions of drawn geometries", B, CONFORMANCE_BACKENDS) {
   int done = 0;
   for (std::uint64_t seed = 1; done < 1600; ++seed) {
@@ -80,6 +135,25 @@ TEST_CASE_TEMPLATE("convolutions of drawn geometries", B, CONFORMANCE_BACKENDS) 
     const int filters = groups * draw.between(1, 9);
     const Geometry g = place(draw_window(draw, in, 5), in, filters, groups);
     const int batch = draw.chance(30) ? 1 : draw.chance(50) ? draw.between(1, 4) : draw.between(7, 20);
+    if (batch * g.out.size() * g.taps() > 100'000) continue;
+    ++done;
+    INFO("seed ", seed, ": ", describe(g, batch));
+    check_conv<B>(g, batch, draw);
+  }
+}
+
+TEST_CASE_TEMPLATE("depthwise convolutions of drawn geometries", B, CONFORMANCE_BACKENDS) {
+  int done = 0;
+  for (std::uint64_t seed = 1; done < 400; ++seed) {
+    Draw draw(seed);
+    // Fewer channels than a vector of each path has, as many, and a last vector that is not full.
+    const int channels = draw.chance(30)   ? draw.between(2, 7)
+                         : draw.chance(50) ? 16 * draw.between(1, 3)
+                                           : draw.between(8, 70);
+    const int multiplier = draw.chance(70) ? 1 : draw.between(2, 3);
+    const Shape in{draw.between(1, 14), draw.between(1, 14), channels};
+    const Geometry g = place(draw_window(draw, in, 7), in, multiplier * channels, channels);
+    const int batch = draw.chance(30) ? 1 : draw.between(2, 20);
     if (batch * g.out.size() * g.taps() > 100'000) continue;
     ++done;
     INFO("seed ", seed, ": ", describe(g, batch));

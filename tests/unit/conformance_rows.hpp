@@ -10,7 +10,7 @@
 //   each(f)        calls f(ops, threads, what) for each way to run: numbers of threads, or orders of the indices
 //   random(seed, layer, step)  Ops::Random
 //   lengths()      of element-wise work
-// conformance_products.hpp and conformance_training.hpp have more rows.
+// conformance_layers.hpp, conformance_products.hpp and conformance_training.hpp have more rows.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -159,6 +159,10 @@ TEST_CASE_TEMPLATE("activations", B, CONFORMANCE_BACKENDS) {
   };
   check_clip(strata::ReLU6{});
   check_clip(strata::Clip<-1.5, 4>{});
+  check_activation<B, strata::Scale<-0.3>>(
+      {[](auto n, auto x, auto y) { reference::scale_forward(n, -0.3, x, y); },
+       [](auto n, auto, auto, auto dy, auto dx) { reference::scale_backward(n, -0.3, dy, dx); },
+       [](double, double, double dy) { return 0.3 * std::abs(dy); }});
   check_activation<B, strata::ELUOf<0.5>>(
       {[](auto n, auto x, auto y) { reference::elu_forward(n, 0.5, x, y); },
        from_output([](auto n, auto y, auto dy, auto dx) { reference::elu_backward(n, 0.5, y, dy, dx); }),
@@ -282,8 +286,11 @@ TEST_CASE_TEMPLATE("pools of drawn geometries", B, CONFORMANCE_BACKENDS) {
   for (std::uint64_t seed = 1; seed <= 600; ++seed) {
     Draw draw(seed);
     const Shape in{draw.between(1, 10), draw.between(1, 10), draw.between(1, 9)};
-    const Geometry g = place(draw_window(draw, in, 4), in);
+    WindowSpec window = draw_window(draw, in, 4);
+    window.ceil = seed % 3 == 0;
+    const Geometry g = place(window, in);
     const int batch = draw.between(1, 3);
+    const bool padding = seed % 2 == 0;
     INFO("seed ", seed, ": ", describe(g, batch));
     Numbers x = seen<T>(draw.numbers(batch * in.size(), -3, draw.chance(50) ? 1 : 3));
     const Numbers dy = seen<T>(draw.numbers(batch * g.out.size())), ady = absolute(dy), ax = absolute(x);
@@ -293,16 +300,16 @@ TEST_CASE_TEMPLATE("pools of drawn geometries", B, CONFORMANCE_BACKENDS) {
     const std::int64_t count_in = batch * in.size(), count_out = batch * g.out.size();
 
     Numbers want(dy.size()), size(dy.size());
-    reference::avg_pool_forward(g, batch, x.data(), want.data());
-    reference::avg_pool_forward(g, batch, ax.data(), size.data());
-    const auto [mean] =
-        run<B>([&](const auto& ops, T* out) { ops.avg_pool_forward(g, batch, x_.data(), out); }, Out<T>(count_out));
+    reference::avg_pool_forward(g, padding, batch, x.data(), want.data());
+    reference::avg_pool_forward(g, padding, batch, ax.data(), size.data());
+    const auto [mean] = run<B>([&](const auto& ops, T* out) { ops.avg_pool_forward(g, padding, batch, x_.data(), out); },
+                               Out<T>(count_out));
     check_close("avg_pool_forward", mean, want, size, taps);
     want = size = Numbers(x.size());
-    reference::avg_pool_backward(g, batch, dy.data(), want.data());
-    reference::avg_pool_backward(g, batch, ady.data(), size.data());
-    const auto [mean_dx] =
-        run<B>([&](const auto& ops, T* out) { ops.avg_pool_backward(g, batch, dy_.data(), out); }, Out<T>(count_in));
+    reference::avg_pool_backward(g, padding, batch, dy.data(), want.data());
+    reference::avg_pool_backward(g, padding, batch, ady.data(), size.data());
+    const auto [mean_dx] = run<B>(
+        [&](const auto& ops, T* out) { ops.avg_pool_backward(g, padding, batch, dy_.data(), out); }, Out<T>(count_in));
     check_close("avg_pool_backward", mean_dx, want, size, taps);
 
     const Numbers flat = seen<T>(draw.numbers(std::int64_t{batch} * in.channels));

@@ -19,6 +19,7 @@
 #include "conformance_cpu.hpp"
 
 #define CONFORMANCE_BACKENDS OnCpu<float>, OnCpu<double>
+#include "conformance_layers.hpp"
 #include "conformance_products.hpp"
 #include "conformance_rows.hpp"
 #include "conformance_training.hpp"
@@ -41,12 +42,14 @@ TEST_CASE("pools worked out by hand") {
   reference::max_pool_forward(g, 1, x.data(), y.data(), argmax.data());
   CHECK(y == Numbers{3, 4});
   CHECK(argmax == std::vector<std::int32_t>{2, 3});
-  reference::avg_pool_forward(g, 1, x.data(), y.data());
+  reference::avg_pool_forward(g, false, 1, x.data(), y.data());
   CHECK(y == Numbers{2, 3.5});  // the padding is not counted
   s.padding = Padding::explicit_, s.left = s.right = 1;
   g = place(s, in);
-  reference::avg_pool_forward(g, 1, x.data(), y.data());
+  reference::avg_pool_forward(g, false, 1, x.data(), y.data());
   CHECK(y == Numbers{1.5, 3});
+  reference::avg_pool_forward(g, true, 1, x.data(), y.data());
+  CHECK(y == Numbers{1, 3});  // (0 + 1 + 2) / 3
   reference::max_pool_forward(g, 1, negative.data(), y.data(), argmax.data());
   CHECK(y == Numbers{-3, -1});  // nor picked
   s = {.kernel_w = 2, .stride_w = 2, .padding = Padding::explicit_, .left = 2};
@@ -55,9 +58,39 @@ TEST_CASE("pools worked out by hand") {
   reference::max_pool_forward(g, 1, negative.data(), y.data(), argmax.data());
   CHECK(y == Numbers{0, -3, -1});
   CHECK(argmax == std::vector<std::int32_t>{-1, 1, 3});
+  // Rounded up. Of the last window PyTorch counts what lies on the padded input: here 3, 4 and a zero.
+  s = {.kernel_w = 3, .stride_w = 2, .padding = Padding::explicit_, .left = 0, .right = 1, .ceil = true};
+  y.resize(2), argmax.resize(2);
+  reference::avg_pool_forward(place(s, in), true, 1, x.data(), y.data());
+  CHECK(y == Numbers{2, 7. / 3});
+  s.kernel_w = 2, s.stride_w = 3, s.right = 0;
+  reference::avg_pool_forward(place(s, in), true, 1, x.data(), y.data());
+  CHECK(y == Numbers{1.5, 4});
+  y.resize(3), argmax.resize(3);
   const Numbers equal{5, 5, 5, 5};
   reference::max_pool_forward(g, 1, equal.data(), y.data(), argmax.data());
   CHECK(argmax == std::vector<std::int32_t>{-1, 0, 2});
+}
+
+// ---- Enlarged maps ---------------------------------------------------------------------------------------------------
+
+TEST_CASE("enlarged maps worked out by hand") {
+  const Numbers x{1, 2};
+  Numbers y(4);
+  reference::upsample_forward({Shape{1, 2, 1}, 1, 2, false}, 1, x.data(), y.data());
+  CHECK(y == Numbers{1, 1, 2, 2});
+  reference::upsample_forward({Shape{1, 2, 1}, 1, 2, true}, 1, x.data(), y.data());
+  CHECK(y == Numbers{1, 1.25, 1.75, 2});  // as PyTorch's with align_corners=False, and TensorFlow's of half pixels
+  // Each element is spread over three outputs, which overlap at one.
+  const Numbers w{1, 10, 100}, bias{0.5};
+  y.resize(5);
+  const Geometry g = place({.kernel_w = 3, .stride_w = 2}, Shape{1, 5, 1}, 1);
+  reference::conv_transpose_forward(g, 1, x.data(), w.data(), bias.data(), y.data());
+  CHECK(y == Numbers{1.5, 10.5, 102.5, 20.5, 200.5});
+  const Numbers channels{1, 2, 3, 4, 5, 6};
+  y.resize(6);
+  reference::shuffle_channels(1, 6, 2, channels.data(), y.data());
+  CHECK(y == Numbers{1, 4, 2, 5, 3, 6});
 }
 
 // ---- Normalizations --------------------------------------------------------------------------------------------------
@@ -97,6 +130,15 @@ TEST_CASE("normalizations worked out by hand") {
   CHECK(y == Numbers{-1, 1});
   CHECK(running_mean == Numbers{0.5});
   CHECK(running_variance == Numbers{1});
+  // Two positions, two groups of two channels: 1, 3, 1, 3 and 0, 0, 4, 4.
+  const Numbers map{1, 3, 0, 0, 1, 3, 4, 4}, gamma{1, 1, 1, 10}, beta{0, 0, 0, 5};
+  Numbers means(2), inverses(2);
+  y.resize(8);
+  reference::group_norm_forward(1, 2, 4, 2, 0., map.data(), gamma.data(), beta.data(), means.data(), inverses.data(),
+                                y.data());
+  CHECK(means == Numbers{2, 2});
+  CHECK(inverses == Numbers{1, 0.5});
+  CHECK(y == Numbers{-1, 1, -1, -5, -1, 1, 1, 15});
 }
 
 // ---- The reference's gradients against finite differences ------------------------------------------------------------
@@ -138,7 +180,7 @@ TEST_CASE("gradients of convolutions and pools") {
     Draw draw(seed);
     const int groups = draw.between(1, 2), batch = draw.between(1, 2);
     const Shape in{draw.between(1, 5), draw.between(1, 5), groups * draw.between(1, 2)};
-    const WindowSpec window = draw_window(draw, in, 3);
+    WindowSpec window = draw_window(draw, in, 3);
     Geometry g = place(window, in, groups * draw.between(1, 2), groups);
     INFO("seed ", seed, ": ", describe(g, batch));
     Numbers x = draw.numbers(batch * in.size()), w = draw.numbers(g.taps() * g.out.channels),
@@ -153,7 +195,20 @@ TEST_CASE("gradients of convolutions and pools") {
     check_gradient("conv x", x, dx, conv);
     check_gradient("conv w", w, dw, conv);
     check_gradient("conv bias", b, db, conv);
+    Numbers spread = draw.numbers(batch * g.out.size()), dspread(spread.size()), to(x.size()),
+            dto = draw.numbers(batch * g.in.size()), bias = draw.numbers(g.in.channels), dbias(bias.size());
+    const auto transposed = [&] {
+      reference::conv_transpose_forward(g, batch, spread.data(), w.data(), bias.data(), to.data());
+      return dot(to, dto);
+    };
+    reference::conv_transpose_backward(g, batch, spread.data(), w.data(), dto.data(), dspread.data(), dw.data(),
+                                       dbias.data());
+    check_gradient("conv_transpose x", spread, dspread, transposed);
+    check_gradient("conv_transpose w", w, dw, transposed);
+    check_gradient("conv_transpose bias", bias, dbias, transposed);
 
+    window.ceil = seed % 2 == 0;
+    const bool padding = seed % 3 == 0;
     g = place(window, in);
     x = distinct(draw, batch * in.size()), dy = draw.numbers(batch * g.out.size()), y.resize(dy.size());
     std::vector<std::int32_t> argmax(dy.size());
@@ -164,9 +219,9 @@ TEST_CASE("gradients of convolutions and pools") {
     largest();
     reference::max_pool_backward(g, batch, dy.data(), argmax.data(), dx.data());
     check_gradient("max_pool", x, dx, largest);
-    reference::avg_pool_backward(g, batch, dy.data(), dx.data());
+    reference::avg_pool_backward(g, padding, batch, dy.data(), dx.data());
     check_gradient("avg_pool", x, dx, [&] {
-      reference::avg_pool_forward(g, batch, x.data(), y.data());
+      reference::avg_pool_forward(g, padding, batch, x.data(), y.data());
       return dot(y, dy);
     });
     dy = draw.numbers(std::int64_t{batch} * in.channels), y.resize(dy.size());
@@ -231,6 +286,9 @@ TEST_CASE("gradients of the other layers") {
         "silu", [&](auto i, auto o) { reference::silu_forward(n, i, o); },
         [&](auto, auto g, auto i) { reference::silu_backward<double>(n, x.data(), g, i); });
     unary(
+        "scale", [&](auto i, auto o) { reference::scale_forward(n, -0.3, i, o); },
+        [&](auto, auto g, auto i) { reference::scale_backward(n, -0.3, g, i); });
+    unary(
         "clip", [&](auto i, auto o) { reference::clip_forward(n, -0.5, 0.8, i, o); },
         [&](auto o, auto g, auto i) { reference::clip_backward(n, -0.5, 0.8, o, g, i); });
     unary(
@@ -275,6 +333,54 @@ TEST_CASE("gradients of the other layers") {
     check_gradient("batch_norm x", x, dx, norm);
     check_gradient("batch_norm gamma", gamma, dgamma, norm);
     check_gradient("batch_norm beta", beta, dbeta, norm);
+
+    const std::int64_t area = n / batch / classes;
+    const int groups = classes % 2 == 0 ? 2 : 1;
+    Numbers means = zeros(std::int64_t{batch} * groups), inverses = means;
+    const auto group_norm = [&] {
+      reference::group_norm_forward(batch, area, classes, groups, 1e-3, x.data(), gamma.data(), beta.data(), means.data(),
+                                    inverses.data(), y.data());
+      return dot(y, dy);
+    };
+    group_norm();
+    reference::group_norm_backward(batch, area, classes, groups, x.data(), gamma.data(), means.data(), inverses.data(),
+                                   dy.data(), dx.data(), dgamma.data(), dbeta.data());
+    check_gradient("group_norm x", x, dx, group_norm);
+    check_gradient("group_norm gamma", gamma, dgamma, group_norm);
+    check_gradient("group_norm beta", beta, dbeta, group_norm);
+
+    const auto prelu = [&] {
+      reference::prelu_forward(n / classes, classes, x.data(), gamma.data(), y.data());
+      return dot(y, dy);
+    };
+    reference::prelu_backward(n / classes, classes, x.data(), gamma.data(), dy.data(), dx.data(), dgamma.data());
+    check_gradient("prelu x", x, dx, prelu);
+    check_gradient("prelu slopes", gamma, dgamma, prelu);
+
+    Numbers gate = draw.numbers(std::int64_t{batch} * classes), dgate(gate.size());
+    const auto gated = [&] {
+      reference::gate_forward(batch, area, classes, x.data(), gate.data(), y.data());
+      return dot(y, dy);
+    };
+    reference::gate_backward(batch, area, classes, x.data(), gate.data(), dy.data(), dx.data(), dgate.data());
+    check_gradient("gate x", x, dx, gated);
+    check_gradient("gate", gate, dgate, gated);
+
+    unary(
+        "shuffle_channels", [&](auto i, auto o) { reference::shuffle_channels(n / classes, classes, groups, i, o); },
+        [&](auto, auto d, auto i) { reference::shuffle_channels(n / classes, classes, classes / groups, d, i); });
+    unary(
+        "drop_samples", [&](auto i, auto o) { reference::drop_samples(n / batch, batch, 0.4, random, i, o); },
+        [&](auto, auto d, auto i) { reference::drop_samples(n / batch, batch, 0.4, random, d, i); });
+    for (const bool bilinear : {false, true}) {
+      const strata::Upsampling u{.in = map_shape, .rows = 3, .columns = draw.between(1, 3), .bilinear = bilinear};
+      Numbers large = zeros(batch * u.out().size()), dlarge = draw.numbers(batch * u.out().size());
+      reference::upsample_backward(u, batch, dlarge.data(), dx.data());
+      check_gradient("upsample", x, dx, [&] {
+        reference::upsample_forward(u, batch, x.data(), large.data());
+        return dot(large, dlarge);
+      });
+    }
   }
 }
 

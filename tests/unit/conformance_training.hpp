@@ -8,6 +8,7 @@
 #include <strata/backend/cuda/optimizers.hpp>
 #include <strata/backend/reference/losses.hpp>
 #include <strata/backend/reference/optimizers.hpp>
+#include <strata/losses/dice.hpp>
 #include <strata/losses/losses.hpp>
 #include <strata/optimizers/optimizers.hpp>
 
@@ -147,6 +148,93 @@ TEST_CASE_TEMPLATE("losses", B, CONFORMANCE_BACKENDS) {
   overflow(strata::FocalCrossEntropy{}, logit, 0.5);
 }
 
+// A loss of whole samples of several places.
+template <class B, class Loss, class Element>
+auto run_whole(const Loss& loss, int batch, int width, int places, const std::vector<typename B::T>& x,
+               const std::vector<Element>& target) {
+  using T = typename B::T;
+  using C = typename B::C;
+  return run<B>(
+      [&](const auto& ops, C* to, T* to_x) {
+        if constexpr (B::gpu)
+          ops.elements(batch, strata::cuda::detail::LossOfRow<Loss, T, Element>{loss, batch, width, x.data(), target.data(),
+                                                                                to, to_x, places});
+        else
+          strata::cpu::run_loss_by_rows(loss, batch, width, x.data(), target.data(), to, to_x, ops.pool(), places);
+      },
+      Out<C>(batch), Out<T>(std::int64_t{batch} * width));
+}
+
+TEST_CASE_TEMPLATE("Dice", B, CONFORMANCE_BACKENDS) {
+  using T = typename B::T;
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    Draw draw(seed);
+    const int batch = draw.between(1, 5), places = draw.between(1, 40), classes = draw.between(1, 9),
+              width = places * classes;
+    INFO("seed ", seed, ": (", batch, ", ", places, ", ", classes, ")");
+    const double smoothing = draw.chance(50) ? 1 : 0.125;
+    const Numbers x = seen<T>(draw.numbers(std::int64_t{batch} * width, -3, 3));
+    const auto labels = draw.labels(batch * places, classes);
+    Numbers value(static_cast<std::size_t>(batch)), gradient(x.size()), sums(2 * static_cast<std::size_t>(classes));
+    reference::dice_of_maps(batch, places, classes, smoothing, x.data(), labels.data(), sums.data(), value.data(),
+                            gradient.data());
+    const strata::Dice dice{.smoothing = smoothing};
+    const auto [each, dx] = run_whole<B>(dice, batch, width, places, as<T>(x), labels);
+    check_close("value", each, value, Numbers(value.size(), 8), places);
+    // The terms of a slope: 2 t / all + part / all^2, all at least the smoothing plus the share of the class.
+    check_close("gradient", dx, gradient, Numbers(gradient.size(), 8 / smoothing / batch / classes), places);
+    std::vector<float> mask(x.size());
+    for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = static_cast<float>(i % 3 == seed % 3);
+    reference::dice_of_labels(batch, width, smoothing, x.data(), mask.data(), value.data(), gradient.data());
+    const auto [each_, dx_] = run_whole<B>(dice, batch, width, 1, as<T>(x), mask);
+    check_close("value of labels", each_, value, Numbers(value.size(), 8), width);
+    check_close("gradient of labels", dx_, gradient, Numbers(gradient.size(), 8 / smoothing / batch), width);
+  }
+}
+
+TEST_CASE("Dice worked out by hand, and against finite differences") {
+  // Two places, two classes, one each: probabilities 3/4 and 1/4, and 1/2 twice.
+  const Numbers x{std::log(3.), 0, 0, 0};
+  const std::vector<int> labels{0, 1};
+  const strata::Dice dice{.smoothing = 0.5};
+  const auto row = [&](const Numbers& at, Numbers* gradient) {
+    if (gradient) gradient->assign(at.size(), 0);
+    return dice(strata::LossRow<double, double, int>{.count = 4,
+                                                     .outputs = at.data(),
+                                                     .truth = labels.data(),
+                                                     .slope = gradient ? gradient->data() : nullptr,
+                                                     .rows = 1,
+                                                     .places = 2});
+  };
+  const double first = (2 * 0.75 + 0.5) / (0.75 + 0.5 + 1 + 0.5), second = (2 * 0.5 + 0.5) / (0.25 + 0.5 + 1 + 0.5);
+  Numbers slope;
+  CHECK(row(x, &slope) == doctest::Approx(1 - (first + second) / 2));
+  double value = 0;
+  Numbers sums(4);
+  reference::dice_of_maps<double>(1, 2, 2, 0.5, x.data(), labels.data(), sums.data(), &value, nullptr);
+  CHECK(value == doctest::Approx(1 - (first + second) / 2));
+  for (std::size_t i = 0; i < 4; ++i) {
+    Numbers above = x, below = x;
+    above[i] += 1e-5, below[i] -= 1e-5;
+    CHECK((row(above, nullptr) - row(below, nullptr)) / 2e-5 == doctest::Approx(slope[i]).epsilon(1e-6));
+  }
+  // Of a mask: probabilities 1/2 and 3/4.
+  const std::vector<float> mask{1, 0};
+  const Numbers two{0, std::log(3.)};
+  const double wanted = 1 - (2 * 0.5 + 0.5) / (1.25 + 1 + 0.5);
+  const auto labelled = [&](const Numbers& at, Numbers* gradient) {
+    if (gradient) gradient->assign(at.size(), 0);
+    return dice(strata::LossRow<double, double, float>{
+        .count = 2, .outputs = at.data(), .truth = mask.data(), .slope = gradient ? gradient->data() : nullptr, .rows = 1});
+  };
+  CHECK(labelled(two, &slope) == doctest::Approx(wanted));
+  for (std::size_t i = 0; i < 2; ++i) {
+    Numbers above = two, below = two;
+    above[i] += 1e-5, below[i] -= 1e-5;
+    CHECK((labelled(above, nullptr) - labelled(below, nullptr)) / 2e-5 == doctest::Approx(slope[i]).epsilon(1e-6));
+  }
+}
+
 // A functor on one row of doubles.
 template <class Loss, class Element>
 double value_of_row(const Loss& loss, const Numbers& x, const std::vector<Element>& target, Numbers* gradient = nullptr) {
@@ -200,6 +288,16 @@ TEST_CASE("losses worked out by hand") {
   CHECK(value_of_row(strata::FocalCrossEntropy{.gamma = 2, .alpha = 0.25}, {0, -std::log(3.)}, std::vector<float>{1, 0}) ==
         doctest::Approx((0.25 * 0.25 * std::log(2.) + 0.75 * 0.0625 * std::log(4. / 3)) / 2));
   CHECK(value_of_row(strata::SigmoidCrossEntropy{}, {0, 0}, std::vector<float>{1, 1}) == doctest::Approx(std::log(2.)));
+  // The weight of the row's class, and of nothing else.
+  const strata::ClassWeighted<2> weighted{.weights = {0.25f, 2}};
+  CHECK(value_of_row(weighted, {0, std::log(3.)}, std::vector<int>{0}) == doctest::Approx(0.25 * std::log(4.)));
+  CHECK(value_of_row(weighted, {0, std::log(3.)}, std::vector<int>{1}, &slope) == doctest::Approx(2 * std::log(4. / 3)));
+  CHECK(slope[0] == doctest::Approx(2 * 0.25));
+  CHECK(slope[1] == doctest::Approx(-2 * 0.25));
+  const strata::ClassWeighted<2, strata::MeanSquaredError> other{.weights = {1, 3}};
+  CHECK(value_of_row(other, {0.5, 0}, std::vector<int>{1}, &slope) == doctest::Approx(3 * (0.25 + 1) / 2));
+  CHECK(slope[0] == doctest::Approx(3 * 0.5));
+  CHECK(slope[1] == doctest::Approx(-3));
   // 0.8 of the class and 0.1 for each of the two.
   CHECK(value_of_row(strata::SoftmaxCrossEntropy{.label_smoothing = 0.2}, {0, std::log(3.)}, std::vector<int>{1}) ==
         doctest::Approx(0.1 * std::log(4.) + 0.9 * std::log(4. / 3)));
@@ -320,6 +418,79 @@ void check_optimizers() {
       else
         check_optimizer<B>(strata::Adam{.beta1 = first, .beta2 = second, .epsilon = epsilon, .weight_decay = decay}, step,
                            w, g, slots, new_w, new_slots, w_size, slot_size);
+
+      // v, then the steps if there is momentum, then the mean gradient if centered.
+      const bool centered = flag, heavy = !plain;
+      Numbers a(w.size()), new_a;
+      for (std::size_t i = 0; i < a.size(); ++i) a[i] = 0.5 * std::sqrt(v[i]) * (i % 2 == 0 ? 1 : -1);
+      new_w = w, new_m = m, new_v = v, new_a = a;
+      reference::rmsprop_update(n, rate, second, heavy ? first : 0., epsilon, decay * factor, new_w.data(), g.data(),
+                                new_v.data(), heavy ? new_m.data() : nullptr, centered ? new_a.data() : nullptr);
+      slots = v, new_slots = new_v, slot_size = v_size;
+      Numbers a_size(w.size()), b_size(w.size());
+      for (std::size_t i = 0; i < w.size(); ++i) {
+        const double gradient = std::abs(g[i]) + decay * std::abs(w[i]);
+        const double spread = new_v[i] - (centered ? new_a[i] * new_a[i] : 0) + epsilon;
+        a_size[i] = std::abs(a[i]) + gradient;
+        b_size[i] = std::abs(m[i]) + rate * gradient / std::sqrt(spread) * (1 + v_size[i] / spread);
+        w_size[i] = 2 * std::abs(w[i]) + b_size[i];
+      }
+      const auto add_slot = [&](const Numbers& before, const Numbers& after, const Numbers& size) {
+        slots.insert(slots.end(), before.begin(), before.end());
+        new_slots.insert(new_slots.end(), after.begin(), after.end());
+        slot_size.insert(slot_size.end(), size.begin(), size.end());
+      };
+      if (heavy) add_slot(m, new_m, b_size);
+      if (centered) add_slot(a, new_a, a_size);
+      check_optimizer<B>(strata::RMSprop{.rho = second,
+                                         .momentum = heavy ? first : 0,
+                                         .epsilon = epsilon,
+                                         .centered = centered,
+                                         .weight_decay = decay},
+                         step, w, g, slots, new_w, new_slots, w_size, slot_size);
+
+      // Signs must not hang on the last bit: gradients and means of the same sign.
+      Numbers lion_m = m;
+      for (std::size_t i = 0; i < w.size(); ++i) lion_m[i] = std::copysign(m[i], g[i]);
+      new_w = w, new_m = lion_m;
+      reference::lion_update(n, rate, first, second, decay * factor, new_w.data(), g.data(), new_m.data());
+      for (std::size_t i = 0; i < w.size(); ++i)
+        w_size[i] = 2 * std::abs(w[i]) + rate, m_size[i] = std::abs(m[i]) + std::abs(g[i]);
+      check_optimizer<B>(strata::Lion{.beta1 = first, .beta2 = second, .weight_decay = decay}, step, w, g, lion_m, new_w,
+                         new_m, w_size, m_size);
+    }
+}
+
+TEST_CASE_TEMPLATE("LAMB, tensor by tensor", T, float, double) {
+  for (const std::int64_t n : {1, 3, 100, 5000})
+    for (std::uint64_t seed = 1; seed <= 16; ++seed) {
+      INFO(n, " parameters, seed ", seed);
+      Draw draw(seed);
+      const auto size = static_cast<std::size_t>(n);
+      Numbers w = draw.chance(20) ? Numbers(size, 0) : seen<T>(draw.numbers(n));
+      const Numbers g = seen<T>(draw.numbers(n)), m = seen<T>(draw.numbers(n)), v = seen<T>(draw.numbers(n, 0.01, 1));
+      const double rate = draw.number(0.001, 0.1), first = draw.number(0.1, 0.95), second = draw.number(0.9, 0.999),
+                   decay = draw.chance(50) ? 0 : draw.number(0, 0.1), factor = draw.chance(50) ? 1 : 0.5;
+      const std::int64_t number = draw.chance(30) ? 1 : draw.between(2, 10000);
+      std::vector<T> parameters = as<T>(w), slots = as<T>(m), gradients = as<T>(g);
+      for (const double x : v) slots.push_back(static_cast<T>(x));
+      strata::LAMB{.beta1 = first, .beta2 = second, .weight_decay = decay}.update(
+          {.number = number, .learning_rate = rate, .weight_decay = factor},
+          strata::ParameterSlice<T>{.name = "dense/kernel",
+                                    .info = {},
+                                    .parameters = parameters,
+                                    .gradients = gradients,
+                                    .slot_data = slots.data(),
+                                    .slot_stride = n});
+      Numbers new_w = w, new_m = m, new_v = v, step(size), w_size(size), slot_size;
+      reference::lamb_update(n, rate, first, second, 1e-6, decay * factor, number, new_w.data(), g.data(), new_m.data(),
+                             new_v.data(), step.data());
+      for (std::size_t i = 0; i < size; ++i) w_size[i] = std::abs(w[i]) + 16 * std::abs(new_w[i] - w[i]) + 1e-3 * rate;
+      check_close("parameters", parameters, new_w, w_size, 4 + static_cast<int>(n) / 100);
+      for (std::size_t i = 0; i < size; ++i) slot_size.push_back(std::abs(m[i]) + std::abs(g[i]));
+      for (std::size_t i = 0; i < size; ++i) slot_size.push_back(v[i] + g[i] * g[i]);
+      new_m.insert(new_m.end(), new_v.begin(), new_v.end());
+      check_close("slots", slots, new_m, slot_size, 4);
     }
 }
 
@@ -346,6 +517,34 @@ TEST_CASE("optimizers worked out by hand") {
     reference::adam_update<double>(1, 0.1, 0.9, 0.999, 0, 0.5, decoupled, 1, &w, &g, &m, &v);
     CHECK(w == doctest::Approx(decoupled ? 0.85 : 0.9));
     CHECK(m == doctest::Approx(decoupled ? 0.2 : 0.25));
+  }
+  {
+    // v = 0.5 x 4 + 0.5 x 36 = 20; centered: a = 0.5 x 2 + 0.5 x 6 = 4, so 4 is left. Then b = 0.5 x 1 + 0.1 x 6 / 2.
+    double w = 1, v = 4, a = 2, b = 1;
+    const double g = 6;
+    reference::rmsprop_update(1, 0.1, 0.5, 0.5, 0., 0., &w, &g, &v, &b, &a);
+    CHECK(v == doctest::Approx(20));
+    CHECK(a == doctest::Approx(4));
+    CHECK(w == doctest::Approx(1 - 0.8));
+    w = 1, v = 4;
+    reference::rmsprop_update<double>(1, 0.1, 0.5, 0, 5, 0, &w, &g, &v, nullptr, nullptr);
+    CHECK(w == doctest::Approx(1 - 0.6 / 5));
+  }
+  {
+    // 0.9 x 1 - 0.1 x 5 = 0.4: up. m = 0.99 - 0.05.
+    double w = 2, m = 1;
+    const double g = -5;
+    reference::lion_update(1, 0.1, 0.9, 0.99, 0.5, &w, &g, &m);
+    CHECK(w == doctest::Approx(2 - 0.1 * (1 + 0.5 * 2)));
+    CHECK(m == doctest::Approx(0.94));
+  }
+  {
+    // The first step of each weight is 1, as long as (3, 4) after division by sqrt(2).
+    Numbers w{3, 4}, m(2), v(2), step(2);
+    const Numbers g{7, -0.5};
+    reference::lamb_update<double>(2, 0.1, 0.9, 0.999, 0, 0, 1, w.data(), g.data(), m.data(), v.data(), step.data());
+    CHECK(w[0] == doctest::Approx(3 - 0.5 / std::sqrt(2.)));
+    CHECK(w[1] == doctest::Approx(4 + 0.5 / std::sqrt(2.)));
   }
 }
 

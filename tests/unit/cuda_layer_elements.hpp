@@ -19,6 +19,7 @@
 #include "conformance_gpu.hpp"
 
 #define CONFORMANCE_BACKENDS OnGpu<float>, OnGpu<double>, OnGpu<strata::Bf16>
+#include "conformance_layers.hpp"
 #include "conformance_rows.hpp"
 #include "conformance_training.hpp"
 

@@ -40,8 +40,11 @@ using Branches =
     Sequential<Residual<Conv<3, 6>, BatchNorm, LeakyReLU, BatchNormOf<NoScale, NoShift>, ELU, GELU, BatchNormOf<NoShift>>,
                Concat<Sequential<Conv<1, 4>, ReLU>, Sequential<AvgPool<3, 1, Same>, Conv<Size<1, 3>, 2, NoBias>, Tanh>>,
                LRN<>>;
+using More = Sequential<
+    Residual<GroupNorm<4>, PReLU, ConvTranspose<3, 8>, Gate<GlobalAvgPool, Dense<8>, Sigmoid>, StochasticDepth<0.2>>,
+    Upsample<2, Bilinear>, AvgPool<3, 2, Pad<1>, CountPadding, CeilMode>, LayerNorm, ChannelShuffle<2>, Scale<1.5>>;
 using Net = Sequential<Input<12, 10, 3>, Conv<3, 6>, ReLU, MaxPool<3, 2>, Branches, Conv<3, 8, Groups<2>, Stride<2>>, ReLU,
-                       Dropout<0.25>, Residual<Conv<3, 8>, Sigmoid, Shortcut<Conv<1, 8>>>, MaxPool<2, 1>, Flatten,
+                       Dropout<0.25>, More, Residual<Conv<3, 8>, Sigmoid, Shortcut<Conv<1, 8>>>, MaxPool<2, 1>, Flatten,
                        Dense<20>, ReLU, Dropout<0.5>, Dense<16>, ReLU, Dense<12, NoBias>, Dropout<0.1>, Dense<5>>;
 
 double largest(const std::vector<float>& v) {
@@ -177,8 +180,8 @@ TEST_CASE("a model for inference has no gradients on the GPU either") {
   CHECK(predicts.plan(batch, 1).gradients == 0);
   CHECK(predicts.plan(batch, 1).total() < trains.plan(batch, 1).total());
   // Forward and both backwards, but for the gradient of the images.
-  CHECK(prepared(predicts.engine()).value_or(11) == 11);
-  CHECK(prepared(trains.engine()).value_or(3 * 11 - 1) == 3 * 11 - 1);
+  CHECK(prepared(predicts.engine()).value_or(13) == 13);
+  CHECK(prepared(trains.engine()).value_or(3 * 13 - 1) == 3 * 13 - 1);
   CHECK(numbers_of(predicts) == numbers_of(trains));
 }
 

@@ -101,6 +101,21 @@ struct Softsign : Activation<Values::squashed> {
 using Smooth = Sequential<Input<6, 6, 2>, Conv<3, 4>, GELU, Conv<3, 4>, ReLU, MaxPool<2>, ELU, Residual<Conv<3, 4>, SiLU>,
                           GELUTanh, Conv<3, 4>, ReLU, ReLU6, HardSwish, Flatten, Dense<9>, Softplus, Dense<8>, ReLU,
                           Clip<-1, 2>, Dense<6>, HardSigmoid, Dense<3>>;
+// Every gate, where a layer that works in place follows, inside a Residual and at the images.
+using Gates = Sequential<Input<5, 6, 3>, Gate<Conv<1, 3>, Sigmoid>, Conv<3, 8>, ReLU,
+                         Gate<GlobalAvgPool, Dense<3>, Tanh, Dense<8>, Sigmoid>, Tanh,
+                         Residual<Conv<3, 8>, Gate<GlobalMaxPool, Dense<8>>, ELU>,
+                         Gate<AvgPool<Size<5, 6>>, Conv<1, 8>, Sigmoid>, Flatten, Gate<Dense<240>>, Dense<3>>;
+using Enlarged =
+    Sequential<Input<4, 5, 2>, ConvTranspose<3, 4, Stride<2>>, Tanh, MaxPool<2, 2, CeilMode>,
+               ConvTranspose<Size<2, 3>, 3, Stride<2, 3>, Valid, NoBias>, Upsample<2>, Conv<3, 4, Stride<2>>,
+               ConvTranspose<3, 3, Stride<2>, Pad<1>, OutputPadding<1>, Dilation<2>>, Upsample<Size<1, 2>, Bilinear>, Tanh,
+               AvgPool<3, 2, Pad<1>, CountPadding>, AvgPool<4, 3, Pad<1>, CountPadding, CeilMode>, Flatten, Dense<3>>;
+using SampleNorms =
+    Sequential<Input<5, 5, 3>, Conv<3, 8>, GroupNorm<4>, PReLU, Conv<3, 6, NoBias>, LayerNorm, ChannelShuffle<3>,
+               Scale<-1.5>, GroupNorm<1, NoScale>, PReLU, Conv<3, 4>, GroupNorm<2, NoScale, NoShift, Epsilon<1e-5>>, Tanh,
+               LayerNormOf<NoShift>, Residual<Conv<3, 4>, StochasticDepth<0.4>>, Scale<2>, Flatten, LayerNorm, Dense<6>,
+               PReLU, GroupNorm<3>, Dense<4>, Scale<0.5>>;
 using Own = Sequential<Input<6, 6, 2>, Conv<3, 4>, SiLU, Residual<Conv<3, 4>, SiLU, Softsign>, Softsign, Flatten, Dense<6>,
                        SiLU, Dense<3>>;
 
@@ -116,6 +131,9 @@ TEST_CASE("backward agrees with finite differences") {
   CHECK(gradient_error<Signs, SoftmaxCrossEntropy>(2) < 1e-6);
   CHECK(gradient_error<Own, SoftmaxCrossEntropy>(2) < 1e-6);
   CHECK(gradient_error<Smooth, SoftmaxCrossEntropy>(2) < 1e-6);
+  CHECK(gradient_error<Gates, SoftmaxCrossEntropy>(2) < 1e-6);
+  CHECK(gradient_error<Enlarged, SoftmaxCrossEntropy>(3) < 1e-6);
+  CHECK(gradient_error<SampleNorms, SoftmaxCrossEntropy>(4) < 1e-6);
   CHECK(gradient_error<Plain, SigmoidCrossEntropy>(3) < 1e-6);
   CHECK(gradient_error<Plain, MeanSquaredError>(1) < 1e-6);
   CHECK(gradient_error<Ends<Softmax>, CrossEntropy>(4) < 1e-6);

@@ -16,6 +16,7 @@
 
 #include <strata/backend/cuda/steps.hpp>
 #include <strata/strata.hpp>
+#include <strata/util/pattern.hpp>
 
 #include "files.hpp"
 #include "gpu_emulated.hpp"
@@ -310,7 +311,7 @@ TEST_CASE("groups that fit nothing or make no sense are refused, and recorded on
   Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{});
   CHECK_THROWS_WITH_AS(
       trainer.groups({{.tensors = "conv3d/*"}}),
-      "strata: the parameter group {tensors conv3d/*, roles, learning_rate 1, weight_decay 1} fits no tensor; "
+      "strata: the parameter group {tensors conv3d/*, roles all, learning_rate 1, weight_decay 1} fits no tensor; "
       "this network's are conv2d/kernel, conv2d/bias, dense/kernel, dense/bias",
       std::invalid_argument);
   CHECK_THROWS_WITH_AS(trainer.groups({{.roles = {Role::scale}}}), doctest::Contains("fits no tensor"),
@@ -405,7 +406,9 @@ TEST_CASE("a run that accumulates is not checkpointed") {
     return train(model, data(), SoftmaxCrossEntropy{}, SGD{}, options);
   };
   CHECK(run(false).back().step == 2);  // six batches
-  CHECK_THROWS_WITH_AS(run(true), "strata: a run that accumulates gradients cannot be checkpointed", std::invalid_argument);
+  CHECK_THROWS_WITH_AS(
+      run(true), "strata: a run whose reducer accumulates gradients cannot be checkpointed; the option accumulate can",
+      std::invalid_argument);
 }
 
 }  // namespace

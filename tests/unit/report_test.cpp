@@ -230,10 +230,16 @@ TEST_CASE("metrics are among the figures, and an accuracy of values is left out"
   Report r = report();
   r.metrics = {{"top <5>", 0.75}};
   for (EpochRecord& e : r.history) e.accuracy = std::nan("");
+  r.history[1].validation_metrics = {{"f1", 0.25}, {"iou<1>", 0.5}};
   const std::string page = report_html(r);
   CHECK(unclosed(page).empty());
   CHECK(has(page, "<div>test top &lt;5&gt;<data value=\"0.75\">0.7500</data></div>"));
   CHECK_FALSE(has(page, "nan"));
+  const std::string curves = section(page, "curves");
+  CHECK(has(curves, "<b>Validation f1</b>"));
+  CHECK(has(curves, "<th>validation f1</th><th>validation iou&lt;1&gt;</th></tr></thead>"));
+  CHECK(count(curves, "<td><data value=\"0.25\">0.25</data></td><td><data value=\"0.5\">0.5</data></td></tr>") == 1);
+  CHECK(count(curves, "<td></td><td></td></tr>") == 3);
 }
 
 TEST_CASE("samples that got no class have a column") {

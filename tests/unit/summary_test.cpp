@@ -37,6 +37,24 @@ constexpr std::string_view wide =
 static_assert(wide.find("(None, 32768, 65535, 1)") != std::string_view::npos && wide.back() == '\n');
 static_assert(wide.find("Conv 32,767x65,534 /1x16,384") != std::string_view::npos);
 
+template <class L>
+constexpr bool has_label(std::string_view label) {
+  return summary<Sequential<Input<8, 8, 4>, Conv<1, 4>, L>>().find(label) != std::string_view::npos;
+}
+static_assert(has_label<AvgPool<3, 2, Pad<1>, CountPadding, CeilMode>>("\nAvgPool 3x3 /2 pad 1 counted ceil  "));
+static_assert(has_label<ConvTranspose<3, 4, Stride<2>>>("\nConvTranspose 3x3 /2 same  "));
+static_assert(has_label<Upsample<Size<2, 1>, Bilinear>>("\nUpsample 2x1 bilinear  "));
+static_assert(has_label<GroupNorm<2>>("\nGroupNorm groups 2  ") &&
+              has_label<ChannelShuffle<4>>("\nChannelShuffle groups 4  "));
+static_assert(has_label<Scale<-1.5>>("\nScale -1.5  ") && has_label<Scale<1000>>("\nScale 1,000  "));
+static_assert(has_label<StochasticDepth<0.1>>("\nStochasticDepth 0.1  ") && has_label<LayerNorm>("\nLayerNorm  "));
+// Behind a layer that enlarges the map, neighbours see parts of the image that are nearer to each other.
+constexpr std::string_view enlarged =
+    summary<Sequential<Input<8, 8, 4>, Conv<3, 4, Stride<2>>, ConvTranspose<2, 4, Stride<2>>, Conv<3, 5>, Upsample<2>,
+                       Conv<3, 6>>>();
+static_assert(enlarged.find("(None, 8, 8, 5)                  185          11,520          1,280      5x5") !=
+              std::string_view::npos);
+
 // Shapes and parameters are those of Keras' model.summary() of this network. What a number sees: 5, then 2 and 4 x 2 and
 // 2 x 4 and 3 x 2 x 8 and 2 x 8 more.
 TEST_CASE("AlexNet") {

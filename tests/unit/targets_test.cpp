@@ -59,6 +59,48 @@ TEST_CASE_TEMPLATE("values of a vector: a linear map is found", Backend, Cpu, Gp
   CHECK(result.confusion.samples() == 0);
 }
 
+TEST_CASE_TEMPLATE("Dice of a class map: a loss a sample, a decision a place", Backend, Cpu, Gpu) {
+  constexpr std::size_t count = 40;
+  const std::vector<float> images = made_images(count, 16);
+  std::vector<int> classes;
+  for (const float x : images) classes.push_back(x > 0.3f ? 2 : x > -0.3f ? 1 : 0);
+  using Net = Sequential<Input<4, 4, 1>, Conv<1, 16>, ReLU, Conv<1, 3>>;
+  const ArrayDataset<Shape{4, 4, 1}, Target::class_map(4, 4, 3)> data(images, classes);
+  const auto [history, result] = learned<Net, Backend>(data, Dice{}, Adam{.learning_rate = 0.02}, 60, {IoU{}});
+  CHECK(history.front().loss > 0.3);
+  CHECK(result.loss < 0.15);
+  CHECK(result.accuracy > 0.9);
+  CHECK(result.confusion.samples() == static_cast<std::int64_t>(count) * 16);
+  CHECK(result.metrics.at(0).value > 0.8);
+  CHECK(history.back().validation_accuracy.value() == result.accuracy);
+  // What a step reports is what an evaluation does.
+  Model<Net, Backend> model{{.batch = 8, .seed = 3}};
+  const std::vector<float> some(images.begin(), images.begin() + 8 * 16);
+  const std::vector<int> truth(classes.begin(), classes.begin() + 8 * 16);
+  Trainer trainer(model, Unchecked{Dice{}}, SGD{.learning_rate = 0});
+  const StepResult evaluated = trainer.evaluate(some, truth), stepped = trainer.step(some, truth);
+  CHECK(evaluated.decisions == 8 * 16);
+  CHECK(stepped.decisions == 8 * 16);
+  CHECK(stepped.correct == evaluated.correct);
+  CHECK(stepped.loss == doctest::Approx(evaluated.loss).epsilon(1e-5));
+  CHECK(stepped.loss / 8 < 1);
+  Model<Sequential<Input<4, 4, 1>, Conv<1, 65>>, Backend> many{{.batch = 8}};
+  CHECK_THROWS_WITH_AS(Trainer(many, Dice{}, SGD{}), "strata: the number of classes of Dice is 65; expected at most 64",
+                       std::invalid_argument);
+}
+
+TEST_CASE_TEMPLATE("Dice of a mask", Backend, Cpu, Gpu) {
+  const std::vector<float> images = made_images(40, 16);
+  std::vector<float> mask;
+  for (const float x : images) mask.push_back(x > 0.2f ? 1.f : 0.f);
+  using Net = Sequential<Input<4, 4, 1>, Conv<1, 1>>;
+  const ArrayDataset<Shape{4, 4, 1}, Target{TargetKind::labels, Shape{4, 4, 1}}> data(images, mask);
+  const auto [history, result] = learned<Net, Backend>(data, Dice{}, Adam{.learning_rate = 0.1}, 60, {F1{}});
+  CHECK(result.loss < 0.15);
+  CHECK(result.accuracy > 0.9);
+  CHECK(history.front().loss > result.loss + 0.2);
+}
+
 TEST_CASE_TEMPLATE("values of a map", Backend, Cpu, Gpu) {
   const std::vector<float> images = made_images(48, 16);
   std::vector<float> values;

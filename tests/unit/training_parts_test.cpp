@@ -10,10 +10,12 @@
 #include <string_view>
 #include <vector>
 
+#include <strata/losses/dice.hpp>
 #include <strata/losses/losses.hpp>
 #include <strata/model/initializers.hpp>
 #include <strata/optimizers/optimizers.hpp>
 #include <strata/optimizers/schedules.hpp>
+#include <strata/training/class_metrics.hpp>
 #include <strata/training/metrics.hpp>
 #include <strata/training/progress.hpp>
 
@@ -101,6 +103,67 @@ TEST_CASE("OneCycle is PyTorch's OneCycleLR") {
   CHECK(std::isfinite(OneCycle{1, 1}(0)));
 }
 
+TEST_CASE("restarts, steps, lines") {
+  // CosineAnnealingWarmRestarts(T_0=4, T_mult=2, eta_min=0.2) of a rate of 1; CosineDecayRestarts(m_mul=0.5).
+  const auto half = [](double top, double t) { return 0.2 + (top - 0.2) / 2 * (1 + std::cos(std::acos(-1.0) * t)); };
+  const CosineRestarts doubled{1, 4, 2, 0.5, 0.2};
+  CHECK(doubled(0) == near(1));
+  CHECK(doubled(3) == near(half(1, 0.75)));
+  CHECK(doubled(4) == near(0.5));
+  CHECK(doubled(11) == near(half(0.5, 7. / 8)));
+  CHECK(doubled(12) == near(0.25));
+  CHECK(doubled(20) == near(half(0.25, 0.5)));
+  const CosineRestarts equal{.learning_rate = 1, .first = 3, .peak = 0.5, .final = 0.2};
+  CHECK(equal(2) == near(half(1, 2. / 3)));
+  CHECK(equal(3) == near(0.5));
+  CHECK(equal(7) == near(half(0.25, 1. / 3)));
+  const MultiStep steps{1, 0.5, {2, 5}};
+  CHECK(steps(1) == 1);
+  CHECK(steps(2) == 0.5);
+  CHECK(steps(4) == 0.5);
+  CHECK(steps(5) == 0.25);
+  CHECK(steps(1000) == 0.25);
+  // The rate of the CIFAR-10 recipe.
+  const PiecewiseLinear lines{{{10, 0.2}, {23, 1}, {100, 0.07}}};
+  CHECK(lines(0) == 0.2);
+  CHECK(lines(10) == 0.2);
+  CHECK(lines(11) == near(0.2 + 0.8 / 13));
+  CHECK(lines(23) == 1);
+  CHECK(lines(99) == near(0.07 + 0.93 / 77));
+  CHECK(lines(100) == 0.07);
+  CHECK(lines(101) == 0.07);
+  const PiecewiseLinear epochs{lines.points, Unit::epochs}, share{{{0, 0.2}, {0.5, 1}, {1, 0}}, Unit::runs};
+  CHECK(epochs(165, {.epoch = 10}) == near(0.6));
+  CHECK(share(75, {.updates = 100}) == near(0.5));
+  CHECK_THROWS_AS((void)epochs(1), std::invalid_argument);
+  CHECK_THROWS_AS((void)share(1), std::invalid_argument);
+  // After a warm-up, the rest of the run.
+  CHECK(WarmUp{share, 10}(85, {.updates = 110}) == near(0.5));
+  CHECK(WarmUp{share, 10}(5, {.updates = 110}) == near(0.1));
+  CHECK(PerEpoch{steps}(49, {.epoch = 10}) == 0.5);
+  CHECK(PerEpoch{steps}(50, {.epoch = 10}) == 0.25);
+}
+
+TEST_CASE("ReduceOnPlateau is Keras' ReduceLROnPlateau") {
+  const auto rate = [](const ReduceOnPlateau& s, const std::vector<double>& losses) {
+    return s(7, {.validation_losses = losses});
+  };
+  const ReduceOnPlateau two{.learning_rate = 1, .factor = 0.5, .patience = 2, .threshold = 0.1, .least = 0.2};
+  CHECK(rate(two, {}) == 1);
+  CHECK(rate(two, {3, 2, 1.95}) == 1);       // 2 is the lowest; 1.95 is not lower by more than 0.1
+  CHECK(rate(two, {3, 2, 1.95, 1.5}) == 1);  // in time
+  CHECK(rate(two, {3, 2, 1.95, 1.92}) == 0.5);
+  CHECK(rate(two, {3, 2, 1.95, 1.92, 2}) == 0.5);
+  CHECK(rate(two, {3, 2, 1.95, 1.92, 2, 2}) == 0.25);
+  CHECK(rate(two, {3, 2, 2, 2, 2, 2, 2, 2, 2, 2}) == 0.2);
+  CHECK(rate(two, {nan, nan, 2}) == 0.5);
+  ReduceOnPlateau cooled = two;
+  cooled.cooldown = 2;
+  // Keras counts the epoch in which the cooldown ends.
+  CHECK(rate(cooled, {1, 1, 1, 1, 1}) == 0.5);
+  CHECK(rate(cooled, {1, 1, 1, 1, 1, 1}) == 0.25);
+}
+
 TEST_CASE("a Schedule is any of them") {
   CHECK(SGD{.learning_rate = 0.5}.learning_rate(3) == 0.5);
   CHECK(SGD{.learning_rate = 1}.learning_rate(3) == 1);
@@ -113,6 +176,17 @@ TEST_CASE("a Schedule is any of them") {
         "WarmUp{Cosine{learning_rate 0.1, total 100, final 0}, updates 10}");
   CHECK(Schedule(OneCycle{1, 10}).describe() ==
         "OneCycle{max 1, total 10, fraction 0.3, start_divisor 25, final_divisor 10000}");
+  CHECK(Schedule(PerEpoch{MultiStep{0.1, 0.5, {2, 3}}}).describe() ==
+        "PerEpoch{MultiStep{learning_rate 0.1, factor 0.5, at 2 3}}");
+  CHECK(Schedule(CosineRestarts{.first = 5}).describe() ==
+        "CosineRestarts{learning_rate 0.01, first 5, factor 1, peak 1, final 0}");
+  CHECK(Schedule(PiecewiseLinear{{{0, 0.1}, {1, 0}}, Unit::runs}).describe() == "PiecewiseLinear{0: 0.1, 1: 0, in runs}");
+  CHECK(Schedule(ReduceOnPlateau{}).describe() ==
+        "ReduceOnPlateau{learning_rate 0.01, factor 0.1, patience 10, threshold 0.0001, cooldown 0, least 0}");
+  CHECK(Schedule(WarmUp{PerEpoch{ReduceOnPlateau{}}, 1}).follows_validation());
+  CHECK(Schedule(PerEpoch{PiecewiseLinear{{{0, 1}}, Unit::runs}}).follows_length());
+  CHECK_FALSE(Schedule(PiecewiseLinear{{{0, 1}}}).follows_length());
+  CHECK_FALSE(Schedule(OneCycle{1, 10}).follows_validation());
 }
 
 TEST_CASE("schedules that cannot be meant are refused") {
@@ -133,6 +207,21 @@ TEST_CASE("schedules that cannot be meant are refused") {
   refused(OneCycle{0.1, 5, 0.3, 0}, "strata: the start divisor of a OneCycle is 0; expected more than zero");
   refused(WarmUp{Cosine{nan, 1}, 1}, "strata: the learning rate is nan; expected zero or more");
   refused(WarmUp{ConstantRate{1}, 0}, "strata: the length of a WarmUp is 0 updates; expected at least 1");
+  refused(CosineRestarts{.first = 0}, "strata: the first cycle of CosineRestarts is 0 updates; expected at least 1");
+  refused(CosineRestarts{.factor = 0}, "strata: the factor of CosineRestarts is 0; expected at least 1");
+  refused(CosineRestarts{.peak = 2}, "strata: the peak of CosineRestarts is 2; expected more than 0, at most 1");
+  refused(MultiStep{.at = {0}}, "strata: a step of a MultiStep is 0 updates; expected at least 1");
+  refused(MultiStep{.factor = -1}, "strata: the factor of a MultiStep is -1; expected zero or more");
+  refused(PiecewiseLinear{}, "strata: a PiecewiseLinear has no points");
+  refused(PiecewiseLinear{{{1, 0}, {1, 1}}},
+          "strata: a point of a PiecewiseLinear is 1; expected more than the point before");
+  refused(PiecewiseLinear{{{0, 0}, {2, 1}}, Unit::runs},
+          "strata: a point of a PiecewiseLinear of fractions of the run is 2; expected at most 1");
+  refused(PiecewiseLinear{{{0, -1}}}, "strata: the learning rate is -1; expected zero or more");
+  refused(ReduceOnPlateau{.factor = 1}, "strata: the factor of a ReduceOnPlateau is 1; expected more than 0, less than 1");
+  refused(ReduceOnPlateau{.patience = 0}, "strata: the patience of a ReduceOnPlateau is 0; expected at least 1 epoch");
+  refused(ReduceOnPlateau{.least = 1}, "strata: the least learning rate is 1; expected at most the learning rate");
+  CHECK_NOTHROW(Schedule(ReduceOnPlateau{}).validate());
   CHECK_NOTHROW(Schedule(0.0).validate());
 }
 
@@ -149,6 +238,15 @@ TEST_CASE("losses say what they are and refuse nonsense") {
   };
   refused(Huber{.delta = 0}, "strata: delta is 0; expected more than 0");
   refused(Huber{.delta = nan}, "strata: delta is nan; expected more than 0");
+  CHECK(Dice{}.describe() == "Dice{smoothing 1}");
+  refused(Dice{.smoothing = 0}, "strata: the smoothing of Dice is 0; expected more than 0");
+  CHECK(ClassWeighted<2>{.weights = {1, 0.5f}}.describe() ==
+        "ClassWeighted{weights 1 0.5, SoftmaxCrossEntropy{label_smoothing 0}}");
+  CHECK_NOTHROW(ClassWeighted<2>{.weights = {1, 0}}.validate());
+  refused(ClassWeighted<2>{.weights = {1, -1}}, "strata: the weight of a class is -1; expected zero or more");
+  refused(ClassWeighted<2>{}, "strata: the weights of all classes are 0");
+  refused(ClassWeighted<1>{{1}, {.label_smoothing = 1}},
+          "strata: the label smoothing is 1; expected at least 0, less than 1");
   refused(FocalCrossEntropy{.gamma = -1}, "strata: gamma is -1; expected at least 0");
   refused(FocalCrossEntropy{.alpha = 1.5}, "strata: alpha is 1.5; expected at most 1");
 }
@@ -156,6 +254,7 @@ TEST_CASE("losses say what they are and refuse nonsense") {
 // --- Optimizers ---------------------------------------------------------------------------------------------------------
 
 static_assert(Optimizer<SGD> && Optimizer<Adam> && Optimizer<AdamW> && !Optimizer<Schedule>);
+static_assert(ElementOptimizer<RMSprop, float> && ElementOptimizer<Lion, float> && TensorOptimizer<LAMB, float>);
 
 TEST_CASE("optimizers begin with Keras' numbers, say what they are and refuse nonsense") {
   CHECK(SGD{}.describe() == "SGD{learning_rate 0.01, momentum 0, weight_decay 0}");
@@ -163,6 +262,16 @@ TEST_CASE("optimizers begin with Keras' numbers, say what they are and refuse no
         "SGD{learning_rate 0.01, momentum 0.9, nesterov, weight_decay 0.0005}");
   CHECK(Adam{}.describe() == "Adam{learning_rate 0.001, beta1 0.9, beta2 0.999, epsilon 1e-07, weight_decay 0}");
   CHECK(AdamW{}.describe() == "AdamW{learning_rate 0.001, beta1 0.9, beta2 0.999, epsilon 1e-07, weight_decay 0.004}");
+  CHECK(RMSprop{}.describe() == "RMSprop{learning_rate 0.001, rho 0.9, momentum 0, epsilon 1e-07, weight_decay 0}");
+  CHECK(RMSprop{.momentum = 0.5, .centered = true}.describe() ==
+        "RMSprop{learning_rate 0.001, rho 0.9, momentum 0.5, epsilon 1e-07, centered, weight_decay 0}");
+  CHECK(Lion{}.describe() == "Lion{learning_rate 0.0001, beta1 0.9, beta2 0.99, weight_decay 0}");
+  CHECK(LAMB{}.describe() == "LAMB{learning_rate 0.001, beta1 0.9, beta2 0.999, epsilon 1e-06, weight_decay 0.01}");
+  CHECK(RMSprop{}.slot_count() == 1);
+  CHECK(RMSprop{.momentum = 0.5, .centered = true}.slot_count() == 3);
+  CHECK_NOTHROW(RMSprop{}.validate());
+  CHECK_NOTHROW(Lion{}.validate());
+  CHECK_NOTHROW(LAMB{}.validate());
   CHECK(SGD{}.slot_count() == 0);
   CHECK(SGD{.momentum = 0.9}.slot_count() == 1);
   CHECK(Adam::slot_count() == 2);
@@ -184,6 +293,11 @@ TEST_CASE("optimizers begin with Keras' numbers, say what they are and refuse no
   refused(Adam{.beta2 = -0.5}, "strata: beta2 is -0.5; expected at least 0, less than 1 in float32");
   refused(AdamW{.epsilon = 0}, "strata: epsilon is 0; expected more than zero");
   refused(AdamW{.weight_decay = nan}, "strata: the weight decay is nan; expected zero or more");
+  refused(RMSprop{.rho = 1}, "strata: rho is 1; expected at least 0, less than 1 in float32");
+  refused(RMSprop{.epsilon = 0}, "strata: epsilon is 0; expected more than zero");
+  refused(Lion{.beta2 = 1}, "strata: beta2 is 1; expected at least 0, less than 1 in float32");
+  refused(Lion{.weight_decay = -1}, "strata: the weight decay is -1; expected zero or more");
+  refused(LAMB{.beta1 = 1}, "strata: beta1 is 1; expected at least 0, less than 1 in float32");
 }
 
 // --- Initializers -------------------------------------------------------------------------------------------------------
@@ -341,6 +455,40 @@ std::string text_of(const ProgressLine& line) {
   const std::size_t n = line.format(buffer);
   CHECK(buffer[n] == 0);
   return {buffer, n};
+}
+
+TEST_CASE("metrics of classes") {
+  // Truth 0 0 0 1 2, predicted 0 1 none 1 1: class 3 does not occur.
+  const auto filled = [](Metric m) {
+    const std::vector<std::vector<float>> outputs{{2, 1, 0, 0}, {0, 2, 1, 0}, {nan, 1, 0, 0}, {0, 2, 0, 0}, {0, 1, 0, 0}};
+    const std::vector<int> labels{0, 0, 0, 1, 2};
+    for (std::size_t n = 0; n < labels.size(); ++n)
+      m.add({outputs[n], Shape{4}, TargetKind::class_index, std::span(labels).subspan(n, 1)});
+    return m.values();
+  };
+  using Values = std::vector<MetricValue>;
+  CHECK(filled(F1{}) == Values{{"f1", (0.5 + 0.5 + 0) / 3}});
+  CHECK(filled(F1{.per_class = true}) ==
+        Values{{"f1", (0.5 + 0.5 + 0) / 3}, {"f1_0", 0.5}, {"f1_1", 0.5}, {"f1_2", 0}, {"f1_3", 0}});
+  CHECK(filled(IoU{.per_class = true}) ==
+        Values{{"mean_iou", (1. / 3 + 1. / 3) / 3}, {"iou_0", 1. / 3}, {"iou_1", 1. / 3}, {"iou_2", 0}, {"iou_3", 0}});
+  CHECK(filled(ClassAccuracy{}) == Values{{"balanced_accuracy", (1. / 3 + 1 + 0) / 3},
+                                          {"accuracy_0", 1. / 3},
+                                          {"accuracy_1", 1},
+                                          {"accuracy_2", 0},
+                                          {"accuracy_3", 0}});
+  CHECK(filled(TopK{2}) == Values{{"top_2", 3. / 5}});
+  CHECK(Metric(F1{}).values() == Values{{"f1", 0}});
+  // A map: each place counts.
+  Metric map(IoU{});
+  map.add({std::vector<float>{1, 0, 1, 0, 0, 1}, Shape{1, 3, 2}, TargetKind::class_map, std::vector<int>{0, 1, 1}});
+  CHECK(map.values() == Values{{"mean_iou", 0.5}});
+  // Labels: the threshold decides.
+  const std::vector<float> truth{1, 0, 1}, outputs{0.6f, 0.4f, -1};
+  Metric logits(F1{}), probabilities(F1{.threshold = 0.5});
+  for (Metric* m : {&logits, &probabilities}) m->add({outputs, Shape{3}, TargetKind::labels, truth});
+  CHECK(logits.values() == Values{{"f1", 1. / 3}});
+  CHECK(probabilities.values() == Values{{"f1", 1. / 2}});
 }
 
 TEST_CASE("progress lines are Keras'") {

@@ -121,6 +121,8 @@ TEST_CASE("the fingerprint is the same whatever is dropped while training") {
   using Less = Sequential<Input<2, 2, 1>, Flatten, Dense<4>, Dropout<0.25>, Dense<2>>;
   using None = Sequential<Input<2, 2, 1>, Flatten, Dense<4>, Dense<2>>;
   CHECK(architecture_fingerprint<Less>() == architecture_fingerprint<None>());
+  CHECK(architecture_fingerprint<None>() ==
+        architecture_fingerprint<Sequential<Input<2, 2, 1>, Flatten, Dense<4>, StochasticDepth<0.5>, Dense<2>>>());
   CHECK(architecture_fingerprint<None>() != architecture_fingerprint<Net>());
   CHECK(architecture_fingerprint<None>().size() == 16);
 }
@@ -144,6 +146,22 @@ TEST_CASE("numbers that change what a layer computes are in the fingerprint") {
   CHECK(of(LRN<>{}) != of(LRN<5, 1.0, 1e-4, 0.75>{}));
   CHECK(of(LRN<>{}) != of(LRN<5, 2.0, 1e-3, 0.75>{}));
   CHECK(of(LRN<>{}) != of(LRN<5, 2.0, 1e-4, 0.5>{}));
+  CHECK(of(Scale<2>{}) == of(Scale<2.0>{}));
+  CHECK(of(Scale<2>{}) != of(Scale<3>{}));
+  CHECK(of(GroupNorm<2>{}) != of(GroupNorm<4>{}));
+  CHECK(of(GroupNorm<2>{}) == of(GroupNorm<2, Epsilon<1e-3>>{}));
+  CHECK(of(GroupNorm<2>{}) != of(GroupNorm<2, Epsilon<1e-5>>{}));
+  CHECK(of(LayerNorm{}) == of(LayerNormOf<>{}));
+  CHECK(of(LayerNorm{}) != of(LayerNormOf<Epsilon<1e-6>>{}));
+  CHECK(of(LayerNormOf<NoScale>{}) != of(LayerNormOf<NoShift>{}));
+  CHECK(of(ChannelShuffle<2>{}) != of(ChannelShuffle<4>{}));
+  CHECK(of(Upsample<2>{}) != of(Upsample<2, Bilinear>{}));
+  CHECK(of(AvgPool<3, 1, Pad<1>>{}) != of(AvgPool<3, 1, Pad<1>, CountPadding>{}));
+  CHECK(of(MaxPool<2>{}) == of(MaxPool<2, 2, CeilMode>{}));  // the same windows
+  CHECK(of(Gate<Sigmoid>{}) != of(Residual<Sigmoid>{}));
+  // The same shape and parameters, cut at other ends.
+  CHECK(of(ConvTranspose<3, 4, Stride<2>>{}) != of(ConvTranspose<3, 4, Stride<2>, Pad<1>, OutputPadding<1>>{}));
+  CHECK(of(ConvTranspose<3, 4, Stride<2>>{}) == of(ConvTranspose<3, 4, Stride<2>, Same>{}));
 }
 
 }  // namespace

@@ -46,6 +46,7 @@ struct filters;
 struct units;
 struct groups;
 struct dilation;
+struct factor;
 struct declared_input;
 struct input_size;
 }  // namespace parameter
@@ -145,7 +146,7 @@ struct images_differ_from_input {
 template <class At, class Layer, class Expected, class Got>
 struct groups_do_not_divide_channels {
   static_assert(never<At, Layer, Expected, Got>,
-                "strata: Groups<...> must divide the input channels and the filters; choose a common divisor");
+                "strata: the groups must divide the input channels, and the filters of a Conv; choose a common divisor");
 };
 template <class At, class Layer, class Expected, class Got>
 struct residual_shapes_differ {
@@ -156,6 +157,11 @@ template <class At, class Layer, class Expected, class Got>
 struct concat_shapes_differ {
   static_assert(never<At, Layer, Expected, Got>,
                 "strata: Concat needs the same height and width in every branch; align strides and padding");
+};
+template <class At, class Layer, class Expected, class Got>
+struct gate_shapes_differ {
+  static_assert(never<At, Layer, Expected, Got>,
+                "strata: a Gate's layers must give its input's shape, or one number a channel; resize their last layer");
 };
 template <class At, class Layer>
 struct shortcut_misplaced {
@@ -187,6 +193,11 @@ template <class At, class Layer, class Got>
 struct negative_padding {
   static_assert(never<At, Layer, Got>, "strata: the padding is negative; Pad<...> takes zero or more");
 };
+template <class At, class Layer, class Got>
+struct padding_removes_output {
+  static_assert(never<At, Layer, Got>,
+                "strata: the padding of this ConvTranspose removes its whole output; pad less, or enlarge the kernel");
+};
 template <class At, class Layer>
 struct rate_outside_range {
   static_assert(never<At, Layer>,
@@ -196,7 +207,8 @@ template <class At, class Layer>
 struct number_outside_range {
   static_assert(
       never<At, Layer>,
-      "strata: a number here is out of range; slope, alpha, beta >= 0; k, epsilon > 0; momentum in [0, 1); low < high");
+      "strata: a number here is out of range; slope, alpha, beta >= 0; k, epsilon > 0; momentum in [0, 1); low < high; a "
+      "factor is finite; an output padding in [0, stride)");
 };
 template <class At, class Layer>
 struct options_contradict {

@@ -31,6 +31,7 @@ enum class Fault {
   groups_do_not_divide_channels,
   residual_shapes_differ,
   concat_shapes_differ,
+  gate_shapes_differ,
   shortcut_misplaced,
   not_a_layer,
   no_input,
@@ -38,6 +39,7 @@ enum class Fault {
   empty_network,
   not_positive,
   negative_padding,
+  padding_removes_output,
   rate_outside_range,
   number_outside_range,
   options_contradict,
@@ -49,7 +51,7 @@ enum class Fault {
 };
 
 // The number of a layer that a fault is about.
-enum class Parameter { none, kernel, stride, filters, units, groups, dilation, declared_input, input_size };
+enum class Parameter { none, kernel, stride, filters, units, groups, dilation, factor, declared_input, input_size };
 
 // The kind of numbers in a layer's output; a loss takes one kind.
 enum class Values { as_before, any, rectified, squashed, dropped, probabilities, log_probabilities };
@@ -63,8 +65,9 @@ struct LayerInfo {
   std::int64_t state = 0;       // not trainable, such as the running means of BatchNorm
   std::int64_t macs = 0;        // multiply-adds of one sample, forward
   Values values = Values::as_before;
-  Window window{};                          // for the receptive field; 1x1 for a layer that works on single positions
-  int unread_rows = 0, unread_columns = 0;  // of the padded input, which no window reads
+  Window window{};                              // for the receptive field; 1x1 for a layer that works on single positions
+  int enlarged_rows = 1, enlarged_columns = 1;  // outputs for each input position, of a layer that enlarges its map
+  int unread_rows = 0, unread_columns = 0;      // of the padded input, which no window reads
 
   // Keeps the first fault.
   constexpr void fail(Fault f, std::int64_t wanted = 0, std::int64_t found = 0, Parameter which = Parameter::none) {

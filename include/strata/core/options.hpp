@@ -51,7 +51,11 @@ enum Option : unsigned {
   sets_momentum = 128,
   sets_epsilon = 256,
   sets_scale = 512,
-  sets_shift = 1024
+  sets_shift = 1024,
+  sets_ceil = 2048,
+  sets_count_padding = 4096,
+  sets_interpolation = 8192,
+  sets_output_padding = 16384
 };
 
 struct Settings {
@@ -62,6 +66,9 @@ struct Settings {
   bool exact = false;
   double momentum = 0.99, epsilon = 1e-3;
   bool scale = true, shift = true;
+  bool count_padding = false;
+  bool bilinear = false;
+  Extent output_padding{0, 0};
   unsigned seen = 0;
   Fault fault = Fault::none;
 };
@@ -128,21 +135,44 @@ struct Momentum {
   static constexpr unsigned sets = detail::sets_momentum;
   static constexpr void apply(detail::Settings& s) { s.momentum = Value; }
 };
-// BatchNormOf adds this number to the variance, so that it never divides by zero.
+// A normalization adds this number to the variance, so that it never divides by zero.
 template <double Value>
 struct Epsilon {
   static constexpr unsigned sets = detail::sets_epsilon;
   static constexpr void apply(detail::Settings& s) { s.epsilon = Value; }
 };
-// BatchNormOf without gamma: scale=False in Keras.
+// A normalization without gamma: scale=False in Keras.
 struct NoScale {
   static constexpr unsigned sets = detail::sets_scale;
   static constexpr void apply(detail::Settings& s) { s.scale = false; }
 };
-// BatchNormOf without beta: center=False in Keras.
+// A normalization without beta: center=False in Keras.
 struct NoShift {
   static constexpr unsigned sets = detail::sets_shift;
   static constexpr void apply(detail::Settings& s) { s.shift = false; }
+};
+// A pool's output is rounded up: the last window may reach beyond the padded input, but does not begin in the padding
+// behind it. ceil_mode=True in PyTorch. With Same it changes nothing.
+struct CeilMode {
+  static constexpr unsigned sets = detail::sets_ceil;
+  static constexpr void apply(detail::Settings& s) { s.window.ceil = true; }
+};
+// The zeros of the padding count in the means of an AvgPool: PyTorch's default, count_include_pad=True.
+struct CountPadding {
+  static constexpr unsigned sets = detail::sets_count_padding;
+  static constexpr void apply(detail::Settings& s) { s.count_padding = true; }
+};
+// An Upsample mixes neighbouring elements.
+struct Bilinear {
+  static constexpr unsigned sets = detail::sets_interpolation;
+  static constexpr void apply(detail::Settings& s) { s.bilinear = true; }
+};
+// OutputPadding<n>, or OutputPadding<rows, columns>: how much larger a ConvTranspose with Pad makes its output, less than
+// the stride: output_padding of PyTorch.
+template <int Rows, int Columns = Rows>
+struct OutputPadding {
+  static constexpr unsigned sets = detail::sets_output_padding;
+  static constexpr void apply(detail::Settings& s) { s.output_padding = Extent{Rows, Columns}; }
 };
 
 inline namespace STRATA_ABI {
@@ -193,18 +223,15 @@ constexpr WindowSpec with_valid_numbers(WindowSpec w) {
   return w;
 }
 
-// infer() of convolutions and pools. `filters` is null for a pool, which keeps the channels.
-constexpr LayerInfo slide_over(Shape in, const Settings& s, const int* filters) {
-  const WindowSpec& asked = s.window;
-  const WindowSpec w = with_valid_numbers(asked);
-  const Axis rows = slide_rows(w, in.height), columns = slide_columns(w, in.width);
-  const int channels = filters ? at_least_one(*filters) : in.channels;
-  LayerInfo info;
-  info.out = Shape{at_least_one(saturate_to_int(rows.output)), at_least_one(saturate_to_int(columns.output)), channels};
-  info.window = placed(w, rows, columns);
-  info.unread_rows = saturate_to_int(rows.unread);
-  info.unread_columns = saturate_to_int(columns.unread);
+// Groups that must divide a number of channels.
+constexpr void check_groups(LayerInfo& info, int channels, int groups) {
+  if (groups < 1) info.fail(Fault::not_positive, 1, groups, Parameter::groups);
+  if (groups > 0 && channels % groups != 0) info.fail(Fault::groups_do_not_divide_channels, groups, channels);
+}
 
+// The faults of a window's arguments and of its input. `filters` is null for a pool.
+constexpr void check_window(LayerInfo& info, Shape in, const Settings& s, const int* filters) {
+  const WindowSpec& asked = s.window;
   const auto positive = [&info](int n, Parameter which) {
     if (n < 1) info.fail(Fault::not_positive, 1, n, which);
   };
@@ -220,8 +247,22 @@ constexpr LayerInfo slide_over(Shape in, const Settings& s, const int* filters) 
   if (in.flat) info.fail(Fault::needs_feature_map, 0, in.channels);
   if ((s.seen & sets_declared_input) != 0 && s.declared_input != in.channels)
     info.fail(Fault::input_channels_differ, s.declared_input, in.channels);
-  if (s.groups > 0 && in.channels % s.groups != 0) info.fail(Fault::groups_do_not_divide_channels, s.groups, in.channels);
-  if (s.groups > 0 && channels % s.groups != 0) info.fail(Fault::groups_do_not_divide_channels, s.groups, channels);
+  check_groups(info, in.channels, s.groups);
+  if (filters) check_groups(info, at_least_one(*filters), s.groups);
+}
+
+// infer() of convolutions and pools. `filters` is null for a pool, which keeps the channels.
+constexpr LayerInfo slide_over(Shape in, const Settings& s, const int* filters) {
+  const WindowSpec w = with_valid_numbers(s.window);
+  const Axis rows = slide_rows(w, in.height), columns = slide_columns(w, in.width);
+  const int channels = filters ? at_least_one(*filters) : in.channels;
+  LayerInfo info;
+  info.out = Shape{at_least_one(saturate_to_int(rows.output)), at_least_one(saturate_to_int(columns.output)), channels};
+  info.window = placed(w, rows, columns);
+  info.unread_rows = saturate_to_int(rows.unread);
+  info.unread_columns = saturate_to_int(columns.unread);
+
+  check_window(info, in, s, filters);
   if (rows.output == 0) info.fail(Fault::kernel_larger_than_padded_input, rows.extent, rows.padded);
   if (columns.output == 0) info.fail(Fault::kernel_larger_than_padded_input, columns.extent, columns.padded);
   if (s.exact && rows.unread > 0) info.fail(Fault::window_does_not_tile, rows.padded, rows.padded - rows.unread);

@@ -28,6 +28,7 @@ STRATA_PARAMETER(filters);
 STRATA_PARAMETER(units);
 STRATA_PARAMETER(groups);
 STRATA_PARAMETER(dilation);
+STRATA_PARAMETER(factor);
 STRATA_PARAMETER(declared_input);
 STRATA_PARAMETER(input_size);
 #undef STRATA_PARAMETER
@@ -85,11 +86,13 @@ STRATA_VERDICT(shape_differs, L, typename w::wanted_shape, typename w::shape_her
 STRATA_VERDICT(groups_do_not_divide_channels, L, typename w::expected_number, typename w::got_number);
 STRATA_VERDICT(residual_shapes_differ, L, typename w::wanted_shape, typename w::shape_here);
 STRATA_VERDICT(concat_shapes_differ, L, typename w::wanted_shape, typename w::shape_here);
+STRATA_VERDICT(gate_shapes_differ, L, typename w::wanted_shape, typename w::shape_here);
 STRATA_VERDICT(shortcut_misplaced, L);
 STRATA_VERDICT(not_a_layer, L);
 STRATA_VERDICT(input_not_first, L);
 STRATA_VERDICT(not_positive, L, typename w::which, typename w::got_number);
 STRATA_VERDICT(negative_padding, L, typename w::got_number);
+STRATA_VERDICT(padding_removes_output, L, typename w::got_number);
 STRATA_VERDICT(rate_outside_range, L);
 STRATA_VERDICT(number_outside_range, L);
 STRATA_VERDICT(options_contradict, L);

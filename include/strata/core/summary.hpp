@@ -36,11 +36,13 @@ struct TextWriter {
     while (count > 0) self().put(digits[--count]);
     return self();
   }
-  // A number between 0 and 1, with three decimal places.
+  // With three decimal places.
   constexpr Derived& fraction(double x) {
-    const int thousandths = static_cast<int>(x * 1000 + 0.5);
+    if (x < 0) return self().put('-'), fraction(-x);
+    if (!(x < 1e15)) return self().put("large");
+    const auto thousandths = static_cast<std::int64_t>(x * 1000 + 0.5);
     number(thousandths / 1000);
-    int rest = thousandths % 1000;
+    std::int64_t rest = thousandths % 1000;
     if (rest > 0) self().put('.');
     for (int place = 100; rest > 0; place /= 10) {
       self().put(static_cast<char>('0' + rest / place));
@@ -112,8 +114,17 @@ constexpr Cell label() {
       if (w.bottom != w.top || w.left != w.top || w.right != w.top)
         c.put(',').number(w.bottom).put(',').number(w.left).put(',').number(w.right);
     }
+    if (settings.count_padding) c.put(" counted");
     if (w.dilation_h != 1 || w.dilation_w != 1) c.put(" dilation ").pair(w.dilation_h, w.dilation_w, false);
+    if (w.ceil) c.put(" ceil");
     if (settings.groups != 1) c.put(" groups ").number(settings.groups);
+  } else if constexpr (requires { L::factors.height, L::factors.width; }) {
+    c.put(' ').pair(L::factors.height, L::factors.width);
+    if (L::bilinear) c.put(" bilinear");
+  } else if constexpr (requires { int{L::groups}; }) {
+    c.put(" groups ").number(L::groups);
+  } else if constexpr (requires { double{L::factor}; }) {
+    c.put(' ').fraction(L::factor);
   } else if constexpr (requires { double{L::rate}; }) {
     c.put(' ').fraction(L::rate);
   }
@@ -155,8 +166,12 @@ constexpr void find_receptive_fields(std::span<const Row> rows, std::span<Recept
       s.rows = saturating_add(s.rows, saturating_multiply(saturating_multiply(w.kernel_h - 1, w.dilation_h), s.step_rows));
       s.columns =
           saturating_add(s.columns, saturating_multiply(saturating_multiply(w.kernel_w - 1, w.dilation_w), s.step_columns));
-      s.step_rows = saturating_multiply(s.step_rows, w.stride_h),
-      s.step_columns = saturating_multiply(s.step_columns, w.stride_w);
+      // Behind a layer that enlarges the map, neighbours are closer, but not less than an element apart.
+      const auto step = [](std::int64_t before, int stride, int enlarged) {
+        return std::max<std::int64_t>(1, saturating_multiply(before, stride) / enlarged);
+      };
+      s.step_rows = step(s.step_rows, w.stride_h, row.step.enlarged_rows);
+      s.step_columns = step(s.step_columns, w.stride_w, row.step.enlarged_columns);
       s.all = s.all || (row.in.flat && row.out.flat && row.step.macs > 0);
     }
     fields[i] = s;

@@ -10,7 +10,25 @@
 
 namespace strata::inline STRATA_ABI {
 
-enum class Role { weight, bias, scale, shift, running_mean, running_variance };
+enum class Role { weight, bias, scale, shift, running_mean, running_variance, slope };
+
+constexpr const char* name_of(Role role) {
+  switch (role) {
+    case Role::weight:
+      return "weight";
+    case Role::bias:
+      return "bias";
+    case Role::scale:
+      return "scale";
+    case Role::shift:
+      return "shift";
+    case Role::running_mean:
+      return "running_mean";
+    case Role::running_variance:
+      return "running_variance";
+  }
+  return "";
+}
 
 // How a backend may arrange a tensor in memory. The weights of a convolution are (KH,KW,C/groups,F) on the host; a backend
 // may keep the filters first.
@@ -21,8 +39,10 @@ struct TensorInfo {
   Role role = Role::weight;
   std::array<std::int64_t, 4> shape{};
   int rank = 0;
-  std::int64_t fan_in = 0, fan_out = 0;  // Keras' fans: kernel area times channels in, out
+  // Keras' fans of a kernel: kernel area times channels in, out. A bias has those of its layer's kernel.
+  std::int64_t fan_in = 0, fan_out = 0;
   TensorLayout layout = TensorLayout::plain;
+  std::int64_t groups = 1;  // of a convolution
 
   [[nodiscard]] constexpr std::int64_t size() const {
     std::int64_t n = 1;

@@ -5,10 +5,10 @@
 #include <compare>
 #include <cstdint>
 
+#include <strata/core/host_device.hpp>
+#include <strata/core/linkage.hpp>
 #include <strata/core/saturate.hpp>
 #include <strata/core/shape.hpp>
-
-#include <strata/core/linkage.hpp>
 
 namespace strata::inline STRATA_ABI {
 
@@ -25,6 +25,7 @@ struct WindowSpec {
   int dilation_h = 1, dilation_w = 1;
   Padding padding = Padding::valid;
   int top = 0, bottom = 0, left = 0, right = 0;  // for explicit_
+  bool ceil = false;                             // the last window may reach beyond the padded input
 };
 
 // A window over a known input.
@@ -45,9 +46,10 @@ struct Axis {
   std::int64_t unread = 0;  // rows at the end of the padded input that no window reads
 };
 
-// output = floor((padded - extent) / stride) + 1, extent = dilation x (kernel - 1) + 1.
+// output = floor((padded - extent) / stride) + 1, extent = dilation x (kernel - 1) + 1. With `ceil` it is rounded up, but
+// no window begins in the padding at the end, as in PyTorch.
 constexpr Axis slide(std::int64_t input, std::int64_t kernel, std::int64_t stride, std::int64_t dilation, Padding padding,
-                     std::int64_t before, std::int64_t after) {
+                     std::int64_t before, std::int64_t after, bool ceil = false) {
   Axis a;
   a.extent = dilation * (kernel - 1) + 1;
   if (padding == Padding::same) {
@@ -61,16 +63,18 @@ constexpr Axis slide(std::int64_t input, std::int64_t kernel, std::int64_t strid
   }
   a.padded = input + a.before + a.after;
   if (a.extent > a.padded) return a;
-  a.output = (a.padded - a.extent) / stride + 1;
+  a.output = (a.padded - a.extent + (ceil ? stride - 1 : 0)) / stride + 1;
+  if (ceil && (a.output - 1) * stride >= input + a.before) --a.output;
   a.unread = a.padded - ((a.output - 1) * stride + a.extent);
+  if (a.unread < 0) a.unread = 0;
   return a;
 }
 
 constexpr Axis slide_rows(const WindowSpec& s, int height) {
-  return slide(height, s.kernel_h, s.stride_h, s.dilation_h, s.padding, s.top, s.bottom);
+  return slide(height, s.kernel_h, s.stride_h, s.dilation_h, s.padding, s.top, s.bottom, s.ceil);
 }
 constexpr Axis slide_columns(const WindowSpec& s, int width) {
-  return slide(width, s.kernel_w, s.stride_w, s.dilation_w, s.padding, s.left, s.right);
+  return slide(width, s.kernel_w, s.stride_w, s.dilation_w, s.padding, s.left, s.right, s.ceil);
 }
 
 constexpr Window placed(const WindowSpec& s, const Axis& rows, const Axis& columns) {
@@ -87,6 +91,23 @@ constexpr Window placed(const WindowSpec& s, const Axis& rows, const Axis& colum
           saturate_to_int(columns.after)};
 }
 
+// The output of a transposed convolution on one axis. The convolution with the same window that reads it has `input`
+// outputs.
+constexpr std::int64_t transposed_size(std::int64_t input, std::int64_t kernel, std::int64_t stride, std::int64_t dilation,
+                                       Padding padding, std::int64_t before, std::int64_t after, std::int64_t extra) {
+  const std::int64_t extent = detail::saturating_add(detail::saturating_multiply(dilation, kernel - 1), 1);
+  if (padding == Padding::explicit_)
+    return detail::saturating_add(detail::saturating_multiply(input - 1, stride), extent) - before - after + extra;
+  const std::int64_t same = detail::saturating_multiply(input, stride);
+  return padding == Padding::same || extent < stride ? same : detail::saturating_add(same, extent - stride);
+}
+constexpr std::int64_t transposed_rows(const WindowSpec& s, int height, int extra) {
+  return transposed_size(height, s.kernel_h, s.stride_h, s.dilation_h, s.padding, s.top, s.bottom, extra);
+}
+constexpr std::int64_t transposed_columns(const WindowSpec& s, int width, int extra) {
+  return transposed_size(width, s.kernel_w, s.stride_w, s.dilation_w, s.padding, s.left, s.right, extra);
+}
+
 // A window over a map, the geometry that the kernels of all backends take.
 struct Geometry {
   Shape in;   // (H,W,C) of one sample
@@ -100,6 +121,15 @@ struct Geometry {
     return static_cast<std::int64_t>(window.kernel_h) * window.kernel_w * (in.channels / groups);
   }
 };
+
+// The taps of a window on one axis that count in a mean: those on the input, or on the padded input.
+STRATA_HOST_DEVICE constexpr int counted_taps(int position, int kernel, int stride, int dilation, int before, int after,
+                                              int size, bool count_padding) {
+  const int low = count_padding ? -before : 0, end = count_padding ? size + after : size;
+  int n = 0;
+  for (int tap = 0, at = position * stride - before; tap < kernel; ++tap, at += dilation) n += at >= low && at < end;
+  return n;
+}
 
 // With `filters` <= 0 the channels stay as they are, as in a pool. Precondition: the window fits (both Axis::output > 0).
 constexpr Geometry place(const WindowSpec& s, Shape in, int filters = 0, int groups = 1) {

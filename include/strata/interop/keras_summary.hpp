@@ -81,7 +81,8 @@ constexpr Listed kind_of_row(std::string_view name) {
   if (typed) name = name.substr(type + 1);
   const auto has = [name](std::string_view word) { return name.find(word) != std::string_view::npos; };
   if (has(typed ? "InputLayer" : "input_layer")) return Listed::input;
-  if (typed ? has("Activation") || has("ReLU") || has("Softmax") : has("activation") || has("re_lu") || has("softmax"))
+  if (typed ? has("Activation") || has("ReLU") || has("Softmax") || has("Rescaling")
+            : has("activation") || has("re_lu") || has("softmax") || has("rescaling"))
     return Listed::activation;
   return Listed::always;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // One checkpoint: a safetensors file with everything that a run needs to continue as if it had never stopped. The model's
-// tensors have their own names, the optimizer's are optimizer/<slot>/<tensor>; the rest is metadata. Random numbers and the
+// tensors have their own names, the optimizer's are optimizer/<slot>/<tensor>, those of an average of the weights are
+// average/<tensor>; the rest is metadata. Random numbers and the
 // order of the images are functions of the seed and the step, so they need no state.
 #pragma once
 #include <cstddef>
@@ -80,6 +81,10 @@ TrainingState load_checkpoint(Trainer_& trainer, const std::filesystem::path& pa
   detail::restore(content, run);
   trainer.upload();
   trainer.continue_at(content.state.updates);
+  std::vector<double> losses;
+  for (const EpochRecord& r : content.state.history)
+    if (r.validation_loss) losses.push_back(*r.validation_loss);
+  trainer.validated(std::move(losses));
   return std::move(content.state);
 }
 

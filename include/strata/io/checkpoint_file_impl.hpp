@@ -111,7 +111,7 @@ STRATA_DEFINE void check_fits(const CheckpointContent& c, const TrainingRun& run
   const std::span<const RunTensor> all(run.tensors);
   for (const RunTensor& t : all.first(run.weights)) check(t);
   for (const std::string& name : c.names)
-    if (!name.starts_with("optimizer/") && std::none_of(all.begin(), all.end(), [&](auto& t) { return t.name == name; }))
+    if (!of_training(name) && std::none_of(all.begin(), all.end(), [&](auto& t) { return t.name == name; }))
       throw FileError(c.path, "tensor " + name + " is not in this network");
   check_architecture(c.path, text("strata.architecture"), run.architecture);
   check_recipe(c.path, text(recipe_key), recipe);
@@ -119,8 +119,10 @@ STRATA_DEFINE void check_fits(const CheckpointContent& c, const TrainingRun& run
   if (c.names.size() != run.tensors.size())
     throw FileError(c.path, std::to_string(c.names.size()) + " tensors; expected " + std::to_string(run.tensors.size()));
   const TrainingState& s = c.state;
-  if (run.steps < 1 || s.step > run.steps || s.epoch - 1 > (s.updates - s.step) / run.steps ||
-      s.updates != (s.epoch - 1) * run.steps + s.step)
+  const std::int64_t whole = updates_before(run.steps, run.accumulate);
+  if (run.steps < 1 || s.step > run.steps || s.epoch - 1 > s.updates / whole ||
+      s.updates != (s.epoch - 1) * whole + updates_before(s.step, run.accumulate) ||
+      (s.step < run.steps && s.step % run.accumulate != 0))
     throw FileError(c.path, "step " + std::to_string(s.step) + " of epoch " + std::to_string(s.epoch) + " after " +
                                 std::to_string(s.updates) + " updates; expected " + std::to_string(run.steps) +
                                 " steps an epoch");

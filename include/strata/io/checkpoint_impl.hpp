@@ -43,7 +43,7 @@ class CheckpointFiles final : public Checkpointer {
     std::filesystem::create_directories(options_.directory);
     lock_.emplace(options_.directory, O_RDONLY | O_DIRECTORY);
     if (!lock_->try_lock()) throw std::runtime_error(directory + ": another run is writing its checkpoints here");
-    if (!resume && (!steps().empty() || std::filesystem::exists(best())))
+    if (!resume && (!steps().empty() || std::filesystem::exists(best_file())))
       throw std::runtime_error(directory +
                                ": there are checkpoints of an earlier run; resume it, or name another directory");
     for (const auto& entry : std::filesystem::directory_iterator(options_.directory)) {
@@ -113,7 +113,18 @@ class CheckpointFiles final : public Checkpointer {
 
   // The weights alone.
   void save_best() override {
-    write_weights(best(), tensors_of(run_, run_.weights), run_.architecture, run_.summary, options_.metadata);
+    write_weights(best_file(), tensors_of(run_, run_.weights), run_.architecture, run_.summary, options_.metadata);
+  }
+
+  [[nodiscard]] std::vector<std::vector<float>> best() override {
+    std::vector<std::vector<float>> values;
+    if (!std::filesystem::exists(best_file())) return values;
+    WeightsToLoad weights(best_file());
+    for (const RunTensor& t : std::span(run_.tensors).first(run_.weights)) weights.expect(t.name, t.shape);
+    weights.read(run_.architecture);
+    for (const RunTensor& t : std::span(run_.tensors).first(run_.weights))
+      weights.next(values.emplace_back(t.values.size()));
+    return values;
   }
 
   // Renamed, not removed: the images may be the cause. Failure is ignored, because the caller reports an error already.
@@ -133,7 +144,7 @@ class CheckpointFiles final : public Checkpointer {
     else
       std::fprintf(stderr, "%s\n", text.c_str());
   }
-  [[nodiscard]] std::filesystem::path best() const { return options_.directory / "best.safetensors"; }
+  [[nodiscard]] std::filesystem::path best_file() const { return options_.directory / "best.safetensors"; }
   [[nodiscard]] std::filesystem::path file(std::int64_t updates) const {
     std::string digits = std::to_string(updates);
     digits.insert(0, digits.size() < 9 ? 9 - digits.size() : 0, '0');

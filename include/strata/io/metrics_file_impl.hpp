@@ -18,15 +18,6 @@
 namespace strata::inline STRATA_ABI {
 namespace detail {
 
-// The names of all validation metrics in the order in which they appear.
-STRATA_DEFINE std::vector<std::string> metric_names(std::span<const EpochRecord> history) {
-  std::vector<std::string> names;
-  for (const EpochRecord& r : history)
-    for (const MetricValue& m : r.validation_metrics)
-      if (std::find(names.begin(), names.end(), m.name) == names.end()) names.push_back(m.name);
-  return names;
-}
-
 // Calls f(name, text) for every figure of an epoch; the text is empty if the epoch has none. Numbers are the shortest that
 // read back as the same double.
 template <class F>

@@ -36,10 +36,10 @@ void save_weights(Model<Net, Backend, Mode>& model, const std::filesystem::path&
                         detail::summary_text(detail::summary_numbers<Net>()), std::move(metadata));
 }
 
-// Reads a file of save_weights, a checkpoint (the optimizer's tensors are ignored), or any file with these tensors (then
-// there is no fingerprint and no checksum to compare). Throws FileError if the file cannot be read or is damaged, for the
-// first tensor that is missing, has another shape or is not in the network, and if the tensors fit but the layers differ.
-// The model is then unchanged.
+// Reads a file of save_weights, a checkpoint (the tensors of optimizer and average are ignored), or any file with these
+// tensors (then there is no fingerprint and no checksum to compare). Throws FileError if the file cannot be read or is
+// damaged, for the first tensor that is missing, has another shape or is not in the network, and if the tensors fit but the
+// layers differ. The model is then unchanged.
 template <class Net, class Backend, class Mode>
 void load_weights(Model<Net, Backend, Mode>& model, const std::filesystem::path& path) {
   static_assert(std::is_same_v<typename Backend::scalar, float>, "strata: files of weights hold float32");

@@ -14,10 +14,9 @@
 #include <strata/core/tensor_info.hpp>
 #include <strata/io/safetensors_reader.hpp>
 #include <strata/io/safetensors_writer.hpp>
+#include <strata/model/matching_weights.hpp>
 
 namespace strata::inline STRATA_ABI::detail {
-
-std::string shape_text(std::span<const std::int64_t> shape);
 
 // Throws FileError if a file has a tensor of this network not at all (null) or in another shape.
 void check_tensor(const std::filesystem::path& path, const std::string& name, std::span<const std::int64_t> expected,
@@ -35,7 +34,10 @@ class WeightsToLoad {
  public:
   explicit WeightsToLoad(const std::filesystem::path& path) : file_(path) {}
 
-  void expect(const std::string& name, const TensorInfo& info);
+  void expect(const std::string& name, std::span<const std::int64_t> shape);
+  void expect(const std::string& name, const TensorInfo& info) {
+    expect(name, std::span(info.shape).first(static_cast<std::size_t>(info.rank)));
+  }
   // Reads everything, so that a model changes only if all of it is there.
   void read(const std::string& architecture);
   void next(std::span<float> values);

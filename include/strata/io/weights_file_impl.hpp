@@ -13,15 +13,10 @@
 #include <strata/core/linkage.hpp>
 #include <strata/io/seal.hpp>
 #include <strata/io/weights_file.hpp>
+#include <strata/training/run.hpp>
 #include <strata/util/file_error.hpp>
 
 namespace strata::inline STRATA_ABI::detail {
-
-STRATA_DEFINE std::string shape_text(std::span<const std::int64_t> shape) {
-  std::string text = "(";
-  for (const std::int64_t n : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(n);
-  return text + ")";
-}
 
 STRATA_DEFINE void check_tensor(const std::filesystem::path& path, const std::string& name,
                                 std::span<const std::int64_t> expected, const std::vector<std::int64_t>* found) {
@@ -51,16 +46,15 @@ STRATA_DEFINE Tensor tensor_of(const std::string& name, const TensorInfo& info, 
   return {name, {info.shape.begin(), info.shape.begin() + info.rank}, values};
 }
 
-STRATA_DEFINE void WeightsToLoad::expect(const std::string& name, const TensorInfo& info) {
+STRATA_DEFINE void WeightsToLoad::expect(const std::string& name, std::span<const std::int64_t> shape) {
   const SafetensorsEntry* entry = file_.find(name);
-  check_tensor(file_.path(), name, std::span(info.shape).first(static_cast<std::size_t>(info.rank)),
-               entry ? &entry->shape : nullptr);
+  check_tensor(file_.path(), name, shape, entry ? &entry->shape : nullptr);
   names_.push_back(name);
 }
 
 STRATA_DEFINE void WeightsToLoad::read(const std::string& architecture) {
   for (const SafetensorsEntry& entry : file_.tensors())
-    if (!entry.name.starts_with("optimizer/") && std::find(names_.begin(), names_.end(), entry.name) == names_.end())
+    if (!of_training(entry.name) && std::find(names_.begin(), names_.end(), entry.name) == names_.end())
       throw FileError(file_.path(), "tensor " + entry.name + " is not in this network");
   const auto fingerprint = file_.metadata().find("strata.architecture");
   if (fingerprint != file_.metadata().end()) check_architecture(file_.path(), fingerprint->second, architecture);

@@ -13,6 +13,8 @@
 #pragma once
 #include <array>
 #include <cmath>
+#include <limits>
+#include <type_traits>
 
 #include <strata/core/host_device.hpp>
 #include <strata/core/linkage.hpp>
@@ -245,6 +247,36 @@ struct Softplus : Activation<Values::rectified> {
   template <class T>
   [[gnu::always_inline]] STRATA_HOST_DEVICE static T backward(T y, T dy) {
     return dy * -std::expm1(-y);
+  }
+};
+// Factor x, for a number that is not trained, such as the factor of a network's logits. Keeps the kind of values. Keras'
+// Rescaling(Factor). Error: number_outside_range.
+template <auto Factor>
+struct Scale {
+  static constexpr const char* name = "Scale";
+  // NaN, which is out of range, for an argument that is not a number.
+  static constexpr double factor = [] {
+    if constexpr (std::is_arithmetic_v<std::remove_cvref_t<decltype(Factor)>>)
+      return static_cast<double>(Factor);
+    else
+      return std::numeric_limits<double>::quiet_NaN();
+  }();
+  static constexpr std::array numbers{factor};
+  static constexpr bool reads_output = false;
+  static constexpr bool keeps_signs = factor > 0;
+  static constexpr LayerInfo infer(Shape in) {
+    LayerInfo s = detail::keep(in, Values::as_before);
+    constexpr double largest = std::numeric_limits<double>::max();
+    if (!(factor >= -largest && factor <= largest)) s.fault = Fault::number_outside_range;
+    return s;
+  }
+  template <class T>
+  [[gnu::always_inline]] STRATA_HOST_DEVICE static T forward(T x) {
+    return static_cast<T>(factor) * x;
+  }
+  template <class T>
+  [[gnu::always_inline]] STRATA_HOST_DEVICE static T backward(T /*y*/, T dy) {
+    return static_cast<T>(factor) * dy;
   }
 };
 // exp(x) / sum exp(x), over the flat vector: logits to probabilities.

@@ -72,6 +72,22 @@ struct Residual {
   }
 };
 
+// y = x * layers(x), element by element, where layers(x) has the shape of x, or is one number for each channel, (N,C) or
+// (N,1,1,C), which holds for all positions: Gate<GlobalAvgPool, Dense<C / 16>, ReLU, Dense<C>, Sigmoid> is squeeze and
+// excitation (Hu, Shen, Sun 2018). Keras' Multiply. Error: gate_shapes_differ.
+template <class... Layers>
+struct Gate {
+  static constexpr const char* name = "Gate";
+  // The first of two branches is empty: x itself.
+  using nodes = graph::Nodes<graph::Fork, graph::Next, Layers..., graph::Join<Gate>>;
+  static constexpr LayerInfo join(Shape x, Shape gate) {
+    LayerInfo s = detail::keep(x, Values::any);
+    const bool a_number_each = gate.channels == x.channels && gate.height == 1 && gate.width == 1 && !x.flat;
+    if (!(gate == x) && !a_number_each) s.fail(Fault::gate_shapes_differ);
+    return s;
+  }
+};
+
 // Concatenates its branches over the channels: (N,H,W,C1), (N,H,W,C2), ... -> (N,H,W,C1+C2+...), and vectors likewise. Each
 // argument is a branch: a layer, or a Sequential of layers; all start at the same input. Error: concat_shapes_differ.
 template <class... Branches>

@@ -45,9 +45,10 @@ struct Conv {
     const Geometry g = geometry(in);
     const std::int64_t kh = g.window.kernel_h, kw = g.window.kernel_w, channels = in.channels / g.groups;
     std::array<TensorInfo, has_bias ? 2 : 1> t{};
-    t[0] = {"kernel",           Role::weight,      {kh, kw, channels, Filters}, 4,
-            kh * kw * channels, kh * kw * Filters, TensorLayout::filters};
-    if constexpr (has_bias) t[1] = {"bias", Role::bias, {Filters}, 1, 0, 0};
+    const std::int64_t fan_in = kh * kw * channels, fan_out = kh * kw * Filters;
+    t[0] = TensorInfo{"kernel", Role::weight, {kh, kw, channels, Filters}, 4,
+                      fan_in,   fan_out,      TensorLayout::filters,       g.groups};
+    if constexpr (has_bias) t[1] = TensorInfo{"bias", Role::bias, {Filters}, 1, fan_in, fan_out};
     return t;
   }
 };

@@ -46,7 +46,7 @@ struct Dense {
   [[gnu::always_inline]] static constexpr auto tensors(Shape in) {
     std::array<TensorInfo, has_bias ? 2 : 1> t{};
     t[0] = {"kernel", Role::weight, {in.channels, Units}, 2, in.channels, Units};
-    if constexpr (has_bias) t[1] = {"bias", Role::bias, {Units}, 1, 0, 0};
+    if constexpr (has_bias) t[1] = {"bias", Role::bias, {Units}, 1, in.channels, Units};
     return t;
   }
 };

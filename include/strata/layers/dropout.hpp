@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Dropout.
+// Dropout, and StochasticDepth, which drops whole samples.
 #pragma once
 #include <type_traits>
 
@@ -39,6 +39,17 @@ struct Dropout {
     if (!(rate >= 0 && rate < 1)) s.fail(Fault::rate_outside_range);
     return s;
   }
+};
+
+// Dropout of whole samples (Huang, Sun, Liu, Sedra, Weinberger 2016): in training, sets all elements of a random fraction
+// of the samples to zero and divides the others by the fraction that is kept. As the last layer of a Residual's branch it
+// drops the branch: Residual<Conv<3, 64>, BatchNorm, StochasticDepth<0.1>>. torchvision's StochasticDepth(rate,
+// mode="row"). Keeps the shape. Error: rate_outside_range.
+template <auto Rate>
+struct StochasticDepth {
+  static constexpr const char* name = "StochasticDepth";
+  static constexpr double rate = Dropout<Rate>::rate;
+  static constexpr LayerInfo infer(Shape in) { return Dropout<Rate>::infer(in); }
 };
 
 }  // namespace strata

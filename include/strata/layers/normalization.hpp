@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Batch normalisation and local response normalisation. Both keep the shape.
+// Normalisations: of batches, of groups of channels, of layers, and local response normalisation. All keep the shape.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -56,6 +56,65 @@ struct BatchNormOf {
 };
 // A type of its own, so that it is written, and stands in errors, without <>.
 struct BatchNorm : BatchNormOf<> {};
+
+inline namespace STRATA_ABI {
+namespace detail {
+// What GroupNorm and LayerNorm share.
+template <class... Options>
+struct SampleNorm {
+  static constexpr Settings settings = read_options < sets_epsilon | sets_scale | sets_shift, Options... > ({});
+  static constexpr double epsilon = settings.epsilon;
+  static constexpr bool has_scale = settings.scale, has_shift = settings.shift;
+  static constexpr LayerInfo infer(Shape in) {
+    LayerInfo s = keep(in, Values::any);
+    s.parameters = saturating_multiply((has_scale ? 1 : 0) + (has_shift ? 1 : 0), in.channels);
+    s.fail(settings.fault);
+    if (!(epsilon > 0)) s.fail(Fault::number_outside_range);
+    return s;
+  }
+  [[gnu::always_inline]] static constexpr auto tensors(Shape in) {
+    const std::int64_t c = in.channels;
+    std::array<TensorInfo, std::size_t{has_scale ? 1 : 0} + (has_shift ? 1 : 0)> t{};
+    if constexpr (has_scale) t[0] = TensorInfo{"gamma", Role::scale, {c}, 1, 0, 0};
+    if constexpr (has_shift) t[has_scale ? 1 : 0] = TensorInfo{"beta", Role::shift, {c}, 1, 0, 0};
+    return t;
+  }
+};
+}  // namespace detail
+}  // namespace STRATA_ABI
+
+// Group normalisation (Wu, He 2018): each of Groups groups of channels of each sample, over (H,W,C/Groups), by its own mean
+// and variance; (N,H,W,C), or (N,C). Trainable: gamma and beta, 2C numbers. Epsilon 0.001 is the default of Keras'
+// GroupNormalization(Groups), 1e-5 that of PyTorch's nn.GroupNorm(Groups, C). One group is Keras' groups=1, which takes all
+// of a sample; Groups = C is instance normalisation. Options: Epsilon, above 0, NoScale, NoShift.
+// Errors: not_positive, groups_do_not_divide_channels, number_outside_range, options_contradict, option_not_taken.
+template <int Groups, class... Options>
+struct GroupNorm : detail::SampleNorm<Options...> {
+  static constexpr const char* name = "GroupNorm";
+  static constexpr const char* keras = "group_normalization";
+  static constexpr int groups = Groups;
+  static constexpr std::array numbers{static_cast<double>(Groups), GroupNorm::epsilon, GroupNorm::has_scale ? 1.0 : 0.0,
+                                      GroupNorm::has_shift ? 1.0 : 0.0};
+  static constexpr LayerInfo infer(Shape in) {
+    LayerInfo s = detail::SampleNorm<Options...>::infer(in);
+    detail::check_groups(s, in.channels, Groups);
+    return s;
+  }
+};
+
+// Layer normalisation (Ba, Kiros, Hinton 2016) of the channels of each position, as in ConvNeXt: (N,H,W,C), or (N,C), a
+// vector as a whole. Trainable: gamma and beta, 2C numbers. Keras' LayerNormalization(axis=-1), with its epsilon of 0.001;
+// PyTorch's nn.LayerNorm(C) of data with the channels last, with Epsilon<1e-5>. (PyTorch's nn.LayerNorm((C, H, W)) takes
+// all of a sample, as GroupNorm<1> does, but has a gamma and beta for each element.) Options and errors: as GroupNorm.
+template <class... Options>
+struct LayerNormOf : detail::SampleNorm<Options...> {
+  static constexpr const char* name = "LayerNorm";
+  static constexpr const char* keras = "layer_normalization";
+  static constexpr std::array numbers{LayerNormOf::epsilon, LayerNormOf::has_scale ? 1.0 : 0.0,
+                                      LayerNormOf::has_shift ? 1.0 : 0.0};
+};
+// A type of its own, so that it is written, and stands in errors, without <>.
+struct LayerNorm : LayerNormOf<> {};
 
 // Local response normalisation across channels (Krizhevsky, Sutskever, Hinton 2012, section 3.3), over (N,H,W,C):
 // y = x / (k + alpha * sum of x^2 over n neighbouring channels)^beta. alpha multiplies the sum, as in the paper and in

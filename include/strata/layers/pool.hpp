@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // Pools: (N,H,W,C) -> (N,H',W',C), or (N,C) for the global one.
 #pragma once
+#include <array>
+#include <cstddef>
+
 #include <strata/core/linkage.hpp>
 #include <strata/core/options.hpp>
 
@@ -8,7 +11,7 @@ namespace strata {
 
 inline namespace STRATA_ABI {
 namespace detail {
-template <auto Window, auto Stride_, class... Options>
+template <unsigned Takes, auto Window, auto Stride_, class... Options>
 struct Pool {
   static constexpr Settings settings = [] {
     Settings s;
@@ -17,7 +20,8 @@ struct Pool {
     if (!is_size<decltype(Window)> || !is_size<decltype(Stride_)>) s.fault = Fault::not_a_size;
     // A stride by position other than the default counts as an option given.
     if (!(extent(Stride_) == extent(Window))) s.seen |= sets_stride;
-    return read_options < sets_stride | sets_padding | sets_declared_input | sets_exact | sets_dilation, Options... > (s);
+    return read_options < Takes | sets_stride | sets_padding | sets_declared_input | sets_exact | sets_dilation | sets_ceil,
+           Options... > (s);
   }();
   static constexpr strata::LayerInfo infer(Shape in) { return slide_over(in, settings, nullptr); }
   [[gnu::always_inline]] static constexpr Geometry geometry(Shape in) {
@@ -30,19 +34,21 @@ struct Pool {
 
 // The maximum of each window: (N,H,W,C) -> (N,H',W',C). Window and stride are a number or Size<h, w>. The default stride is
 // the window's size; another is given by position or as Stride<rows, columns>. The default padding is Valid. Options:
-// Stride, Same, Valid, Pad, Dilation, In, Exact. Errors: needs_feature_map, kernel_larger_than_padded_input,
+// Stride, Same, Valid, Pad, Dilation, In, Exact, CeilMode. Errors: needs_feature_map, kernel_larger_than_padded_input,
 // input_channels_differ, window_does_not_tile, and for its arguments not_a_size, not_positive, negative_padding,
 // options_contradict and option_not_taken.
 template <auto Window, auto Stride_ = Window, class... Options>
-struct MaxPool : detail::Pool<Window, Stride_, Options...> {
+struct MaxPool : detail::Pool<0, Window, Stride_, Options...> {
   static constexpr const char* name = "MaxPool";
 };
 
-// The mean of each window, without its padding, as in TensorFlow and Keras (PyTorch counts padding by default). Shapes,
-// options and errors are those of MaxPool.
+// The mean of each window, without its padding, as in TensorFlow and Keras. PyTorch counts padding by default:
+// CountPadding. Shapes, errors and the other options are those of MaxPool.
 template <auto Window, auto Stride_ = Window, class... Options>
-struct AvgPool : detail::Pool<Window, Stride_, Options...> {
+struct AvgPool : detail::Pool<detail::sets_count_padding, Window, Stride_, Options...> {
   static constexpr const char* name = "AvgPool";
+  static constexpr bool counts_padding = AvgPool::settings.count_padding;
+  static constexpr std::array<double, std::size_t{counts_padding ? 1 : 0}> numbers{};
 };
 
 // The mean of each channel: (N,H,W,C) -> (N,C), a flat vector. Error: needs_feature_map.
@@ -53,6 +59,15 @@ struct GlobalAvgPool {
     s.out = Shape{in.channels};
     s.window.kernel_h = in.height, s.window.kernel_w = in.width;
     return in.flat ? detail::fault(s.out, Fault::needs_feature_map, 0, in.channels) : s;
+  }
+};
+// The maximum of each channel, likewise. Error: needs_feature_map.
+struct GlobalMaxPool {
+  static constexpr const char* name = "GlobalMaxPool";
+  static constexpr LayerInfo infer(Shape in) { return GlobalAvgPool::infer(in); }
+  // Of a window as large as the map.
+  [[gnu::always_inline]] static constexpr Geometry geometry(Shape in) {
+    return place({.kernel_h = in.height, .kernel_w = in.width}, in);
   }
 };
 

@@ -2,8 +2,10 @@
 // Losses. Each is a value: its fields change training and are recorded with a run. The loss of a batch is the mean over its
 // rows. A loss of your own is a struct with the same members (examples/custom_loss).
 #pragma once
+#include <array>
 #include <cmath>
 #include <concepts>
+#include <cstddef>
 #include <span>
 #include <string>
 
@@ -23,6 +25,15 @@ concept LossFunction = requires(const L& loss) {
 
 namespace detail {
 
+// Whether its row is a sample even of a class map.
+template <class L>
+constexpr bool whole_samples() {
+  if constexpr (requires { bool{L::whole_samples}; })
+    return L::whole_samples;
+  else
+    return false;
+}
+
 // The largest output of a row, and the logarithm of the sum of exp(output - largest): nothing overflows.
 template <class N>
 struct LogSum {
@@ -38,9 +49,52 @@ STRATA_HOST_DEVICE LogSum<typename Row::number> log_sum_exp(const Row& row) {
   return {top, std::log(sum)};
 }
 
+// What one output adds to the loss of its row, and the slope of that.
+template <class N>
+struct LossTerm {
+  N value, slope;
+};
+// The mean over the outputs of term(output, target).
+template <class Row, class F>
+STRATA_HOST_DEVICE auto mean_over_outputs(const Row& row, const F& term) {
+  using N = typename Row::number;
+  const N n = static_cast<N>(row.size());
+  N sum{0};
+  for (int c = 0; c < row.size(); ++c) {
+    const LossTerm<N> t = term(row.output(c), row.target(c));
+    sum += t.value;
+    row.gradient(c, t.slope / n);
+  }
+  return sum / n;
+}
+
+// A row whose gradients are multiplied by a factor.
+template <class Row>
+struct ScaledRow {
+  using number = typename Row::number;
+  static constexpr bool has_label = Row::has_label;
+  Row row;
+  number factor;
+  [[nodiscard]] STRATA_HOST_DEVICE int size() const { return row.size(); }
+  [[nodiscard]] STRATA_HOST_DEVICE number output(int i) const { return row.output(i); }
+  [[nodiscard]] STRATA_HOST_DEVICE int label() const { return row.label(); }
+  [[nodiscard]] STRATA_HOST_DEVICE number target(int i) const { return row.target(i); }
+  [[nodiscard]] STRATA_HOST_DEVICE bool wants_gradient() const { return row.wants_gradient(); }
+  STRATA_HOST_DEVICE void gradient(int i, number value) const { row.gradient(i, factor * value); }
+};
+
+void check_class_weights(std::span<const float> weights);
+void check_class_weights(int weights, int outputs);
+std::string class_weights_text(std::span<const float> weights, const std::string& loss);
+
 template <class L>
 void validate_loss(const L& loss) {
   if constexpr (requires { loss.validate(); }) loss.validate();
+}
+// A loss that fits some numbers of outputs alone has validate(int outputs), of a row.
+template <class L>
+void validate_loss(const L& loss, int outputs) {
+  if constexpr (requires { loss.validate(outputs); }) loss.validate(outputs);
 }
 
 // The probability of class c that a loss sees in the outputs of a row: its own probability(outputs, c), or the output.
@@ -155,14 +209,10 @@ struct MeanSquaredError final {
   template <class Row>
   STRATA_HOST_DEVICE auto operator()(const Row& row) const {
     using N = typename Row::number;
-    const N n = static_cast<N>(row.size());
-    N sum{0};
-    for (int c = 0; c < row.size(); ++c) {
-      const N d = row.output(c) - row.target(c);
-      sum += d * d;
-      row.gradient(c, N{2} * d / n);
-    }
-    return sum / n;
+    return detail::mean_over_outputs(row, [](N x, N t) {
+      const N d = x - t;
+      return detail::LossTerm<N>{d * d, N{2} * d};
+    });
   }
 };
 
@@ -180,15 +230,11 @@ struct SigmoidCrossEntropy final {
   template <class Row>
   STRATA_HOST_DEVICE auto operator()(const Row& row) const {
     using N = typename Row::number;
-    const N n = static_cast<N>(row.size());
-    N sum{0};
-    for (int c = 0; c < row.size(); ++c) {
-      const N z = row.output(c), t = row.target(c);
+    return detail::mean_over_outputs(row, [](N z, N t) {
       // max(z, 0) - z t + log(1 + exp(-|z|))
-      sum += (z > N{0} ? z : N{0}) - z * t + std::log1p(std::exp(z > N{0} ? -z : z));
-      row.gradient(c, (N{1} / (N{1} + std::exp(-z)) - t) / n);
-    }
-    return sum / n;
+      const N cost = (z > N{0} ? z : N{0}) - z * t + std::log1p(std::exp(z > N{0} ? -z : z));
+      return detail::LossTerm<N>{cost, N{1} / (N{1} + std::exp(-z)) - t};
+    });
   }
 };
 
@@ -216,20 +262,17 @@ struct FocalCrossEntropy final {
   template <class Row>
   STRATA_HOST_DEVICE auto operator()(const Row& row) const {
     using N = typename Row::number;
-    const N n = static_cast<N>(row.size()), power = static_cast<N>(gamma);
-    N sum{0};
-    for (int c = 0; c < row.size(); ++c) {
-      const N z = row.output(c), t = row.target(c), up = std::exp(z), down = std::exp(-z);
+    const N power = static_cast<N>(gamma), share = static_cast<N>(alpha);
+    return detail::mean_over_outputs(row, [=](N z, N t) {
+      const N up = std::exp(z), down = std::exp(-z);
       const N yes = N{1} / (N{1} + down), no = N{1} / (N{1} + up), missing = t * no + (N{1} - t) * yes;
       const N cost = (z > N{0} ? z : N{0}) - z * t + std::log1p(z > N{0} ? down : up);
-      const N share = static_cast<N>(alpha), balance = share < N{0} ? N{1} : t * share + (N{1} - t) * (N{1} - share);
-      const N weight = balance * std::pow(missing, power) / n;
+      const N balance = share < N{0} ? N{1} : t * share + (N{1} - t) * (N{1} - share);
+      const N weight = balance * std::pow(missing, power);
       // The slope of log(missing); beyond the precision of the sigmoid, nothing is missing.
       const N decline = missing == N{0} ? N{0} : (N{1} - t - t) * yes * no / missing;
-      sum += weight * cost;
-      row.gradient(c, weight * (yes - t + power * decline * cost));
-    }
-    return sum;
+      return detail::LossTerm<N>{weight * cost, weight * (yes - t + power * decline * cost)};
+    });
   }
 };
 
@@ -241,14 +284,10 @@ struct AbsoluteError final {
   template <class Row>
   STRATA_HOST_DEVICE auto operator()(const Row& row) const {
     using N = typename Row::number;
-    const N n = static_cast<N>(row.size());
-    N sum{0};
-    for (int c = 0; c < row.size(); ++c) {
-      const N d = row.output(c) - row.target(c);
-      sum += d < N{0} ? -d : d;
-      row.gradient(c, (d > N{0} ? N{1} : d < N{0} ? N{-1} : d) / n);  // of a NaN, a NaN
-    }
-    return sum / n;
+    return detail::mean_over_outputs(row, [](N x, N t) {
+      const N d = x - t;
+      return detail::LossTerm<N>{d < N{0} ? -d : d, d > N{0} ? N{1} : d < N{0} ? N{-1} : d};  // of a NaN, a NaN
+    });
   }
 };
 
@@ -266,15 +305,43 @@ struct Huber final {
   template <class Row>
   STRATA_HOST_DEVICE auto operator()(const Row& row) const {
     using N = typename Row::number;
-    const N n = static_cast<N>(row.size()), limit = static_cast<N>(delta);
-    N sum{0};
-    for (int c = 0; c < row.size(); ++c) {
-      const N d = row.output(c) - row.target(c);
-      const N pull = d > limit ? limit : d < -limit ? -limit : d;
-      sum += pull * (d - pull / 2);
-      row.gradient(c, pull / n);
-    }
-    return sum / n;
+    const N limit = static_cast<N>(delta);
+    return detail::mean_over_outputs(row, [=](N x, N t) {
+      const N d = x - t, pull = d > limit ? limit : d < -limit ? -limit : d;
+      return detail::LossTerm<N>{pull * (d - pull / 2), pull};
+    });
+  }
+};
+
+// Any loss of class indices or a class map, each row times the weight of its class:
+//   ClassWeighted<3>{.weights = {1, 2, 0.5}}, ClassWeighted<3, CrossEntropy>{...}
+// The loss of a batch stays the sum over the rows divided by their number, as with Keras' class_weight; PyTorch's
+// CrossEntropyLoss(weight) divides by the sum of the rows' weights. A weight of 0 leaves a class out, as ignore_index does.
+// Evaluations weigh too.
+template <int Classes, class Loss = SoftmaxCrossEntropy>
+struct ClassWeighted final {
+  static_assert(!detail::whole_samples<Loss>(), "strata: this loss has no class of its own in each row to weigh");
+  std::array<float, static_cast<std::size_t>(Classes)> weights{};
+  Loss loss{};
+
+  static constexpr Takes takes = Loss::takes;
+  static constexpr TargetKinds targets{TargetKind::class_index, TargetKind::class_map};
+  // Throws std::invalid_argument for a weight that is negative or not finite, and if all are 0.
+  void validate() const {
+    detail::check_class_weights(weights);
+    detail::validate_loss(loss);
+  }
+  // Throws std::invalid_argument unless a row has as many outputs as there are weights.
+  void validate(int outputs) const { detail::check_class_weights(Classes, outputs); }
+  [[nodiscard]] std::string describe() const { return detail::class_weights_text(weights, loss.describe()); }
+  template <class T>
+  [[nodiscard]] double probability(std::span<const T> outputs, int c) const {
+    return detail::probability(loss, outputs, c);
+  }
+  template <class Row>
+  STRATA_HOST_DEVICE auto operator()(const Row& row) const {
+    const auto weight = static_cast<typename Row::number>(weights.data()[row.label()]);
+    return weight * loss(detail::ScaledRow<Row>{row, weight});
   }
 };
 
@@ -285,7 +352,9 @@ struct Unchecked {
 
   static constexpr Takes takes = Takes::anything;
   static constexpr TargetKinds targets = detail::targets_of<Loss>();
+  static constexpr bool whole_samples = detail::whole_samples<Loss>();
   void validate() const { detail::validate_loss(loss); }
+  void validate(int outputs) const { detail::validate_loss(loss, outputs); }
   [[nodiscard]] std::string describe() const { return loss.describe(); }
   template <class T>
   [[nodiscard]] double probability(std::span<const T> outputs, int c) const {
@@ -310,3 +379,7 @@ const Loss& plain_loss(const Unchecked<Loss>& loss) {
 }  // namespace detail
 
 }  // namespace strata::inline STRATA_ABI
+
+#if !defined(STRATA_COMPILED)
+#include <strata/losses/losses_impl.hpp>
+#endif

@@ -54,8 +54,9 @@ struct names_of<List<Nodes...>> {
 
 }  // namespace detail
 
-// Sixteen hexadecimal digits, equal for networks with the same layers, numbers, windows and shapes. Dropout does not count,
-// since it does nothing outside of training. For telling files apart; not a protection against forgery.
+// Sixteen hexadecimal digits, equal for networks with the same layers, numbers, windows and shapes. Dropout and
+// StochasticDepth do not count, since they do nothing outside of training. For telling files apart; not a protection
+// against forgery.
 template <class Net>
 [[nodiscard]] std::string architecture_fingerprint() {
   using nodes = typename detail::analysed<Net>::nodes;

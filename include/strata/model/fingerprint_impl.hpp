@@ -33,7 +33,7 @@ STRATA_DEFINE std::string fingerprint_text(std::span<const Row> rows, std::span<
   Fnv f;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const Row& row = rows[i];
-    if (names[i] == "Dropout") continue;
+    if (names[i] == "Dropout" || names[i] == "StochasticDepth") continue;
     const Window& w = row.step.window;
     f.number(static_cast<int>(row.kind)).text(names[i]).number(row.step.parameters);
     for (const int n :

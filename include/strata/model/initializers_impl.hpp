@@ -11,6 +11,7 @@
 
 #include <strata/core/linkage.hpp>
 #include <strata/model/initializers.hpp>
+#include <strata/util/pattern.hpp>
 
 namespace strata::inline STRATA_ABI {
 namespace detail {
@@ -69,20 +70,24 @@ STRATA_DEFINE Initializer::Initializer(const GlorotUniform& i) { hold(i); }
 STRATA_DEFINE Initializer::Initializer(const GlorotNormal& i) { hold(i); }
 STRATA_DEFINE Initializer::Initializer(const HeUniform& i) { hold(i); }
 STRATA_DEFINE Initializer::Initializer(const HeNormal& i) { hold(i); }
+STRATA_DEFINE Initializer::Initializer(const FanInUniform& i) { hold(i); }
 #endif
 
 namespace detail {
 
 STRATA_DEFINE const Initializer* initializer_for(const std::string& tensor, std::span<const TensorInitializer> all) {
-  const auto found = std::find_if(all.begin(), all.end(), [&](const TensorInitializer& t) { return t.tensor == tensor; });
-  return found == all.end() ? nullptr : &found->values;
+  const auto found =
+      std::find_if(all.rbegin(), all.rend(), [&](const TensorInitializer& t) { return matches(t.tensor, tensor); });
+  return found == all.rend() ? nullptr : &found->values;
 }
 
 STRATA_DEFINE void check_tensors(std::span<const TensorInitializer> all, std::span<const std::string> names) {
   for (const TensorInitializer& t : all) {
-    if (&t.values != initializer_for(t.tensor, all))
+    const auto same = [&](const TensorInitializer& other) { return other.tensor == t.tensor; };
+    if (std::count_if(all.begin(), all.end(), same) > 1)
       throw std::invalid_argument("strata: two initializers for the tensor " + t.tensor + "; expected one");
-    if (std::find(names.begin(), names.end(), t.tensor) != names.end()) continue;
+    const auto fits = [&](const std::string& name) { return matches(t.tensor, name); };
+    if (std::any_of(names.begin(), names.end(), fits)) continue;
     std::string known;
     for (const std::string& name : names) known += (known.empty() ? "" : ", ") + name;
     throw std::invalid_argument("strata: an initializer for the tensor " + t.tensor + "; this network's are " + known);

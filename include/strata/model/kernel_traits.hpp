@@ -8,6 +8,10 @@
 
 namespace strata::inline STRATA_ABI {
 
+// How a layer runs: model/kernels.hpp.
+template <class L>
+struct Kernel;
+
 struct KernelTraits {
   static constexpr bool view = false;          // the output is the input under another name; no code runs
   static constexpr bool in_place = false;      // y may be x, and dx may be dy

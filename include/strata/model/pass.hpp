@@ -45,12 +45,13 @@ struct JoinPass {
   using Ops = Ops_;
   using A = typename Ops::Activation;
   struct Branch {
+    std::int64_t rows;  // samples times height times width
     int channels;
     const A* x;
     A* dx;  // null if nothing in this branch has parameters
   };
-  std::int64_t rows;  // samples times height times width
-  int channels;       // of the output
+  std::int64_t rows;  // of the output, as is channels
+  int channels;
   std::span<const Branch> branches;
   A* y;
   const A* dy;

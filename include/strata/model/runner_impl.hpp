@@ -185,15 +185,17 @@ template <class Engine>
 void Runner<Engine>::call_join(std::size_t i, void (*function)(const JoinPass<Ops>*)) {
   const Row& row = program_->rows[i];
   std::size_t first = branches_.size();  // filled from the end: the table links each branch to the one before
+  const auto rows = [this](Shape s) { return std::int64_t{batch_} * s.height * s.width; };
   const auto add = [&](int end, bool learns) {
     const auto e = static_cast<std::size_t>(end);
-    branches_[--first] = {program_->rows[e].out.channels, input_of(end), learns ? gradient(e) : nullptr};
+    const Shape out = program_->rows[e].out;
+    branches_[--first] = {rows(out), out.channels, input_of(end), learns ? gradient(e) : nullptr};
   };
   add(row.source, true);
   for (int end = row.previous_end; end >= 0; end = program_->rows[static_cast<std::size_t>(end)].previous_end)
     add(program_->rows[static_cast<std::size_t>(end)].source, true);
   if (row.identity) add(row.fork, false);  // its gradient is added at the fork
-  const JoinPass<Ops> pass{.rows = static_cast<std::int64_t>(batch_) * row.out.height * row.out.width,
+  const JoinPass<Ops> pass{.rows = rows(row.out),
                            .channels = row.out.channels,
                            .branches = {branches_.data() + first, branches_.size() - first},
                            .y = value(i),

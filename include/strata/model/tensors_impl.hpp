@@ -30,23 +30,25 @@ STRATA_DEFINE TensorInitialization::TensorInitialization(const Initializer& weig
 template <class T>
 void TensorInitialization::fill(const std::string& name, const TensorInfo& info, std::span<T> values) {
   const Random random(seed_, Purpose::initialize, static_cast<std::uint32_t>(names_.size()));
-  const Fan fan{info.fan_in, info.fan_out};
   names_.push_back(name);
   if (const Initializer* own = initializer_for(name, single_)) {
     own->validate();
-    (*own)(values, fan, random);
+    (*own)(values, info, random);
     return;
   }
   switch (info.role) {
     case Role::weight:
-      weights_(values, fan, random);
+      weights_(values, info, random);
       break;
     case Role::bias:
-      biases_(values, fan, random);
+      biases_(values, info, random);
       break;
     case Role::scale:
     case Role::running_variance:
       std::fill(values.begin(), values.end(), T{1});
+      break;
+    case Role::slope:
+      std::fill(values.begin(), values.end(), T{0.25});
       break;
     case Role::shift:
     case Role::running_mean:

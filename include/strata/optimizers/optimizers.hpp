@@ -4,6 +4,8 @@
 // (optimizers/update.hpp, examples/custom_optimizer).
 #pragma once
 #include <cmath>
+#include <cstddef>
+#include <span>
 #include <string>
 
 #include <strata/core/linkage.hpp>
@@ -109,6 +111,128 @@ using Adam = detail::AdamOf<false>;
 // Loshchilov, Hutter 2019: Adam whose decay acts on the weights and not through the gradient: w -= r * weight_decay * w
 // before the step. 0.004 is Keras' default; PyTorch's is 0.01.
 using AdamW = detail::AdamOf<true>;
+
+// Hinton's RMSprop (2012) in Keras' form: v = rho * v + (1 - rho) * g^2, s = r * g / sqrt(v + epsilon), then w -= s; with
+// momentum b = momentum * b + s and w -= b. Centered: a = rho * a + (1 - rho) * g, and v - a^2 stands in place of v.
+// PyTorch's has alpha = 0.99 for rho, adds epsilon = 1e-8 to the root, and keeps b without the rate, which differs when the
+// rate changes; TensorFlow 1 began with v = 1.
+struct RMSprop final {
+  Schedule learning_rate = 0.001;
+  double rho = 0.9, momentum = 0, epsilon = 1e-7;
+  bool centered = false;
+  double weight_decay = 0;  // L2, through the gradient, as in PyTorch
+
+  // v, then b, then a.
+  [[nodiscard]] int slot_count() const { return 1 + (momentum > 0 ? 1 : 0) + (centered ? 1 : 0); }
+  // Throws std::invalid_argument.
+  void validate() const;
+  [[nodiscard]] std::string describe() const;
+
+  template <class T>
+  struct Element {
+    T rate, rho, momentum, epsilon, weight_decay;
+    bool keeps_steps;
+    int mean_slot;  // 0: not centered
+    template <class Slots>
+    STRATA_HOST_DEVICE T operator()(T w, T g, const Slots& slot) const {
+      const T gradient = g + weight_decay * w;
+      T v = slot[0] + (gradient * gradient - slot[0]) * (T{1} - rho);
+      slot[0] = v;
+      if (mean_slot > 0) {
+        const T a = slot[mean_slot] + (gradient - slot[mean_slot]) * (T{1} - rho);
+        slot[mean_slot] = a;
+        v = v > a * a ? v - a * a : T{0};  // rounding can make it negative
+      }
+      const T step = rate * gradient / std::sqrt(v + epsilon);
+      if (!keeps_steps) return w - step;
+      const T b = momentum * slot[1] + step;
+      slot[1] = b;
+      return w - b;
+    }
+  };
+  template <class T>
+  [[nodiscard]] Element<T> element(const UpdateStep& u) const {
+    return {static_cast<T>(u.learning_rate),
+            static_cast<T>(rho),
+            static_cast<T>(momentum),
+            static_cast<T>(epsilon),
+            static_cast<T>(weight_decay * u.weight_decay),
+            momentum > 0,
+            centered ? slot_count() - 1 : 0};
+  }
+};
+
+// Lion (Chen et al. 2023): w -= r * (sign(beta1 * m + (1 - beta1) * g) + weight_decay * w), then
+// m = beta2 * m + (1 - beta2) * g: all weights move equally far. Keras' Lion, whose default rate is 0.001; the paper's
+// rates are 3 to 10 times lower than AdamW's, its decays as many times higher.
+struct Lion final {
+  Schedule learning_rate = 0.0001;
+  double beta1 = 0.9, beta2 = 0.99;
+  double weight_decay = 0;  // of the weights, as in AdamW
+
+  [[nodiscard]] static int slot_count() { return 1; }
+  // Throws std::invalid_argument.
+  void validate() const;
+  [[nodiscard]] std::string describe() const;
+
+  template <class T>
+  struct Element {
+    T rate, beta1, beta2, weight_decay;
+    template <class Slots>
+    STRATA_HOST_DEVICE T operator()(T w, T g, const Slots& slot) const {
+      const T m = slot[0], mean = g + (m - g) * beta1;
+      slot[0] = g + (m - g) * beta2;
+      const T sign = mean > T{0} ? T{1} : mean < T{0} ? T{-1} : mean;  // of a NaN, a NaN
+      return w - rate * (sign + weight_decay * w);
+    }
+  };
+  template <class T>
+  [[nodiscard]] Element<T> element(const UpdateStep& u) const {
+    return {static_cast<T>(u.learning_rate), static_cast<T>(beta1), static_cast<T>(beta2),
+            static_cast<T>(weight_decay * u.weight_decay)};
+  }
+};
+
+// LAMB (You et al. 2020): Adam's corrected step m / (sqrt(v) + epsilon) plus weight_decay * w, made as long as the tensor
+// itself, times the rate: w -= r * |w| / |s| * s for each tensor; where one of the norms is 0 the quotient is 1. For large
+// batches. Keras' Lamb; PyTorch has none. It works on whole tensors, so it runs on the processor alone.
+struct LAMB final {
+  Schedule learning_rate = 0.001;
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-6;
+  double weight_decay = 0.01;
+
+  [[nodiscard]] static int slot_count() { return 2; }  // m, v
+  // Throws std::invalid_argument.
+  void validate() const {
+    learning_rate.validate();
+    detail::check_adam(beta1, beta2, epsilon, weight_decay);
+  }
+  [[nodiscard]] std::string describe() const {
+    return detail::adam_text("LAMB", learning_rate, beta1, beta2, epsilon, weight_decay);
+  }
+  template <class T>
+  void update(const UpdateStep& u, const ParameterSlice<T>& tensor) const {
+    const double t = static_cast<double>(u.number);
+    const T b1 = static_cast<T>(beta1), b2 = static_cast<T>(beta2);
+    const T first = static_cast<T>(1 - std::pow(beta1, t)), second = static_cast<T>(1 - std::pow(beta2, t));
+    const T decay = static_cast<T>(weight_decay * u.weight_decay);
+    const std::span<T> w = tensor.parameters, m = tensor.slot(0), v = tensor.slot(1);
+    const auto step = [&](std::size_t i) {
+      return m[i] / first / (std::sqrt(v[i] / second) + static_cast<T>(epsilon)) + decay * w[i];
+    };
+    double weights = 0, steps = 0;
+    for (std::size_t i = 0; i < w.size(); ++i) {
+      const T g = tensor.gradients[i];
+      m[i] += (g - m[i]) * (T{1} - b1);
+      v[i] += (g * g - v[i]) * (T{1} - b2);
+      const double x = static_cast<double>(w[i]), s = static_cast<double>(step(i));
+      weights += x * x, steps += s * s;
+    }
+    const double trust = weights > 0 && steps > 0 ? std::sqrt(weights / steps) : 1;
+    const T rate = static_cast<T>(u.learning_rate * trust);
+    for (std::size_t i = 0; i < w.size(); ++i) w[i] -= rate * step(i);
+  }
+};
 
 }  // namespace strata::inline STRATA_ABI
 

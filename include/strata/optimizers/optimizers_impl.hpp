@@ -41,4 +41,31 @@ STRATA_DEFINE std::string SGD::describe() const {
          (nesterov ? ", nesterov" : "") + ", weight_decay " + detail::number_text(weight_decay) + "}";
 }
 
+STRATA_DEFINE void RMSprop::validate() const {
+  learning_rate.validate();
+  detail::check_fraction("rho", rho);
+  detail::check_fraction("the momentum", momentum);
+  detail::check_positive("epsilon", epsilon);  // with 0, a weight without gradients would be 0 / 0
+  if (!(static_cast<float>(epsilon) > 0)) detail::refuse("epsilon", epsilon, "more than zero in float32");
+  detail::check_not_negative("the weight decay", weight_decay);
+}
+
+STRATA_DEFINE std::string RMSprop::describe() const {
+  return "RMSprop{learning_rate " + learning_rate.describe() + ", rho " + detail::number_text(rho) + ", momentum " +
+         detail::number_text(momentum) + ", epsilon " + detail::number_text(epsilon) + (centered ? ", centered" : "") +
+         ", weight_decay " + detail::number_text(weight_decay) + "}";
+}
+
+STRATA_DEFINE void Lion::validate() const {
+  learning_rate.validate();
+  detail::check_fraction("beta1", beta1);
+  detail::check_fraction("beta2", beta2);
+  detail::check_not_negative("the weight decay", weight_decay);
+}
+
+STRATA_DEFINE std::string Lion::describe() const {
+  return "Lion{learning_rate " + learning_rate.describe() + ", beta1 " + detail::number_text(beta1) + ", beta2 " +
+         detail::number_text(beta2) + ", weight_decay " + detail::number_text(weight_decay) + "}";
+}
+
 }  // namespace strata::inline STRATA_ABI

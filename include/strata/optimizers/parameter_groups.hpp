@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 // Parameter groups: factors for learning rate and weight decay, and frozen tensors, chosen by name or role.
 //   {.groups = {no_decay_of_biases_and_norms(), {.tensors = "conv2d*", .frozen = true}}}
+// An update of SGD subtracts rate * weight_decay * w, so a group whose rate is 64 times as high and whose decay is to stay
+// the same in each step has {.learning_rate = 64, .weight_decay = 1.0 / 64}.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <strata/core/linkage.hpp>
@@ -15,16 +16,19 @@
 namespace strata::inline STRATA_ABI {
 
 // Applies to the tensors whose name fits the pattern and whose role is listed. A tensor in several groups gets the product
-// of their factors, and is frozen if one of them says so. A frozen tensor is not updated; its gradient is not clipped and
-// does not count in the norm.
+// of their factors, and is frozen if, and as soon as, one of them says so. A frozen tensor is not updated; its gradient is
+// not clipped and does not count in the norm. Frozen from the start it is PyTorch's requires_grad = False and Keras'
+// trainable = False, but BatchNorm's statistics follow the batches.
 struct ParameterGroup {
   std::string tensors = "*";  // names as in files (conv2d_1/kernel); * stands for any characters, ? for one
   std::vector<Role> roles{};  // empty: all
   double learning_rate = 1;   // factor
   double weight_decay = 1;    // factor
   bool frozen = false;
+  int trained_epochs = 0;            // above 0: frozen after so many epochs
+  std::int64_t trained_updates = 0;  // above 0: frozen after so many updates
 
-  // Throws std::invalid_argument for a factor that is negative or not finite.
+  // Throws std::invalid_argument for a factor that is negative or not finite, and for negative or contradicting lengths.
   void validate() const;
   [[nodiscard]] std::string describe() const;
 };
@@ -34,14 +38,14 @@ struct ParameterGroup {
 
 namespace detail {
 
-// * stands for any characters, ? for one.
-bool matches(std::string_view pattern, std::string_view text);
-
 // Neighbouring parameters with the same factors.
 struct ParameterRange {
   std::int64_t first = 0, count = 0;
   double learning_rate = 1, weight_decay = 1;
-  bool frozen = false;
+  bool frozen = false;  // now
+  bool always_frozen = false;
+  std::int64_t trained_epochs = 0, trained_updates = 0;  // 0: no end
+  [[nodiscard]] bool same_factors(const ParameterRange& other) const;
 };
 
 // The ranges of all tensors, in order; tensors that go together are one range unless each_tensor. Throws

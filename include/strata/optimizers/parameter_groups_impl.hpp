@@ -5,39 +5,39 @@
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <strata/core/linkage.hpp>
 #include <strata/optimizers/parameter_groups.hpp>
 #include <strata/util/numbers.hpp>
+#include <strata/util/pattern.hpp>
 
 namespace strata::inline STRATA_ABI {
 
 STRATA_DEFINE void ParameterGroup::validate() const {
   detail::check_not_negative("the learning rate factor of the parameter group " + tensors, learning_rate);
   detail::check_not_negative("the weight decay factor of the parameter group " + tensors, weight_decay);
+  if (trained_epochs < 0 || trained_updates < 0 || (trained_epochs > 0 && trained_updates > 0) ||
+      (frozen && (trained_epochs > 0 || trained_updates > 0)))
+    throw std::invalid_argument("strata: the parameter group " + describe() +
+                                ": expected at most one of frozen, trained_epochs and trained_updates, none negative");
 }
 
 STRATA_DEFINE std::string ParameterGroup::describe() const {
   std::string text = "{tensors " + tensors + ", roles";
-  for (const Role role : roles) text += " " + std::to_string(static_cast<int>(role));
+  if (roles.empty()) text += " all";
+  for (const Role role : roles) text += std::string(" ") + name_of(role);
   return text + ", learning_rate " + detail::number_text(learning_rate) + ", weight_decay " +
-         detail::number_text(weight_decay) + (frozen ? ", frozen}" : "}");
+         detail::number_text(weight_decay) + (frozen ? ", frozen" : "") +
+         (trained_epochs != 0 ? ", trained_epochs " + std::to_string(trained_epochs) : "") +
+         (trained_updates != 0 ? ", trained_updates " + std::to_string(trained_updates) : "") + "}";
 }
 
 STRATA_DEFINE ParameterGroup no_decay_of_biases_and_norms() {
-  return {.roles = {Role::bias, Role::scale, Role::shift}, .weight_decay = 0};
+  return {.roles = {Role::bias, Role::scale, Role::shift, Role::slope}, .weight_decay = 0};
 }
 
 namespace detail {
-
-STRATA_DEFINE bool matches(std::string_view pattern, std::string_view text) {
-  if (pattern.empty()) return text.empty();
-  const std::string_view rest = pattern.substr(1);
-  if (pattern[0] == '*') return matches(rest, text) || (!text.empty() && matches(pattern, text.substr(1)));
-  return !text.empty() && (pattern[0] == '?' || pattern[0] == text[0]) && matches(rest, text.substr(1));
-}
 
 STRATA_DEFINE bool fits(const ParameterGroup& group, const ParameterTensor& tensor) {
   const std::vector<Role>& roles = group.roles;
@@ -50,9 +50,20 @@ STRATA_DEFINE ParameterRange range_of(const ParameterTensor& tensor, std::span<c
   for (const ParameterGroup& g : groups) {
     if (!fits(g, tensor)) continue;
     range.learning_rate *= g.learning_rate, range.weight_decay *= g.weight_decay;
-    range.frozen = range.frozen || g.frozen;
+    range.always_frozen = range.always_frozen || g.frozen;
+    const auto sooner = [](std::int64_t& end, std::int64_t n) {
+      if (n > 0 && (end == 0 || n < end)) end = n;
+    };
+    sooner(range.trained_epochs, g.trained_epochs), sooner(range.trained_updates, g.trained_updates);
   }
+  range.frozen = range.always_frozen;
   return range;
+}
+
+STRATA_DEFINE bool ParameterRange::same_factors(const ParameterRange& other) const {
+  return learning_rate == other.learning_rate && weight_decay == other.weight_decay &&
+         always_frozen == other.always_frozen && trained_epochs == other.trained_epochs &&
+         trained_updates == other.trained_updates;
 }
 
 STRATA_DEFINE std::vector<ParameterRange> parameter_ranges(std::span<const ParameterTensor> tensors,
@@ -70,8 +81,7 @@ STRATA_DEFINE std::vector<ParameterRange> parameter_ranges(std::span<const Param
     const ParameterRange next = range_of(tensor, groups);
     if (!each_tensor && !ranges.empty()) {
       ParameterRange& last = ranges.back();
-      if (last.learning_rate == next.learning_rate && last.weight_decay == next.weight_decay &&
-          last.frozen == next.frozen) {
+      if (last.same_factors(next)) {
         last.count += next.count;
         continue;
       }

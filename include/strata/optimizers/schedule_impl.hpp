@@ -13,6 +13,10 @@ STRATA_DEFINE Schedule::Schedule(const InverseTimeDecay& s) { hold(s); }
 STRATA_DEFINE Schedule::Schedule(const StepDecay& s) { hold(s); }
 STRATA_DEFINE Schedule::Schedule(const Cosine& s) { hold(s); }
 STRATA_DEFINE Schedule::Schedule(const OneCycle& s) { hold(s); }
+STRATA_DEFINE Schedule::Schedule(const CosineRestarts& s) { hold(s); }
+STRATA_DEFINE Schedule::Schedule(const MultiStep& s) { hold(s); }
+STRATA_DEFINE Schedule::Schedule(const PiecewiseLinear& s) { hold(s); }
+STRATA_DEFINE Schedule::Schedule(const ReduceOnPlateau& s) { hold(s); }
 #endif
 
 }  // namespace strata::inline STRATA_ABI

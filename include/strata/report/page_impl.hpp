@@ -101,17 +101,33 @@ class ReportPage {
     chart("Accuracy", {curve("training", [](const EpochRecord& r) { return r.accuracy; }),
                        curve("validation", [](const EpochRecord& r) { return r.validation_accuracy; })});
     chart("Learning rate", {curve("learning rate", [](const EpochRecord& r) { return r.learning_rate; })});
+    const std::vector<std::string> metrics = metric_names(report_.history);
+    const auto value_of = [](const EpochRecord& r, const std::string& metric) -> std::optional<double> {
+      for (const MetricValue& m : r.validation_metrics)
+        if (m.name == metric) return m.value;
+      return {};
+    };
+    constexpr std::size_t most_charts = 6;  // of metrics; the table has all of them
+    for (std::size_t i = 0; i < std::min(metrics.size(), most_charts); ++i)
+      chart(("Validation " + metrics[i]).c_str(),
+            {curve("validation", [&](const EpochRecord& r) { return value_of(r, metrics[i]); })});
+    std::string names;
+    for (const std::string& metric : metrics) names += "<th>" + escaped("validation " + metric) + "</th>";
     out_ +=
         "</div>\n<details><summary>The figures</summary>\n<div class=\"wide\"><table "
         "id=\"epochs\">\n<thead><tr><th>epoch</th>"
         "<th>updates</th><th>learning rate</th><th>loss</th><th>accuracy</th><th>validation loss</th>"
-        "<th>validation accuracy</th></tr></thead>\n<tbody>\n";
+        "<th>validation accuracy</th>" +
+        names + "</tr></thead>\n<tbody>\n";
     const auto cell = [](std::optional<double> x) {
       return "<td>" + (x && !std::isnan(*x) ? data_element(*x, rounded(*x, 5)) : std::string()) + "</td>";
     };
-    for (const EpochRecord& r : report_.history)
+    for (const EpochRecord& r : report_.history) {
       out_ += "<tr><th>" + count(r.epoch) + "</th><td>" + count(r.step) + "</td>" + cell(r.learning_rate) + cell(r.loss) +
-              cell(r.accuracy) + cell(r.validation_loss) + cell(r.validation_accuracy) + "</tr>\n";
+              cell(r.accuracy) + cell(r.validation_loss) + cell(r.validation_accuracy);
+      for (const std::string& metric : metrics) out_ += cell(value_of(r, metric));
+      out_ += "</tr>\n";
+    }
     out_ += "</tbody></table></div></details>\n";
     end();
   }

@@ -16,6 +16,7 @@
 #include <strata/training/metric.hpp>
 #include <strata/training/metrics.hpp>
 #include <strata/training/rows.hpp>
+#include <strata/training/views.hpp>
 #include <strata/util/no_copy.hpp>
 
 namespace strata::inline STRATA_ABI {
@@ -52,6 +53,10 @@ class EvaluatorCore : NoCopy {
   // Throws std::invalid_argument for targets that do not fit n samples; indices: see Evaluator::evaluate.
   void check(const Targets& targets, std::size_t n, std::span<const std::uint32_t> indices) const;
 
+  // From now on outputs are the mean over these views; none: those of the images. Throws std::invalid_argument for views
+  // that do not fit.
+  void views(std::vector<View> views);
+
   [[nodiscard]] Core& model() const { return *model_; }
   [[nodiscard]] const LossCalls<Backend>& loss() const { return *loss_; }
   [[nodiscard]] const RowsOfSample& rows() const { return rows_; }
@@ -63,6 +68,8 @@ class EvaluatorCore : NoCopy {
   std::unique_ptr<LossCalls<Backend>> loss_;
   RowsOfSample rows_;
   std::vector<T> values_;  // of a batch's rows
+  std::vector<View> views_;
+  ViewedOutputs<T> viewed_;
 };
 
 }  // namespace detail
@@ -77,7 +84,7 @@ class Evaluator {
 
   Evaluator(M& model, Loss loss)
       : core_(model.core(), std::make_unique<detail::LossCallsOf<Backend, Loss, Kind>>(std::move(loss)),
-              detail::rows_of_sample(Net::output, Kind)) {}
+              detail::rows_of_sample(Net::output, Kind, detail::whole_samples<Loss>())) {}
 
   // images (N,H,W,C). Dropout is off, or on with the random numbers of a draw. A loss that is not finite is returned as it
   // is; outputs with a NaN are never right. Throws std::invalid_argument for sizes and targets that do not fit; its message

@@ -29,9 +29,19 @@ class Learner : public Interface {
   virtual void download() {}
   virtual void upload() {}
   [[nodiscard]] virtual std::int64_t updates() const = 0;
-  virtual void continue_at(std::int64_t updates) = 0;
+  // Whether the last step ended with an update.
+  [[nodiscard]] virtual bool between_updates() const { return true; }
+  virtual void continue_at(std::int64_t updates, std::int64_t steps) = 0;
+  // The validation losses of the epochs done, which later learning rates may depend on.
+  virtual void validated(std::vector<double> /*losses*/) {}
   // The learning rate of an update, from 0.
   [[nodiscard]] virtual double learning_rate(std::int64_t update) const = 0;
+  // Exchanges the weights with their average, if there is one and it is evaluated.
+  virtual void exchange_average() {}
+  // Remembers the weights, or those given, one vector a tensor; restore_best() returns to them, if there are any.
+  virtual void keep_best() {}
+  virtual void keep_best(std::vector<std::vector<float>> /*values*/) {}
+  virtual bool restore_best() { return false; }
   virtual Evaluation validate(const std::function<bool()>& stop) = 0;
 };
 
@@ -41,6 +51,8 @@ struct LoopOptions {
   std::int64_t max_steps;
   bool verbose, validates, resume;
   int patience;
+  bool restore_best;
+  int accumulate;  // steps of an update
   const std::function<bool()>& stop;
   const std::function<void(std::span<const EpochRecord>)>& on_epoch;
 

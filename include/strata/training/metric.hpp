@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <strata/core/linkage.hpp>
 #include <strata/core/target.hpp>
@@ -23,19 +24,34 @@ struct MetricSample {
   Targets target;  // of this sample
 };
 
-// A metric of your own is a copyable struct: add() is called for each sample, in order; value() is the result so far. A
-// fresh copy of the metric as given begins each evaluation.
-template <class M>
-concept MetricFunction = std::copy_constructible<M> && requires(M& m, const M& c, const MetricSample& s) {
-  { c.name() } -> std::convertible_to<std::string>;
-  m.add(s);
-  { c.value() } -> std::convertible_to<double>;
-};
-
 struct MetricValue {
   std::string name;
   double value = 0;
   friend bool operator==(const MetricValue&, const MetricValue&) = default;
+};
+
+namespace detail {
+template <class M>
+std::vector<MetricValue> values_of(const M& m) {
+  if constexpr (requires { m.values(); })
+    return m.values();
+  else
+    return {{m.name(), m.value()}};
+}
+}  // namespace detail
+
+// A metric of your own is a copyable struct: add() is called for each sample, in order; value() is the result so far. A
+// metric of several numbers has values(), each with its name, in place of value(). A fresh copy of the metric as given
+// begins each evaluation.
+template <class M>
+concept MetricFunction = std::copy_constructible<M> && requires(M& m, const M& c, const MetricSample& s) {
+  { c.name() } -> std::convertible_to<std::string>;
+  m.add(s);
+  requires requires {
+    { c.value() } -> std::convertible_to<double>;
+  } || requires {
+    { c.values() } -> std::convertible_to<std::vector<MetricValue>>;
+  };
 };
 
 // Any such struct as one type.
@@ -47,17 +63,18 @@ class Metric {
       : own_(std::move(m)),
         name_([](const std::any& own) -> std::string { return std::any_cast<const M&>(own).name(); }),
         add_([](std::any& own, const MetricSample& sample) { std::any_cast<M&>(own).add(sample); }),
-        value_([](const std::any& own) -> double { return std::any_cast<const M&>(own).value(); }) {}
+        values_([](const std::any& own) { return detail::values_of(std::any_cast<const M&>(own)); }) {}
 
   [[nodiscard]] std::string name() const { return name_(own_); }
   void add(const MetricSample& sample) { add_(own_, sample); }
-  [[nodiscard]] double value() const { return value_(own_); }
+  // One or more; the first is that of the metric's name.
+  [[nodiscard]] std::vector<MetricValue> values() const { return values_(own_); }
 
  private:
   std::any own_;
   std::string (*name_)(const std::any& own);
   void (*add_)(std::any& own, const MetricSample& sample);
-  double (*value_)(const std::any& own);
+  std::vector<MetricValue> (*values_)(const std::any& own);
 };
 
 // The fraction of samples (or places of a map) whose class is among the k largest outputs; ties count against it.

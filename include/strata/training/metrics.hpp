@@ -160,6 +160,11 @@ struct EpochRecord {
   std::vector<MetricValue> validation_metrics{};
 };
 
+namespace detail {
+// The names of all validation metrics in the order in which they appear.
+std::vector<std::string> metric_names(std::span<const EpochRecord> history);
+}  // namespace detail
+
 // Sums over the samples of a step: loss / samples is the mean loss, correct / decisions the accuracy. A class index is one
 // decision a sample, a class map one a place, labels are one each, and values none.
 struct StepResult {

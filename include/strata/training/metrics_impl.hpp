@@ -97,4 +97,12 @@ STRATA_DEFINE void ConfidentMistakes::keep(const Mistake& mistake) {
   if (kept_.size() > most_) kept_.pop_back();
 }
 
+STRATA_DEFINE std::vector<std::string> detail::metric_names(std::span<const EpochRecord> history) {
+  std::vector<std::string> names;
+  for (const EpochRecord& r : history)
+    for (const MetricValue& m : r.validation_metrics)
+      if (std::find(names.begin(), names.end(), m.name) == names.end()) names.push_back(m.name);
+  return names;
+}
+
 }  // namespace strata::inline STRATA_ABI

@@ -35,36 +35,47 @@ class Reducer : public Interface {
   virtual void ready(GradientEngine<T>&, int /*phase*/, T* /*gradients*/, std::int64_t /*count*/) {}
   virtual void reduce(GradientEngine<T>& engine, int phase, T* gradients, std::int64_t count) = 0;
   virtual void advance() {}
+  // The next step is this one of an epoch, from 0: train() says it when it begins an epoch or resumes in one.
+  virtual void start(std::int64_t /*step*/) {}
   // For the record of a run.
   [[nodiscard]] virtual std::string describe() const = 0;
 };
 
-// Updates after every `steps` batches, by the mean of their gradients: the update of one batch that many times as large.
+// Updates after every `steps` batches, by the mean of their gradients: the update of one batch that many times as large, if
+// all batches have the same size. With `epoch`, the number of batches in an epoch, the last update of an epoch follows its
+// last batch, by the mean of those that are left. BatchNorm normalizes by each batch alone, and its running statistics
+// follow each; dropout draws for each batch anew.
 template <class T = float>
 class Accumulate final : public Reducer<T> {
  public:
   // Throws std::invalid_argument for less than one step.
-  explicit Accumulate(int steps) : steps_(steps) {
+  explicit Accumulate(int steps, std::int64_t epoch = 0) : steps_(steps), epoch_(epoch) {
     if (steps < 1)
       throw std::invalid_argument("strata: gradients are accumulated over " + std::to_string(steps) +
                                   " steps; expected at least 1");
   }
+  // 0: an update of one batch; 1: the first of several; 2: neither first nor last; 1 + n: the last of n.
   [[nodiscard]] int phase() const override {
-    return steps_ == 1 ? alone : done_ == 0 ? first : done_ + 1 < steps_ ? middle : last;
+    const bool last = done_ + 1 == steps_ || at_ + 1 == epoch_;
+    return last ? done_ == 0 ? 0 : 2 + done_ : done_ == 0 ? 1 : 2;
   }
-  [[nodiscard]] bool updates(int phase) const override { return phase == alone || phase == last; }
+  [[nodiscard]] bool updates(int phase) const override { return phase == 0 || phase > 2; }
   void reduce(GradientEngine<T>& engine, int phase, T* gradients, std::int64_t count) override {
-    if (phase == alone) return;
+    if (phase == 0) return;
     if (!sum_) sum_ = engine.allocate(count);
-    engine.scale_add(count, T{1} / static_cast<T>(steps_), gradients, phase != first, sum_);
-    if (phase == last) engine.scale_add(count, T{1}, sum_, false, gradients);
+    engine.scale_add(count, T{1}, gradients, phase != 1, sum_);
+    if (phase > 2) engine.scale_add(count, T{1} / static_cast<T>(phase - 1), sum_, false, gradients);
   }
-  void advance() override { done_ = (done_ + 1) % steps_; }
+  void advance() override {
+    done_ = updates(phase()) ? 0 : done_ + 1;
+    ++at_;
+  }
+  void start(std::int64_t step) override { at_ = step, done_ = static_cast<int>(step % steps_); }
   [[nodiscard]] std::string describe() const override { return "Accumulate{steps " + std::to_string(steps_) + "}"; }
 
  private:
-  enum Phase { alone, first, middle, last };
   int steps_, done_ = 0;
+  std::int64_t epoch_, at_ = 0;  // steps of the epoch, and those done
   T* sum_ = nullptr;
 };
 

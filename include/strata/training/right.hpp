@@ -11,6 +11,7 @@
 #include <strata/core/target.hpp>
 #include <strata/losses/losses.hpp>
 #include <strata/training/metrics.hpp>
+#include <strata/training/rows.hpp>
 #include <strata/training/steps.hpp>
 
 namespace strata::inline STRATA_ABI::detail {
@@ -49,11 +50,11 @@ STRATA_HOST_DEVICE int right_decisions(int width, double threshold, const T* x, 
   }
 }
 
-inline StepResult step_result(TargetKind kind, const FinishedStep& s, std::int64_t rows_each, int width) {
-  return {.loss = s.loss / static_cast<double>(rows_each),
+inline StepResult step_result(const RowsOfSample& rows, const FinishedStep& s) {
+  return {.loss = s.loss / static_cast<double>(rows.each),
           .correct = s.correct,
           .samples = s.samples,
-          .decisions = s.samples * rows_each * decisions_of_row(kind, width)};
+          .decisions = s.samples * rows.decision_rows() * decisions_of_row(rows.kind, rows.decision_width())};
 }
 
 template <TargetKind Kind, class T, class Element>
@@ -63,15 +64,18 @@ std::int64_t right_rows(std::int64_t rows, int width, double threshold, const T*
     right += right_decisions<Kind, T>(width, threshold, outputs + i * width, targets + i * (is_class(Kind) ? 1 : width));
   return right;
 }
-// Loss and right decisions of rows, added in their order. values: their losses. targets: ints or floats, as the kind says.
+// Loss and right decisions of n samples, added in the order of their rows. values: the rows' losses. targets: ints or
+// floats, as the kind says.
 template <class T>
-FinishedStep sums_of_rows(TargetKind kind, double threshold, std::int64_t rows, int width, const T* outputs,
-                          const void* targets, const T* values) {
+FinishedStep sums_of_rows(const RowsOfSample& of, double threshold, std::int64_t n, const T* outputs, const void* targets,
+                          const T* values) {
   FinishedStep sums;
-  for (std::int64_t i = 0; i < rows; ++i) sums.loss += static_cast<double>(values[i]);
+  const std::int64_t rows = n * of.decision_rows();
+  const int width = of.decision_width();
+  for (std::int64_t i = 0; i < n * of.each; ++i) sums.loss += static_cast<double>(values[i]);
   const auto* classes = static_cast<const int*>(targets);
   const auto* numbers = static_cast<const float*>(targets);
-  switch (kind) {
+  switch (of.kind) {
     case TargetKind::class_index:
     case TargetKind::class_map:
       sums.correct = right_rows<TargetKind::class_index>(rows, width, threshold, outputs, classes);

@@ -50,9 +50,10 @@ struct RunTensor {
 
 // What must be the same for a run to continue.
 struct TrainingRun {
-  std::vector<RunTensor> tensors{};  // the model's, then the optimizer's memory: optimizer/<slot>/<tensor>
-  std::size_t weights = 0;           // number of the model's tensors
-  std::string architecture{};        // architecture_fingerprint
+  // The model's, then the optimizer's memory, optimizer/<slot>/<tensor>, then the average of the weights, average/<tensor>.
+  std::vector<RunTensor> tensors{};
+  std::size_t weights = 0;     // number of the model's tensors
+  std::string architecture{};  // architecture_fingerprint
   std::string summary{};
   std::string optimizer{};
   std::string loss{};
@@ -61,11 +62,26 @@ struct TrainingRun {
   Augment augment{};
   Normalize normalize{};
   double clip_norm = 0;
-  std::vector<std::string> more{};                 // further lines of the recipe: parameter groups, reducer
+  std::vector<std::string> more{};                 // further lines of the recipe: parameter groups, reducer, average
   std::string training_data{}, validation_data{};  // data_fingerprint; "none"
   std::int64_t steps = 0;                          // of an epoch
+  std::int64_t accumulate = 1;                     // steps of an update
   std::string kernels{};                           // the kernel path: with another one the last digits differ
 };
+
+namespace detail {
+
+// Tensors of a checkpoint that do not belong to the network.
+inline constexpr const char *optimizer_prefix = "optimizer/", *average_prefix = "average/";
+[[nodiscard]] inline bool of_training(std::string_view name) {
+  return name.starts_with(optimizer_prefix) || name.starts_with(average_prefix);
+}
+// The updates that a step of an epoch, from 0, comes after in its epoch: the last update of an epoch may be of fewer steps.
+[[nodiscard]] constexpr std::int64_t updates_before(std::int64_t step, std::int64_t accumulate) {
+  return (step + accumulate - 1) / accumulate;
+}
+
+}  // namespace detail
 
 class Checkpointer : public Interface {
  public:
@@ -79,6 +95,9 @@ class Checkpointer : public Interface {
   virtual void save(const TrainingState& state) = 0;
   // The weights are the best so far (best_epoch()).
   virtual void save_best() = 0;
+  // The values of the model's tensors that save_best() had last, in their order; empty if it was never called, or if they
+  // are not kept. A resumed run with restore_best asks for them.
+  [[nodiscard]] virtual std::vector<std::vector<float>> best() { return {}; }
   // The loss after this number of updates is NaN or infinite: a checkpoint of that state must not be resumed.
   virtual void set_aside(std::int64_t updates) = 0;
 };

@@ -23,7 +23,9 @@ struct StepSizes {
 
 // The numbers that differ between steps on a GPU.
 struct StepNumber {
-  std::int64_t update = 0;  // the number of updates done before; dropout's random numbers follow it
+  std::int64_t update = 0;  // the number of updates done before
+  std::int64_t step =
+      0;  // the number of steps done before, which dropout's random numbers follow; one update may be several
   std::uint64_t epoch = 0;  // augmentation's random numbers follow it
 };
 

@@ -14,9 +14,11 @@
 #include <strata/core/linkage.hpp>
 #include <strata/data/batches.hpp>
 #include <strata/data/dataset.hpp>
+#include <strata/losses/dice.hpp>
 #include <strata/model/fingerprint.hpp>
 #include <strata/model/summary_text.hpp>
 #include <strata/training/check_targets.hpp>
+#include <strata/training/class_metrics.hpp>
 #include <strata/training/train_core.hpp>
 #include <strata/training/trainer.hpp>
 #include <strata/util/processors.hpp>
@@ -52,6 +54,15 @@ struct TrainOptions {
   std::vector<ParameterGroup> groups{};       // factors of learning rate and weight decay, frozen tensors
   std::vector<Metric> metrics{};              // of each validation
   std::shared_ptr<Reducer<float>> reducer{};  // between gradients and update; null: none
+  // An average of the weights (training/averages.hpp): EMA{.decay = 0.999}. If it is one that is evaluated, then
+  // validations, best.safetensors and the model at the end have the average; checkpoints have both.
+  Average average{};
+  // An update follows so many batches, by the mean of their gradients, and the last batch of an epoch (training/reducer.hpp
+  // has the details). max_steps, checkpoints and schedules count updates; training ends, and is checkpointed, after one.
+  int accumulate = 1;
+  // At the end the model has the weights of the best epoch (best_epoch()) instead of the last ones. Keras'
+  // EarlyStopping(restore_best_weights=True), with or without patience.
+  bool restore_best = false;
 };
 
 namespace detail {
@@ -105,6 +116,8 @@ std::vector<EpochRecord> train_checked(M& model, const Data& data, Loss loss, Op
                           .validates = options.validation.has_value(),
                           .resume = options.resume,
                           .patience = options.patience,
+                          .restore_best = options.restore_best,
+                          .accumulate = options.accumulate,
                           .stop = options.stop,
                           .on_epoch = options.on_epoch},
                  .augment = options.augment,
@@ -115,7 +128,8 @@ std::vector<EpochRecord> train_checked(M& model, const Data& data, Loss loss, Op
                  .clip_norm = options.clip_norm,
                  .groups = options.groups,
                  .metrics = options.metrics,
-                 .reducer = options.reducer};
+                 .reducer = options.reducer,
+                 .average = options.average};
   run.loop.validate();
   check_classes<Net>(data);
   // The loss has been checked: Unchecked keeps the trainer from doing it again.
@@ -148,7 +162,8 @@ typename detail::checked<Evaluation, Net, Loss, Data>::result evaluate(Model<Net
 // Trains for some epochs and returns a record of each; the optimizer begins with empty memory. The order of the images and
 // their augmentation follow the model's seed. Throws std::invalid_argument for invalid options and an empty data set,
 // DataError for data that cannot be read, NotFiniteError if the loss of a step or a validation is NaN or infinite or the
-// norm of gradients to be clipped is, and what the checkpointer throws.
+// norm of gradients to be clipped is, and what the checkpointer throws. After an exception the model has the weights of the
+// last update; after one of a validation, those that were validated.
 template <class Net, class Backend, class Data, class Loss, class Optimizer_>
 typename detail::checked<std::vector<EpochRecord>, Net, Loss, Data>::result train(Model<Net, Backend>& model,
                                                                                   const Data& data, Loss loss,

@@ -24,7 +24,8 @@ struct EvaluateOptions {
   // sigmoid of logits; of MeanSquaredError the output itself.
   std::size_t mistakes = 0;
   std::vector<Metric> metrics{};
-  int loader_threads = 0;  // as in TrainOptions
+  std::vector<View> views{};  // test-time augmentation: everything is computed from the mean outputs of these views
+  int loader_threads = 0;     // as in TrainOptions
 };
 
 namespace detail {
@@ -46,6 +47,7 @@ struct RunOptions {
   const std::vector<ParameterGroup>& groups;
   const std::vector<Metric>& metrics;
   const std::shared_ptr<Reducer<float>>& reducer;
+  const Average& average;
   EvaluationData validation{};
   std::string architecture{}, summary{}, training_data{}, validation_data{};
 };

@@ -77,6 +77,17 @@ class Trainer : NoCopy {
   void groups(std::vector<ParameterGroup> groups) { core_.groups(std::move(groups)); }
   // Stands between gradients and update from now on; null: nothing does.
   void reduce_by(std::shared_ptr<Reducer<T>> reducer) { core_.reduce_by(std::move(reducer)); }
+  // From now on the weights of each update are averaged (training/averages.hpp): average_by(EMA{}). It begins as what the
+  // model has before the next step. Throws std::invalid_argument for impossible numbers.
+  void average_by(Average average) { core_.average_by(std::move(average)); }
+  // Exchanges the model's weights and statistics with their average: call it to evaluate or save the average, and again to
+  // go on. Throws std::logic_error if there is none.
+  void exchange_average() { core_.exchange_average(); }
+  // For schedules, groups and averages that count epochs or follow the length of the run: the number of updates in an
+  // epoch, and in the whole run (0: not known).
+  void plan(std::int64_t epoch, std::int64_t updates = 0) { core_.plan(epoch, updates); }
+  // The losses of all validations so far, for schedules that follow them.
+  void validated(std::vector<double> losses) { core_.validated(std::move(losses)); }
 
   // What is trained, for a checkpoint; without loss, data and steps of an epoch, which the loop knows. Its tensors are on
   // the host: download() and upload() exchange them with the backend's.
@@ -86,7 +97,7 @@ class Trainer : NoCopy {
     return core_.run(architecture_fingerprint<Net>(), detail::summary_text(detail::summary_numbers<Net>()));
   }
   // After parameters and memory were restored: counts on from this number of updates.
-  void continue_at(std::int64_t updates) { core_.continue_at(updates); }
+  void continue_at(std::int64_t updates) { core_.continue_at(updates, updates); }
   void download() { core_.download(); }
   void upload() { core_.upload(); }
 
@@ -125,7 +136,8 @@ class Trainer : NoCopy {
   Trainer(M& model, Calls calls)
       : optimizer_(calls.optimizer.get()),
         loss_(calls.loss.get()),
-        core_(model.core(), std::move(calls.loss), std::move(calls.optimizer), detail::rows_of_sample(Net::output, Kind)) {}
+        core_(model.core(), std::move(calls.loss), std::move(calls.optimizer),
+              detail::rows_of_sample(Net::output, Kind, detail::whole_samples<Sound>())) {}
 
   const OptimizerCalls* optimizer_;  // the core's, as is the loss
   const LossCalls* loss_;

@@ -7,10 +7,12 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <strata/core/linkage.hpp>
 #include <strata/optimizers/parameter_groups.hpp>
+#include <strata/training/averages.hpp>
 #include <strata/training/calls.hpp>
 #include <strata/training/evaluator.hpp>
 #include <strata/training/reducer.hpp>
@@ -39,7 +41,8 @@ class TrainerCore : NoCopy {
   void learn(const Batch& batch, const ReportStep& report) {
     make_room(report);
     evaluator_.check(batch.targets, static_cast<std::size_t>(batch.size), batch.indices);
-    steps_.stage({.update = updates_, .epoch = batch.epoch}, batch, evaluator_.rows().data(batch.targets));
+    steps_.stage({.update = updates_, .step = steps_done_, .epoch = batch.epoch}, batch,
+                 evaluator_.rows().data(batch.targets));
     queue(batch.size);
     if constexpr (Steps::in_flight == 1) finish(report);
   }
@@ -51,7 +54,15 @@ class TrainerCore : NoCopy {
   // The record of the run of this architecture.
   [[nodiscard]] TrainingRun run(std::string architecture, std::string summary)
     requires std::is_same_v<T, float>;
-  void continue_at(std::int64_t updates) { updates_ = updates; }
+  void continue_at(std::int64_t updates, std::int64_t steps) { updates_ = updates, steps_done_ = steps; }
+  // A step of an epoch comes next.
+  void start_epoch(std::int64_t step) {
+    if (reducer_) reducer_->start(step);
+  }
+  void plan(std::int64_t epoch, std::int64_t updates);
+  void validated(std::vector<double> losses) { losses_ = std::move(losses); }
+  void average_by(Average average);
+  void exchange_average();
   void download() { steps_.download(model_->regions()); }
   void upload() { steps_.upload(model_->regions()); }
 
@@ -65,9 +76,18 @@ class TrainerCore : NoCopy {
   [[nodiscard]] const std::vector<ParameterGroup>& groups() const { return groups_; }
   [[nodiscard]] const Reducer<T>* reducer() const { return reducer_.get(); }
   [[nodiscard]] int phase() const { return reducer_ ? reducer_->phase() : 0; }
+  [[nodiscard]] const Average& average() const { return average_; }
+  [[nodiscard]] RunContext context() const {
+    return {.epoch = epoch_, .updates = run_updates_, .validation_losses = losses_};
+  }
+  // Whether the last step ended with an update: nothing is accumulated.
+  [[nodiscard]] bool between_updates() const { return between_updates_; }
 
  private:
   void make_room(const ReportStep& report);
+  // Tensors that a group freezes from this update on.
+  void freeze();
+  void begin_average();
   // Images and targets are in place.
   void queue(int n);
   void compute(int n, int now);
@@ -83,7 +103,12 @@ class TrainerCore : NoCopy {
   std::vector<ParameterRange> ranges_;
   Steps steps_;
   std::shared_ptr<Reducer<T>> reducer_;
-  std::int64_t updates_ = 0;
+  Average average_;
+  bool averaging_ = false;  // the average has begun
+  std::int64_t updates_ = 0, steps_done_ = 0;
+  bool between_updates_ = true;
+  std::int64_t epoch_ = 0, run_updates_ = 0;  // updates, as RunContext has them
+  std::vector<double> losses_;                // of the validations so far
   double clip_norm_ = 0;
   Profile* profile_ = nullptr;
 };

@@ -22,7 +22,7 @@ TrainerCore<Backend>::TrainerCore(std::shared_ptr<Core> model, std::unique_ptr<L
                                 .slot_count = optimizer_->slot_count(),
                                 .batch = model_->options().batch,
                                 .input = model_->program().input,
-                                .rows = rows.each,
+                                .rows = rows.decision_rows(),
                                 .target = rows.target,
                                 .ranges = static_cast<std::int64_t>(tensors_.size()),
                                 .element_bytes = optimizer_->element_bytes()}) {
@@ -39,7 +39,7 @@ StepResult TrainerCore<Backend>::step(std::span<const T> images, const Targets& 
     throw std::invalid_argument("strata: " + std::to_string(images.size()) + " numbers are not up to " +
                                 std::to_string(batch) + " images of " + std::to_string(one) + " numbers");
   evaluator_.check(targets, n, {});
-  steps_.put({.update = updates_, .epoch = 0}, images, evaluator_.rows().data(targets));
+  steps_.put({.update = updates_, .step = steps_done_, .epoch = 0}, images, evaluator_.rows().data(targets));
   queue(static_cast<int>(n));
   StepResult result;
   drain([&](const StepResult& r) { result = r; });
@@ -90,18 +90,70 @@ void TrainerCore<Backend>::reduce_by(std::shared_ptr<Reducer<T>> reducer) {
 
 template <class Backend>
 void TrainerCore<Backend>::queue(int n) {
-  optimizer_->prepare(steps_, updates_, ranges_);
+  freeze();
+  optimizer_->prepare(steps_, updates_, context(), ranges_);
+  if (average_) begin_average();
   const int now = phase();
   steps_.execute(n, now, profile_ != nullptr, [this, n, now] { compute(n, now); });
-  if (!reducer_ || reducer_->updates(now)) ++updates_;
+  between_updates_ = !reducer_ || reducer_->updates(now);
+  ++steps_done_;
+  if (between_updates_) ++updates_;
+  if (between_updates_ && average_) {
+    const AverageStep step = average_(updates_, context());
+    if (step.keep != 1 || step.copy_back) steps_.average(step, model_->regions());
+  }
   if (reducer_) reducer_->advance();
   if (profile_) ++profile_->steps, profile_->samples += n;
 }
 
 template <class Backend>
+void TrainerCore<Backend>::freeze() {
+  bool changed = false;
+  for (ParameterRange& range : ranges_) {
+    const auto over = [this](std::int64_t end) { return end > 0 && updates_ >= end; };
+    const bool frozen =
+        range.always_frozen || over(range.trained_updates) ||
+        (range.trained_epochs > 0 && over(range.trained_epochs * updates_of_epoch(context(), "a parameter group")));
+    changed = changed || frozen != range.frozen;
+    range.frozen = frozen;
+  }
+  if (changed) steps_.forget_captured();
+}
+
+template <class Backend>
+void TrainerCore<Backend>::plan(std::int64_t epoch, std::int64_t updates) {
+  if (epoch < 0 || updates < 0)
+    throw std::invalid_argument("strata: a run of " + std::to_string(updates) + " updates, " + std::to_string(epoch) +
+                                " an epoch; expected 0 (not known) or more");
+  epoch_ = epoch, run_updates_ = updates;
+}
+
+template <class Backend>
+void TrainerCore<Backend>::average_by(Average average) {
+  average.validate();
+  drain([](const StepResult&) {});
+  average_ = std::move(average);
+  averaging_ = false;
+}
+
+template <class Backend>
+void TrainerCore<Backend>::begin_average() {
+  if (!averaging_) steps_.start_average(model_->regions());
+  averaging_ = true;
+}
+
+template <class Backend>
+void TrainerCore<Backend>::exchange_average() {
+  if (!average_) throw std::logic_error("strata: there is no average of the weights; average_by() begins one");
+  drain([](const StepResult&) {});
+  begin_average();
+  steps_.exchange_average(model_->regions());
+}
+
+template <class Backend>
 void TrainerCore<Backend>::compute(int n, int now) {
   Runner<typename Backend::Engine>& runner = model_->runner();
-  const A* outputs = runner.run_on_engine(steps_.images(), n, true, true, static_cast<std::uint64_t>(steps_.update()));
+  const A* outputs = runner.run_on_engine(steps_.images(), n, true, true, static_cast<std::uint64_t>(steps_.step()));
   {
     const Profile::Timer timer(profile_ ? &profile_->rows[profile_->rows.size() - 2].backward : nullptr);
     evaluator_.loss().step(steps_, n, evaluator_.rows(), outputs, runner.output_gradient());
@@ -128,7 +180,7 @@ void TrainerCore<Backend>::update() {
   if (steps_.halted()) return;
   for (std::size_t r = 0; r < ranges_.size(); ++r)
     if (!ranges_[r].frozen)
-      optimizer_->update(steps_, updates_, r, ranges_[r], tensors_[optimizer_->whole_tensors() ? r : 0], w, g);
+      optimizer_->update(steps_, updates_, context(), r, ranges_[r], tensors_[optimizer_->whole_tensors() ? r : 0], w, g);
 }
 
 template <class Backend>
@@ -137,17 +189,17 @@ void TrainerCore<Backend>::finish(const ReportStep& report) {
   Runner<typename Backend::Engine>& runner = model_->runner();
   if (!done.finite) {
     // Later steps that were queued have changed nothing but BatchNorm's statistics, since the loss halts the device.
-    updates_ = done.number.update;
+    updates_ = done.number.update, steps_done_ = done.number.step;
     if (steps_.restage(done))
-      runner.run_on_engine(steps_.images(), done.samples, true, true, static_cast<std::uint64_t>(updates_));
+      runner.run_on_engine(steps_.images(), done.samples, true, true, static_cast<std::uint64_t>(steps_done_));
     throw NotFiniteError(updates_, runner.first_not_finite(true));
   }
   if (!done.finite_gradients) {
-    updates_ = done.number.update;
+    updates_ = done.number.update, steps_done_ = done.number.step;
     throw NotFiniteError::of_gradients(updates_);
   }
   const RowsOfSample& rows = evaluator_.rows();
-  if (report) report(step_result(rows.kind, done, rows.each, rows.width));
+  if (report) report(step_result(rows, done));
 }
 
 template <class Backend>
@@ -164,21 +216,33 @@ TrainingRun TrainerCore<Backend>::run(std::string architecture, std::string summ
                   .kernels = model_->engine().kernels()};
   for (const auto& group : groups_) run.more.push_back("parameter group: " + group.describe());
   if (reducer_) run.more.push_back("reducer: " + reducer_->describe());
-  std::vector<RunTensor> kept;
+  if (average_) {
+    begin_average();
+    run.more.push_back("average of the weights: " + average_.describe());
+  }
+  if (optimizer_->follows_length() || average_.follows_length())
+    run.more.push_back("updates of the run: " + std::to_string(run_updates_));
+  std::vector<RunTensor> kept, averaged;
   std::size_t offset = 0;
   model_->on_host([&](const HostTensors<T>& host) {
     for (const NamedTensor& t : model_->tensors()) {
       const auto size = static_cast<std::size_t>(t.info.size());
       const std::vector<std::int64_t> shape(t.info.shape.begin(), t.info.shape.begin() + t.info.rank);
       run.tensors.push_back({t.name, shape, std::span<float>(Core::values(host, t), size)});
+      if (average_) {
+        const std::int64_t at = t.offset + (t.info.trainable() ? 0 : model_->program().parameters);
+        averaged.push_back(
+            {average_prefix + t.name, shape, steps_.average_memory().subspan(static_cast<std::size_t>(at), size)});
+      }
       if (!t.info.trainable()) continue;
       for (int slot = 0; slot < optimizer_->slot_count(); ++slot)
-        kept.push_back({"optimizer/" + std::to_string(slot) + "/" + t.name, shape, memory(slot).subspan(offset, size)});
+        kept.push_back({optimizer_prefix + std::to_string(slot) + "/" + t.name, shape, memory(slot).subspan(offset, size)});
       offset += size;
     }
   });
   run.weights = run.tensors.size();
   run.tensors.insert(run.tensors.end(), kept.begin(), kept.end());
+  run.tensors.insert(run.tensors.end(), averaged.begin(), averaged.end());
   return run;
 }
 

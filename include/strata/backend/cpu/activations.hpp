@@ -47,6 +47,20 @@ struct ActivationOf<Tanh> {
   template <class T>
   static void backward(std::int64_t n, const T* x, const T* y, const T* dy, T* dx);
 };
+// y = factor x; y may be x.
+template <class T>
+void scale(std::int64_t n, T factor, const T* x, T* y);
+template <auto Factor>
+struct ActivationOf<Scale<Factor>> {
+  template <class T>
+  static void forward(std::int64_t n, const T* x, T* y) {
+    scale(n, static_cast<T>(Scale<Factor>::factor), x, y);
+  }
+  template <class T>
+  static void backward(std::int64_t n, const T* /*x*/, const T* /*y*/, const T* dy, T* dx) {
+    scale(n, static_cast<T>(Scale<Factor>::factor), dy, dx);
+  }
+};
 
 // y may be x.
 template <class F, class T>

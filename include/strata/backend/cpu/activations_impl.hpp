@@ -60,6 +60,10 @@ template <class T>
 void ActivationOf<Tanh>::backward(std::int64_t n, const T* /*x*/, const T* y, const T* dy, T* dx) {
   Array<T>(dx, n) = ConstArray<T>(dy, n) * (T{1} - ConstArray<T>(y, n).square());
 }
+template <class T>
+void scale(std::int64_t n, T factor, const T* x, T* y) {
+  Array<T>(y, n) = factor * ConstArray<T>(x, n);
+}
 
 #if defined(STRATA_COMPILED)
 #define STRATA_INSTANTIATE(F, T)                                      \
@@ -72,6 +76,8 @@ STRATA_INSTANTIATE(Sigmoid, double)
 STRATA_INSTANTIATE(Tanh, float)
 STRATA_INSTANTIATE(Tanh, double)
 #undef STRATA_INSTANTIATE
+template void scale(std::int64_t, float, const float*, float*);
+template void scale(std::int64_t, double, const double*, double*);
 #endif
 
 }  // namespace strata::inline STRATA_ABI::cpu

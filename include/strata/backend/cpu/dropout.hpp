@@ -33,6 +33,23 @@ void dropout_forward(std::int64_t n, double rate, const Random& random, const T*
     }
   });
 }
+// The same for samples of `size` elements: sample i is dropped iff random.uniform(i) < rate.
+template <class T>
+void drop_samples(int batch, std::int64_t size, double rate, const Random& random, const T* x, T* y, ThreadPool& pool) {
+  const T scale = static_cast<T>(1 / (1 - rate));
+  for_elements(
+      batch, pool,
+      [=](std::int64_t sample) {
+        const T* from = x + sample * size;
+        T* to = y + sample * size;
+        if (static_cast<double>(random.uniform(static_cast<std::uint64_t>(sample))) < rate)
+          std::fill_n(to, size, T{0});
+        else
+          std::transform(from, from + size, to, [scale](T v) { return v * scale; });
+      },
+      std::max<std::int64_t>(1, 16384 / size));
+}
+
 // The gradient is dropped and scaled in the same way.
 template <class T>
 void dropout_backward(std::int64_t n, double rate, const Random& random, const T* dy, T* dx, ThreadPool& pool) {

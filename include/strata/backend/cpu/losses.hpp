@@ -11,17 +11,18 @@
 
 namespace strata::inline STRATA_ABI::cpu {
 
-// Any loss, row by row. Element: int for class indices (rows), float for numbers (rows,width).
+// Any loss, row by row. Element: int for class indices (rows,places), float for numbers (rows,width).
 template <class Loss, class T, class Element>
 void run_loss_by_rows(const Loss& loss, std::int64_t rows, int width, const T* x, const Element* target, T* values,
-                      T* gradient, ThreadPool& pool) {
+                      T* gradient, ThreadPool& pool, int places = 1) {
   constexpr bool label = std::is_same_v<Element, int>;
   for_rows(rows, width, pool, [=](std::int64_t i) {
     values[i] = loss(LossRow<T, T, Element>{.count = width,
                                             .outputs = x + i * width,
-                                            .truth = target + i * (label ? 1 : width),
+                                            .truth = target + i * (label ? places : width),
                                             .slope = gradient ? gradient + i * width : nullptr,
-                                            .rows = static_cast<T>(rows)});
+                                            .rows = static_cast<T>(rows),
+                                            .places = places});
   });
 }
 
@@ -36,6 +37,16 @@ void run_loss(const Loss& loss, std::int64_t rows, int width, const T* x, const 
 template <class T>
 void run_loss(const SoftmaxCrossEntropy& loss, std::int64_t rows, int width, const T* x, const int* labels, T* values,
               T* gradient, ThreadPool& pool);
+
+// A loss of a training step: of whole samples of several places, or of rows.
+template <class Loss, class T, class Element>
+void run_any_loss(const Loss& loss, std::int64_t rows, int width, int places, const T* x, const Element* target, T* values,
+                  T* gradient, ThreadPool& pool) {
+  if constexpr (strata::detail::whole_samples<Loss>())
+    run_loss_by_rows(loss, rows, width, x, target, values, gradient, pool, places);
+  else
+    run_loss(loss, rows, width, x, target, values, gradient, pool);
+}
 
 }  // namespace strata::inline STRATA_ABI::cpu
 

@@ -9,6 +9,7 @@
 #include <strata/backend/cpu/sizes.hpp>
 #include <strata/core/linkage.hpp>
 #include <strata/core/lrn.hpp>
+#include <strata/core/upsample.hpp>
 #include <strata/core/window.hpp>
 #include <strata/model/kernel_traits.hpp>
 #include <strata/util/random.hpp>
@@ -44,6 +45,10 @@ class Ops {
   void add(std::int64_t n, const T* a, const T* b, T* y) const;
   void concat_copy(std::int64_t rows, int channels, const T* branch, int total, int offset, T* whole) const;
   void concat_take(std::int64_t rows, int channels, T* branch, int total, int offset, const T* whole) const;
+  // y = x gate: x (samples,area,C), gate (samples,C). dx and dgate may be null.
+  void gate_forward(std::int64_t samples, std::int64_t area, int channels, const T* x, const T* gate, T* y) const;
+  void gate_backward(std::int64_t samples, std::int64_t area, int channels, const T* x, const T* gate, const T* dy, T* dx,
+                     T* dgate) const;
 
   // ---- Convolutions: bias, db and dx may be null ----
 
@@ -66,6 +71,14 @@ class Ops {
   void conv_pool_backward(const Geometry& conv, const Geometry& pool, int batch, bool relu, const T* x, const T* w,
                           const T* pooled, const T* dpooled, const std::int32_t* argmax, T* dw, T* db, T* dx, T* to_pool,
                           T* scratch) const;
+  // Transposed ones, by the geometry of the convolution that they are the transpose of: x (batch, g.out), y (batch, g.in).
+  static constexpr std::int64_t conv_transpose_scratch(const Geometry& g, int batch, int threads) {
+    return cpu::conv_scratch<T>(g, batch, threads);
+  }
+  void prepare_conv_transpose(const Geometry&, int /*batch*/, const Preparation&) const {}
+  void conv_transpose_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, T* scratch) const;
+  void conv_transpose_backward(const Geometry& g, int batch, const T* x, const T* w, const T* dy, T* dx, T* dw, T* db,
+                               T* scratch) const;
 
   // ---- Dense layers: likewise ----
 
@@ -83,10 +96,17 @@ class Ops {
   // argmax: where each maximum is in its channel's map; -1 if the window is all padding.
   void max_pool_forward(const Geometry& g, int batch, const T* x, T* y, std::int32_t* argmax) const;
   void max_pool_backward(const Geometry& g, int batch, const T* dy, const std::int32_t* argmax, T* dx) const;
-  void avg_pool_forward(const Geometry& g, int batch, const T* x, T* y) const;
-  void avg_pool_backward(const Geometry& g, int batch, const T* dy, T* dx) const;
+  // count_padding: zeros of the padding count in the means.
+  void avg_pool_forward(const Geometry& g, bool count_padding, int batch, const T* x, T* y) const;
+  void avg_pool_backward(const Geometry& g, bool count_padding, int batch, const T* dy, T* dx) const;
   void global_avg_pool_forward(Shape in, int batch, const T* x, T* y) const;
   void global_avg_pool_backward(Shape in, int batch, const T* dy, T* dx) const;
+
+  // ---- Enlarged maps, and other orders of the channels: y[j groups + i] = x[i C / groups + j] ----
+
+  void upsample_forward(const Upsampling& u, int batch, const T* x, T* y) const;
+  void upsample_backward(const Upsampling& u, int batch, const T* dy, T* dx) const;
+  void shuffle_channels(std::int64_t rows, int channels, int groups, const T* x, T* y) const;
 
   // ---- Activations: F is a struct as in layers/activations.hpp; y may be x, and dx may be dy unless F needs x ----
 
@@ -99,6 +119,12 @@ class Ops {
     cpu::activation_backward<F>(n, x, y, dy, dx, *pool_);
   }
 
+  // A slope for each channel. dx may be null.
+  static constexpr std::int64_t prelu_scratch(std::int64_t /*rows*/, int /*channels*/) { return 0; }
+  void prelu_forward(std::int64_t rows, int channels, const T* x, const T* slopes, T* y) const;
+  void prelu_backward(std::int64_t rows, int channels, const T* x, const T* slopes, const T* dy, T* dx, T* dslopes,
+                      T* /*scratch*/) const;
+
   void softmax_forward(int batch, int classes, const T* x, T* y) const;
   void softmax_backward(int batch, int classes, const T* y, const T* dy, T* dx) const;
   void log_softmax_forward(int batch, int classes, const T* x, T* y) const;
@@ -108,6 +134,8 @@ class Ops {
 
   void dropout_forward(std::int64_t n, double rate, const Random& random, const T* x, T* y) const;
   void dropout_backward(std::int64_t n, double rate, const Random& random, const T* dy, T* dx) const;
+  // Whole samples of `size` elements; forward and backward.
+  void drop_samples(int batch, std::int64_t size, double rate, const Random& random, const T* x, T* y) const;
 
   // ---- Normalizations: dx may be dy ----
 
@@ -118,6 +146,14 @@ class Ops {
                             const T* running_mean, const T* running_variance, T* y) const;
   void batch_norm_backward(Shape in, int batch, const T* x, const T* gamma, const T* mean, const T* inverse_deviation,
                            const T* dy, T* dx, T* dgamma, T* dbeta, T* /*scratch*/) const;
+
+  // Groups of channels of each sample, x (samples,area,C). gamma, beta, dx, dgamma and dbeta may be null.
+  static constexpr std::int64_t group_norm_scratch(std::int64_t, std::int64_t, int, int) { return 0; }
+  void group_norm_forward(std::int64_t samples, std::int64_t area, int channels, int groups, T epsilon, const T* x,
+                          const T* gamma, const T* beta, T* mean, T* inverse_deviation, T* y) const;
+  void group_norm_backward(std::int64_t samples, std::int64_t area, int channels, int groups, const T* x, const T* gamma,
+                           const T* mean, const T* inverse_deviation, const T* dy, T* dx, T* dgamma, T* dbeta,
+                           T* /*scratch*/) const;
 
   void lrn_forward(Shape in, int batch, const LrnParameters& p, const T* x, T* y) const;
   void lrn_backward(Shape in, int batch, const LrnParameters& p, const T* x, const T* y, const T* dy, T* dx) const;

@@ -6,10 +6,13 @@
 #include <strata/backend/cpu/conv_pool.hpp>
 #include <strata/backend/cpu/dense.hpp>
 #include <strata/backend/cpu/dropout.hpp>
+#include <strata/backend/cpu/group_norm.hpp>
 #include <strata/backend/cpu/lrn.hpp>
 #include <strata/backend/cpu/ops.hpp>
 #include <strata/backend/cpu/pool.hpp>
+#include <strata/backend/cpu/prelu.hpp>
 #include <strata/backend/cpu/softmax.hpp>
+#include <strata/backend/cpu/upsample.hpp>
 #include <strata/core/linkage.hpp>
 
 namespace strata::inline STRATA_ABI::cpu {
@@ -25,6 +28,62 @@ void Ops<T>::concat_copy(std::int64_t rows, int channels, const T* branch, int t
 template <class T>
 void Ops<T>::concat_take(std::int64_t rows, int channels, T* branch, int total, int offset, const T* whole) const {
   cpu::concat_take(rows, channels, branch, total, offset, whole, *pool_);
+}
+template <class T>
+void Ops<T>::gate_forward(std::int64_t samples, std::int64_t area, int channels, const T* x, const T* gate, T* y) const {
+  cpu::gate_forward(samples, area, channels, x, gate, y, *pool_);
+}
+template <class T>
+void Ops<T>::gate_backward(std::int64_t samples, std::int64_t area, int channels, const T* x, const T* gate, const T* dy,
+                           T* dx, T* dgate) const {
+  cpu::gate_backward(samples, area, channels, x, gate, dy, dx, dgate, *pool_);
+}
+template <class T>
+void Ops<T>::conv_transpose_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y,
+                                    T* scratch) const {
+  cpu::conv_transpose_forward(g, batch, x, w, bias, y, *pool_, scratch);
+}
+template <class T>
+void Ops<T>::conv_transpose_backward(const Geometry& g, int batch, const T* x, const T* w, const T* dy, T* dx, T* dw, T* db,
+                                     T* scratch) const {
+  cpu::conv_transpose_backward(g, batch, x, w, dy, dx, dw, db, *pool_, scratch);
+}
+template <class T>
+void Ops<T>::upsample_forward(const Upsampling& u, int batch, const T* x, T* y) const {
+  cpu::upsample_forward(u, batch, x, y, *pool_);
+}
+template <class T>
+void Ops<T>::upsample_backward(const Upsampling& u, int batch, const T* dy, T* dx) const {
+  cpu::upsample_backward(u, batch, dy, dx, *pool_);
+}
+template <class T>
+void Ops<T>::shuffle_channels(std::int64_t rows, int channels, int groups, const T* x, T* y) const {
+  cpu::shuffle_channels(rows, channels, groups, x, y, *pool_);
+}
+template <class T>
+void Ops<T>::prelu_forward(std::int64_t rows, int channels, const T* x, const T* slopes, T* y) const {
+  cpu::prelu_forward(rows, channels, x, slopes, y, *pool_);
+}
+template <class T>
+void Ops<T>::prelu_backward(std::int64_t rows, int channels, const T* x, const T* slopes, const T* dy, T* dx, T* dslopes,
+                            T* /*scratch*/) const {
+  cpu::prelu_backward(rows, channels, x, slopes, dy, dx, dslopes, *pool_);
+}
+template <class T>
+void Ops<T>::drop_samples(int batch, std::int64_t size, double rate, const Random& random, const T* x, T* y) const {
+  cpu::drop_samples(batch, size, rate, random, x, y, *pool_);
+}
+template <class T>
+void Ops<T>::group_norm_forward(std::int64_t samples, std::int64_t area, int channels, int groups, T epsilon, const T* x,
+                                const T* gamma, const T* beta, T* mean, T* inverse_deviation, T* y) const {
+  cpu::group_norm_forward(samples, area, channels, groups, epsilon, x, gamma, beta, mean, inverse_deviation, y, *pool_);
+}
+template <class T>
+void Ops<T>::group_norm_backward(std::int64_t samples, std::int64_t area, int channels, int groups, const T* x,
+                                 const T* gamma, const T* mean, const T* inverse_deviation, const T* dy, T* dx, T* dgamma,
+                                 T* dbeta, T* /*scratch*/) const {
+  cpu::group_norm_backward(samples, area, channels, groups, x, gamma, mean, inverse_deviation, dy, dx, dgamma, dbeta,
+                           *pool_);
 }
 template <class T>
 void Ops<T>::conv_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, bool relu,
@@ -64,12 +123,12 @@ void Ops<T>::max_pool_backward(const Geometry& g, int batch, const T* dy, const 
   cpu::max_pool_backward(g, batch, dy, argmax, dx, *pool_);
 }
 template <class T>
-void Ops<T>::avg_pool_forward(const Geometry& g, int batch, const T* x, T* y) const {
-  cpu::avg_pool_forward(g, batch, x, y, *pool_);
+void Ops<T>::avg_pool_forward(const Geometry& g, bool count_padding, int batch, const T* x, T* y) const {
+  cpu::avg_pool_forward(g, count_padding, batch, x, y, *pool_);
 }
 template <class T>
-void Ops<T>::avg_pool_backward(const Geometry& g, int batch, const T* dy, T* dx) const {
-  cpu::avg_pool_backward(g, batch, dy, dx, *pool_);
+void Ops<T>::avg_pool_backward(const Geometry& g, bool count_padding, int batch, const T* dy, T* dx) const {
+  cpu::avg_pool_backward(g, count_padding, batch, dy, dx, *pool_);
 }
 template <class T>
 void Ops<T>::global_avg_pool_forward(Shape in, int batch, const T* x, T* y) const {

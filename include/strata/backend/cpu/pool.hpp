@@ -53,15 +53,19 @@ struct MaxPoolKernel {
         numbers best;
         load(best, image + static_cast<std::int64_t>(start) * w.channels + c);
         integers at = start - integers{};
+        integers unordered = -1 - integers{};  // where a NaN is; joined with x > best, g++ 12 makes scalar code of it
         for (int i = w.top; i < w.bottom; i += w.step_h)
           for (int j = w.left; j < w.right; j += w.step_w) {
             const std::int32_t here = i * w.width + j;
             numbers x;
             load(x, image + static_cast<std::int64_t>(here) * w.channels + c);
-            const integers take = (x > best) | (x != x);
-            best = take ? x : best;
-            at = take ? here - integers{} : at;
+            const integers position = here - integers{};
+            at = x > best ? position : at;
+            best = x > best ? x : best;
+            unordered = x != x ? position : unordered;
           }
+        at = unordered >= 0 ? unordered : at;
+        best = unordered >= 0 ? std::numeric_limits<T>::quiet_NaN() - numbers{} : best;
         store(out + c, best);
         store(where + c, at);
       }
@@ -116,9 +120,21 @@ void max_pool_backward(const Geometry& g, int batch, const T* dy, const std::int
   });
 }
 
-// Means over real elements, as in TensorFlow; 0 if there are none.
+namespace detail {
+// How many elements the mean at an output position is over; at least 1.
+inline int counted_elements(const Geometry& g, bool count_padding, int position) {
+  const Window& w = g.window;
+  const int rows = counted_taps(position / g.out.width, w.kernel_h, w.stride_h, w.dilation_h, w.pad_top, w.pad_bottom,
+                                g.in.height, count_padding);
+  const int columns = counted_taps(position % g.out.width, w.kernel_w, w.stride_w, w.dilation_w, w.pad_left, w.pad_right,
+                                   g.in.width, count_padding);
+  return std::max(1, rows * columns);
+}
+}  // namespace detail
+
+// Means over real elements, as in TensorFlow, or over the padding's zeros too; 0 if there are none.
 template <class T>
-void avg_pool_forward(const Geometry& g, int batch, const T* x, T* y, ThreadPool& pool) {
+void avg_pool_forward(const Geometry& g, bool count_padding, int batch, const T* x, T* y, ThreadPool& pool) {
   const int channels = g.in.channels;
   pool.parallel_for(batch, [=, &g](int sample, int) {
     const T* image = x + sample * g.in.size();
@@ -126,16 +142,15 @@ void avg_pool_forward(const Geometry& g, int batch, const T* x, T* y, ThreadPool
     detail::for_windows(g, [&](int position, int top, int bottom, int left, int right) {
       Array<T> sum(out + static_cast<std::int64_t>(position) * channels, channels);
       sum.setZero();
-      int count = 0;
       for (int i = top; i < bottom; i += g.window.dilation_h)
-        for (int j = left; j < right; j += g.window.dilation_w, ++count)
+        for (int j = left; j < right; j += g.window.dilation_w)
           sum += ConstArray<T>(image + (static_cast<std::int64_t>(i) * g.in.width + j) * channels, channels);
-      if (count > 0) sum /= static_cast<T>(count);
+      sum /= static_cast<T>(detail::counted_elements(g, count_padding, position));
     });
   });
 }
 template <class T>
-void avg_pool_backward(const Geometry& g, int batch, const T* dy, T* dx, ThreadPool& pool) {
+void avg_pool_backward(const Geometry& g, bool count_padding, int batch, const T* dy, T* dx, ThreadPool& pool) {
   const int channels = g.in.channels;
   pool.parallel_for(batch, [=, &g](int sample, int) {
     T* to = dx + sample * g.in.size();
@@ -143,12 +158,10 @@ void avg_pool_backward(const Geometry& g, int batch, const T* dy, T* dx, ThreadP
     const T* from = dy + sample * g.out.size();
     detail::for_windows(g, [&](int position, int top, int bottom, int left, int right) {
       const ConstArray<T> gradient(from + static_cast<std::int64_t>(position) * channels, channels);
-      const auto steps = [](int first, int end, int step) { return end <= first ? 0 : (end - first + step - 1) / step; };
-      const int count = steps(top, bottom, g.window.dilation_h) * steps(left, right, g.window.dilation_w);
+      const T count = static_cast<T>(detail::counted_elements(g, count_padding, position));
       for (int i = top; i < bottom; i += g.window.dilation_h)
         for (int j = left; j < right; j += g.window.dilation_w)
-          Array<T>(to + (static_cast<std::int64_t>(i) * g.in.width + j) * channels, channels) +=
-              gradient / static_cast<T>(count);
+          Array<T>(to + (static_cast<std::int64_t>(i) * g.in.width + j) * channels, channels) += gradient / count;
     });
   });
 }

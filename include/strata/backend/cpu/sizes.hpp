@@ -150,6 +150,30 @@ constexpr std::int64_t direct_weights_scratch(const Geometry& g, int batch, int 
   return left + right + threads * (pairs + small_size<T>)+2 * line;
 }
 
+// ---- Depthwise convolutions ----
+
+inline constexpr int depthwise_most_taps = 256;
+// With fewer filters no vector is full.
+template <class T>
+constexpr bool is_depthwise(const Geometry& g) {
+  return g.groups > 1 && g.groups == g.in.channels && g.out.channels >= lanes_of<T, 16> &&
+         g.window.kernel_h * g.window.kernel_w <= depthwise_most_taps;
+}
+// The map of a sample with as many channels as filters; none if it has as many.
+constexpr std::int64_t depthwise_repeated(const Geometry& g) {
+  return g.in.channels == g.out.channels ? 0 : static_cast<std::int64_t>(g.in.height) * g.in.width * g.out.channels;
+}
+template <class T>
+constexpr std::int64_t depthwise_sums(const Geometry& g) {
+  return static_cast<std::int64_t>(g.window.kernel_h) * g.window.kernel_w * g.out.channels + lanes_of<T, 64>;
+}
+// The batch is cut so that there are tasks enough for few channels.
+constexpr int depthwise_shares(const Geometry& g, int batch) { return std::min(batch, std::max(1, 256 / g.out.channels)); }
+template <class T>
+constexpr std::int64_t depthwise_scratch(const Geometry& g, int batch, int threads) {
+  return depthwise_shares(g, batch) * depthwise_sums<T>(g) + threads * (depthwise_sums<T>(g) + depthwise_repeated(g));
+}
+
 // ---- Convolutions by Winograd ----
 
 // The most tiles of a task: a panel of weights is used often, and left factors stay in the second-level cache.
@@ -283,6 +307,10 @@ inline constexpr int direct_batch = 8;
 
 template <class T>
 constexpr std::int64_t conv_scratch(const Geometry& g, int batch, int threads) {
+  if (detail::is_depthwise<T>(g)) {
+    // The path `eigen` has no kernel for it.
+    return std::max(detail::depthwise_scratch<T>(g, batch, threads), threads * detail::patches_scratch<T>(g));
+  }
   // A batch below the capacity may be computed another way.
   const std::int64_t map = static_cast<std::int64_t>(g.out.height) * g.out.width;
   const auto rows = static_cast<int>(std::min<std::int64_t>(batch * map, detail::skinny_rows));

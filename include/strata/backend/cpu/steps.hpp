@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Training steps on the processor: each is done when execute() returns.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -18,8 +19,11 @@
 #include <strata/core/alignment.hpp>
 #include <strata/core/linkage.hpp>
 #include <strata/data/batches.hpp>
+#include <strata/model/engine.hpp>
+#include <strata/training/averages.hpp>
 #include <strata/training/reducer.hpp>
 #include <strata/training/right.hpp>
+#include <strata/training/rows.hpp>
 #include <strata/training/steps.hpp>
 #include <strata/util/large_pages.hpp>
 #include <strata/util/out_of_memory.hpp>
@@ -65,7 +69,7 @@ class Steps final : public GradientEngine<T> {
     put(number, batch.images, targets);
   }
   [[nodiscard]] const T* images() const { return images_; }
-  [[nodiscard]] std::int64_t update() const { return now_.number.update; }
+  [[nodiscard]] std::int64_t step() const { return now_.number.step; }
   void set_elements(const void*, std::int64_t) {}
 
   template <class Compute>
@@ -75,15 +79,15 @@ class Steps final : public GradientEngine<T> {
     compute();
   }
 
-  // The losses of n samples, each of `rows` rows of `width` outputs, and their gradient.
+  // The losses of n samples, and their gradient.
   template <TargetKind Kind, class Loss>
-  void loss(const Loss& loss, int n, std::int64_t rows, int width, const T* outputs, T* gradient) {
+  void loss(const Loss& loss, int n, const strata::detail::RowsOfSample& rows, const T* outputs, T* gradient) {
     using Element = std::conditional_t<is_class(Kind), int, float>;
     const auto* targets = static_cast<const Element*>(targets_);
-    run_loss(strata::detail::plain_loss(loss), n * rows, width, outputs, targets, values_.data(), gradient, pool_);
-    const FinishedStep sums =
-        strata::detail::sums_of_rows<T>(Kind, strata::detail::decision_threshold(loss), n * rows, width, outputs, targets_,
-                                        static_cast<const T*>(values_.data()));
+    run_any_loss(strata::detail::plain_loss(loss), n * rows.each, rows.width, rows.places, outputs, targets, values_.data(),
+                 gradient, pool_);
+    const FinishedStep sums = strata::detail::sums_of_rows<T>(rows, strata::detail::decision_threshold(loss), n, outputs,
+                                                              targets_, static_cast<const T*>(values_.data()));
     now_.loss = sums.loss, now_.correct = sums.correct;
     now_.finite = std::isfinite(sums.loss);
   }
@@ -118,11 +122,30 @@ class Steps final : public GradientEngine<T> {
   void upload(const Regions&) {}
   void forget_captured() {}
 
+  // --- The average of the weights: parameters, then state
+  // Begins as what the regions hold.
+  void start_average(const TensorRegions<T>& r) {
+    average_.resize(static_cast<std::size_t>(r.parameter_count + r.state_count));
+    each_region(r, [](T* now, T* average, std::int64_t n) { std::copy(now, now + n, average); });
+  }
+  void average(const AverageStep& a, const TensorRegions<T>& r) {
+    if (halted()) return;
+    const T keep = static_cast<T>(a.keep), take = static_cast<T>(1 - a.keep);
+    each_region(r, [=](T* now, T* average, std::int64_t n) {
+      for (std::int64_t i = 0; i < n; ++i) average[i] = keep * average[i] + take * now[i];
+      if (a.copy_back) std::copy(average, average + n, now);
+    });
+  }
+  void exchange_average(const TensorRegions<T>& r) {
+    each_region(r, [](T* now, T* average, std::int64_t n) { std::swap_ranges(now, now + n, average); });
+  }
+  [[nodiscard]] std::span<T> average_memory() { return average_; }
+
   // A loss of outputs on the host.
   template <class Loss, class Element>
-  static void host_loss(CpuEngine<T>& engine, const Loss& loss, std::int64_t rows, int width, const T* outputs,
+  static void host_loss(CpuEngine<T>& engine, const Loss& loss, std::int64_t rows, int width, int places, const T* outputs,
                         const Element* targets, T* values) {
-    run_loss(loss, rows, width, outputs, targets, values, static_cast<T*>(nullptr), engine.pool());
+    run_any_loss(loss, rows, width, places, outputs, targets, values, static_cast<T*>(nullptr), engine.pool());
   }
 
   // --- GradientEngine
@@ -138,11 +161,23 @@ class Steps final : public GradientEngine<T> {
   }
 
  private:
+  // Calls f(values, their average, how many) for pieces of both regions, in threads.
+  template <class F>
+  void each_region(const TensorRegions<T>& r, F&& f) {
+    const auto run = [&](T* now, T* average, std::int64_t count) {
+      for_chunks(
+          count, pool_, [&](std::int64_t first, std::int64_t n) { f(now + first, average + first, n); }, update_chunk);
+    };
+    run(r.parameters, average_.data(), r.parameter_count);
+    run(r.state, average_.data() + r.parameter_count, r.state_count);
+  }
+
   ThreadPool& pool_;
   std::int64_t parameters_, stride_;
   std::vector<T> values_;  // losses of a batch's rows
   std::vector<T> slots_;   // the optimizer's, one after the other
   std::vector<std::vector<T>> kept_;
+  std::vector<T> average_;
   const T* images_ = nullptr;
   const void* targets_ = nullptr;
   FinishedStep now_{};

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
-// Dropout: element i of the batch is dropped iff Random(seed, dropout, layer, *step).uniform(i) < rate, as on the CPU. The
+// Dropout: element i of the batch, or sample i, is dropped iff Random(seed, dropout, layer, *step).uniform(i) < rate, as on
+// the CPU. The
 // step is read on the device, so that a captured step can be replayed. In place or not.
 #pragma once
-#include <strata/backend/cuda/element.hpp>
+#include <strata/backend/cuda/index.hpp>
 #include <strata/core/linkage.hpp>
 #include <strata/util/random.hpp>
 
@@ -44,11 +45,28 @@ struct ReluDropoutBackward {
 };
 
 template <class T>
+struct DropSamples {
+  int size;
+  std::uint64_t seed;
+  std::uint32_t layer, threshold;
+  Compute<T> scale;
+  const std::uint64_t* step;
+  const T* x;
+  T* y;
+  STRATA_HOST_DEVICE void operator()(std::int64_t i) const {
+    const auto sample = static_cast<std::uint64_t>(quotient(i, size));
+    const bool dropped = Random(seed, Purpose::dropout, layer, *step).bits(sample) >> 8 < threshold;
+    y[i] = dropped ? T(0) : T(static_cast<Compute<T>>(x[i]) * scale);
+  }
+};
+
+// uniform(i) is a multiple of 2^-24. As an integer it compares exactly with any rate.
+inline std::uint32_t dropout_threshold(double rate) { return static_cast<std::uint32_t>(std::ceil(rate * 0x1p24)); }
+
+template <class T>
 DropoutForward<T> dropout(std::int64_t n, double rate, std::uint64_t seed, std::uint32_t layer, const std::uint64_t* step,
                           const T* x, T* y) {
-  // uniform(i) is a multiple of 2^-24. As an integer it compares exactly with any rate.
-  const auto threshold = static_cast<std::uint32_t>(std::ceil(rate * 0x1p24));
-  return {n, seed, layer, threshold, static_cast<Compute<T>>(1 / (1 - rate)), step, x, y};
+  return {n, seed, layer, dropout_threshold(rate), static_cast<Compute<T>>(1 / (1 - rate)), step, x, y};
 }
 
 }  // namespace detail
@@ -57,6 +75,13 @@ template <Run R, class T>
 void dropout_forward(R& run, std::int64_t n, double rate, std::uint64_t seed, std::uint32_t layer,
                      const std::uint64_t* step, const T* x, T* y) {
   run((n + 3) / 4, detail::dropout(n, rate, seed, layer, step, x, y));
+}
+// Whole samples of `size` elements.
+template <Run R, class T>
+void drop_samples(R& run, int batch, std::int64_t size, double rate, std::uint64_t seed, std::uint32_t layer,
+                  const std::uint64_t* step, const T* x, T* y) {
+  run(batch * size, detail::DropSamples<T>{static_cast<int>(size), seed, layer, detail::dropout_threshold(rate),
+                                           static_cast<Compute<T>>(1 / (1 - rate)), step, x, y});
 }
 // The gradient is dropped and scaled in the same way.
 template <Run R, class T>

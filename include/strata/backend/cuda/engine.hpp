@@ -83,8 +83,9 @@ class CudaEngine : public cuda::GpuEngine<Precision, cuda::CudaSystem> {
     conv(cuda::ConvOperation::forward, g, batch, bias);
     expect_copies(at, g.taps() * g.out.channels, bias ? g.out.channels : 0);
   }
-  void prepare_conv_backward_input(const Geometry& g, int batch, std::int64_t) {
+  void prepare_conv_backward_input(const Geometry& g, int batch, std::int64_t at) {
     conv(cuda::ConvOperation::backward_input, g, batch);
+    expect_copies(at, g.taps() * g.out.channels, 0);
   }
   void prepare_conv_backward_weights(const Geometry& g, int batch, std::int64_t) {
     conv(cuda::ConvOperation::backward_weights, g, batch);

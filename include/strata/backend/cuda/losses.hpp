@@ -31,13 +31,15 @@ struct LossOfRow {
   const Element* target;
   Compute<T>* values;
   T* gradient;
+  int places = 1;
   STRATA_HOST_DEVICE void operator()(std::int64_t i) const {
     constexpr bool label = std::is_same_v<Element, int>;
     values[i] = loss(LossRow<T, Compute<T>, Element>{.count = width,
                                                      .outputs = x + i * width,
-                                                     .truth = target + i * (label ? 1 : width),
+                                                     .truth = target + i * (label ? places : width),
                                                      .slope = gradient ? gradient + i * width : nullptr,
-                                                     .rows = static_cast<Compute<T>>(rows)});
+                                                     .rows = static_cast<Compute<T>>(rows),
+                                                     .places = places});
   }
 };
 
@@ -58,8 +60,9 @@ template <class C>
 struct AddScores {
   std::int64_t rows;
   const C* values;
-  const std::int32_t* right;
+  const std::int32_t* right;  // (decisions), at least as many
   StepScore* score;
+  std::int64_t decisions = rows;
   STRATA_HOST_DEVICE void operator()(std::int64_t) const {
     constexpr int piece = 32;
     double loss = 0;
@@ -71,6 +74,7 @@ struct AddScores {
       for (int k = 0; k < piece; ++k) loss += static_cast<double>(next[k]);
     }
     for (; n < rows; ++n) loss += static_cast<double>(values[n]), correct += right[n];
+    for (; n < decisions; ++n) correct += right[n];
     *score = {loss, correct, loss - loss == 0};  // infinity - infinity is NaN
   }
 };
@@ -84,19 +88,19 @@ struct HaltUnlessFinite {
 
 }  // namespace detail
 
-// Element: int for class indices (rows), float for numbers (rows,width).
+// Element: int for class indices (rows,places), float for numbers (rows,width).
 template <class Loss, Run R, class T, class Element>
 void run_loss(R& run, const Loss& loss, std::int64_t rows, int width, const T* x, const Element* target, Compute<T>* values,
-              T* gradient) {
-  run(rows, detail::LossOfRow<Loss, T, Element>{loss, rows, width, x, target, values, gradient});
+              T* gradient, int places = 1) {
+  run(rows, detail::LossOfRow<Loss, T, Element>{loss, rows, width, x, target, values, gradient, places});
 }
 
-// scratch (rows)
+// values (rows); x (rows,width), of which each of `places` parts is decided by itself; scratch (rows,places)
 template <TargetKind Kind, Run R, class T, class Element>
 void score(R& run, std::int64_t rows, int width, double threshold, const T* x, const Element* target,
-           const Compute<T>* values, StepScore* result, std::int32_t* scratch) {
-  run(rows, detail::RightOfRow<Kind, T, Element>{width, threshold, x, target, scratch});
-  run(1, detail::AddScores<Compute<T>>{rows, values, scratch, result});
+           const Compute<T>* values, StepScore* result, std::int32_t* scratch, int places = 1) {
+  run(rows * places, detail::RightOfRow<Kind, T, Element>{width / places, threshold, x, target, scratch});
+  run(1, detail::AddScores<Compute<T>>{rows, values, scratch, result, rows * places});
 }
 
 // *halt becomes 1 if the loss is not finite, and stays 1.

@@ -10,12 +10,16 @@
 #include <strata/backend/cuda/bias.hpp>
 #include <strata/backend/cuda/combine.hpp>
 #include <strata/backend/cuda/dropout.hpp>
+#include <strata/backend/cuda/group_norm.hpp>
 #include <strata/backend/cuda/losses.hpp>
 #include <strata/backend/cuda/lrn.hpp>
 #include <strata/backend/cuda/pool.hpp>
+#include <strata/backend/cuda/prelu.hpp>
 #include <strata/backend/cuda/softmax.hpp>
+#include <strata/backend/cuda/upsample.hpp>
 #include <strata/core/linkage.hpp>
 #include <strata/core/lrn.hpp>
+#include <strata/core/upsample.hpp>
 #include <strata/core/window.hpp>
 #include <strata/model/kernel_traits.hpp>
 
@@ -62,6 +66,14 @@ class Ops {
   void concat_take(std::int64_t rows, int channels, A* branch, int total, int offset, const A* whole) const {
     cuda::concat_take(run(), rows, channels, branch, total, offset, whole);
   }
+  // y = x gate: x (samples,area,C), gate (samples,C). dx and dgate may be null.
+  void gate_forward(std::int64_t samples, std::int64_t area, int channels, const A* x, const A* gate, A* y) const {
+    cuda::gate_forward(run(), samples, area, channels, x, gate, y);
+  }
+  void gate_backward(std::int64_t samples, std::int64_t area, int channels, const A* x, const A* gate, const A* dy, A* dx,
+                     A* dgate) const {
+    cuda::gate_backward(run(), samples, area, channels, x, gate, dy, dx, dgate);
+  }
 
   // ---- Convolutions: bias, db and dx may be null ----
 
@@ -84,6 +96,26 @@ class Ops {
     engine_->conv_backward_weights(g, batch, x, dy, dw, scratch);
     if (db) bias_gradient(run(), rows(g, batch), g.out.channels, dy, db, scratch);
     if (dx) engine_->conv_backward_input(g, batch, dy, w, dx);
+  }
+  // Transposed ones, by the geometry of the convolution that they are the transpose of: x (batch, g.out), y (batch, g.in).
+  static constexpr std::int64_t conv_transpose_scratch(const Geometry& g, int batch, int /*threads*/) {
+    return std::max(bias_gradient_scratch(rows_in(g, batch), g.in.channels), g.taps() * g.out.channels);
+  }
+  void prepare_conv_transpose(const Geometry& g, int batch, const Preparation& wanted) const {
+    engine_->prepare_conv_backward_input(g, batch, wanted.offset);
+    if (wanted.training) engine_->prepare_conv_backward_weights(g, batch, wanted.offset);
+    if (wanted.input_gradient) engine_->prepare_conv_forward(g, batch, false, wanted.offset);
+  }
+  void conv_transpose_forward(const Geometry& g, int batch, const A* x, const T* w, const T* bias, A* y,
+                              T* /*scratch*/) const {
+    engine_->conv_backward_input(g, batch, x, w, y);
+    if (bias) add_bias(run(), rows_in(g, batch), g.in.channels, bias, y, false);
+  }
+  void conv_transpose_backward(const Geometry& g, int batch, const A* x, const T* w, const A* dy, A* dx, T* dw, T* db,
+                               T* scratch) const {
+    engine_->conv_backward_weights(g, batch, dy, x, dw, scratch);
+    if (db) bias_gradient(run(), rows_in(g, batch), g.in.channels, dy, db, scratch);
+    if (dx) engine_->conv_forward(g, batch, dy, w, nullptr, dx, false);
   }
 
   // ---- Dense layers: likewise ----
@@ -121,17 +153,30 @@ class Ops {
                               A* dx) const {
     cuda::relu_max_pool_backward(run(), g, batch, x, dy, argmax, dx);
   }
-  void avg_pool_forward(const Geometry& g, int batch, const A* x, A* y) const {
-    cuda::avg_pool_forward(run(), g, batch, x, y);
+  // count_padding: zeros of the padding count in the means.
+  void avg_pool_forward(const Geometry& g, bool count_padding, int batch, const A* x, A* y) const {
+    cuda::avg_pool_forward(run(), g, count_padding, batch, x, y);
   }
-  void avg_pool_backward(const Geometry& g, int batch, const A* dy, A* dx) const {
-    cuda::avg_pool_backward(run(), g, batch, dy, dx);
+  void avg_pool_backward(const Geometry& g, bool count_padding, int batch, const A* dy, A* dx) const {
+    cuda::avg_pool_backward(run(), g, count_padding, batch, dy, dx);
   }
   void global_avg_pool_forward(Shape in, int batch, const A* x, A* y) const {
     cuda::global_avg_pool_forward(run(), in, batch, x, y);
   }
   void global_avg_pool_backward(Shape in, int batch, const A* dy, A* dx) const {
     cuda::global_avg_pool_backward(run(), in, batch, dy, dx);
+  }
+
+  // ---- Enlarged maps, and other orders of the channels: y[j groups + i] = x[i C / groups + j] ----
+
+  void upsample_forward(const Upsampling& u, int batch, const A* x, A* y) const {
+    cuda::upsample_forward(run(), u, batch, x, y);
+  }
+  void upsample_backward(const Upsampling& u, int batch, const A* dy, A* dx) const {
+    cuda::upsample_backward(run(), u, batch, dy, dx);
+  }
+  void shuffle_channels(std::int64_t rows, int channels, int groups, const A* x, A* y) const {
+    cuda::shuffle_channels(run(), rows, channels, groups, x, y);
   }
 
   // ---- Activations: F is a struct as in layers/activations.hpp; y may be x, and dx may be dy unless F needs x ----
@@ -143,6 +188,18 @@ class Ops {
   template <class F>
   void activation_backward(std::int64_t n, const A* x, const A* y, const A* dy, A* dx) const {
     cuda::activation_backward<F>(run(), n, x, y, dy, dx);
+  }
+
+  // A slope for each channel. dx may be null.
+  static constexpr std::int64_t prelu_scratch(std::int64_t rows, int channels) {
+    return cuda::prelu_scratch(rows, channels);
+  }
+  void prelu_forward(std::int64_t rows, int channels, const A* x, const T* slopes, A* y) const {
+    cuda::prelu_forward(run(), rows, channels, x, slopes, y);
+  }
+  void prelu_backward(std::int64_t rows, int channels, const A* x, const T* slopes, const A* dy, A* dx, T* dslopes,
+                      T* scratch) const {
+    cuda::prelu_backward(run(), rows, channels, x, slopes, dy, dx, dslopes, scratch);
   }
 
   void softmax_forward(int batch, int classes, const A* x, A* y) const {
@@ -166,6 +223,10 @@ class Ops {
   void dropout_backward(std::int64_t n, double rate, const Random& r, const A* dy, A* dx) const {
     cuda::dropout_backward(run(), n, rate, r.seed, r.layer, r.step, dy, dx);
   }
+  // Whole samples of `size` elements; forward and backward.
+  void drop_samples(int batch, std::int64_t size, double rate, const Random& r, const A* x, A* y) const {
+    cuda::drop_samples(run(), batch, size, rate, r.seed, r.layer, r.step, x, y);
+  }
   // Through the dropout and a ReLU before it, from the dropout's output.
   void relu_dropout_backward(std::int64_t n, double rate, const A* y, const A* dy, A* dx) const {
     cuda::relu_dropout_backward(run(), n, rate, y, dy, dx);
@@ -188,6 +249,21 @@ class Ops {
     cuda::batch_norm_backward(run(), in, batch, x, gamma, mean, inverse_deviation, dy, dx, dgamma, dbeta, scratch);
   }
 
+  // Groups of channels of each sample, x (samples,area,C). gamma, beta, dx, dgamma and dbeta may be null.
+  static constexpr std::int64_t group_norm_scratch(std::int64_t samples, std::int64_t area, int channels, int groups) {
+    return cuda::group_norm_scratch(samples, area, channels, groups);
+  }
+  void group_norm_forward(std::int64_t samples, std::int64_t area, int channels, int groups, T epsilon, const A* x,
+                          const T* gamma, const T* beta, T* mean, T* inverse_deviation, A* y) const {
+    cuda::group_norm_forward(run(), samples, area, channels, groups, epsilon, x, gamma, beta, mean, inverse_deviation, y);
+  }
+  void group_norm_backward(std::int64_t samples, std::int64_t area, int channels, int groups, const A* x, const T* gamma,
+                           const T* mean, const T* inverse_deviation, const A* dy, A* dx, T* dgamma, T* dbeta,
+                           T* scratch) const {
+    cuda::group_norm_backward(run(), samples, area, channels, groups, x, gamma, mean, inverse_deviation, dy, dx, dgamma,
+                              dbeta, scratch);
+  }
+
   void lrn_forward(Shape in, int batch, const LrnParameters& p, const A* x, A* y) const {
     cuda::lrn_forward(run(), in, batch, p, x, y);
   }
@@ -207,6 +283,9 @@ class Ops {
   [[nodiscard]] auto& run() const { return engine_->device(); }
   static constexpr std::int64_t rows(const Geometry& g, int batch) {
     return std::int64_t{batch} * g.out.height * g.out.width;
+  }
+  static constexpr std::int64_t rows_in(const Geometry& g, int batch) {
+    return std::int64_t{batch} * g.in.height * g.in.width;
   }
   Engine* engine_;
 };

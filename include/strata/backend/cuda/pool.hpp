@@ -12,15 +12,13 @@ namespace detail {
 
 // One axis of a window over `size` positions.
 struct PoolAxis {
-  int kernel, stride, dilation, pad, size, windows;
+  int kernel, stride, dilation, pad, pad_after, size, windows;
 
   STRATA_HOST_DEVICE constexpr int position(int window, int tap) const { return window * stride + tap * dilation - pad; }
   STRATA_HOST_DEVICE constexpr bool real(int at) const { return at >= 0 && at < size; }
-  // How many real positions a window has.
-  STRATA_HOST_DEVICE constexpr int count(int window) const {
-    int n = 0;
-    for (int tap = 0; tap < kernel; ++tap) n += real(position(window, tap));
-    return n;
+  // How many positions of a window count in a mean.
+  STRATA_HOST_DEVICE constexpr int count(int window, bool count_padding) const {
+    return counted_taps(window, kernel, stride, dilation, pad, pad_after, size, count_padding);
   }
   // The windows [first, end) whose span contains a position. With a dilation not all of them read it.
   STRATA_HOST_DEVICE constexpr int first(int at) const {
@@ -37,11 +35,11 @@ struct PoolAxis {
 };
 STRATA_HOST_DEVICE constexpr PoolAxis pool_rows(const Geometry& g) {
   const Window& w = g.window;
-  return {w.kernel_h, w.stride_h, w.dilation_h, w.pad_top, g.in.height, g.out.height};
+  return {w.kernel_h, w.stride_h, w.dilation_h, w.pad_top, w.pad_bottom, g.in.height, g.out.height};
 }
 STRATA_HOST_DEVICE constexpr PoolAxis pool_columns(const Geometry& g) {
   const Window& w = g.window;
-  return {w.kernel_w, w.stride_w, w.dilation_w, w.pad_left, g.in.width, g.out.width};
+  return {w.kernel_w, w.stride_w, w.dilation_w, w.pad_left, w.pad_right, g.in.width, g.out.width};
 }
 
 // Calls f(place in x, row * W + column) for each real element under the window of output o, row by row.
@@ -111,25 +109,29 @@ struct MaxPoolBackward {
 template <class T>
 struct AvgPoolForward {
   Geometry g;
+  bool count_padding;
   const T* x;
   T* y;
   STRATA_HOST_DEVICE void operator()(std::int64_t o) const {
     Compute<T> sum{0};
-    int count = 0;
-    for_pooled(g, o, [&](std::int64_t i, std::int32_t) { sum += static_cast<Compute<T>>(x[i]), ++count; });
+    for_pooled(g, o, [&](std::int64_t i, std::int32_t) { sum += static_cast<Compute<T>>(x[i]); });
+    const Place p = place_of(g.out, o);
+    const int count = pool_rows(g).count(p.row, count_padding) * pool_columns(g).count(p.column, count_padding);
     y[o] = T(count > 0 ? sum / static_cast<Compute<T>>(count) : sum);
   }
 };
 template <class T>
 struct AvgPoolBackward {
   Geometry g;
+  bool count_padding;
   const T* dy;
   T* dx;
   STRATA_HOST_DEVICE void operator()(std::int64_t i) const {
     Compute<T> sum{0};
     const PoolAxis rows = pool_rows(g), columns = pool_columns(g);
     for_windows_over(g, i, [&](std::int64_t o, int a, int b) {
-      sum += static_cast<Compute<T>>(dy[o]) / static_cast<Compute<T>>(rows.count(a) * columns.count(b));
+      sum += static_cast<Compute<T>>(dy[o]) /
+             static_cast<Compute<T>>(rows.count(a, count_padding) * columns.count(b, count_padding));
     });
     dx[i] = T(sum);
   }
@@ -178,14 +180,14 @@ void relu_max_pool_backward(R& run, const Geometry& g, int batch, const T* x, co
   run(batch * g.in.size(), detail::MaxPoolBackward<T>{g, x, dy, argmax, dx});
 }
 
-// Means over real elements, as in TensorFlow; 0 if there are none.
+// Means over real elements, as in TensorFlow, or over the padding's zeros too; 0 if there are none.
 template <Run R, class T>
-void avg_pool_forward(R& run, const Geometry& g, int batch, const T* x, T* y) {
-  run(batch * g.out.size(), detail::AvgPoolForward<T>{g, x, y});
+void avg_pool_forward(R& run, const Geometry& g, bool count_padding, int batch, const T* x, T* y) {
+  run(batch * g.out.size(), detail::AvgPoolForward<T>{g, count_padding, x, y});
 }
 template <Run R, class T>
-void avg_pool_backward(R& run, const Geometry& g, int batch, const T* dy, T* dx) {
-  run(batch * g.in.size(), detail::AvgPoolBackward<T>{g, dy, dx});
+void avg_pool_backward(R& run, const Geometry& g, bool count_padding, int batch, const T* dy, T* dx) {
+  run(batch * g.in.size(), detail::AvgPoolBackward<T>{g, count_padding, dy, dx});
 }
 
 template <Run R, class T>

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <strata/backend/cuda/augment.hpp>
+#include <strata/backend/cuda/averages.hpp>
 #include <strata/backend/cuda/backend.hpp>
 #include <strata/backend/cuda/gpu_engine.hpp>
 #include <strata/backend/cuda/losses.hpp>
@@ -27,6 +28,7 @@
 #include <strata/optimizers/parameter_groups.hpp>
 #include <strata/training/reducer.hpp>
 #include <strata/training/right.hpp>
+#include <strata/training/rows.hpp>
 #include <strata/training/steps.hpp>
 #include <strata/training/train_core_impl.hpp>
 
@@ -108,7 +110,7 @@ class Steps final : public GradientEngine<float> {
     staged.copied.wait();  // from here on the batch's memory belongs to its owner again
   }
   [[nodiscard]] const A* images() const { return engine_.images(); }
-  [[nodiscard]] std::int64_t update() const { return 0; }  // the engine's numbers tell the step
+  [[nodiscard]] std::int64_t step() const { return 0; }  // the engine's numbers tell it
 
   // The numbers of the update to come, one element for each range of parameters.
   void set_elements(const void* elements, std::int64_t bytes) {
@@ -150,13 +152,14 @@ class Steps final : public GradientEngine<float> {
   // --- Parts of a step, queued
   // ---------------------------------------------------------------------------------------------
   template <TargetKind Kind, class Loss>
-  void loss(const Loss& loss, int n, std::int64_t rows, int width, const A* outputs, A* gradient) {
+  void loss(const Loss& loss, int n, const strata::detail::RowsOfSample& rows, const A* outputs, A* gradient) {
     using Element = std::conditional_t<is_class(Kind), int, float>;
     auto& device = engine_.device();
     const auto* targets = reinterpret_cast<const Element*>(targets_);
-    run_loss(device, strata::detail::plain_loss(loss), n * rows, width, outputs, targets, values_, gradient);
-    score<Kind>(device, n * rows, width, strata::detail::decision_threshold(loss), outputs, targets,
-                static_cast<const float*>(values_), score_, right_);
+    run_loss(device, strata::detail::plain_loss(loss), n * rows.each, rows.width, outputs, targets, values_, gradient,
+             rows.places);
+    score<Kind>(device, n * rows.each, rows.width, strata::detail::decision_threshold(loss), outputs, targets,
+                static_cast<const float*>(values_), score_, right_, rows.places);
     halt_unless_finite(device, score_, halt_);
   }
   // The host does not know the loss yet. Kernels that would change something do nothing once it is not finite.
@@ -205,7 +208,7 @@ class Steps final : public GradientEngine<float> {
   }
   // Puts the images of the step that finish() returned last back in place: a graph does not tell the model what it ran.
   bool restage(const FinishedStep& step) {
-    engine_.set(StepNumbers{.step = static_cast<std::uint64_t>(step.number.update), .epoch = step.number.epoch});
+    engine_.set(StepNumbers{.step = static_cast<std::uint64_t>(step.number.step), .epoch = step.number.epoch});
     if (const Staged& staged = slot(failed_); staged.recipe) fill(staged);
     return true;
   }
@@ -222,22 +225,38 @@ class Steps final : public GradientEngine<float> {
   }
   void download(const TensorRegions<float>& r) {
     engine_.open_tensors(r);
+    if (average_.memory()) average_.download(engine_.device(), r);
     for (int k = 0; k < sizes_.slot_count; ++k)
       host_slots_[static_cast<std::size_t>(k)].download(engine_.device(), slots_ + k * slot_stride(), r.parameter_count,
                                                         r.filters);
   }
   void upload(const TensorRegions<float>& r) {
     engine_.close_tensors(r);
+    if (average_.memory()) average_.upload(engine_.device(), r);
     for (int k = 0; k < sizes_.slot_count; ++k)
       host_slots_[static_cast<std::size_t>(k)].upload(engine_.device(), slots_ + k * slot_stride(), r.parameter_count,
                                                       r.filters);
   }
 
+  // --- The average of the weights: parameters, then state. Its work is queued behind the captured step.
+  // Begins as what the regions hold.
+  void start_average(const TensorRegions<float>& r) { average_.start(engine_.device(), r); }
+  void average(const AverageStep& a, const TensorRegions<float>& r) {
+    average_.average(engine_.device(), a, r, halt_, engine_.weights_copy());
+  }
+  void exchange_average(const TensorRegions<float>& r) {
+    engine_.device().use();
+    average_.exchange(engine_.device(), r, engine_.weights_copy());
+    engine_.finish();
+  }
+  // On the host, as of the last download().
+  [[nodiscard]] std::span<float> average_memory() { return average_.numbers(); }
+
   // A loss of outputs on the host, row by row.
   template <class Loss, class Element>
-  static void host_loss(Engine&, const Loss& loss, std::int64_t rows, int width, const float* outputs,
+  static void host_loss(Engine&, const Loss& loss, std::int64_t rows, int width, int places, const float* outputs,
                         const Element* targets, float* values) {
-    detail::LossOfRow<Loss, float, Element> row{loss, rows, width, outputs, targets, values, nullptr};
+    detail::LossOfRow<Loss, float, Element> row{loss, rows, width, outputs, targets, values, nullptr, places};
     for (std::int64_t i = 0; i < rows; ++i) row(i);
   }
 
@@ -294,7 +313,7 @@ class Steps final : public GradientEngine<float> {
   [[nodiscard]] std::int64_t element_bytes() const { return strata::detail::aligned(sizes_.ranges * sizes_.element_bytes); }
   void set_number(Staged& staged, const StepNumber& number) {
     staged.step = FinishedStep{.number = number};
-    engine_.set(StepNumbers{.step = static_cast<std::uint64_t>(number.update),
+    engine_.set(StepNumbers{.step = static_cast<std::uint64_t>(number.step),
                             .epoch = number.epoch,
                             .slot = static_cast<std::uint64_t>(queued_ % in_flight)});
   }
@@ -351,6 +370,7 @@ class Steps final : public GradientEngine<float> {
   std::vector<std::byte, typename System::template PinnedAllocator<std::byte>> staged_elements_;
   typename System::Memory memory_;
   std::vector<typename System::Memory> kept_;
+  WeightAverage<System> average_;
   float *slots_ = nullptr, *values_ = nullptr, *mean_ = nullptr, *stddev_ = nullptr;
   std::byte *targets_ = nullptr, *elements_ = nullptr;
   StepScore* score_ = nullptr;

@@ -159,4 +159,13 @@ void softplus_backward(std::int64_t n, const T* y, const T* dy, T* dx) {
   for (std::int64_t i = 0; i < n; ++i) dx[i] = -dy[i] * expm1(-y[i]);
 }
 
+template <class T>
+void scale_forward(std::int64_t n, T factor, const T* x, T* y) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = factor * x[i];
+}
+template <class T>
+void scale_backward(std::int64_t n, T factor, const T* dy, T* dx) {
+  for (std::int64_t i = 0; i < n; ++i) dx[i] = factor * dy[i];
+}
+
 }  // namespace strata::inline STRATA_ABI::reference

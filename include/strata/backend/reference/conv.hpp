@@ -55,4 +55,24 @@ void conv_backward_weights(const Geometry& g, int batch, const T* x, const T* dy
   for (std::int64_t i = 0; i < batch * g.out.size(); ++i) db[i % g.out.channels] += dy[i];
 }
 
+// A transposed convolution, by the geometry g of the convolution that it is the transpose of: x (N, g.out), y (N, g.in), w
+// (KH,KW,C of y,C of x). Each element of x is spread over the window of y.
+template <class T>
+void conv_transpose_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y) {
+  for (std::int64_t i = 0; i < batch * g.in.size(); ++i) y[i] = bias ? bias[i % g.in.channels] : T(0);
+  detail::for_products(g, batch, [=](std::int64_t i, std::int64_t k, std::int64_t o) { y[i] += x[o] * w[k]; });
+}
+template <class T>
+void conv_transpose_backward(const Geometry& g, int batch, const T* x, const T* w, const T* dy, T* dx, T* dw, T* db) {
+  std::fill_n(dx, batch * g.out.size(), T(0));
+  std::fill_n(dw, g.taps() * g.out.channels, T(0));
+  detail::for_products(g, batch, [=](std::int64_t i, std::int64_t k, std::int64_t o) {
+    dx[o] += dy[i] * w[k];
+    dw[k] += dy[i] * x[o];
+  });
+  if (!db) return;
+  std::fill_n(db, g.in.channels, T(0));
+  for (std::int64_t i = 0; i < batch * g.in.size(); ++i) db[i % g.in.channels] += dy[i];
+}
+
 }  // namespace strata::inline STRATA_ABI::reference

@@ -122,4 +122,53 @@ void focal_cross_entropy(int batch, int classes, T gamma, T alpha, const T* x, c
   }
 }
 
+// Soft Dice of class maps: x (N,places,classes), labels (N,places). sums: scratch (2,classes).
+template <class T>
+void dice_of_maps(int batch, int places, int classes, T smoothing, const T* x, const int* labels, T* sums, T* loss,
+                  T* gradient) {
+  using std::exp;
+  T *part = sums, *all = sums + classes;
+  for (std::int64_t n = 0; n < batch; ++n) {
+    const T* own = x + n * places * classes;
+    const int* truth = labels + n * places;
+    const auto p = [&](int i, int c) {
+      return exp(own[i * classes + c] - detail::log_sum_exp(classes, own + i * classes));
+    };
+    loss[n] = T(1);
+    for (int c = 0; c < classes; ++c) {
+      part[c] = all[c] = smoothing;
+      for (int i = 0; i < places; ++i) {
+        const T t = T(truth[i] == c);
+        part[c] += T(2) * p(i, c) * t, all[c] += p(i, c) + t;
+      }
+      loss[n] -= part[c] / all[c] / static_cast<T>(classes);
+    }
+    for (int i = 0; gradient && i < places; ++i)
+      for (int k = 0; k < classes; ++k) {
+        T sum = T(0);
+        for (int c = 0; c < classes; ++c) {
+          const T t = T(truth[i] == c),
+                  slope = -(T(2) * t * all[c] - part[c]) / (all[c] * all[c]) / static_cast<T>(classes);
+          sum += slope * p(i, c) * (T(c == k) - p(i, k));
+        }
+        gradient[(n * places + i) * classes + k] = sum / static_cast<T>(batch);
+      }
+  }
+}
+
+// Of labels: x and target (N,outputs).
+template <class T, class Target>
+void dice_of_labels(int batch, int outputs, T smoothing, const T* x, const Target* target, T* loss, T* gradient) {
+  using std::exp;
+  for (std::int64_t n = 0; n < batch; ++n) {
+    T part = smoothing, all = smoothing;
+    const auto p = [&](int i) { return T(1) / (T(1) + exp(-x[n * outputs + i])); };
+    const auto t = [&](int i) { return static_cast<T>(target[n * outputs + i]); };
+    for (int i = 0; i < outputs; ++i) part += T(2) * p(i) * t(i), all += p(i) + t(i);
+    loss[n] = T(1) - part / all;
+    for (int i = 0; gradient && i < outputs; ++i)
+      gradient[n * outputs + i] = -(T(2) * t(i) / all - part / all / all) * p(i) * (T(1) - p(i)) / static_cast<T>(batch);
+  }
+}
+
 }  // namespace strata::inline STRATA_ABI::reference

@@ -28,8 +28,8 @@ void for_pooled(const Geometry& g, int batch, F&& f) {
                 (n * g.in.height * g.in.width + here) * g.in.channels + c, here);
             }
 }
-// How many real elements the window of each output has.
-inline std::int64_t real_elements(const Geometry& g, std::int64_t y) {
+// How many elements the mean of each output is over: the real ones of its window, or those of the padded input.
+inline std::int64_t counted_elements(const Geometry& g, bool count_padding, std::int64_t y) {
   const Window& w = g.window;
   const std::int64_t place = y / g.in.channels, i = place / g.out.width % g.out.height, j = place % g.out.width;
   std::int64_t count = 0;
@@ -37,7 +37,10 @@ inline std::int64_t real_elements(const Geometry& g, std::int64_t y) {
     for (int b = 0; b < w.kernel_w; ++b) {
       const std::int64_t row = i * w.stride_h + a * w.dilation_h - w.pad_top;
       const std::int64_t column = j * w.stride_w + b * w.dilation_w - w.pad_left;
-      count += row >= 0 && row < g.in.height && column >= 0 && column < g.in.width;
+      if (count_padding)
+        count += row < g.in.height + w.pad_bottom && column < g.in.width + w.pad_right;  // none is before the padding
+      else
+        count += row >= 0 && row < g.in.height && column >= 0 && column < g.in.width;
     }
   return count;
 }
@@ -63,19 +66,19 @@ void max_pool_backward(const Geometry& g, int batch, const T* dy, const std::int
   });
 }
 
-// Means over real elements, as in TensorFlow; 0 if there are none.
+// Means over real elements, as in TensorFlow, or over the padding's zeros too; 0 if there are none.
 template <class T>
-void avg_pool_forward(const Geometry& g, int batch, const T* x, T* y) {
+void avg_pool_forward(const Geometry& g, bool count_padding, int batch, const T* x, T* y) {
   std::fill_n(y, batch * g.out.size(), T(0));
   detail::for_pooled(g, batch, [=](std::int64_t o, std::int64_t i, std::int32_t) { y[o] += x[i]; });
   for (std::int64_t o = 0; o < batch * g.out.size(); ++o)
-    if (const std::int64_t count = detail::real_elements(g, o); count > 0) y[o] /= static_cast<T>(count);
+    if (const std::int64_t count = detail::counted_elements(g, count_padding, o); count > 0) y[o] /= static_cast<T>(count);
 }
 template <class T>
-void avg_pool_backward(const Geometry& g, int batch, const T* dy, T* dx) {
+void avg_pool_backward(const Geometry& g, bool count_padding, int batch, const T* dy, T* dx) {
   std::fill_n(dx, batch * g.in.size(), T(0));
   detail::for_pooled(g, batch, [=, &g](std::int64_t o, std::int64_t i, std::int32_t) {
-    dx[i] += dy[o] / static_cast<T>(detail::real_elements(g, o));
+    dx[i] += dy[o] / static_cast<T>(detail::counted_elements(g, count_padding, o));
   });
 }
 
@@ -85,11 +88,11 @@ constexpr Geometry whole_map(Shape in) {
 }
 template <class T>
 void global_avg_pool_forward(Shape in, int batch, const T* x, T* y) {
-  avg_pool_forward(whole_map(in), batch, x, y);
+  avg_pool_forward(whole_map(in), false, batch, x, y);
 }
 template <class T>
 void global_avg_pool_backward(Shape in, int batch, const T* dy, T* dx) {
-  avg_pool_backward(whole_map(in), batch, dy, dx);
+  avg_pool_backward(whole_map(in), false, batch, dy, dx);
 }
 
 }  // namespace strata::inline STRATA_ABI::reference

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSL-1.0
+// The kernels of the nodes in which branches meet. model/kernels.hpp says how a kernel is written.
+#pragma once
+#include <strata/core/linkage.hpp>
+#include <strata/layers/combine.hpp>
+#include <strata/model/kernel_traits.hpp>
+#include <strata/model/pass.hpp>
+
+namespace strata::inline STRATA_ABI {
+
+// A Residual adds two branches.
+template <class... Layers>
+struct Kernel<Residual<Layers...>> {
+  template <class P>
+  static void forward(const P& p) {
+    p.ops.add(p.rows * p.channels, p.branches[1].x, p.branches[0].x, p.y);
+  }
+  template <class P>
+  static void backward(const P& p) {
+    for (const auto& branch : p.branches)
+      if (branch.dx) p.ops.copy(p.rows * p.channels, p.dy, branch.dx);
+  }
+};
+
+// A Gate multiplies its input by the other branch: by an element each, or by one a channel.
+template <class... Layers>
+struct Kernel<Gate<Layers...>> {
+  template <class P>
+  static void forward(const P& p) {
+    const auto &x = p.branches[0], &gate = p.branches[1];
+    p.ops.gate_forward(gate.rows, p.rows / gate.rows, p.channels, x.x, gate.x, p.y);
+  }
+  template <class P>
+  static void backward(const P& p) {
+    const auto &x = p.branches[0], &gate = p.branches[1];
+    p.ops.gate_backward(gate.rows, p.rows / gate.rows, p.channels, x.x, gate.x, p.dy, x.dx, gate.dx);
+  }
+};
+
+template <class... Branches>
+struct Kernel<Concat<Branches...>> {
+  template <class P>
+  static void forward(const P& p) {
+    int offset = 0;
+    for (const auto& branch : p.branches) {
+      p.ops.concat_copy(p.rows, branch.channels, branch.x, p.channels, offset, p.y);
+      offset += branch.channels;
+    }
+  }
+  template <class P>
+  static void backward(const P& p) {
+    int offset = 0;
+    for (const auto& branch : p.branches) {
+      if (branch.dx) p.ops.concat_take(p.rows, branch.channels, branch.dx, p.channels, offset, p.dy);
+      offset += branch.channels;
+    }
+  }
+};
+
+}  // namespace strata::inline STRATA_ABI
