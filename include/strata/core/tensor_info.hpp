@@ -24,6 +24,8 @@ constexpr const char* name_of(Role role) {
       return "shift";
     case Role::running_mean:
       return "running_mean";
+    case Role::slope:
+      return "slope";
     case Role::running_variance:
       return "running_variance";
   }
