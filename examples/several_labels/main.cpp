@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Several labels at once: pictures with two articles of clothing on top of each other. The network says of each of ten
-// classes whether it is there. several_labels [FOLDER] takes another folder of MNIST's format than Debian's.
+// Several labels at once: pictures of two articles of clothing, side by side or overlapping. The network says of each of
+// ten classes whether it is there. several_labels [FOLDER] takes another folder of MNIST's format than Debian's.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -15,7 +15,7 @@
 
 using namespace strata;
 
-// Picture i of Fashion-MNIST above another one, side by side with a random overlap of up to 8 columns.
+// Picture i of Fashion-MNIST beside another one, with a random overlap of up to 8 columns.
 class Pairs {
  public:
   static constexpr Shape image{28, 56, 1};
