@@ -5,6 +5,7 @@
 #include "conformance_rows.hpp"
 
 #include <strata/backend/cpu/optimizers.hpp>
+#include <strata/backend/cuda/losses.hpp>
 #include <strata/backend/cuda/optimizers.hpp>
 #include <strata/backend/reference/losses.hpp>
 #include <strata/backend/reference/optimizers.hpp>

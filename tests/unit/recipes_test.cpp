@@ -77,8 +77,14 @@ TEST_CASE_TEMPLATE("an EMA follows every update, and changes none", Backend, Cpu
     if (step % 2 != 0) continue;
     for (std::size_t i = 0; i < now.size(); ++i) average[i] = 0.75 * average[i] + 0.25 * static_cast<double>(now[i]);
   }
+  const std::vector<float> x = images(3, 99);
+  const auto outputs = [&](auto& m) {
+    const auto y = m.predict(x);
+    return std::vector<float>(y.begin(), y.end());
+  };
   const std::vector<float> now = numbers_of(model);
   trainer.exchange_average();
+  const std::vector<float> by_average = outputs(model);  // before the host sees a tensor and puts it back
   check_close(numbers_of(model), average, 1e-6);
   CHECK(numbers_of(model) != now);
   // The average predicts, in the type of the activations too.
@@ -88,32 +94,27 @@ TEST_CASE_TEMPLATE("an EMA follows every update, and changes none", Backend, Cpu
   copy.for_each_tensor([&](const std::string&, const TensorInfo&, std::span<float> v) {
     for (float& x : v) x = averaged[at++];
   });
-  const std::vector<float> x = images(3, 99);
-  const auto outputs = [&](auto& m) {
-    const auto y = m.predict(x);
-    return std::vector<float>(y.begin(), y.end());
-  };
-  CHECK(outputs(model) == outputs(copy));
+  CHECK(by_average == outputs(copy));
   trainer.exchange_average();
-  CHECK(numbers_of(model) == now);
   CHECK(outputs(model) == outputs(plain));
+  CHECK(numbers_of(model) == now);
 }
 
 TEST_CASE_TEMPLATE("Lookahead's network goes on from the average", Backend, Cpu, Gpu, Bfloat16Gpu) {
   auto model = model_of<Backend>(), plain = model_of<Backend>();
   Trainer trainer(model, SoftmaxCrossEntropy{}, sgd), other(plain, SoftmaxCrossEntropy{}, sgd);
   trainer.average_by(Lookahead{.every = 2, .keep = 0.5, .power = 2, .first = 1});
-  trainer.plan(3, 8);  // epochs of three updates
+  trainer.plan(3, 9);  // epochs of three updates
   std::vector<float> average;
-  for (int step = 1; step <= 8; ++step) {
+  for (int step = 1; step <= 9; ++step) {
     CAPTURE(step);
     trainer.step(images(4, static_cast<std::uint64_t>(step)), labels(4));
     other.step(images(4, static_cast<std::uint64_t>(step)), labels(4));
     // By hand: from the end of the first epoch on, after each second update and at the ends of epochs and of the run.
     std::size_t at = 0;
     if (step == 3) average = numbers_of(plain);
-    const bool moves = step > 3 && step % 2 == 0, copies = moves || step == 6 || step == 8;
-    const float part = static_cast<float>(step) / 8, keep = 0.5f * part * part;
+    const bool moves = step > 3 && step % 2 == 0, copies = moves || step == 9;
+    const float part = static_cast<float>(step) / 9, keep = 0.5f * part * part;
     if (step > 3)
       plain.for_each_tensor([&](const std::string&, const TensorInfo&, std::span<float> v) {
         for (float& x : v) {
@@ -191,7 +192,7 @@ TEST_CASE_TEMPLATE("validations, the best weights and the trained model have the
 TEST_CASE_TEMPLATE("a step whose loss is not finite leaves the average", Backend, Cpu, Gpu) {
   auto model = model_of<Backend>();
   Trainer trainer(model, SoftmaxCrossEntropy{}, sgd);
-  trainer.average_by(Lookahead{.every = 1, .keep = 0.5});
+  trainer.average_by(EMA{.decay = 0.5});
   trainer.step(images(4), labels(4));
   const auto weights = [&] {
     std::vector<float> all;
@@ -352,7 +353,7 @@ TEST_CASE_TEMPLATE("a tensor is trained for some epochs and then frozen", Backen
 
 TEST_CASE("a group says what it is and refuses two ends") {
   CHECK(no_decay_of_biases_and_norms().describe() ==
-        "{tensors *, roles bias scale shift, learning_rate 1, weight_decay 0}");
+        "{tensors *, roles bias scale shift slope, learning_rate 1, weight_decay 0}");
   CHECK(ParameterGroup{.tensors = "conv2d/bias", .trained_epochs = 3}.describe() ==
         "{tensors conv2d/bias, roles all, learning_rate 1, weight_decay 1, trained_epochs 3}");
   for (const ParameterGroup& g :
@@ -394,6 +395,13 @@ TEST_CASE_TEMPLATE("a class without weight is not learned, and the weights fit t
                            ones = kernel(ClassWeighted<3>{.weights = {1, 1, 1}});
   CHECK(none != plain);
   check_close(ones, {plain.begin(), plain.end()}, 1e-5);
+  // Images of the classes without weight alone change nothing.
+  using Linear = Sequential<Input<4, 4, 1>, Flatten, Dense<3, NoBias>>;
+  Model<Linear, Backend> same{{.batch = 4, .seed = 1}};
+  const std::vector<float> before = numbers_of(same);
+  const Data others(images(4), std::vector<int>{0, 1, 1, 0});
+  train(same, others, ClassWeighted<3>{.weights = {0, 0, 1}}, sgd, {.verbose = false});
+  CHECK(numbers_of(same) == before);
   auto model = model_of<Backend>();
   CHECK_THROWS_WITH_AS(train(model, data(), ClassWeighted<2>{.weights = {1, 1}}, sgd, {.verbose = false}),
                        "strata: a ClassWeighted of 2 classes; the network has outputs for 3", std::invalid_argument);
@@ -654,6 +662,27 @@ TEST_CASE_TEMPLATE("a run that accumulates, freezes, follows its losses goes on 
       {.restore_best = true}, by);
   stop_everywhere<Backend>(Adam{.learning_rate = PiecewiseLinear{{{0, 0.002}, {0.3, 0.01}, {1, 0}}, Unit::runs}},
                            {.groups = {{.tensors = "conv2d/bias", .trained_epochs = 1}}, .accumulate = 2}, by);
+}
+
+TEST_CASE("optimizers with several numbers a weight, and with whole tensors, go on as if they had not been stopped") {
+  stop_everywhere<Cpu>(RMSprop{.learning_rate = 0.01, .momentum = 0.5, .centered = true}, {}, 5);
+  stop_everywhere<Gpu>(RMSprop{.learning_rate = 0.01, .centered = true}, {}, 9);
+  stop_everywhere<Cpu>(Lion{.learning_rate = 0.002, .weight_decay = 0.1}, {}, 5);
+  stop_everywhere<Cpu>(LAMB{.learning_rate = 0.02}, {.accumulate = 2}, 5);
+}
+
+TEST_CASE_TEMPLATE("RMSprop and Lion learn, and a network without statistics has an average", Backend, Cpu, Gpu) {
+  const auto learned = [](auto optimizer) {
+    using Linear = Sequential<Input<4, 4, 1>, Flatten, Dense<3>>;
+    Model<Linear, Backend> model{{.batch = 4, .threads = 2, .seed = 1}};
+    const auto history = train(model, data(), SoftmaxCrossEntropy{}, optimizer,
+                               {.epochs = 20, .validation = data(), .verbose = false, .average = EMA{.decay = 0.9}});
+    CHECK(evaluate(model, data()).loss == history.back().validation_loss.value());
+    CHECK(history.back().validation_loss.value() < 0.6 * history.front().validation_loss.value());
+  };
+  learned(RMSprop{.learning_rate = 0.01});
+  learned(RMSprop{.learning_rate = 0.01, .momentum = 0.5, .centered = true});
+  learned(Lion{.learning_rate = 0.01});
 }
 
 TEST_CASE("what follows the length of the run binds it") {

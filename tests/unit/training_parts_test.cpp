@@ -477,7 +477,7 @@ TEST_CASE("metrics of classes") {
                                           {"accuracy_1", 1},
                                           {"accuracy_2", 0},
                                           {"accuracy_3", 0}});
-  CHECK(filled(TopK{2}) == Values{{"top_2", 3. / 5}});
+  CHECK(filled(TopK{2}) == Values{{"top_2", 2. / 5}});
   CHECK(Metric(F1{}).values() == Values{{"f1", 0}});
   // A map: each place counts.
   Metric map(IoU{});

@@ -22,6 +22,8 @@ constexpr const char* name_of(Role role) {
       return "scale";
     case Role::shift:
       return "shift";
+    case Role::slope:
+      return "slope";
     case Role::running_mean:
       return "running_mean";
     case Role::slope:

@@ -55,7 +55,8 @@ struct TrainOptions {
   std::vector<Metric> metrics{};              // of each validation
   std::shared_ptr<Reducer<float>> reducer{};  // between gradients and update; null: none
   // An average of the weights (training/averages.hpp): EMA{.decay = 0.999}. If it is one that is evaluated, then
-  // validations, best.safetensors and the model at the end have the average; checkpoints have both.
+  // validations, best.safetensors and the model at the end have the average; checkpoints have both, and on_epoch sees the
+  // weights that training goes on from.
   Average average{};
   // An update follows so many batches, by the mean of their gradients, and the last batch of an epoch (training/reducer.hpp
   // has the details). max_steps, checkpoints and schedules count updates; training ends, and is checkpointed, after one.

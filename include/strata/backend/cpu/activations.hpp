@@ -1,40 +1,65 @@
 // SPDX-License-Identifier: BSL-1.0
 // Activations on the CPU: any struct of layers/activations.hpp element by element, and faster ways for a few.
 #pragma once
+#include <concepts>
+#include <cstdint>
+#include <type_traits>
+
 #include <strata/backend/cpu/chunks.hpp>
 #include <strata/core/linkage.hpp>
 #include <strata/layers/activations.hpp>
 
 namespace strata::inline STRATA_ABI::cpu {
 
+namespace detail {
+// Activations that vector_activations.hpp computes for floats.
+template <class F>
+concept InVectors = std::same_as<F, GELU> || std::same_as<F, GELUTanh> || std::same_as<F, SiLU> ||
+                    std::same_as<F, Sigmoid> || std::same_as<F, HardSigmoid> || std::same_as<F, HardSwish>;
+template <InVectors F>
+void forward_in_vectors(std::int64_t n, const float* x, float* y);
+template <InVectors F>
+void backward_in_vectors(std::int64_t n, const float* x_or_y, const float* dy, float* dx);
+void clip_forward(std::int64_t n, float low, float high, const float* x, float* y);
+void clip_backward(std::int64_t n, float low, float high, const float* y, const float* dy, float* dx);
+template <class F>
+struct is_clip : std::false_type {};
+template <auto Low, auto High>
+struct is_clip<Clip<Low, High>> : std::true_type {};
+}  // namespace detail
+
 // The activation F over n elements, of which the caller makes a chunk. Specialize it for a faster way.
 template <class F>
 struct ActivationOf {
   template <class T>
   static void forward(std::int64_t n, const T* x, T* y) {
-    for (std::int64_t i = 0; i < n; ++i) y[i] = F::forward(x[i]);
+    if constexpr (std::same_as<T, float> && detail::InVectors<F>)
+      detail::forward_in_vectors<F>(n, x, y);
+    else if constexpr (std::same_as<T, float> && detail::is_clip<F>::value)
+      detail::clip_forward(n, static_cast<float>(F::low), static_cast<float>(F::high), x, y);
+    else
+      for (std::int64_t i = 0; i < n; ++i) y[i] = F::forward(x[i]);
   }
   // x is null if F::backward does not take it.
   template <class T>
   static void backward(std::int64_t n, const T* x, const T* y, const T* dy, T* dx) {
-    for (std::int64_t i = 0; i < n; ++i)
-      if constexpr (strata::detail::BackwardFromOutput<F>)
-        dx[i] = F::backward(y[i], dy[i]);
-      else
-        dx[i] = F::backward(x[i], y[i], dy[i]);
+    constexpr bool from_output = strata::detail::BackwardFromOutput<F>;
+    if constexpr (std::same_as<T, float> && detail::InVectors<F>)
+      detail::backward_in_vectors<F>(n, from_output ? y : x, dy, dx);
+    else if constexpr (std::same_as<T, float> && detail::is_clip<F>::value)
+      detail::clip_backward(n, static_cast<float>(F::low), static_cast<float>(F::high), y, dy, dx);
+    else
+      for (std::int64_t i = 0; i < n; ++i)
+        if constexpr (from_output)
+          dx[i] = F::backward(y[i], dy[i]);
+        else
+          dx[i] = F::backward(x[i], y[i], dy[i]);
   }
 };
 
 // Faster ways.
 template <>
 struct ActivationOf<ReLU> {
-  template <class T>
-  static void forward(std::int64_t n, const T* x, T* y);
-  template <class T>
-  static void backward(std::int64_t n, const T* x, const T* y, const T* dy, T* dx);
-};
-template <>
-struct ActivationOf<Sigmoid> {
   template <class T>
   static void forward(std::int64_t n, const T* x, T* y);
   template <class T>

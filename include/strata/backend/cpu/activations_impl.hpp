@@ -3,6 +3,7 @@
 #include <strata/backend/cpu/activations.hpp>
 #include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/simd.hpp>
+#include <strata/backend/cpu/vector_activations.hpp>
 #include <strata/core/linkage.hpp>
 
 namespace strata::inline STRATA_ABI::cpu {
@@ -32,6 +33,34 @@ struct ReluKernel {
   using table = versions<ReluKernel, std::int64_t, const T*, const T*, T*>;
 };
 
+template <InVectors F>
+void forward_in_vectors(std::int64_t n, const float* x, float* y) {
+  ActivationKernel<F, false>::table::of(path_now())(n, x, nullptr, y);
+}
+template <InVectors F>
+void backward_in_vectors(std::int64_t n, const float* x_or_y, const float* dy, float* dx) {
+  ActivationKernel<F, true>::table::of(path_now())(n, x_or_y, dy, dx);
+}
+STRATA_DEFINE void clip_forward(std::int64_t n, float low, float high, const float* x, float* y) {
+  ClipKernel<false>::table::of(path_now())(n, low, high, x, nullptr, y);
+}
+STRATA_DEFINE void clip_backward(std::int64_t n, float low, float high, const float* y, const float* dy, float* dx) {
+  ClipKernel<true>::table::of(path_now())(n, low, high, y, dy, dx);
+}
+
+#if defined(STRATA_COMPILED)
+#define STRATA_INSTANTIATE(F)                                              \
+  template void forward_in_vectors<F>(std::int64_t, const float*, float*); \
+  template void backward_in_vectors<F>(std::int64_t, const float*, const float*, float*);
+STRATA_INSTANTIATE(GELU)
+STRATA_INSTANTIATE(GELUTanh)
+STRATA_INSTANTIATE(SiLU)
+STRATA_INSTANTIATE(Sigmoid)
+STRATA_INSTANTIATE(HardSigmoid)
+STRATA_INSTANTIATE(HardSwish)
+#undef STRATA_INSTANTIATE
+#endif
+
 }  // namespace detail
 
 template <class T>
@@ -42,16 +71,7 @@ template <class T>
 void ActivationOf<ReLU>::backward(std::int64_t n, const T* /*x*/, const T* y, const T* dy, T* dx) {
   detail::ReluKernel<T, true>::table::of(detail::path_now())(n, y, dy, dx);
 }
-// Eigen's exp and tanh work on vectors.
-template <class T>
-void ActivationOf<Sigmoid>::forward(std::int64_t n, const T* x, T* y) {
-  Array<T>(y, n) = ((-ConstArray<T>(x, n)).exp() + T{1}).inverse();
-}
-template <class T>
-void ActivationOf<Sigmoid>::backward(std::int64_t n, const T* /*x*/, const T* y, const T* dy, T* dx) {
-  const ConstArray<T> out(y, n);
-  Array<T>(dx, n) = ConstArray<T>(dy, n) * out * (T{1} - out);
-}
+// Eigen's tanh works on vectors.
 template <class T>
 void ActivationOf<Tanh>::forward(std::int64_t n, const T* x, T* y) {
   Array<T>(y, n) = ConstArray<T>(x, n).tanh();
@@ -71,8 +91,6 @@ void scale(std::int64_t n, T factor, const T* x, T* y) {
   template void ActivationOf<F>::backward(std::int64_t, const T*, const T*, const T*, T*);
 STRATA_INSTANTIATE(ReLU, float)
 STRATA_INSTANTIATE(ReLU, double)
-STRATA_INSTANTIATE(Sigmoid, float)
-STRATA_INSTANTIATE(Sigmoid, double)
 STRATA_INSTANTIATE(Tanh, float)
 STRATA_INSTANTIATE(Tanh, double)
 #undef STRATA_INSTANTIATE

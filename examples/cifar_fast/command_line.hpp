@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSL-1.0
+// The command line of cifar_fast.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+
+#include "../common/options.hpp"
+
+struct Arguments {
+  std::string data, save, checkpoint;
+  double epochs = 9.9;
+  int threads = 0;
+  std::uint64_t seed = 1;
+  bool resume = false;
+};
+
+// Returns -1 to continue, or the exit code: 0 after --help, 2 for wrong options.
+inline int parse(int argc, char** argv, Arguments& a) {
+  CLI::App app{"Trains a network for CIFAR-10 to 94%"};
+  app.add_option("--data", a.data, "the folder of CIFAR-10's binary files; without it they are downloaded")
+      ->check(not_empty());
+  app.add_option("--epochs", a.epochs, "the whole schedule fits into them")->check(CLI::Range(0.1, 1000.0));
+  app.add_option("--seed", a.seed)->check(unsigned_64_bits())->capture_default_str();
+  app.add_option("--threads", a.threads, "0: all usable processors")->check(CLI::Range(0, 1024))->capture_default_str();
+  app.add_option("--save", a.save, "write the weights to this file")->check(not_empty());
+  app.add_option("--checkpoint", a.checkpoint, "write a checkpoint into this folder after each epoch")->check(not_empty());
+  app.add_flag("--resume", a.resume, "continue from the newest checkpoint, or start if there is none");
+  try {
+    app.parse(argc, argv);
+    only_with(app, "--resume", !a.checkpoint.empty(), "runs with --checkpoint");
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  return -1;
+}
