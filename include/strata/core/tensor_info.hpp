@@ -26,8 +26,6 @@ constexpr const char* name_of(Role role) {
       return "slope";
     case Role::running_mean:
       return "running_mean";
-    case Role::slope:
-      return "slope";
     case Role::running_variance:
       return "running_variance";
   }
