@@ -38,6 +38,8 @@ void conv_forward(const Geometry& g, int batch, const T* x, const T* w, const T*
   }
   if (detail::conv_is_skinny(g, batch) && detail::path_now() != KernelPath::eigen)
     detail::conv_skinny(g, batch, x, w, bias, y, skip_zeros, pool, scratch);
+  else if (detail::is_pointwise(g) && detail::path_now() != KernelPath::eigen)
+    return detail::direct_forward(g, batch, x, w, bias, relu, y, pool, scratch);
   else
     detail::patches_forward(g, batch, x, w, bias, y, pool, scratch);
   if (relu) activation_forward<ReLU, T>(batch * g.out.size(), y, y, pool);

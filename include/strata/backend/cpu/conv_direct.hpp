@@ -112,19 +112,23 @@ void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const 
   });
 
   const int parts = (panels.count() + panels_at_once - 1) / panels_at_once;
-  if (by_patches(g)) {
-    const std::int64_t patch_size = rows_at_once * g.taps(),
+  if (by_patches(g) || is_pointwise(g)) {
+    const bool pointwise = is_pointwise(g);
+    const std::int64_t patch_size = pointwise ? 0 : rows_at_once * g.taps(),
                        rows = static_cast<std::int64_t>(batch) * g.out.height * g.out.width;
-    const auto blocks = static_cast<int>((rows + rows_at_once - 1) / rows_at_once);
+    // Small maps are cut into a few blocks, so that there is work for several threads.
+    constexpr std::int64_t least = 24, few = 8;
+    const std::int64_t at_once = std::clamp<std::int64_t>((rows + few - 1) / few, least, rows_at_once);
+    const auto blocks = static_cast<int>((rows + at_once - 1) / at_once);
     pool.parallel_for(g.groups * parts * blocks, [&](int task, int worker) {
       const int group = task % g.groups, part = task / g.groups % parts, block = task / g.groups / parts;
-      const std::int64_t first = static_cast<std::int64_t>(block) * rows_at_once;
-      const int count = static_cast<int>(std::min<std::int64_t>(rows_at_once, rows - first));
+      const std::int64_t first = block * at_once;
+      const int count = static_cast<int>(std::min(at_once, rows - first));
       T* patches = kept + worker * (patch_size + kept_size<T>);
       RowSums<T> sums(tiles, panels, packed + group * panels.count() * panels.size(), part, patches + patch_size);
-      im2col(g, x, first, count, group, 0, win.kernel_h * win.kernel_w, patches);
-      sums.begin(patches, panels.rows, count, y + first * g.out.channels + group * filters, g.out.channels, bias != nullptr,
-                 relu);
+      if (!pointwise) im2col(g, x, first, count, group, 0, win.kernel_h * win.kernel_w, patches);
+      sums.begin(pointwise ? x + first * g.in.channels : patches, panels.rows, count,
+                 y + first * g.out.channels + group * filters, g.out.channels, bias != nullptr, relu);
       sums.add(0, 0, panels.rows);
       sums.end();
     });

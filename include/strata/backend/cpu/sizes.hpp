@@ -114,9 +114,15 @@ inline constexpr std::int64_t small_size = 12 * panel_most<T>;
 
 // Few channels make short spans; then one im2col patch per position is faster.
 constexpr bool by_patches(const Geometry& g) { return g.in.channels / g.groups < 12; }
+// A patch is a position of x itself.
+constexpr bool is_pointwise(const Geometry& g) {
+  const Window& w = g.window;
+  return w.kernel_h == 1 && w.kernel_w == 1 && w.stride_h == 1 && w.stride_w == 1 && g.groups == 1 &&
+         g.in.height == g.out.height && g.in.width == g.out.width;
+}
 template <class T>
 constexpr std::int64_t direct_forward_scratch(const Geometry& g, int threads) {
-  const std::int64_t patches = by_patches(g) ? rows_at_once * g.taps() : 0;
+  const std::int64_t patches = by_patches(g) && !is_pointwise(g) ? rows_at_once * g.taps() : 0;
   return g.groups * Panels::most<T>(g.out.channels / g.groups, g.taps()) + threads * (patches + kept_size<T>)+line;
 }
 
@@ -323,7 +329,8 @@ constexpr std::int64_t conv_scratch(const Geometry& g, int batch, int threads) {
   // A batch below the capacity may be computed another way.
   const std::int64_t map = static_cast<std::int64_t>(g.out.height) * g.out.width;
   const auto rows = static_cast<int>(std::min<std::int64_t>(batch * map, detail::skinny_rows));
-  const std::int64_t few = std::max(threads * detail::patches_scratch<T>(g), detail::skinny_scratch(rows, g.out.channels));
+  const std::int64_t few = std::max({threads * detail::patches_scratch<T>(g), detail::skinny_scratch(rows, g.out.channels),
+                                     detail::is_pointwise(g) ? detail::direct_forward_scratch<T>(g, threads) : 0});
   if (batch < detail::direct_batch) return few;
   return std::max({few, detail::direct_forward_scratch<T>(g, threads), detail::direct_input_scratch<T>(g, threads),
                    detail::direct_weights_scratch<T>(g, batch, threads),
