@@ -2,7 +2,6 @@
 // Losses. Each is a value: its fields change training and are recorded with a run. The loss of a batch is the mean over its
 // rows. A loss of your own is a struct with the same members (examples/custom_loss).
 #pragma once
-#include <array>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
@@ -321,7 +320,7 @@ struct Huber final {
 template <int Classes, class Loss = SoftmaxCrossEntropy>
 struct ClassWeighted final {
   static_assert(!detail::whole_samples<Loss>(), "strata: this loss has no class of its own in each row to weigh");
-  std::array<float, static_cast<std::size_t>(Classes)> weights{};
+  float weights[static_cast<std::size_t>(Classes)]{};  // an array of the language, which a GPU can read
   Loss loss{};
 
   static constexpr Takes takes = Loss::takes;
@@ -340,7 +339,7 @@ struct ClassWeighted final {
   }
   template <class Row>
   STRATA_HOST_DEVICE auto operator()(const Row& row) const {
-    const auto weight = static_cast<typename Row::number>(weights.data()[row.label()]);
+    const auto weight = static_cast<typename Row::number>(weights[row.label()]);
     return weight * loss(detail::ScaledRow<Row>{row, weight});
   }
 };
