@@ -30,9 +30,9 @@ if [[ $name == own_pictures && ${1:-} == train ]]; then
 elif [[ $name == own_pictures && ${1:-} == predict ]]; then
   for argument in "${@:2}"; do
     if [[ -f $argument ]]; then
-      # Each name ends with \n in the JSON text; \\n is a backslash in a name.
+      # Each name ends with a line break, which JSON text has as \u000a or \n; \\ is a backslash in a name.
       names=$(head -c 16777216 -- "$argument" | grep -aoE '"strata\.classes": ?"([^"\\]|\\.)*"' | head -n 1 || true)
-      classes=$(printf '%s' "$names" | sed 's/\\\\//g' | grep -o '\\n' | wc -l || true)
+      classes=$(printf '%s' "$names" | sed 's/\\\\//g' | grep -oiE '\\(n|u000a)' | wc -l || true)
       break
     fi
   done

@@ -21,13 +21,13 @@ using namespace strata;
 #define STRATA_CLASSES 2
 #endif
 
-template <int Filters>  // halves the sides
-using Stage = Sequential<MaxPool<2>, Conv<3, Filters, NoBias>, BatchNorm, ReLU,
-                         Residual<Conv<3, Filters, NoBias>, BatchNorm, ReLU, Conv<3, Filters, NoBias>, BatchNorm>, ReLU>;
-using Net = Sequential<Input<64, 64, 3>, Conv<3, 32, NoBias>, BatchNorm, ReLU,  //
+using Norm = BatchNormOf<Momentum<0.9>>;  // a small folder has few steps to find the statistics in
+template <int Filters>                    // halves the sides
+using Stage = Sequential<MaxPool<2>, Conv<3, Filters, NoBias>, Norm, ReLU,
+                         Residual<Conv<3, Filters, NoBias>, Norm, ReLU, Conv<3, Filters, NoBias>, Norm>, ReLU>;
+using Net = Sequential<Input<64, 64, 3>, Conv<3, 32, NoBias>, Norm, ReLU,  //
                        Stage<64>, Stage<128>, Stage<256>, GlobalAvgPool, Dropout<0.2>, Dense<STRATA_CLASSES>>;
 using Pictures = ImageFolder<Net::input>;
-
 // Mean and deviation of the colours of photos, over ImageNet.
 const Normalize colours{{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
 

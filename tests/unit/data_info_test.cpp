@@ -93,7 +93,9 @@ TEST_CASE("damaged metadata is refused") {
         "image 32 32 3\nborder 16\ngrey 0\nmean\ndeviation\n", "image 32 32 3\nborder -1\ngrey 0\nmean\ndeviation\n",
         "image 32 32 3\nborder 0\ngrey 2\nmean\ndeviation\n", "image 32 32 3\nborder 0\ngrey 0\nmean 1\ndeviation\n",
         "image 32 32 3\nborder 0\ngrey 0\nmean\ndeviation 1 1 0\n",
-        "image 32 32 3\nborder 0\ngrey 0\nmean,1,1,1\ndeviation\n"}) {
+        "image 32 32 3\nborder 0\ngrey 0\nmean,1,1,1\ndeviation\n",
+        "image 32 32 3\nborder 0\ngrey 0\nmean\ndeviation\nshort_side 31\n",
+        "image 32 32 3\nborder 0\ngrey 0\nmean\ndeviation\nshort 40\n"}) {
     CAPTURE(input);
     auto bad = good;
     bad["strata.input"] = input;

@@ -29,7 +29,7 @@ struct Augment {
   // Outside the image, shifts and pad_crop see it mirrored at its outermost pixels, which are not repeated: PyTorch's
   // padding_mode "reflect", numpy's "reflect", OpenCV's BORDER_REFLECT_101.
   bool reflect_border = false;
-  std::vector<ImageTransform> transforms{};  // your own (data/transform.hpp), in this order
+  std::vector<ImageTransform> transforms{};  // of data/transforms.hpp or your own (data/transform.hpp), in this order
   // Both mix each image with another of its batch, at last, and their targets, which must be distributions (one_hot(data)
   // of data/one_hot.hpp) or labels; mixup also mixes values. The parameter of the Beta distribution that shares are drawn
   // from; 0: not. With both, each image has one of the two at random. data/mix.hpp describes them.

@@ -31,7 +31,8 @@ struct FillImages {
     const int row = static_cast<int>(line - n * shape.height), column = static_cast<int>(i - line * shape.width);
     strata::detail::Movement m;
     if (moves) m = strata::detail::draw_movement(range, shape, seed, *epoch, indices[n]);
-    const strata::detail::AxisMovement rows(m.down, m.crop_down, shape.height, m.reflect), columns(m.right, m.crop_right, shape.width, m.reflect);
+    const strata::detail::AxisMovement rows(m.down, m.crop_down, shape.height, m.reflect),
+        columns(m.right, m.crop_right, shape.width, m.reflect);
     const int x = m.flip ? shape.width - 1 - column : column;
     const bool inside = rows.inside(row) && columns.inside(x);
     const Pixel* image = pixels + n * shape.size();
