@@ -133,8 +133,9 @@ dense_1 (Dense)                 (None, 3)         21
 rescaling (Rescaling)           (None, 3)         0
 )";
 static_assert(keras_summary<Newer, newer>);
-static_assert(keras_summary<Sequential<Input<4, 4, 3>, PReLU, Conv<1, 2>, Scale<2>>, "p_re_lu (None, 4, 4, 3) 3\n"
-                                                                                     "conv2d (None, 4, 4, 2) 8">);
+static_assert(keras_summary<Sequential<Input<4, 4, 3>, PReLU, Conv<1, 2>, Scale<2>>,
+                            "p_re_lu (None, 4, 4, 3) 3\n"
+                            "conv2d (None, 4, 4, 2) 8">);
 static_assert(difference<Sequential<Input<4, 4, 3>, PReLU>, "p_re_lu (PReLU) (None, 4, 4, 3) 48">.got == 3);
 
 // --- What else can be wrong ---------------------------------------------------------------------------------------------
