@@ -142,6 +142,51 @@ class Convert(unittest.TestCase):
         self.convert("to-pytorch", self.like, self.out, "--epsilon", "1e-3")
         self.assertIn("conv2d_1.weight", load_file(self.out))
 
+    def test_layers_with_the_same_tensors(self):
+        """A file of the network tells them apart, and none of them loses a number on the way there and back."""
+        draw = numpy.random.default_rng(4)
+
+        def drawn(*shape):
+            return draw.normal(size=shape).astype(numpy.float32)
+        state = {"0.weight": drawn(8, 4, 3, 3), "0.bias": drawn(8), "1.weight": drawn(8), "1.bias": drawn(8),
+                 "2.weight": drawn(8), "3.weight": drawn(8, 6, 3, 2), "3.bias": drawn(6), "4.weight": drawn(6),
+                 "4.bias": drawn(6), "6.weight": drawn(5, 24), "6.bias": drawn(5), "7.weight": drawn(5)}
+        save_file(state, self.folder / "state")
+        like = {"conv2d/kernel": drawn(3, 3, 4, 8), "conv2d/bias": drawn(8), "group_normalization/gamma": drawn(8),
+                "group_normalization/beta": drawn(8), "p_re_lu/alpha": drawn(8), "conv2d_transpose/kernel": drawn(3, 2, 6, 8),
+                "conv2d_transpose/bias": drawn(6), "layer_normalization/gamma": drawn(6), "layer_normalization/beta": drawn(6),
+                "dense/kernel": drawn(24, 5), "dense/bias": drawn(5), "p_re_lu_1/alpha": drawn(5)}
+        import convert_weights
+        convert_weights.write(self.like, like, {})
+        self.convert("from-pytorch", self.folder / "state", self.out, "--like", self.like, "--flatten", "2x2x6")
+        net = load_file(self.out)
+        self.assertEqual({name: array.shape for name, array in net.items()}, {name: like[name].shape for name in like})
+        # Element (row, column, to, from) of the transposed convolution.
+        self.assertEqual(net["conv2d_transpose/kernel"][2, 1, 4, 7], state["3.weight"][7, 4, 2, 1])
+        self.assertTrue((net["p_re_lu/alpha"] == state["2.weight"]).all())
+        self.assertTrue((net["layer_normalization/beta"] == state["4.bias"]).all())
+        back = self.folder / "back"
+        self.convert("to-pytorch", self.out, back, "--modules", "0,1,2,3,4,6,7", "--flatten", "2x2x6")
+        found = load_file(back)
+        self.assertEqual(set(found), set(state))
+        for name, array in state.items():
+            self.assertTrue((found[name] == array).all(), name)
+        # Without such a file the commoner of two layers is taken.
+        self.convert("from-pytorch", self.folder / "state", back, "--flatten", "2x2x6")
+        self.assertIn("layer_normalization_1/gamma", load_file(back))
+        self.assertIn("conv2d_1/kernel", load_file(back))
+
+    def test_order_after_flatten(self):
+        """What stands between Flatten and the first Dense has PyTorch's order of the elements there too."""
+        import convert_weights
+        summary = ("Flatten  (None, 12)  0  0\nLayerNorm  (None, 12)  24  0\nPReLU  (None, 12)  12  0\n"
+                   "GroupNorm groups {}  (None, 12)  {}  0\nDense  (None, 5)  65  60\n")
+        rows = "Input  (None, 2, 2, 3)  0  0\n" + summary
+        self.assertEqual(convert_weights.maps_of("file", {"strata.summary": rows.format(1, 24)}), [(2, 2, 3)] * 4)
+        self.assertEqual(convert_weights.maps_of("file", {"strata.summary": rows.format(4, 0)}), [(2, 2, 3)] * 3)
+        with self.assertRaisesRegex(convert_weights.ConversionError, "the groups of a GroupNorm after Flatten"):
+            convert_weights.maps_of("file", {"strata.summary": rows.format(4, 24)})
+
     def test_refused(self):
         epsilon = ["--epsilon", "1e-5"]
         self.fails("give --epsilon", "from-pytorch", STATE, self.out, "--flatten", "3x3x6")
@@ -195,6 +240,29 @@ class Convert(unittest.TestCase):
         self.assertGreater(numpy.abs(other.predict(images, verbose=0) - expected).max(), 0.1)
         self.convert("to-keras", self.out, other_file, self.folder / "new.keras")
         self.assertTrue((keras.models.load_model(self.folder / "new.keras").predict(images, verbose=0) == expected).all())
+
+        # The other layers with weights.
+        layers = keras.layers
+        newer = [keras.Sequential([keras.Input((7, 6, 4)), layers.Conv2D(8, 3), layers.GroupNormalization(4),
+                                   layers.PReLU(shared_axes=[1, 2]), layers.Conv2DTranspose(6, 3, strides=2, padding="same"),
+                                   layers.LayerNormalization(), layers.Flatten(), layers.Dense(5), layers.PReLU()])
+                 for _ in range(2)]
+        draw = numpy.random.default_rng(6)
+        for each in newer:
+            each.set_weights([draw.uniform(0.1, 1, weight.shape) for weight in each.weights])
+        import convert_weights
+        tensors = convert_weights.from_keras(newer[0])
+        self.assertEqual([*tensors][:7], ["conv2d/kernel", "conv2d/bias", "group_normalization/gamma", "group_normalization/beta",
+                                          "p_re_lu/alpha", "conv2d_transpose/kernel", "conv2d_transpose/bias"])
+        self.assertEqual((tensors["p_re_lu/alpha"].shape, tensors["p_re_lu_1/alpha"].shape), ((8,), (5,)))
+        self.assertEqual(tensors["conv2d_transpose/kernel"].shape, (3, 3, 6, 8))
+        convert_weights.write(self.out, tensors)
+        convert_weights.to_keras(self.out, newer[1])
+        self.assertTrue((newer[0].predict(images, verbose=0) == newer[1].predict(images, verbose=0)).all())
+        with self.assertRaisesRegex(convert_weights.ConversionError, "shared_axes"):
+            convert_weights.from_keras(keras.Sequential([keras.Input((7, 6, 4)), layers.PReLU()]))
+        self.out.unlink()
+        self.convert("from-keras", file, self.out)
 
         # Another epsilon goes into the variances, both ways.
         import convert_weights

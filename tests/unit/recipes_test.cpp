@@ -92,7 +92,7 @@ TEST_CASE_TEMPLATE("an EMA follows every update, and changes none", Backend, Cpu
   const std::vector<float> averaged = numbers_of(model);
   std::size_t at = 0;
   copy.for_each_tensor([&](const std::string&, const TensorInfo&, std::span<float> v) {
-    for (float& x : v) x = averaged[at++];
+    for (float& value : v) value = averaged[at++];
   });
   CHECK(by_average == outputs(copy));
   trainer.exchange_average();

@@ -22,12 +22,12 @@ constexpr const char* name_of(Role role) {
       return "scale";
     case Role::shift:
       return "shift";
-    case Role::slope:
-      return "slope";
     case Role::running_mean:
       return "running_mean";
     case Role::running_variance:
       return "running_variance";
+    case Role::slope:
+      return "slope";
   }
   return "";
 }

@@ -160,9 +160,9 @@ struct ReduceOnPlateau {
   [[nodiscard]] std::string describe() const;
 };
 
-// Counts epochs where a schedule says updates, any schedule, one of your own too; the size of the data set stands nowhere in
-// the recipe. PerEpoch{StepDecay{0.1, 0.1, 30}} is PyTorch's StepLR(30) whose step() is called after each epoch, and Keras'
-// LearningRateScheduler. The rate is the same for all updates of an epoch.
+// Counts epochs where a schedule says updates, any schedule, one of your own too; the size of the data set stands nowhere
+// in the recipe. PerEpoch{StepDecay{0.1, 0.1, 30}} is PyTorch's StepLR(30) whose step() is called after each epoch, and
+// Keras' LearningRateScheduler. The rate is the same for all updates of an epoch.
 template <class S>
 struct PerEpoch {
   S schedule;

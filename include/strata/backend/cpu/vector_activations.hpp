@@ -172,14 +172,16 @@ struct ActivationKernel {
   template <int Bytes>
   STRATA_INLINE static void run(std::int64_t n, const float* from, const float* dy, float* to) {
     constexpr int lanes = lanes_of<float, Bytes>;
-    std::int64_t i = 0;
-    for (; i + lanes <= n; i += lanes) step<Bytes>(from + i, Backward ? dy + i : nullptr, to + i);
-    if (i == n) return;
     float last[2][std::size_t{lanes}]{};
-    std::copy(from + i, from + n, last[0]);
-    if (Backward) std::copy(dy + i, dy + n, last[1]);
-    step<Bytes>(last[0], last[1], last[0]);
-    std::copy_n(last[0], n - i, to + i);
+    for (std::int64_t i = 0; i < n; i += lanes) {
+      const bool whole = i + lanes <= n;
+      if (!whole) {
+        std::copy(from + i, from + n, last[0]);
+        if (Backward) std::copy(dy + i, dy + n, last[1]);
+      }
+      step<Bytes>(whole ? from + i : last[0], whole && Backward ? dy + i : last[1], whole ? to + i : last[0]);
+      if (!whole) std::copy_n(last[0], n - i, to + i);
+    }
   }
   using table = versions<ActivationKernel, std::int64_t, const float*, const float*, float*>;
 
