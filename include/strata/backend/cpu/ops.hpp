@@ -139,13 +139,13 @@ class Ops {
 
   // ---- Normalizations: dx may be dy ----
 
-  static constexpr std::int64_t batch_norm_scratch(Shape, int /*batch*/) { return 0; }
+  static constexpr std::int64_t batch_norm_scratch(Shape in, int batch) { return cpu::batch_norm_scratch<T>(in, batch); }
   void batch_norm_forward(Shape in, int batch, T epsilon, T momentum, const T* x, const T* gamma, const T* beta,
-                          T* running_mean, T* running_variance, T* mean, T* inverse_deviation, T* y, T* /*scratch*/) const;
+                          T* running_mean, T* running_variance, T* mean, T* inverse_deviation, T* y, T* scratch) const;
   void batch_norm_inference(Shape in, int batch, T epsilon, const T* x, const T* gamma, const T* beta,
                             const T* running_mean, const T* running_variance, T* y) const;
   void batch_norm_backward(Shape in, int batch, const T* x, const T* gamma, const T* mean, const T* inverse_deviation,
-                           const T* dy, T* dx, T* dgamma, T* dbeta, T* /*scratch*/) const;
+                           const T* dy, T* dx, T* dgamma, T* dbeta, T* scratch) const;
 
   // Groups of channels of each sample, x (samples,area,C). gamma, beta, dx, dgamma and dbeta may be null.
   static constexpr std::int64_t group_norm_scratch(std::int64_t, std::int64_t, int, int) { return 0; }
@@ -153,7 +153,7 @@ class Ops {
                           const T* gamma, const T* beta, T* mean, T* inverse_deviation, T* y) const;
   void group_norm_backward(std::int64_t samples, std::int64_t area, int channels, int groups, const T* x, const T* gamma,
                            const T* mean, const T* inverse_deviation, const T* dy, T* dx, T* dgamma, T* dbeta,
-                           T* /*scratch*/) const;
+                           T* scratch) const;
 
   void lrn_forward(Shape in, int batch, const LrnParameters& p, const T* x, T* y) const;
   void lrn_backward(Shape in, int batch, const LrnParameters& p, const T* x, const T* y, const T* dy, T* dx) const;

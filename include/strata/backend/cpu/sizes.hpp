@@ -150,6 +150,15 @@ constexpr std::int64_t direct_weights_scratch(const Geometry& g, int batch, int 
   return left + right + threads * (pairs + small_size<T>)+2 * line;
 }
 
+// ---- Batch normalization ----
+
+// Shares of the rows: enough for many threads, and each worth a task.
+constexpr int norm_shares(Shape in, int batch) {
+  return static_cast<int>(std::clamp<std::int64_t>(batch * in.size() / 16384, 1, 32));
+}
+// Doubles.
+constexpr std::int64_t norm_sums(Shape in, int batch) { return std::int64_t{2} * in.channels * norm_shares(in, batch); }
+
 // ---- Depthwise convolutions ----
 
 inline constexpr int depthwise_most_taps = 256;
@@ -334,6 +343,12 @@ constexpr std::int64_t conv_pool_scratch(const Geometry& conv, int batch, int th
   for (const int bytes : {16, 32, 64})
     most = std::max(most, detail::picked_scratch_with<T>(conv, bytes / static_cast<int>(sizeof(T)), batch, threads));
   return most;
+}
+
+template <class T>
+constexpr std::int64_t batch_norm_scratch(Shape in, int batch) {
+  return detail::norm_sums(in, batch) * static_cast<std::int64_t>(sizeof(double) / sizeof(T)) + 3 * in.channels +
+         detail::line;
 }
 
 template <class T>
