@@ -29,8 +29,9 @@ STRATA_DEFINE std::vector<ClassProbability> most_likely(std::span<const double> 
                                                         std::span<const std::string> names, int top) {
   std::vector<std::size_t> order(probabilities.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t x, std::size_t y) { return probabilities[x] > probabilities[y]; });
+  std::sort(order.begin(), order.end(), [&](std::size_t x, std::size_t y) {
+    return probabilities[x] != probabilities[y] ? probabilities[x] > probabilities[y] : x < y;
+  });
   order.resize(std::min(order.size(), static_cast<std::size_t>(std::max(top, 0))));
   std::vector<ClassProbability> classes;
   for (const std::size_t c : order) classes.push_back({static_cast<int>(c), names[c], probabilities[c]});
