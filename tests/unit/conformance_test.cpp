@@ -105,14 +105,14 @@ TEST_CASE("means of more numbers than a float can count") {
   CHECK(y == doctest::Approx(1).epsilon(1e-6));
   const float one = 1, zero = 0;
   float running_mean = 0, running_variance = 1, mean = 0, inverse = 0;
-  std::vector<float> z(x.size());
-  ops.batch_norm_forward(Shape{side, side, 1}, 1, 1e-3f, 0.f, x.data(), &one, &zero, &running_mean, &running_variance,
-                         &mean, &inverse, z.data(), nullptr);
+  constexpr Shape map{side, side, 1};
+  std::vector<float> z(x.size()), scratch(static_cast<std::size_t>(ops.batch_norm_scratch(map, 1)));
+  ops.batch_norm_forward(map, 1, 1e-3f, 0.f, x.data(), &one, &zero, &running_mean, &running_variance, &mean, &inverse,
+                         z.data(), scratch.data());
   CHECK(mean == doctest::Approx(1).epsilon(1e-6));
   CHECK(running_variance < 1e-6f);
   float dgamma = 0, dbeta = 0;
-  ops.batch_norm_backward(Shape{side, side, 1}, 1, z.data(), &one, &zero, &one, x.data(), z.data(), &dgamma, &dbeta,
-                          nullptr);
+  ops.batch_norm_backward(map, 1, z.data(), &one, &zero, &one, x.data(), z.data(), &dgamma, &dbeta, scratch.data());
   CHECK(dbeta == doctest::Approx(static_cast<double>(side) * side).epsilon(1e-6));
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 #include "conformance_rows.hpp"
 
+#include <strata/backend/cpu/losses.hpp>
 #include <strata/backend/cpu/optimizers.hpp>
 #include <strata/backend/cuda/losses.hpp>
 #include <strata/backend/cuda/optimizers.hpp>

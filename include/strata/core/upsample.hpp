@@ -14,7 +14,9 @@ struct Upsampling {
   int rows = 1, columns = 1;
   bool bilinear = false;
   [[nodiscard]] STRATA_HOST_DEVICE constexpr Shape out() const {
-    return Shape{in.height * rows, in.width * columns, in.channels, false};
+    Shape larger = in;
+    larger.height *= rows, larger.width *= columns;
+    return larger;
   }
 };
 

@@ -19,9 +19,9 @@ namespace detail {
 
 template <class Net, class Indices>
 struct beginning;
-template <class... Layers, int... I>
-struct beginning<Sequential<Layers...>, std::integer_sequence<int, I...>> {
-  using type = Sequential<typename pick<I, List<Layers...>>::type...>;
+template <class... Layers, int... Index>
+struct beginning<Sequential<Layers...>, std::integer_sequence<int, Index...>> {
+  using type = Sequential<typename pick<Index, List<Layers...>>::type...>;
 };
 template <class Net>
 struct elements_of;
