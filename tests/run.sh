@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# tests/run.sh [--list | --help] [GROUP...]: runs the tests that a change must pass; without GROUP, all groups.
+# tests/run.sh [--list | --help] [GROUP...]: runs the tests that a change must pass; without GROUP, all groups but `long`.
 # Installs missing packages, builds in build/, and ends with `N passed, N failed, N skipped`, which counts tests.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 legs=(format gcc clang libcxx compile-fail cuda examples packaging sanitizers)
+by_name=(long)  # these run only if they are named
 declare -A about=(
   [format]="every source is formatted by clang-format-19"
   [gcc]="all targets and their tests with GCC"
@@ -15,6 +16,7 @@ declare -A about=(
   [examples]="the examples"
   [packaging]="install and find_package, add_subdirectory, FetchContent"
   [sanitizers]="unit tests under address, undefined-behaviour and thread sanitizers"
+  [long]="only if named: ten times as many damaged files and drawn shapes"
 )
 tools=(g++ cmake ninja-build libeigen3-dev doctest-dev python3)
 libraries=(libbenchmark-dev libcli11-dev zlib1g-dev libcurl4-openssl-dev libssl-dev libpng-dev libjpeg-dev libprotobuf-dev
@@ -31,6 +33,7 @@ declare -A packages=(
   [examples]="${tools[*]} ${libraries[*]} ${pypi[*]} dataset-fashion-mnist"
   [packaging]="${tools[*]} ${libraries[*]}"
   [sanitizers]="${tools[*]} ${libraries[*]} ${clang[*]} dataset-fashion-mnist"
+  [long]="${tools[*]} ${libraries[*]}"
 )
 
 wanted=()
@@ -39,10 +42,10 @@ for argument in "$@"; do
     sed -n '2,3s/^# //p' tests/run.sh
     exit 0
   elif [[ $argument == --list ]]; then
-    for leg in "${legs[@]}"; do printf '%-13s %s\n' "$leg" "${about[$leg]}"; done
+    for leg in "${legs[@]}" "${by_name[@]}"; do printf '%-13s %s\n' "$leg" "${about[$leg]}"; done
     exit 0
   elif [[ $argument == -* || ! -v about[$argument] ]]; then
-    echo "tests/run.sh: unknown group '$argument'; the groups are: ${legs[*]}" >&2
+    echo "tests/run.sh: unknown group '$argument'; the groups are: ${legs[*]} ${by_name[*]}" >&2
     exit 2
   fi
   wanted+=("$argument")
@@ -162,6 +165,11 @@ leg_examples() {
 leg_packaging() {
   configure gcc
   check gcc -L '^packaging$'
+}
+leg_long() {
+  configure gcc
+  build gcc --target fuzz_test conformance_test
+  STRATA_TEST_EFFORT=10 check gcc -R '^unit\.(fuzz|conformance)_test$'
 }
 # can_start SANITIZER: whether an empty program runs with it.
 can_start() {

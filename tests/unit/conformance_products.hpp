@@ -3,6 +3,7 @@
 // conformance_rows.hpp. On a GPU, tests/cuda/plans_device_test.cpp checks the libraries' products.
 #pragma once
 #include "conformance_rows.hpp"
+#include "effort.hpp"
 
 #include <strata/backend/cpu/conv.hpp>
 #include <strata/backend/cpu/conv_winograd.hpp>
@@ -112,7 +113,7 @@ void check_conv_transpose(const Geometry& g, int batch, Draw& draw) {
 
 TEST_CASE_TEMPLATE("transposed convolutions of drawn geometries", B, CONFORMANCE_BACKENDS) {
   int done = 0;
-  for (std::uint64_t seed = 1; done < 400; ++seed) {
+  for (std::uint64_t seed = 1; done < as_many_as(400); ++seed) {
     Draw draw(seed);
     const Shape in{draw.between(1, 11), draw.between(1, 11), draw.chance(75) ? draw.between(1, 7) : draw.between(8, 24)};
     const Geometry g = place(draw_window(draw, in, 5), in, draw.between(1, 9));
@@ -126,7 +127,7 @@ TEST_CASE_TEMPLATE("transposed convolutions of drawn geometries", B, CONFORMANCE
 
 TEST_CASE_TEMPLATE("convolutions of drawn geometries", B, CONFORMANCE_BACKENDS) {
   int done = 0;
-  for (std::uint64_t seed = 1; done < 1600; ++seed) {
+  for (std::uint64_t seed = 1; done < as_many_as(1600); ++seed) {
     Draw draw(seed);
     const int groups = draw.chance(60) ? 1 : draw.between(2, 4);
     const bool point = draw.chance(8);
@@ -144,7 +145,7 @@ TEST_CASE_TEMPLATE("convolutions of drawn geometries", B, CONFORMANCE_BACKENDS) 
 
 TEST_CASE_TEMPLATE("depthwise convolutions of drawn geometries", B, CONFORMANCE_BACKENDS) {
   int done = 0;
-  for (std::uint64_t seed = 1; done < 400; ++seed) {
+  for (std::uint64_t seed = 1; done < as_many_as(400); ++seed) {
     Draw draw(seed);
     // Fewer channels than a vector of each path has, as many, and a last vector that is not full.
     const int channels = draw.chance(30)   ? draw.between(2, 7)
@@ -238,7 +239,7 @@ void check_conv_pool(const Geometry& g, const Geometry& pooled, int batch, Draw&
 
 TEST_CASE_TEMPLATE("backward of a convolution before a max pool", B, CONFORMANCE_BACKENDS) {
   int done = 0;
-  for (std::uint64_t seed = 1; done < 400; ++seed) {
+  for (std::uint64_t seed = 1; done < as_many_as(400); ++seed) {
     Draw draw(seed);
     const Shape in{draw.between(1, 11), draw.between(1, 11), draw.chance(50) ? draw.between(1, 9) : draw.between(16, 40)};
     const Geometry g = place(draw_window(draw, in, 5), in, draw.between(1, 40));
@@ -343,7 +344,7 @@ void check_winograd(const Geometry& g, int batch, Draw& draw) {
 
 TEST_CASE_TEMPLATE("Winograd's convolutions", B, CONFORMANCE_BACKENDS) {
   int done = 0;
-  for (std::uint64_t seed = 1; done < 600; ++seed) {
+  for (std::uint64_t seed = 1; done < as_many_as(600); ++seed) {
     Draw draw(seed);
     const Shape in{draw.between(1, 11), draw.between(1, 11), draw.chance(75) ? draw.between(1, 9) : draw.between(10, 40)};
     const Geometry g = place(draw_window(draw, in, 7), in, draw.chance(75) ? draw.between(1, 9) : draw.between(10, 40));

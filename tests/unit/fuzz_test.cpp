@@ -27,6 +27,7 @@
 #include <strata/io/safetensors.hpp>
 #include <strata/io/training_state.hpp>
 
+#include "effort.hpp"
 #include "files.hpp"
 #include "mutate.hpp"
 #include "pictures.hpp"
@@ -69,7 +70,7 @@ using namespace strata;
 namespace fs = std::filesystem;
 using Bytes = std::vector<std::uint8_t>;
 
-constexpr int rounds = 1000;
+const int rounds = as_many_as(1000);
 
 std::string noise(std::size_t size, std::uint64_t seed) {
   Mutator draw(seed);
