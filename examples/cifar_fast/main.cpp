@@ -3,9 +3,12 @@
 #include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
+#include <span>
 #include <string>
-#include <utility>
+#include <vector>
 
 #include <strata/strata.hpp>
 
@@ -13,17 +16,10 @@
 #include "../common/sources.hpp"
 #include "../common/writable.hpp"
 #include "command_line.hpp"
+#include "network.hpp"
 
 using namespace strata;
-
-// BatchNorm learns its shift alone, and its statistics follow the last few batches.
-using Norm = BatchNormOf<Momentum<0.6>, Epsilon<1e-12>, NoScale>;
-template <int Filters>
-using Group = Sequential<Conv<3, Filters, NoBias>, MaxPool<2>, Norm, GELU, Conv<3, Filters, NoBias>, Norm, GELU>;
-using Net = Sequential<Input<32, 32, 3>, Conv<2, 24, Valid>, GELU,  //
-                       Group<64>, Group<256>, Group<256>,           //
-                       MaxPool<3>, Flatten, Dense<10, NoBias>, Scale<1.0 / 9>>;
-static_assert(Net::parameters == 1'971'640);
+using cifar_fast::Net;
 
 const Normalize colours{{0.4914f, 0.4822f, 0.4465f}, {0.2470f, 0.2435f, 0.2616f}};
 
