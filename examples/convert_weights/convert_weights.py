@@ -108,10 +108,15 @@ def write(path, tensors, metadata=None):
         temporary.unlink(missing_ok=True)
 
 
+def of_training(name):
+    """Whether a tensor of a checkpoint is no weight of the network: an optimizer's memory, or an average."""
+    return name.startswith(("optimizer/", "average/"))
+
+
 def check_like(path, tensors, like):
     """Throws for the first tensor that differs from `like` in name or shape."""
     expected = read_net(like)[0]
-    expected = {name: array for name, array in expected.items() if not name.startswith("optimizer/")}
+    expected = {name: array for name, array in expected.items() if not of_training(name)}
     for name, array in expected.items():
         if name not in tensors:
             raise ConversionError(f"{path}: nothing becomes {name}, which is in {like}")
@@ -126,7 +131,7 @@ def layers_of(path, tensors):
     """[("conv2d", CONV, {"kernel": array, ...}), ...] in the order of the file."""
     layers = {}
     for name, array in tensors.items():
-        if name.startswith("optimizer/"):  # of a checkpoint
+        if of_training(name):  # of a checkpoint
             continue
         layer, _, kind = name.rpartition("/")
         layers.setdefault(layer, {})[kind] = array
@@ -303,7 +308,7 @@ def in_order(path, modules):
 def to_keras(path, model):
     """Sets the weights of a Keras model with the same layers."""
     from_file, _ = read_net(path)
-    tensors = {name: array for name, array in from_file.items() if not name.startswith("optimizer/")}
+    tensors = {name: array for name, array in from_file.items() if not of_training(name)}
     shapes = [array.shape for array in model.get_weights()]
     for (name, array), shape in zip(tensors.items(), shapes):
         if name.endswith("/alpha") and shape == (1, 1, *array.shape):  # a PReLU with shared_axes=[1, 2]

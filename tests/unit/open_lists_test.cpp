@@ -406,6 +406,12 @@ TEST_CASE("a run that accumulates is not checkpointed") {
     return train(model, data(), SoftmaxCrossEntropy{}, SGD{}, options);
   };
   CHECK(run(false).back().step == 2);  // six batches
+  // What is left of an epoch goes on in the next, and nothing can count the updates of an epoch.
+  TrainOptions<Data> options{.epochs = 4, .verbose = false};
+  options.reducer = std::make_shared<Accumulate<float>>(4);
+  CHECK(train(model, data(), SoftmaxCrossEntropy{}, SGD{}, options).back().step == 3);  // twelve batches
+  options.average = SWA{};
+  CHECK_THROWS_AS(train(model, data(), SoftmaxCrossEntropy{}, SGD{}, options), std::invalid_argument);
   CHECK_THROWS_WITH_AS(
       run(true), "strata: a run whose reducer accumulates gradients cannot be checkpointed; the option accumulate can",
       std::invalid_argument);

@@ -151,8 +151,9 @@ TEST_CASE("SWA is the mean of the weights at the ends of epochs") {
   const RunContext run{.epoch = 10};
   const auto keep = [&](std::int64_t updates) { return swa(updates, run).keep; };
   CHECK(keep(10) == 0);
-  CHECK(keep(15) == 1);
+  CHECK(keep(15) == 0);  // training may end here
   CHECK(keep(20) == 0);
+  CHECK(keep(25) == 1);
   CHECK(keep(30) == 1);
   CHECK(keep(40) == 0.5);
   CHECK(keep(60) == doctest::Approx(2. / 3));
@@ -347,6 +348,21 @@ TEST_CASE_TEMPLATE("a tensor is trained for some epochs and then frozen", Backen
   CHECK(at_three.first == at_two.first);
   CHECK(at_three.second != at_two.second);
   CHECK(after(3, same) == at_three);
+  // An average leaves a tensor that is frozen as it is, bit for bit.
+  if constexpr (Backend::on_host) {
+    auto model = model_of<Backend>();
+    const auto frozen = [&] {
+      std::vector<float> kernel;
+      model.for_each_tensor([&](const std::string& name, const TensorInfo&, std::span<float> v) {
+        if (name == "conv2d/kernel") kernel.assign(v.begin(), v.end());
+      });
+      return kernel;
+    };
+    const std::vector<float> before = frozen();
+    train(model, data(), SoftmaxCrossEntropy{}, sgd,
+          {.epochs = 3, .verbose = false, .groups = {{.tensors = "conv2d/kernel", .frozen = true}}, .average = EMA{0.7}});
+    CHECK(frozen() == before);
+  }
   // Without an end it goes on.
   CHECK(after(3, {.tensors = "conv2d/bias"}).first != at_three.first);
 }
@@ -697,6 +713,7 @@ TEST_CASE("what follows the length of the run binds it") {
   refused(SGD{.learning_rate = PiecewiseLinear{{{0, 0.1}, {1, 0}}, Unit::runs}}, {});
   refused(SGD{.learning_rate = WarmUp{PerEpoch{PiecewiseLinear{{{0, 0.1}, {1, 0}}, Unit::runs}}, 2}}, {});
   refused(sgd, Lookahead{.power = 1});
+  refused(sgd, Lookahead{});
   const Folder folder;
   TrainOptions<Data> options{.epochs = 1, .verbose = false, .checkpoint = Checkpoints{.directory = folder.path}};
   options.average = EMA{};

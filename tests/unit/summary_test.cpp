@@ -121,4 +121,11 @@ Bytes to train, batch of 128        5,659,360
 )");
 }
 
+TEST_CASE("a momentum that is not Keras' is in the text, by which a run knows its network") {
+  using Slow = Sequential<Input<2, 2, 3>, BatchNorm>;
+  using Fast = Sequential<Input<2, 2, 3>, BatchNormOf<Momentum<0.6>>>;
+  CHECK(std::string(summary<Slow>()).find("momentum") == std::string::npos);
+  CHECK(std::string(summary<Fast>()).find("BatchNorm momentum 0.6 ") != std::string::npos);
+}
+
 }  // namespace

@@ -478,6 +478,12 @@ TEST_CASE("metrics of classes") {
                                           {"accuracy_2", 0},
                                           {"accuracy_3", 0}});
   CHECK(filled(TopK{2}) == Values{{"top_2", 2. / 5}});
+  // A distribution stands for its most likely class.
+  const std::vector<float> of_three{1, 3, 2}, likely{0.2f, 0.1f, 0.7f};
+  for (auto [metric, value] : {std::pair{Metric(TopK{1}), 0.}, {Metric(TopK{2}), 1.}, {Metric(ClassAccuracy{}), 0.}}) {
+    metric.add({of_three, Shape{3}, TargetKind::distribution, std::span<const float>(likely)});
+    CHECK(metric.values().front().value == value);
+  }
   CHECK(Metric(F1{}).values() == Values{{"f1", 0}});
   // A map: each place counts.
   Metric map(IoU{});

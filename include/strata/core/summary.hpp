@@ -127,6 +127,8 @@ constexpr Cell label() {
     c.put(' ').fraction(L::factor);
   } else if constexpr (requires { double{L::rate}; }) {
     c.put(' ').fraction(L::rate);
+  } else if constexpr (requires { double{L::momentum}; }) {
+    if (L::momentum != 0.99) c.put(" momentum ").fraction(L::momentum);  // a run resumes with the same text alone
   }
   return c;
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // Pictures of one's own: a folder for each class, with PNG and JPEG files of any size. Link strata::images.
 //   const ImageFolder<Shape{64, 64, 3}> pictures("animals");           // animals/cat/1.jpg, animals/dog/a/2.png, ...
-//   auto [training, test] = random_split(pictures, 0.1, 1);            // data/subset.hpp
+//   auto [training, test] = random_split(pictures.without_broken(), 0.1, 1);  // data/subset.hpp
 //   training = training.with(pictures.varied(RandomResizedCrop{}));    // another part of each picture in each epoch
-// torchvision's ImageFolder, Keras' image_dataset_from_directory.
+// torchvision's ImageFolder, Keras' image_dataset_from_directory. Without without_broken(), a picture that cannot be read
+// is replaced by the next of its class, which after a split may be one of the other part.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -229,6 +229,7 @@ STRATA_DEFINE PictureFiles PictureFiles::without_broken(int threads) const {
     detail::start_threads(workers, threads > 0 ? threads : usable_processors(), 1, work);
     work(0);
   } catch (...) {
+    const std::lock_guard<std::mutex> lock(mutex);
     error = std::current_exception();
     next = fine.size();
   }

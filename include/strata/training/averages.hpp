@@ -48,7 +48,7 @@ struct EMA {
 };
 
 // Stochastic weight averaging (Izmailov et al. 2018): the mean of the weights at the ends of epochs `first`, first + every,
-// ...; before them, the weights at the end of each epoch. PyTorch's AveragedModel, updated after each epoch. The statistics
+// ...; before them, the weights themselves. PyTorch's AveragedModel, updated after each epoch. The statistics
 // of BatchNorm are averaged too; PyTorch computes them anew by update_bn().
 struct SWA {
   int first = 1;  // epoch, from 1
@@ -63,16 +63,17 @@ struct SWA {
 // Lookahead (Zhang et al. 2019): after each `every` updates the average takes a step towards the weights, and the network
 // goes on from it: average = k * average + (1 - k) * weights, k = keep * (updates / updates of the run)^power. The default
 // is the paper's. It begins after `first` epochs, from the weights of that moment; where an epoch or the run ends between
-// two steps, the network gets the average as it is. keep = 0.95^5 and power = 3 are the CIFAR-10 recipe of Jordan 2024.
+// two steps, the network gets the average as it is, so that a resumed run may not become longer. keep = 0.95^5 and power =
+// 3 are the CIFAR-10 recipe of Jordan 2024.
 struct Lookahead {
   std::int64_t every = 5;  // updates
   double keep = 0.5;
-  int power = 0;  // above 0, a resumed run may not become longer
+  int power = 0;
   int first = 0;  // epochs
 
   static constexpr bool evaluated = false;
   [[nodiscard]] AverageStep operator()(std::int64_t updates, const RunContext& run) const;
-  [[nodiscard]] bool follows_length() const { return power > 0; }
+  [[nodiscard]] static constexpr bool follows_length() { return true; }
   void validate() const;
   [[nodiscard]] std::string describe() const;
 };

@@ -26,8 +26,8 @@ STRATA_DEFINE std::string EMA::describe() const {
 
 STRATA_DEFINE AverageStep SWA::operator()(std::int64_t updates, const RunContext& run) const {
   const std::int64_t length = detail::updates_of_epoch(run, "SWA"), epoch = updates / length;
+  if (updates <= first * length) return {.keep = 0};  // training may end before there is a mean
   if (updates % length != 0) return {};
-  if (epoch <= first) return {.keep = 0};
   const std::int64_t since = epoch - first;
   if (since % every != 0) return {};
   const auto n = static_cast<double>(since / every);

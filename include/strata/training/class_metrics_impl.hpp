@@ -25,8 +25,8 @@ STRATA_DEFINE void ClassTally::add(const MetricSample& s, double threshold) {
   }
   const auto width = static_cast<std::size_t>(s.shape.channels);
   counts_.resize(width);
-  for (std::size_t row = 0; row < s.target.classes.size(); ++row) {
-    const int truth = s.target.classes[row], predicted = predicted_class(s.outputs.subspan(row * width, width));
+  for (std::size_t row = 0; row < s.rows(); ++row) {
+    const int truth = s.truth(row), predicted = predicted_class(s.outputs.subspan(row * width, width));
     ++counts_[static_cast<std::size_t>(truth)].truth;
     if (predicted < 0) continue;
     ++counts_[static_cast<std::size_t>(predicted)].predicted;

@@ -142,11 +142,16 @@ STRATA_DEFINE std::vector<EpochRecord> run_epochs(Learner& learner, std::int64_t
     after_epoch(state.history.back());
     if ((checkpointer || options.restore_best) && best_epoch(state.history) == &state.history.back()) {
       learner.exchange_average();
-      if (checkpointer) {
-        learner.download();
-        checkpointer->save_best();
+      try {
+        if (checkpointer) {
+          learner.download();
+          checkpointer->save_best();
+        }
+        if (options.restore_best) learner.keep_best();
+      } catch (...) {
+        learner.exchange_average();
+        throw;
       }
-      if (options.restore_best) learner.keep_best();
       learner.exchange_average();
     }
     save();

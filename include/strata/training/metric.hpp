@@ -2,8 +2,10 @@
 // Metric: any metric as one type. Evaluations compute them: evaluate(model, data, loss, {.metrics = {TopK{5}}}), and the
 // validation of train().
 #pragma once
+#include <algorithm>
 #include <any>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -22,6 +24,14 @@ struct MetricSample {
   Shape shape;                     // of the outputs
   TargetKind kind;
   Targets target;  // of this sample
+
+  // The classes that the target gives: that of the sample, or of each place of a map. That of a distribution is its most
+  // likely one.
+  [[nodiscard]] std::size_t rows() const { return kind == TargetKind::distribution ? 1 : target.classes.size(); }
+  [[nodiscard]] int truth(std::size_t row) const {
+    if (kind != TargetKind::distribution) return target.classes[row];
+    return static_cast<int>(std::max_element(target.values.begin(), target.values.end()) - target.values.begin());
+  }
 };
 
 struct MetricValue {
@@ -83,9 +93,9 @@ struct TopK {
   [[nodiscard]] std::string name() const { return "top_" + std::to_string(k); }
   void add(const MetricSample& s) {
     const auto width = static_cast<std::size_t>(s.shape.channels);
-    for (std::size_t row = 0; row < s.target.classes.size(); ++row) {
+    for (std::size_t row = 0; row < s.rows(); ++row) {
       const std::span<const float> x = s.outputs.subspan(row * width, width);
-      const float own = x[static_cast<std::size_t>(s.target.classes[row])];
+      const float own = x[static_cast<std::size_t>(s.truth(row))];
       int above = 0;
       for (const float v : x) above += v >= own || v != v;
       right_ += above <= k && own == own;

@@ -68,9 +68,12 @@ class Accumulate final : public Reducer<T> {
   }
   void advance() override {
     done_ = updates(phase()) ? 0 : done_ + 1;
-    ++at_;
+    if (++at_ == epoch_) at_ = 0;
   }
-  void start(std::int64_t step) override { at_ = step, done_ = static_cast<int>(step % steps_); }
+  // Without `epoch`, what is left of an epoch goes on in the next.
+  void start(std::int64_t step) override {
+    if (epoch_ > 0) at_ = step, done_ = static_cast<int>(step % steps_);
+  }
   [[nodiscard]] std::string describe() const override { return "Accumulate{steps " + std::to_string(steps_) + "}"; }
 
  private:

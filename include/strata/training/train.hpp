@@ -33,7 +33,7 @@ struct TrainOptions {
   Normalize normalize{};                                   // of both
   bool drop_last = false;                                  // an epoch leaves out a last batch that is not full
   // That prepare batches in the background. The result is the same for any number. 0: one, or as many as the process has
-  // processors if the data set decodes files.
+  // processors, at most 16, if the data set decodes files.
   int loader_threads = 0;
   bool verbose = true;         // progress on stdout, as Keras prints it
   std::int64_t max_steps = 0;  // of all epochs together, then training ends; 0: no limit
@@ -89,7 +89,8 @@ EvaluationData evaluation_data(const Data& data) {
 
 template <class Data>
 int loader_threads(int wanted) {
-  return wanted != 0 ? wanted : decodes<Data> ? usable_processors() : 1;
+  constexpr int most = 16;  // each holds a batch
+  return wanted != 0 ? wanted : decodes<Data> ? std::min(usable_processors(), most) : 1;
 }
 
 // evaluate() and train() after their check.

@@ -159,7 +159,11 @@ std::vector<EpochRecord> run_training(TrainerCore<Backend>& trainer, typename Tr
   if (accumulate > 1) reducer = std::make_shared<Accumulate<float>>(options.loop.accumulate, steps);
   trainer.reduce_by(std::move(reducer));
   const std::int64_t most = options.loop.max_steps;
-  trainer.plan(epoch, most > 0 ? std::min(most, epoch * options.loop.epochs) : epoch * options.loop.epochs);
+  // A reducer of one's own that accumulates makes updates of which nobody knows how many an epoch has.
+  if (!options.reducer || options.reducer->updates(options.reducer->phase()))
+    trainer.plan(epoch, most > 0 ? std::min(most, epoch * options.loop.epochs) : epoch * options.loop.epochs);
+  else
+    trainer.plan(0, 0);
   trainer.average_by(options.average);
   if (trainer.optimizer().follows_validation() && !options.loop.validates)
     throw std::invalid_argument("strata: the learning rate follows the validation's loss; train() needs a validation");

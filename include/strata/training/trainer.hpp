@@ -96,7 +96,8 @@ class Trainer : NoCopy {
   {
     return core_.run(architecture_fingerprint<Net>(), detail::summary_text(detail::summary_numbers<Net>()));
   }
-  // After parameters and memory were restored: counts on from this number of updates.
+  // After parameters and memory were restored: counts on from this number of updates. Dropout goes on with the step of that
+  // number, which is another one if a reducer of one's own accumulated; train() with accumulate knows both.
   void continue_at(std::int64_t updates) { core_.continue_at(updates, updates); }
   void download() { core_.download(); }
   void upload() { core_.upload(); }

@@ -94,14 +94,13 @@ void TrainerCore<Backend>::queue(int n) {
   optimizer_->prepare(steps_, updates_, context(), ranges_);
   if (average_) begin_average();
   const int now = phase();
+  const bool updates = !reducer_ || reducer_->updates(now);
+  const AverageStep after = updates && average_ ? average_(updates_ + 1, context()) : AverageStep{};  // may throw
   steps_.execute(n, now, profile_ != nullptr, [this, n, now] { compute(n, now); });
-  between_updates_ = !reducer_ || reducer_->updates(now);
+  between_updates_ = updates;
   ++steps_done_;
-  if (between_updates_) ++updates_;
-  if (between_updates_ && average_) {
-    const AverageStep step = average_(updates_, context());
-    if (step.keep != 1 || step.copy_back) steps_.average(step, model_->regions());
-  }
+  if (updates) ++updates_;
+  if (after.keep != 1 || after.copy_back) steps_.average(after, model_->regions());
   if (reducer_) reducer_->advance();
   if (profile_) ++profile_->steps, profile_->samples += n;
 }

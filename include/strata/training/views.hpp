@@ -12,6 +12,7 @@
 
 #include <strata/core/linkage.hpp>
 #include <strata/core/shape.hpp>
+#include <strata/data/augment.hpp>
 #include <strata/model/model.hpp>
 
 namespace strata::inline STRATA_ABI {
@@ -38,7 +39,6 @@ void check_views(std::span<const View> views, Shape image);
 // n images (n,H,W,C).
 template <class T>
 void make_view(const View& view, Shape s, const T* from, T* to, std::size_t n) {
-  const auto reflected = [](int at, int size) { return at < 0 ? -at : at >= size ? 2 * size - 2 - at : at; };
   const auto channels = static_cast<std::size_t>(s.channels);
   for (std::size_t i = 0; i < n; ++i, from += s.size())
     for (int y = 0; y < s.height; ++y)

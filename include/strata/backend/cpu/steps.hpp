@@ -130,9 +130,10 @@ class Steps final : public GradientEngine<T> {
   }
   void average(const AverageStep& a, const TensorRegions<T>& r) {
     if (halted()) return;
-    const T keep = static_cast<T>(a.keep), take = static_cast<T>(1 - a.keep);
+    const T take = static_cast<T>(1 - a.keep);
     each_region(r, [=](T* now, T* average, std::int64_t n) {
-      for (std::int64_t i = 0; i < n; ++i) average[i] = keep * average[i] + take * now[i];
+      // In this form an average of equal numbers is that number, bit for bit.
+      for (std::int64_t i = 0; i < n; ++i) average[i] = take == T{1} ? now[i] : average[i] + take * (now[i] - average[i]);
       if (a.copy_back) std::copy(average, average + n, now);
     });
   }

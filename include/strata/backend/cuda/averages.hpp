@@ -16,18 +16,18 @@ namespace strata::inline STRATA_ABI::cuda {
 
 namespace detail {
 
-// average[i] = keep * average[i] + take * now[i], and now[i] becomes it if copy_back, unless *halt is not 0. copy, if not
+// average[i] += take * (now[i] - average[i]), and now[i] becomes it if copy_back, unless *halt is not 0. copy, if not
 // null, gets what now[i] becomes in the type of activations.
 template <class A>
 struct AverageElement {
   const std::int32_t* halt;
-  float keep, take;
+  float take;
   bool copy_back;
   float *now, *average;
   A* copy;
   STRATA_HOST_DEVICE void operator()(std::int64_t i) const {
     if (*halt != 0) return;
-    const float next = keep * average[i] + take * now[i];
+    const float next = take == 1.f ? now[i] : average[i] + take * (now[i] - average[i]);  // as on the CPU
     average[i] = next;
     if (!copy_back) return;
     now[i] = next;
@@ -51,8 +51,7 @@ struct ExchangeElement {
 // n numbers. copy: see above; null: none.
 template <Run R, class A>
 void average(R& run, std::int64_t n, const AverageStep& a, const std::int32_t* halt, float* now, float* average, A* copy) {
-  run(n, detail::AverageElement<A>{halt, static_cast<float>(a.keep), static_cast<float>(1 - a.keep), a.copy_back, now,
-                                   average, copy});
+  run(n, detail::AverageElement<A>{halt, static_cast<float>(1 - a.keep), a.copy_back, now, average, copy});
 }
 template <Run R, class A>
 void exchange(R& run, std::int64_t n, float* now, float* average, A* copy) {
