@@ -20,15 +20,16 @@ MOST = 6
 # A function that was not inlined is compiled for the plain processor, whatever the version is for. An object file names the
 # function that is called on the next line, unless both are in one section.
 LIBRARY = re.compile(r": R_X86_64_\w+\s+mem(?:set|cpy|move)\b")
+OTHER = re.compile(r": R_X86_64_(?:PLT32|PC32)\s+(?!mem(?:set|cpy|move)\b)\S")  # of a jump to another function
 
 
 def read(listing):
     """For each version of a kernel how many instructions it has, how many of these are scalar, and how many are calls."""
-    counts, name, called = collections.defaultdict(lambda: [0, 0, 0]), None, False
+    counts, name, called, jumped = collections.defaultdict(lambda: [0, 0, 0]), None, False, False
     for line in [*listing, ""]:
-        if called and not LIBRARY.search(line):
+        if called and not LIBRARY.search(line) or jumped and OTHER.search(line):
             counts[name][2] += 1
-        called = False
+        called = jumped = False
         if line.endswith(">:"):
             match = KERNEL.search(line)
             name = match and f"{match[2]} of {match[1]}"
@@ -36,6 +37,7 @@ def read(listing):
             counts[name][0] += 1
             counts[name][1] += bool(SCALAR.search(line + " "))
             called = ":\tcall " in line
+            jumped = ":\tjmp " in line
     return counts
 
 
@@ -56,6 +58,8 @@ def self_test():
     assert len(faults(read(listing("avx512", "call   5", 1)))) == 1
     assert len(faults(read(listing("avx512", "call   5", 1) + [call + "Kernel<float>::run<64>(int)-0x4"]))) == 1
     assert not faults(read(listing("avx512", "call   5", 1) + [call + "memset-0x4"]))
+    assert len(faults(read(listing("avx512", "jmp    5", 1) + [call + "Kernel<float>::run<64>(int)-0x4"]))) == 1
+    assert not faults(read(listing("avx512", "jmp    5", 1)))
 
 
 def main():

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -263,6 +265,24 @@ TEST_CASE("training and inference models predict the same") {
   const auto images = numbers<float>(4 * 12 * 12 * 3, 1);
   const auto a = model.predict(images), b = reader.predict(images);
   CHECK(std::vector<float>(a.begin(), a.end()) == std::vector<float>(b.begin(), b.end()));
+}
+
+TEST_CASE("a batch may be empty") {
+  using Net = Sequential<Input<4, 4, 8>, Conv<3, 8, Groups<8>>, BatchNorm, Gate<GlobalAvgPool, Dense<8>, Sigmoid>,
+                         Residual<Conv<1, 8>>, Flatten, Dense<2>>;
+  Model<Net> model{{.batch = 4, .threads = 2, .seed = 1}};
+  CHECK(model.predict({}).empty());
+  CHECK(model.forward({}, true, 0).empty());
+  CHECK_NOTHROW(model.backward());
+}
+
+TEST_CASE("infinite numbers meet activations") {
+  using Net = Sequential<Input<1, 1, 20>, Flatten, HardSwish>;
+  Model<Net> model{{.batch = 1}};
+  std::vector<float> x(20, -std::numeric_limits<float>::infinity());
+  x[3] = -x[3];
+  const auto y = model.predict(x);
+  for (std::size_t i = 0; i < x.size(); ++i) CHECK(y[i] == (i == 3 ? x[3] : 0.f));
 }
 
 TEST_CASE("a network learns, and smaller last batches work") {

@@ -81,6 +81,7 @@ constexpr Listed kind_of_row(std::string_view name) {
   if (typed) name = name.substr(type + 1);
   const auto has = [name](std::string_view word) { return name.find(word) != std::string_view::npos; };
   if (has(typed ? "InputLayer" : "input_layer")) return Listed::input;
+  if (has(typed ? "PReLU" : "p_re_lu")) return Listed::always;  // it has parameters
   if (typed ? has("Activation") || has("ReLU") || has("Softmax") || has("Rescaling")
             : has("activation") || has("re_lu") || has("softmax") || has("rescaling"))
     return Listed::activation;
@@ -164,8 +165,9 @@ struct own_rows<List<N...>> {
       const Row& row = table.rows[i];
       if (row.layer < 0 || expect[i]) continue;
       const Values v = row.step.values;
-      const bool activation = elementwise[i] || v == Values::rectified || v == Values::squashed ||
-                              v == Values::probabilities || v == Values::log_probabilities;
+      const bool activation =
+          row.step.parameters == 0 && (elementwise[i] || v == Values::rectified || v == Values::squashed ||
+                                       v == Values::probabilities || v == Values::log_probabilities);
       own.rows[own.count++] = {input[i]     ? Listed::input
                                : activation ? Listed::activation
                                             : Listed::always,

@@ -28,12 +28,20 @@ struct Kernel<Gate<Layers...>> {
   template <class P>
   static void forward(const P& p) {
     const auto &x = p.branches[0], &gate = p.branches[1];
-    p.ops.gate_forward(gate.rows, p.rows / gate.rows, p.channels, x.x, gate.x, p.y);
+    p.ops.gate_forward(gate.rows, area(p), p.channels, x.x, gate.x, p.y);
   }
   template <class P>
   static void backward(const P& p) {
     const auto &x = p.branches[0], &gate = p.branches[1];
-    p.ops.gate_backward(gate.rows, p.rows / gate.rows, p.channels, x.x, gate.x, p.dy, x.dx, gate.dx);
+    p.ops.gate_backward(gate.rows, area(p), p.channels, x.x, gate.x, p.dy, x.dx, gate.dx);
+  }
+
+ private:
+  // Rows of x for each row of the gate.
+  template <class P>
+  static std::int64_t area(const P& p) {
+    const std::int64_t rows = p.branches[1].rows;
+    return rows > 0 ? p.rows / rows : 1;  // a batch may be empty
   }
 };
 

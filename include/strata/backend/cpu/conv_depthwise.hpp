@@ -179,9 +179,10 @@ inline DepthwiseAxis backward_axis(int residue, int outputs, int kernel, int str
 }
 
 // Calls f(first output of the columns, columns, taps, count) for the segments of a row of outputs: neighbours with the same
-// taps. Positions have `channels` elements; `width` of them are a row of the source, `kernel_width` a row of the kernel.
+// taps. A position of the source has `channels` elements, `width` positions are a row; a tap has `weights` elements,
+// `kernel_width` taps are a row of the kernel.
 template <class F>
-void for_segments(const DepthwiseAxis& rows, int row, const DepthwiseAxis& columns, int channels, int width,
+void for_segments(const DepthwiseAxis& rows, int row, const DepthwiseAxis& columns, int channels, int width, int weights,
                   int kernel_width, F&& f) {
   DepthwiseTap taps[depthwise_most_taps];
   const IndexRange down = rows.reaching(row);
@@ -193,7 +194,7 @@ void for_segments(const DepthwiseAxis& rows, int row, const DepthwiseAxis& colum
       for (int b = across.first; b < across.end; ++b) {
         const std::int64_t row_of_kernel = rows.tap + a * rows.tap_step;
         taps[count++] = {(static_cast<std::int64_t>(rows.position(row, a)) * width + columns.position(t, b)) * channels,
-                         (row_of_kernel * kernel_width + columns.tap + b * columns.tap_step) * channels};
+                         (row_of_kernel * kernel_width + columns.tap + b * columns.tap_step) * weights};
       }
     f(t, many, taps, count);
   }
@@ -206,17 +207,18 @@ void depthwise_row(typename DepthwiseSegment<T>::table::function run, const Dept
                    const T* bias, bool relu, T* y, int width_y) {
   T* to = y + (static_cast<std::int64_t>(rows.out) + row * rows.out_step) * width_y * channels;
   const std::int64_t step_y = static_cast<std::int64_t>(columns.out_step) * channels;
-  for_segments(rows, row, columns, channels, width, kernel_width,
+  for_segments(rows, row, columns, channels, width, channels, kernel_width,
                [&](int t, int many, const DepthwiseTap* taps, int count) {
                  run(x, static_cast<std::int64_t>(columns.step) * channels, w, bias, taps, count, channels, relu,
                      to + static_cast<std::int64_t>(columns.out) * channels + t * step_y, step_y, many);
                });
 }
 
-// Each channel as often as filters read it, or the sum of what they send back.
+// For filters [first, first + count) the channels that they read, or for all filters the sum of what they send back.
 template <class T>
-void repeat_channels(std::int64_t positions, int channels, int times, const T* x, T* to) {
-  for (std::int64_t i = 0; i < positions * channels; ++i) to = std::fill_n(to, times, x[i]);
+void repeat_channels(std::int64_t positions, int channels, int times, int first, int count, const T* x, T* to) {
+  for (std::int64_t i = 0; i < positions; ++i, x += channels)
+    for (int f = first; f < first + count; ++f) *to++ = x[f / times];
 }
 template <class T>
 void sum_repeated(std::int64_t positions, int channels, int times, const T* from, T* to) {
@@ -246,7 +248,8 @@ void depthwise_forward(const Geometry& g, int batch, const T* x, const T* w, con
     const T* map = x + sample * g.in.size();
     if (times > 1) {
       T* repeated = scratch + worker * depthwise_repeated(g);
-      repeat_channels(static_cast<std::int64_t>(g.in.height) * g.in.width, g.in.channels, times, map, repeated);
+      repeat_channels(static_cast<std::int64_t>(g.in.height) * g.in.width, g.in.channels, times, 0, g.out.channels, map,
+                      repeated);
       map = repeated;
     }
     for (int i = first; i < end; ++i)
@@ -292,6 +295,7 @@ void depthwise_backward_weights(const Geometry& g, int batch, const T* x, const 
   const int lanes = bytes_of(path) / static_cast<int>(sizeof(T)), vectors = (filters + lanes - 1) / lanes;
   const int shares = depthwise_shares(g, batch), share = (batch + shares - 1) / shares;
   const std::int64_t weights = static_cast<std::int64_t>(positions) * filters;
+  const int width = times > 1 ? lanes : filters;  // of a position of the map: repeated for these filters alone, or as it is
   const DepthwiseAxis rows =
       forward_axis(g.out.height, win.kernel_h, win.stride_h, win.dilation_h, win.pad_top, g.in.height);
   const DepthwiseAxis columns =
@@ -307,19 +311,19 @@ void depthwise_backward_weights(const Geometry& g, int batch, const T* x, const 
     for (int k = 0; k < positions; ++k)
       std::fill_n(total + static_cast<std::int64_t>(k) * filters + at, lanes - skip, T{0});
     for (int n = part * share; n < std::min((part + 1) * share, batch); ++n) {
-      const T* map = x + n * g.in.size();
+      const T* map = x + n * g.in.size() + (times > 1 ? 0 : c);
       const T* gradient = dy + n * g.out.size();
       if (times > 1) {
         T* repeated = sums + depthwise_sums<T>(g);
-        repeat_channels(static_cast<std::int64_t>(g.in.height) * g.in.width, g.in.channels, times, map, repeated);
+        repeat_channels(static_cast<std::int64_t>(g.in.height) * g.in.width, g.in.channels, times, c, lanes, map, repeated);
         map = repeated;
       }
       // The sums of a tap are `filters` apart, as the weights are, so that taps need no second list.
       for (int k = 0; k < positions; ++k) std::fill_n(sums + static_cast<std::int64_t>(k) * filters, lanes, T{0});
       for (int i = 0; i < g.out.height; ++i)
-        for_segments(rows, i, columns, filters, g.in.width, win.kernel_w,
+        for_segments(rows, i, columns, width, g.in.width, filters, win.kernel_w,
                      [&](int t, int many, const DepthwiseTap* taps, int count) {
-                       run(map + c, static_cast<std::int64_t>(win.stride_w) * filters,
+                       run(map, static_cast<std::int64_t>(win.stride_w) * width,
                            gradient + (static_cast<std::int64_t>(i) * g.out.width + t) * filters + c, filters, many, taps,
                            count, sums);
                      });

@@ -172,6 +172,7 @@ inline constexpr int depthwise_most_taps = 256;
 template <class T>
 constexpr bool is_depthwise(const Geometry& g) {
   return g.groups > 1 && g.groups == g.in.channels && g.out.channels >= lanes_of<T, 16> &&
+         g.out.channels <= 4 * g.in.channels &&  // else most of the work is repeating the map
          g.window.kernel_h * g.window.kernel_w <= depthwise_most_taps;
 }
 // The map of a sample with as many channels as filters; none if it has as many.
@@ -183,7 +184,7 @@ constexpr std::int64_t depthwise_sums(const Geometry& g) {
   return static_cast<std::int64_t>(g.window.kernel_h) * g.window.kernel_w * g.out.channels + lanes_of<T, 64>;
 }
 // The batch is cut so that there are tasks enough for few channels.
-constexpr int depthwise_shares(const Geometry& g, int batch) { return std::min(batch, std::max(1, 256 / g.out.channels)); }
+constexpr int depthwise_shares(const Geometry& g, int batch) { return std::max(1, std::min(batch, 256 / g.out.channels)); }
 template <class T>
 constexpr std::int64_t depthwise_scratch(const Geometry& g, int batch, int threads) {
   return depthwise_shares(g, batch) * depthwise_sums<T>(g) + threads * (depthwise_sums<T>(g) + depthwise_repeated(g));

@@ -153,8 +153,10 @@ struct VectorForm<HardSwish> {
   template <int Bytes>
   STRATA_INLINE static void forward(const vector<float, Bytes>& x, vector<float, Bytes>& y) {
     vector<float, Bytes> share;
-    VectorForm<HardSigmoid>::forward<Bytes>(x, share);
-    y = x * share;
+    const vector<float, Bytes> least = -3.f - vector<float, Bytes>{},
+                               at = x < least ? least : x;  // else -inf becomes a NaN
+    VectorForm<HardSigmoid>::forward<Bytes>(at, share);
+    y = at * share;
   }
   template <int Bytes>
   STRATA_INLINE static void backward(const vector<float, Bytes>& x, const vector<float, Bytes>& dy,
@@ -162,6 +164,7 @@ struct VectorForm<HardSwish> {
     const vector<float, Bytes> zero{}, three = 3.f - zero;
     const vector<float, Bytes> at = x > -three ? x : -1.5f - zero;  // where the gradient is 0
     dx = dy * (2.f * at + 3.f) / 6.f;
+    dx = at == -1.5f - zero ? zero : dx;  // also for an infinite dy
     dx = x >= three ? dy : dx;
   }
 };
