@@ -25,7 +25,7 @@ class BatchSource : public Interface {
 
   [[nodiscard]] Shape image() const { return image_; }
   [[nodiscard]] std::size_t size() const { return size_; }
-  // Of a target: how many, of which kind, and whether they are class numbers.
+  // A target has so many elements, is of this kind, and holds class numbers or not.
   [[nodiscard]] std::size_t elements() const { return elements_; }
   [[nodiscard]] TargetKind kind() const { return kind_; }
   [[nodiscard]] bool classes() const { return is_class(kind_); }

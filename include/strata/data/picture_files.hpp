@@ -54,7 +54,7 @@ class PictureFiles {
   [[nodiscard]] const std::filesystem::path& folder() const;
   [[nodiscard]] int short_side() const { return short_side_; }
   [[nodiscard]] std::string describe() const;
-  // What was said about each broken file, in the order of their names.
+  // Each broken file has one message, in the order of their names.
   [[nodiscard]] std::vector<std::string> broken() const;
 
   [[nodiscard]] PictureFiles varied(const RandomResizedCrop& crop) const;

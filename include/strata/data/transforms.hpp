@@ -83,7 +83,7 @@ struct ColorJitter final {
 // number of the image's own (Krizhevsky, Sutskever, Hinton 2012, section 4.1). Red, green, blue.
 struct PcaColorNoise final {
   double stddev = 0.1;
-  // Of ImageNet's pixels in [0, 1], as fb.resnet.torch published them in 2016: eigenvalues, and eigenvectors as columns.
+  // The defaults belong to ImageNet's pixels in [0, 1]; fb.resnet.torch published them in 2016. Eigenvectors are columns.
   std::array<double, 3> values{0.2175, 0.0188, 0.0045};
   std::array<std::array<double, 3>, 3> vectors{
       {{-0.5675, 0.7192, 0.4009}, {-0.5808, -0.0045, -0.8140}, {-0.5836, -0.6948, 0.4203}}};

@@ -45,12 +45,9 @@ STRATA_DEFINE double draw_between(double least, double most, const Random& rando
   return least + (most - least) * static_cast<double>(random.uniform(element));
 }
 
-struct Sides {
-  int height = 0, width = 0;
-};
-// Of a box with a random area and aspect (width over height).
-STRATA_DEFINE Sides draw_sides(double area, double least_aspect, double most_aspect, const Random& random,
-                               std::uint64_t element) {
+// A box has these sides if it has the area, and a random aspect (width over height).
+STRATA_DEFINE ImageSides draw_sides(double area, double least_aspect, double most_aspect, const Random& random,
+                                    std::uint64_t element) {
   const double aspect = std::exp(draw_between(std::log(least_aspect), std::log(most_aspect), random, element));
   return {static_cast<int>(std::lround(std::sqrt(area / aspect))), static_cast<int>(std::lround(std::sqrt(area * aspect)))};
 }

@@ -73,8 +73,8 @@ struct ConvTranspose {
       if (size < 1) s.fail(Fault::padding_removes_output, 1, size);
     return s;
   }
-  // Of the convolution that this is the transpose of: its input is this layer's output. Precondition of both: infer(in) has
-  // no fault.
+  // This layer is the transpose of a convolution with this geometry, whose input is this layer's output. Precondition of
+  // both: infer(in) has no fault.
   [[gnu::always_inline]] static constexpr Geometry geometry(Shape in) {
     constexpr WindowSpec window = settings.window;  // constants of this function's own: `settings` gets no symbol
     constexpr Extent extra = settings.output_padding;

@@ -59,7 +59,7 @@ struct BatchNorm : BatchNormOf<> {};
 
 inline namespace STRATA_ABI {
 namespace detail {
-// What GroupNorm and LayerNorm share.
+// GroupNorm and LayerNorm share these options and tensors.
 template <class... Options>
 struct SampleNorm {
   static constexpr Settings settings = read_options < sets_epsilon | sets_scale | sets_shift, Options... > ({});

@@ -94,8 +94,8 @@ struct RowSumsKernel {
   using table = versions<RowSumsKernel, const T*, const T*, const T*, std::int64_t, int, double*, double*>;
 };
 
-// Of the first `channels` of rows a stride apart: (x - mean) * factor + shift, or with dy the gradient (dy - shift - (x -
-// mean) * slope) * factor. y may be dy.
+// Writes (x - mean) * factor + shift to y, or with dy the gradient (dy - shift - (x - mean) * slope) * factor. Rows are a
+// stride apart, and each has `channels` elements. y may be dy.
 template <class T, bool Gradient>
 struct NormalizeKernel {
   template <int Bytes>
@@ -132,18 +132,6 @@ struct NormalizeKernel {
       versions<NormalizeKernel, const T*, const T*, std::int64_t, int, int, const T*, const T*, const T*, const T*, T*>;
 };
 
-// The widest path whose vectors the channels fill without a rest; if there is none, the widest that they fill.
-template <class T>
-KernelPath path_for(int channels) {
-  const KernelPath best = path_now();
-  for (const bool rest : {false, true})
-    for (const KernelPath path : {KernelPath::avx512, KernelPath::avx2}) {
-      const int lanes = bytes_of(path) / static_cast<int>(sizeof(T));
-      if (bytes_of(path) <= bytes_of(best) && channels >= lanes && (rest || channels % lanes == 0)) return path;
-    }
-  return KernelPath::baseline;
-}
-
 // Calls f(share, first row, rows).
 template <class F>
 void for_shares(Shape in, int batch, ThreadPool& pool, F&& f) {
@@ -161,7 +149,7 @@ template <class T, bool Gradient>
 void sum_channels(Shape in, int batch, const T* x, const T* dy, const T* mean, double* sums, ThreadPool& pool) {
   const int channels = in.channels;
   const std::int64_t each = std::int64_t{2} * channels;
-  const auto run = RowSumsKernel<T, Gradient>::table::of(path_for<T>(channels));
+  const auto run = RowSumsKernel<T, Gradient>::table::of(path_for<T>(channels, Rest::slow));
   std::fill_n(sums, norm_shares(in, batch) * each, 0.0);
   for_shares(in, batch, pool, [=](int share, std::int64_t first, std::int64_t rows) {
     double* mine = sums + share * each;
@@ -207,7 +195,7 @@ void batch_norm_forward(Shape in, int batch, T epsilon, T momentum, const T* x, 
     work.factor[c] = gamma ? gamma[c] * inverse_deviation[c] : inverse_deviation[c];
     work.shift[c] = beta ? beta[c] : T{0};
   }
-  const auto run = detail::NormalizeKernel<T, false>::table::of(detail::path_for<T>(channels));
+  const auto run = detail::NormalizeKernel<T, false>::table::of(detail::path_for<T>(channels, detail::Rest::slow));
   detail::for_shares(in, batch, pool, [=](int, std::int64_t first, std::int64_t rows) {
     run(x + first * channels, nullptr, rows, channels, channels, mean, work.factor, work.shift, nullptr,
         y + first * channels);
@@ -218,7 +206,7 @@ template <class T>
 void batch_norm_inference(Shape in, int batch, T epsilon, const T* x, const T* gamma, const T* beta, const T* running_mean,
                           const T* running_variance, T* y, ThreadPool& pool) {
   const int channels = in.channels;
-  const auto run = detail::NormalizeKernel<T, false>::table::of(detail::path_for<T>(channels));
+  const auto run = detail::NormalizeKernel<T, false>::table::of(detail::path_for<T>(channels, detail::Rest::slow));
   detail::for_shares(in, batch, pool, [=](int, std::int64_t first, std::int64_t rows) {
     constexpr int most = 256;
     T factor[std::size_t{most}], shift[std::size_t{most}];
@@ -250,7 +238,7 @@ void batch_norm_backward(Shape in, int batch, const T* x, const T* gamma, const 
     work.shift[c] = static_cast<T>(work.sums[c] / n);
     work.slope[c] = static_cast<T>(product * inverse * inverse / n);
   }
-  const auto run = detail::NormalizeKernel<T, true>::table::of(detail::path_for<T>(channels));
+  const auto run = detail::NormalizeKernel<T, true>::table::of(detail::path_for<T>(channels, detail::Rest::slow));
   detail::for_shares(in, batch, pool, [=](int, std::int64_t first, std::int64_t rows) {
     run(x + first * channels, dy + first * channels, rows, channels, channels, mean, work.factor, work.shift, work.slope,
         dx + first * channels);

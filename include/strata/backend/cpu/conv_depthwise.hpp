@@ -125,15 +125,6 @@ struct DepthwiseProducts {
       versions<DepthwiseProducts, const T*, std::int64_t, const T*, std::int64_t, int, const DepthwiseTap*, int, T*>;
 };
 
-// The widest path whose vectors the channels fill.
-template <class T>
-KernelPath depthwise_path(int channels) {
-  KernelPath path = path_now();
-  if (path == KernelPath::avx512 && channels < lanes_of<T, 64>) path = KernelPath::avx2;
-  if (path == KernelPath::avx2 && channels < lanes_of<T, 32>) path = KernelPath::baseline;
-  return path;
-}
-
 // One axis: output t is at position out + t * out_step; its tap number m is position tap + m * tap_step of the kernel and
 // reads position t * step + base + m * advance, if that is in [0, limit).
 struct DepthwiseAxis {
@@ -237,7 +228,7 @@ void depthwise_forward(const Geometry& g, int batch, const T* x, const T* w, con
                        ThreadPool& pool, T* scratch) {
   const Window& win = g.window;
   const int times = g.out.channels / g.in.channels;
-  const auto run = DepthwiseSegment<T>::table::of(depthwise_path<T>(g.out.channels));
+  const auto run = DepthwiseSegment<T>::table::of(path_for<T>(g.out.channels, Rest::cheap));
   const DepthwiseAxis rows =
       forward_axis(g.out.height, win.kernel_h, win.stride_h, win.dilation_h, win.pad_top, g.in.height);
   const DepthwiseAxis columns =
@@ -263,7 +254,7 @@ template <class T>
 void depthwise_backward_input(const Geometry& g, int batch, const T* dy, const T* w, T* dx, ThreadPool& pool, T* scratch) {
   const Window& win = g.window;
   const int times = g.out.channels / g.in.channels;
-  const auto run = DepthwiseSegment<T>::table::of(depthwise_path<T>(g.out.channels));
+  const auto run = DepthwiseSegment<T>::table::of(path_for<T>(g.out.channels, Rest::cheap));
   const int at_once = depthwise_rows(g, g.in.height, g.in.width), tasks = (g.in.height + at_once - 1) / at_once;
   pool.parallel_for(batch * tasks, [=](int task, int worker) {
     const int sample = task / tasks, first = task % tasks * at_once, end = std::min(first + at_once, g.in.height);
@@ -290,7 +281,7 @@ void depthwise_backward_weights(const Geometry& g, int batch, const T* x, const 
                                 T* scratch) {
   const Window& win = g.window;
   const int filters = g.out.channels, times = filters / g.in.channels, positions = win.kernel_h * win.kernel_w;
-  const KernelPath path = depthwise_path<T>(filters);
+  const KernelPath path = path_for<T>(filters, Rest::cheap);
   const auto run = DepthwiseProducts<T>::table::of(path);
   const int lanes = bytes_of(path) / static_cast<int>(sizeof(T)), vectors = (filters + lanes - 1) / lanes;
   const int shares = depthwise_shares(g, batch), share = (batch + shares - 1) / shares;

@@ -61,6 +61,21 @@ struct versions {
 };
 constexpr int bytes_of(KernelPath path) { return path == KernelPath::avx512 ? 64 : path == KernelPath::avx2 ? 32 : 16; }
 
+// The widest path whose vectors `count` elements fill. Where a rest that fills no vector is slow, a narrower path that
+// leaves none comes first.
+enum class Rest { cheap, slow };
+template <class T>
+KernelPath path_for(int count, Rest rest) {
+  const KernelPath best = path_now();
+  for (const bool whole : {true, false})
+    for (const KernelPath path : {KernelPath::avx512, KernelPath::avx2}) {
+      const int lanes = bytes_of(path) / static_cast<int>(sizeof(T));
+      const bool fits = count >= lanes && (!whole || rest == Rest::cheap || count % lanes == 0);
+      if (bytes_of(path) <= bytes_of(best) && fits) return path;
+    }
+  return KernelPath::baseline;
+}
+
 template <class T>
 T* at_cache_line(T* p) {
   const std::size_t past = reinterpret_cast<std::uintptr_t>(p) % line;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Dropout: element i of the batch, or sample i, is dropped iff Random(seed, dropout, layer, *step).uniform(i) < rate, as on
-// the CPU. The
-// step is read on the device, so that a captured step can be replayed. In place or not.
+// the CPU. The step is read on the device, so that a captured step can be replayed. In place or not.
 #pragma once
 #include <strata/backend/cuda/index.hpp>
 #include <strata/core/linkage.hpp>

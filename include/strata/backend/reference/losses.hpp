@@ -156,7 +156,7 @@ void dice_of_maps(int batch, int places, int classes, T smoothing, const T* x, c
   }
 }
 
-// Of labels: x and target (N,outputs).
+// Dice where targets are labels: x and target are (N,outputs).
 template <class T, class Target>
 void dice_of_labels(int batch, int outputs, T smoothing, const T* x, const Target* target, T* loss, T* gradient) {
   using std::exp;
