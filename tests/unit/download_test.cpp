@@ -78,7 +78,7 @@ struct Served {
   }
 
   void start() {
-    const std::string script = (fs::path(__FILE__).parent_path().parent_path() / "data/range_server.py").string();
+    const std::string script = "tests/data/range_server.py";  // tests run in the project's folder
     const std::string folder = served.string(), requests = log.string();
     int ends[2];
     REQUIRE(pipe(ends) == 0);

@@ -396,6 +396,19 @@ TEST_CASE_TEMPLATE("a reducer hears of all gradients before the update", Backend
   CHECK(numbers_of(model) == before);
 }
 
+TEST_CASE_TEMPLATE("a reducer begins anew with each trainer", Backend, Cpu, Gpu) {
+  const auto reducer = std::make_shared<Accumulate<float>>(2);
+  const auto trained_by = [](std::shared_ptr<Accumulate<float>> by, int steps) {
+    Model<Net, Backend> model{{.batch = 10, .seed = 1}};
+    Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.1});
+    trainer.reduce_by(std::move(by));
+    for (int i = 0; i < steps; ++i) trainer.step(images(10), labels(10));
+    return numbers_of(model);
+  };
+  trained_by(reducer, 3);  // leaves half of an update
+  CHECK(trained_by(reducer, 2) == trained_by(std::make_shared<Accumulate<float>>(2), 2));
+}
+
 TEST_CASE("a run that accumulates is not checkpointed") {
   const Folder folder;
   Model<Net> model{{.batch = 10, .seed = 1}};

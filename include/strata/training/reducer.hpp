@@ -14,7 +14,7 @@ namespace strata::inline STRATA_ABI {
 template <class T>
 class GradientEngine : public Interface {
  public:
-  // Zeros, which live as long as the trainer.
+  // Zeros, which live as long as the trainer: a reducer that goes to another trainer allocates anew.
   virtual T* allocate(std::int64_t count) = 0;
   // y = a * x + (accumulate ? y : 0)
   virtual void scale_add(std::int64_t count, T a, const T* x, bool accumulate, T* y) = 0;
@@ -22,12 +22,14 @@ class GradientEngine : public Interface {
   [[nodiscard]] virtual void* stream() { return nullptr; }
 };
 
-// A trainer calls, for each step: phase(); ready() for stretches of gradients as they become final, the last layers' first;
-// reduce() when all are; advance(). On a GPU the calls of ready() and reduce() are captured once for each phase and batch
-// size and then replayed, so they must depend on the phase alone.
+// A trainer calls attach() when it is given the reducer, and for each step: phase(); ready() for stretches of gradients as
+// they become final, the last layers' first; reduce() when all are; advance(). On a GPU the calls of ready() and reduce()
+// are captured once for each phase and batch size and then replayed, so they must depend on the phase alone.
 template <class T>
 class Reducer : public Interface {
  public:
+  // Begins anew with a trainer: what another trainer's engine allocated is gone or will go with it.
+  virtual void attach(GradientEngine<T>&) {}
   // Which kind of step comes next.
   [[nodiscard]] virtual int phase() const { return 0; }
   // Whether parameters are updated after a step of this phase.
@@ -54,6 +56,7 @@ class Accumulate final : public Reducer<T> {
       throw std::invalid_argument("strata: gradients are accumulated over " + std::to_string(steps) +
                                   " steps; expected at least 1");
   }
+  void attach(GradientEngine<T>&) override { done_ = 0, at_ = 0, sum_ = nullptr; }
   // 0: an update of one batch; 1: the first of several; 2: neither first nor last; 1 + n: the last of n.
   [[nodiscard]] int phase() const override {
     const bool last = done_ + 1 == steps_ || at_ + 1 == epoch_;

@@ -85,6 +85,7 @@ template <class Backend>
 void TrainerCore<Backend>::reduce_by(std::shared_ptr<Reducer<T>> reducer) {
   drain([](const StepResult&) {});
   reducer_ = std::move(reducer);
+  if (reducer_) reducer_->attach(steps_);
   steps_.forget_captured();
 }
 

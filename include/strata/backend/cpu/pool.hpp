@@ -52,20 +52,24 @@ struct MaxPoolKernel {
         const std::int32_t start = w.top * w.width + w.left;
         numbers best;
         load(best, image + static_cast<std::int64_t>(start) * w.channels + c);
-        integers at = start - integers{};
-        integers unordered = -1 - integers{};  // where a NaN is; joined with x > best, g++ 12 makes scalar code of it
+        integers at, unordered;  // unordered: where a NaN is. g++ 12 makes scalar code of that test joined with x > best.
+        fill(at, start);
+        fill(unordered, -1);
         for (int i = w.top; i < w.bottom; i += w.step_h)
           for (int j = w.left; j < w.right; j += w.step_w) {
             const std::int32_t here = i * w.width + j;
             numbers x;
             load(x, image + static_cast<std::int64_t>(here) * w.channels + c);
-            const integers position = here - integers{};
+            integers position;
+            fill(position, here);
             at = x > best ? position : at;
             best = x > best ? x : best;
             unordered = x != x ? position : unordered;
           }
         at = unordered >= 0 ? unordered : at;
-        best = unordered >= 0 ? std::numeric_limits<T>::quiet_NaN() - numbers{} : best;
+        numbers nan;
+        fill(nan, std::numeric_limits<T>::quiet_NaN());
+        best = unordered >= 0 ? nan : best;
         store(out + c, best);
         store(where + c, at);
       }

@@ -87,6 +87,11 @@ template <class V, class T>
 STRATA_INLINE void load(V& v, const T* from) {
   std::memcpy(&v, from, sizeof v);
 }
+// The same value in all elements. A constant minus V{} would be one too, but crashes nvcc 13.0's compiler.
+template <class V, class T>
+STRATA_INLINE void fill(V& v, T value) {
+  v = value - V{};
+}
 template <class V, class T>
 STRATA_INLINE void store(T* to, const V& v) {
   std::memcpy(to, &v, sizeof v);

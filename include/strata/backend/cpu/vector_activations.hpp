@@ -18,7 +18,8 @@ template <int Bytes>
 STRATA_INLINE void exponential(const vector<float, Bytes>& given, vector<float, Bytes>& y) {
   using numbers = vector<float, Bytes>;
   using integers = vector<std::int32_t, Bytes>;
-  const numbers least = -104.f - numbers{}, most = 89.f - numbers{};
+  numbers least, most;
+  fill(least, -104.f), fill(most, 89.f);
   numbers x = given < least ? least : given;
   x = x > most ? most : x;
   constexpr float to_integer = 12582912.f;  // 1.5 * 2^23: added, it rounds to a whole number, which the last bits hold
