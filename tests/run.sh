@@ -190,7 +190,7 @@ leg_sanitizers() {
     fi
     configure tsan
     build tsan --target thread_tests
-    check tsan -L '^threads$' || status=1
+    STRATA_TEST_EFFORT=0.1 check tsan -L '^threads$' || status=1
   fi
   return "$status"
 }
