@@ -208,9 +208,10 @@ class Winograd {
   typename WinogradSumKernel<T>::table::function kernel_;
 };
 
+// finish may be null.
 template <class T>
-void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, bool relu, T* y,
-                      ThreadPool& pool, T* scratch) {
+void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, bool relu,
+                      const Finish<T>* finish, T* y, ThreadPool& pool, T* scratch) {
   const KernelPath path = path_now();
   const TileSet<T, RowsTile> tiles(path);
   const WinogradPlan plan(g);
@@ -279,9 +280,15 @@ void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, cons
         winograd.fold(products + tile, sums + a * plan.columns.outputs * apart + tile, apart);
       }
     }
-    for (int t = 0; t < count; ++t)
-      winograd.outputs(own[static_cast<std::size_t>(t)], sums + static_cast<std::int64_t>(t) * filters, apart, bias, relu,
-                       y);
+    for (int t = 0; t < count; ++t) {
+      const WinogradTile& tile = own[static_cast<std::size_t>(t)];
+      winograd.outputs(tile, sums + static_cast<std::int64_t>(t) * filters, apart, bias, relu, y);
+      if (!finish) continue;
+      const int columns = std::min(plan.columns.outputs, g.out.width - tile.column);
+      for (int row = tile.row; row < std::min(tile.row + plan.rows.outputs, g.out.height); ++row)
+        (*finish)(y, tile.sample* g.out.size() + (static_cast<std::int64_t>(row) * g.out.width + tile.column) * filters,
+                  columns, filters, 0, filters);
+    }
   });
 }
 
@@ -294,7 +301,8 @@ void winograd_backward_input(const Geometry& g, int batch, const T* dy, const T*
   });
   const T* turned_w = scratch;
   const T* no_bias = nullptr;
-  winograd_forward(turned(g), batch, dy, turned_w, no_bias, false, dx, pool, scratch + positions * each);
+  const Finish<T>* no_finish = nullptr;
+  winograd_forward(turned(g), batch, dy, turned_w, no_bias, false, no_finish, dx, pool, scratch + positions * each);
 }
 
 }  // namespace strata::inline STRATA_ABI::cpu::detail
