@@ -28,12 +28,10 @@ bool goes_depthwise(const Geometry& g) {
 template <class T>
 void conv_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, ThreadPool& pool, T* scratch,
                   bool relu = false, bool skip_zeros = false) {
-  const Finish<T>* no_finish = nullptr;
-  if (detail::goes_depthwise<T>(g))
-    return detail::depthwise_forward(g, batch, x, w, bias, relu, no_finish, y, pool, scratch);
+  if (detail::goes_depthwise<T>(g)) return detail::depthwise_forward(g, batch, x, w, bias, relu, y, pool, scratch);
   if (detail::goes_direct(batch)) {
     if (detail::winograd_pays(g, batch))
-      detail::winograd_forward(g, batch, x, w, bias, relu, no_finish, y, pool, scratch);
+      detail::winograd_forward(g, batch, x, w, bias, relu, y, pool, scratch);
     else
       detail::direct_forward(g, batch, x, w, bias, relu, y, pool, scratch);
     return;

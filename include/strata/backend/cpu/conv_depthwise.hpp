@@ -226,8 +226,8 @@ constexpr int depthwise_rows(const Geometry& g, int rows, int width) {
 
 // finish may be null.
 template <class T>
-void depthwise_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, bool relu,
-                       const Finish<T>* finish, T* y, ThreadPool& pool, T* scratch) {
+void depthwise_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, bool relu, T* y,
+                       ThreadPool& pool, T* scratch, const Finish<T>* finish = nullptr) {
   const Window& win = g.window;
   const int times = g.out.channels / g.in.channels;
   const auto run = DepthwiseSegment<T>::table::of(path_for<T>(g.out.channels, Rest::cheap));

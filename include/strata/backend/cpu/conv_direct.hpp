@@ -114,7 +114,7 @@ void pack_filters(const Geometry& g, const TileSet<T, RowsTile>& tiles, const T*
 // A convolution by packed filters. kept: scratch behind them. finish may be null.
 template <class T>
 void packed_forward(const Geometry& g, const TileSet<T, RowsTile>& tiles, int batch, const T* x, const T* packed, bool bias,
-                    bool relu, const Finish<T>* finish, T* y, ThreadPool& pool, T* kept) {
+                    bool relu, T* y, ThreadPool& pool, T* kept, const Finish<T>* finish = nullptr) {
   const Window& win = g.window;
   const int channels = g.in.channels / g.groups, filters = g.out.channels / g.groups;
   const Panels panels{filters, tiles.width, static_cast<int>(g.taps())};
@@ -179,10 +179,8 @@ void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const 
   const TileSet<T, RowsTile> tiles(path_now());
   T* packed = at_cache_line(scratch);
   const T* no_scale = nullptr;
-  const Finish<T>* no_finish = nullptr;
   pack_filters(g, tiles, w, bias, no_scale, packed, pool);
-  packed_forward(g, tiles, batch, x, packed, bias != nullptr, relu, no_finish, y, pool,
-                 packed + packed_filters(g, tiles.width));
+  packed_forward(g, tiles, batch, x, packed, bias != nullptr, relu, y, pool, packed + packed_filters(g, tiles.width));
 }
 
 // dx: each input position gathers from the outputs that read it.

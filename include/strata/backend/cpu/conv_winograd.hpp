@@ -210,8 +210,8 @@ class Winograd {
 
 // finish may be null.
 template <class T>
-void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, bool relu,
-                      const Finish<T>* finish, T* y, ThreadPool& pool, T* scratch) {
+void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, bool relu, T* y,
+                      ThreadPool& pool, T* scratch, const Finish<T>* finish = nullptr) {
   const KernelPath path = path_now();
   const TileSet<T, RowsTile> tiles(path);
   const WinogradPlan plan(g);
@@ -301,8 +301,7 @@ void winograd_backward_input(const Geometry& g, int batch, const T* dy, const T*
   });
   const T* turned_w = scratch;
   const T* no_bias = nullptr;
-  const Finish<T>* no_finish = nullptr;
-  winograd_forward(turned(g), batch, dy, turned_w, no_bias, false, no_finish, dx, pool, scratch + positions * each);
+  winograd_forward(turned(g), batch, dy, turned_w, no_bias, false, dx, pool, scratch + positions * each);
 }
 
 }  // namespace strata::inline STRATA_ABI::cpu::detail

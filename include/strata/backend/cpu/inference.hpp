@@ -62,16 +62,16 @@ void conv_inference(const Geometry& g, int batch, const T* x, const T* w, const 
     detail::patches_forward(g, batch, x, w, bias, y, pool, scratch);
     plain.all(rows, filters, y, y, pool);
   } else if (detail::is_depthwise<T>(g)) {
-    detail::depthwise_forward(g, batch, x, weights, shift, scaled.rectified(), &scaled, y, pool, scratch);
+    detail::depthwise_forward(g, batch, x, weights, shift, scaled.rectified(), y, pool, scratch, &scaled);
   } else if (detail::winograd_pays(g, batch)) {
-    detail::winograd_forward(g, batch, x, w, bias, plain.rectified(), &plain, y, pool, scratch);
+    detail::winograd_forward(g, batch, x, w, bias, plain.rectified(), y, pool, scratch, &plain);
   } else if (detail::conv_is_skinny(g, batch)) {
     detail::conv_skinny(g, batch, x, w, bias, y, true, pool, scratch);
     plain.all(rows, filters, y, y, pool);
   } else {
     const detail::TileSet<T, detail::RowsTile> tiles(detail::path_now());
-    detail::packed_forward(g, tiles, batch, x, weights, true, scaled.rectified(), &scaled, y, pool,
-                           detail::at_cache_line(scratch));
+    detail::packed_forward(g, tiles, batch, x, weights, true, scaled.rectified(), y, pool, detail::at_cache_line(scratch),
+                           &scaled);
   }
 }
 
