@@ -245,12 +245,12 @@ struct OnnxLayer<Concat<Branches...>> {
 namespace detail {
 
 template <class L>
-concept KnownToOnnx = requires { sizeof(OnnxLayer<L>); };
+inline constexpr bool known_to_onnx = requires { sizeof(OnnxLayer<L>); };
 
 // The layer is in the name of this template, which compilers print.
 template <class L>
 struct onnx_knows {
-  static_assert(KnownToOnnx<L>, "strata: save_onnx does not know this layer; specialize strata::OnnxLayer for it");
+  static_assert(known_to_onnx<L>, "strata: save_onnx does not know this layer; specialize strata::OnnxLayer for it");
 };
 
 template <class L>
@@ -262,7 +262,7 @@ constexpr OnnxStep make_onnx_step() {
   OnnxStep step;
   if constexpr (!std::is_void_v<typename node<N>::layer>) {
     using L = typename node<N>::layer;
-    if constexpr (sizeof(onnx_knows<L>) != 0 && KnownToOnnx<L>) {
+    if constexpr (sizeof(onnx_knows<L>) != 0 && known_to_onnx<L>) {
       using Written = OnnxLayer<L>;
       step.name = name_of_node<N>();
       if constexpr (requires { Written::order; }) step.order = Written::order;
