@@ -1,9 +1,8 @@
 # strata_embed_file(<target> <file> [NAME <name>]): puts a file, such as weights, into a target of this folder. Its sources then have
 #     #include <embedded/NAME.hpp>
 #     std::span<const std::byte> bytes = embedded::NAME();
-# NAME is the name of the file without its last extension, as an identifier. A change of the file builds the target anew. The assembler copies
-# the bytes, so that hundreds of megabytes take a moment. The function can be called in the target alone, not in other shared
-# libraries or programs that link it.
+# NAME is the name of the file without its last extension, as an identifier. When the file changes, the next build embeds it again.
+# The assembler copies the bytes, so that large files compile fast. The function is for the sources of this target alone.
 function(strata_embed_file target file)
   cmake_parse_arguments(PARSE_ARGV 2 arg "" "NAME" "")
   if(NOT TARGET "${target}")
@@ -47,8 +46,8 @@ namespace embedded {
 inline std::span<const std::byte> @name@() { return {@symbol@, static_cast<std::size_t>(@symbol@_size)}; }
 }  // namespace embedded
 ]=])
-  # The path within a string of the assembler, within a string of C++.
-  string(REGEX REPLACE "([\\\\\"])" "\\\\\\\\\\\\\\1" quoted "${path}")
+  # The path is in a string of the assembler, within a string of C++.
+  string(REPLACE "\"" "\\\\\\\"" quoted "${path}")
   file(CONFIGURE OUTPUT ${folder}/${name}.cpp @ONLY CONTENT [=[
 // Made by strata_embed_file().
 __asm__(
