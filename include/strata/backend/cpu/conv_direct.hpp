@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cstdint>
 
+#include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/conv_patches.hpp>
+#include <strata/backend/cpu/finish.hpp>
 #include <strata/backend/cpu/sizes.hpp>
 #include <strata/backend/cpu/tiles.hpp>
 #include <strata/core/linkage.hpp>
@@ -88,31 +90,41 @@ void pack_weights(bool transposed, int columns, int lanes, int rows, const T* x,
   pack_panel(!transposed, columns, rows, x, ld, columns > lanes ? 2 * lanes : lanes, to);
 }
 
+// The weights in panels, each with its bias in the last row. bias and scale (F) may be null; scale multiplies the filters.
 template <class T>
-void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, bool relu, T* y, ThreadPool& pool,
-                    T* scratch) {
-  const TileSet<T, RowsTile> tiles(path_now());
+void pack_filters(const Geometry& g, const TileSet<T, RowsTile>& tiles, const T* w, const T* bias, const T* scale,
+                  T* packed, ThreadPool& pool) {
+  const int filters = g.out.channels / g.groups;
+  const Panels panels{filters, tiles.width, static_cast<int>(g.taps())};
+  pool.parallel_for(g.groups * panels.count(), [&](int task, int) {
+    const int group = task / panels.count(), from = task % panels.count() * panels.width;
+    const int columns = std::min(panels.width, filters - from), wide = columns > tiles.lanes ? panels.width : tiles.lanes;
+    const int first = group * filters + from;
+    T* to = packed + task * panels.size();
+    pack_weights(false, columns, tiles.lanes, panels.rows, w + first, g.out.channels, to);
+    if (scale)
+      for (int k = 0; k < panels.rows; ++k) Array<T>(to + k * wide, columns) *= ConstArray<T>(scale + first, columns);
+    if (!bias) return;
+    T* last = to + static_cast<std::int64_t>(panels.rows) * wide;
+    std::fill_n(last, wide, T{0});
+    std::copy_n(bias + first, columns, last);
+  });
+}
+
+// A convolution by packed filters. kept: scratch behind them. finish may be null.
+template <class T>
+void packed_forward(const Geometry& g, const TileSet<T, RowsTile>& tiles, int batch, const T* x, const T* packed, bool bias,
+                    bool relu, T* y, ThreadPool& pool, T* kept, const Finish<T>* finish = nullptr) {
   const Window& win = g.window;
   const int channels = g.in.channels / g.groups, filters = g.out.channels / g.groups;
   const Panels panels{filters, tiles.width, static_cast<int>(g.taps())};
-  T* packed = at_cache_line(scratch);
-  T* kept = packed + g.groups * panels.count() * panels.size();
-  pool.parallel_for(g.groups * panels.count(), [&](int task, int) {
-    const int group = task / panels.count(), from = task % panels.count() * panels.width;
-    const int columns = std::min(panels.width, filters - from);
-    T* to = packed + task * panels.size();
-    const T* origin = w + group * filters + from;
-    pack_weights(false, columns, tiles.lanes, panels.rows, origin, g.out.channels, to);
-    if (bias) {
-      const int wide = columns > tiles.lanes ? panels.width : tiles.lanes;
-      T* last = to + static_cast<std::int64_t>(panels.rows) * wide;
-      std::fill_n(last, wide, T{0});
-      std::copy_n(bias + group * filters + from, columns, last);
-    }
-  });
-
   const int parts = (panels.count() + panels_at_once - 1) / panels_at_once;
-  if (by_patches(g) || is_pointwise(g)) {
+  const auto finished = [&](int group, int part, std::int64_t at, int rows, std::int64_t stride) {
+    if (!finish) return;
+    const int first = part * panels_at_once * panels.width;
+    (*finish)(y, at, rows, stride, group* filters + first, std::min(filters - first, panels_at_once * panels.width));
+  };
+  if (gathers(g, batch)) {
     const bool pointwise = is_pointwise(g);
     const std::int64_t patch_size = pointwise ? 0 : rows_at_once * g.taps(),
                        rows = static_cast<std::int64_t>(batch) * g.out.height * g.out.width;
@@ -128,9 +140,10 @@ void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const 
       RowSums<T> sums(tiles, panels, packed + group * panels.count() * panels.size(), part, patches + patch_size);
       if (!pointwise) im2col(g, x, first, count, group, 0, win.kernel_h * win.kernel_w, patches);
       sums.begin(pointwise ? x + first * g.in.channels : patches, panels.rows, count,
-                 y + first * g.out.channels + group * filters, g.out.channels, bias != nullptr, relu);
+                 y + first * g.out.channels + group * filters, g.out.channels, bias, relu);
       sums.add(0, 0, panels.rows);
       sums.end();
+      finished(group, part, first * g.out.channels, count, g.out.channels);
     });
     return;
   }
@@ -142,12 +155,12 @@ void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const 
     const int group = task % g.groups, part = task / g.groups % parts, block = task / g.groups / parts % blocks;
     const int place = task / g.groups / parts / blocks, i = place / g.out.width, j = place % g.out.width;
     const int first = block * share, samples = std::min(share, batch - first);
+    const std::int64_t at = first * g.out.size() + static_cast<std::int64_t>(place) * g.out.channels;
     RowSums<T> sums(tiles, panels, packed + group * panels.count() * panels.size(), part, kept + worker * kept_size<T>);
     const IndexRange rows = taps_on(i, win.stride_h, win.dilation_h, win.kernel_h, win.pad_top, g.in.height);
     const IndexRange columns = taps_on(j, win.stride_w, win.dilation_w, win.kernel_w, win.pad_left, g.in.width);
-    sums.begin(x + first * g.in.size() + group * channels, g.in.size(), samples,
-               y + first * g.out.size() + static_cast<std::int64_t>(place) * g.out.channels + group * filters, g.out.size(),
-               bias != nullptr, relu);
+    sums.begin(x + first * g.in.size() + group * channels, g.in.size(), samples, y + at + group * filters, g.out.size(),
+               bias, relu);
     for (int kh = rows.first; kh < rows.end; ++kh)
       for (int kw = columns.first; kw < columns.end; kw += whole_rows ? win.kernel_w : 1) {
         const std::int64_t row = static_cast<std::int64_t>(i) * win.stride_h - win.pad_top + kh * win.dilation_h;
@@ -156,7 +169,18 @@ void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const 
                  whole_rows ? (columns.end - kw) * channels : channels);
       }
     sums.end();
+    finished(group, part, at, samples, g.out.size());
   });
+}
+
+template <class T>
+void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, bool relu, T* y, ThreadPool& pool,
+                    T* scratch) {
+  const TileSet<T, RowsTile> tiles(path_now());
+  T* packed = at_cache_line(scratch);
+  const T* no_scale = nullptr;
+  pack_filters(g, tiles, w, bias, no_scale, packed, pool);
+  packed_forward(g, tiles, batch, x, packed, bias != nullptr, relu, y, pool, packed + packed_filters(g, tiles.width));
 }
 
 // dx: each input position gathers from the outputs that read it.

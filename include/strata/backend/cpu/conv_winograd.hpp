@@ -208,9 +208,10 @@ class Winograd {
   typename WinogradSumKernel<T>::table::function kernel_;
 };
 
+// finish may be null.
 template <class T>
 void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, bool relu, T* y,
-                      ThreadPool& pool, T* scratch) {
+                      ThreadPool& pool, T* scratch, const Finish<T>* finish = nullptr) {
   const KernelPath path = path_now();
   const TileSet<T, RowsTile> tiles(path);
   const WinogradPlan plan(g);
@@ -279,9 +280,15 @@ void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, cons
         winograd.fold(products + tile, sums + a * plan.columns.outputs * apart + tile, apart);
       }
     }
-    for (int t = 0; t < count; ++t)
-      winograd.outputs(own[static_cast<std::size_t>(t)], sums + static_cast<std::int64_t>(t) * filters, apart, bias, relu,
-                       y);
+    for (int t = 0; t < count; ++t) {
+      const WinogradTile& tile = own[static_cast<std::size_t>(t)];
+      winograd.outputs(tile, sums + static_cast<std::int64_t>(t) * filters, apart, bias, relu, y);
+      if (!finish) continue;
+      const int columns = std::min(plan.columns.outputs, g.out.width - tile.column);
+      for (int row = tile.row; row < std::min(tile.row + plan.rows.outputs, g.out.height); ++row)
+        (*finish)(y, tile.sample* g.out.size() + (static_cast<std::int64_t>(row) * g.out.width + tile.column) * filters,
+                  columns, filters, 0, filters);
+    }
   });
 }
 
