@@ -106,22 +106,32 @@ STRATA_DEFINE std::vector<float> channels_first(std::span<const float> values, S
 struct OnnxValue {
   std::string name;
   Shape shape, order;
+  bool to_flatten = false;  // `name` is still the map, since its reader decides about the order
 };
 
+STRATA_DEFINE std::string flatten(OnnxGraph& graph, const std::string& map) {
+  return graph.node("Flatten", {map}, {{"axis", std::int64_t{1}}});
+}
+STRATA_DEFINE OnnxValue in_any_order(OnnxGraph& graph, OnnxValue v) {
+  if (std::exchange(v.to_flatten, false)) v.name = flatten(graph, v.name);
+  return v;
+}
 // The same vector in strata's order.
 STRATA_DEFINE OnnxValue in_own_order(OnnxGraph& graph, OnnxValue v) {
-  if (v.order.size() == 0) return v;
-  const std::array<std::int64_t, 4> map{0, v.order.channels, v.order.height, v.order.width};
-  v.name = graph.node("Reshape", {v.name, graph.integers(map)});
-  v.name = graph.node("Transpose", {v.name}, {{"perm", std::vector<std::int64_t>{0, 2, 3, 1}}});
-  v.name = graph.node("Flatten", {v.name}, {{"axis", std::int64_t{1}}});
+  if (v.order.size() == 0) return in_any_order(graph, std::move(v));
+  if (!v.to_flatten) {
+    const std::array<std::int64_t, 4> map{0, v.order.channels, v.order.height, v.order.width};
+    v.name = graph.node("Reshape", {v.name, graph.integers(map)});
+  }
+  v.name = flatten(graph, graph.node("Transpose", {v.name}, {{"perm", std::vector<std::int64_t>{0, 2, 3, 1}}}));
   v.order = Shape{};
+  v.to_flatten = false;
   return v;
 }
 
-STRATA_DEFINE OnnxValue flattened(OnnxGraph& graph, const OnnxValue& v) {
+STRATA_DEFINE OnnxValue flattened(const OnnxValue& v) {
   if (v.shape.flat) return v;
-  OnnxValue flat{graph.node("Flatten", {v.name}, {{"axis", std::int64_t{1}}}), Shape{static_cast<int>(v.shape.size())}, {}};
+  OnnxValue flat{v.name, Shape{static_cast<int>(v.shape.size())}, {}, true};
   if (v.shape.channels > 1 && v.shape.height * v.shape.width > 1) flat.order = v.shape;
   return flat;
 }
@@ -167,13 +177,13 @@ STRATA_DEFINE OnnxGraph build_onnx(std::span<const Row> rows, std::span<const On
       case Kind::join:
         end_branch(v);
         if (row.identity) end_branch(open.back().fork);
-        v = {step.join(graph, {open.back().ends, row.out}), row.out, {}};
+        v = OnnxValue{step.join(graph, {open.back().ends, row.out}), row.out, {}};
         open.pop_back();
         break;
       case Kind::layer:
-        if (step.flattens) v = flattened(graph, v);
+        if (step.flattens) v = flattened(v);
         if (!step.write) break;
-        if (step.order == OnnxOrder::strata) v = in_own_order(graph, v);
+        v = step.order == OnnxOrder::strata ? in_own_order(graph, v) : in_any_order(graph, v);
         const std::size_t count = step.tensors ? step.tensors(row.in) : 0;
         v.name = step.write(graph, {v.name, row.in, row.out, v.order, tensors.subspan(next, count)});
         v.shape = row.out;
