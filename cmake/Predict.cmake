@@ -19,7 +19,7 @@ function(strata_add_predict target header)
   endif()
   # In strata's sources, or installed.
   find_file(STRATA_PREDICT_HEADER predict.hpp NO_DEFAULT_PATH NO_CACHE
-    PATHS ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../examples/predict ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../../strata/examples/predict)
+    PATHS ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../examples/predict ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../../strata/predict)
   if(NOT STRATA_PREDICT_HEADER)
     message(FATAL_ERROR "strata_add_predict: this copy of strata has no examples/predict/predict.hpp")
   endif()
