@@ -30,7 +30,7 @@ WORK = tempfile.TemporaryDirectory(prefix="strata-onnx-")
 ROOT = pathlib.Path(WORK.name)
 LARGEST = 1e-5  # of the largest output
 IMPORTER = pathlib.Path(__file__).resolve().parents[2] / "examples" / "import_model" / "import_model.py"
-# What import_model.py may refuse: windows beyond a padding, normalizations over groups, sums of squares, and vectors that are put
+# import_model.py may refuse these: windows beyond a padding, normalizations over groups, sums of squares, and vectors that are put
 # into another order.
 NOT_IMPORTED = ("CeilMode", "Pad<3>>>", "DrawnPad<5>", "GroupNorm<", "LRN<4", "Input<2, 3, 4>, Flatten>", "ChannelShuffle<3>",
                 "OnVector<Residual", "OnVector<Gate", "OnVector<Concat", "OnMap<Flatten", "Concat<Sequential<Flatten>")

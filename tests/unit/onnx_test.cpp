@@ -228,6 +228,8 @@ TEST_CASE("a graph by hand: names that are taken get a number, and an output may
   const std::string first = graph.node("Relu", {"x"}), second = graph.node("Relu", {first});
   CHECK(second == "mine/Relu_1");
   CHECK(graph.constant("x", {1}, std::vector<float>{1}) == "x_1");
+  CHECK_THROWS_WITH_AS(graph.constant("three", {3}, std::vector<float>{1}),
+                       "strata: the ONNX constant three has 4 bytes; its shape takes 12", std::invalid_argument);
   CHECK_THROWS_AS(graph.finish(first, {second, {2}}), std::invalid_argument);
   graph.finish(first, {"y", {2}});
   const Folder folder;
