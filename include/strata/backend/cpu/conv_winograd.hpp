@@ -238,8 +238,9 @@ void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, cons
   });
 
   const std::int64_t all = static_cast<std::int64_t>(batch) * plan.tiles;
-  const std::int64_t most = std::min<std::int64_t>(tiles_at_once, (all + pool.size() - 1) / pool.size());
-  const std::int64_t blocks = (all + most - 1) / most, share = (all + blocks - 1) / blocks;
+  // As many blocks for each thread.
+  const std::int64_t turns = (all + tiles_at_once * pool.size() - 1) / (tiles_at_once * pool.size());
+  const std::int64_t blocks = turns * pool.size(), share = (all + blocks - 1) / blocks;
   pool.parallel_for(static_cast<int>((all + share - 1) / share), [&](int task, int worker) {
     const std::int64_t first = task * share;
     const int count = static_cast<int>(std::min(share, all - first));
@@ -269,7 +270,7 @@ void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, cons
       for (int b = 0; b < points_w; ++b)
         for (int part = 0; part * panels_at_once < panels; ++part) {
           const Point& point = at(a, b);
-          RowSums<T> product(tiles, point.panels, point.packed, part, kept);
+          RowSums<T> product(tiles, point.panels, point.packed, point.panels.part(part), kept);
           product.begin(left[static_cast<std::size_t>(b)], point.panels.rows, count, products + b * apart, filters, false,
                         false);
           product.add(0, 0, point.panels.rows);

@@ -94,7 +94,7 @@ class Ops {
 
   // ---- Pools ----
 
-  // argmax: where each maximum is in its channel's map; -1 if the window is all padding.
+  // argmax: where each maximum is in its channel's map; -1 if the window is all padding. Null for a prediction.
   void max_pool_forward(const Geometry& g, int batch, const T* x, T* y, std::int32_t* argmax) const;
   void max_pool_backward(const Geometry& g, int batch, const T* dy, const std::int32_t* argmax, T* dx) const;
   // count_padding: zeros of the padding count in the means.

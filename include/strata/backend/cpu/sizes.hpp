@@ -93,11 +93,18 @@ constexpr std::int64_t patches_scratch(const Geometry& g) {
 
 // ---- Convolutions without im2col ----
 
+// Rows and panels of a task: enough to reuse the second-level cache often, few enough that every core has tasks.
+inline constexpr int rows_at_once = 96, panels_at_once = 8;
+
 // A right operand in panels of `width` columns, each `rows` rows and one more for the bias.
 struct Panels {
   int columns, width, rows;
   [[nodiscard]] constexpr int count() const { return (columns + width - 1) / width; }
   [[nodiscard]] constexpr std::int64_t size() const { return static_cast<std::int64_t>(width) * (rows + 1); }
+  // Those of a task.
+  [[nodiscard]] constexpr IndexRange part(int task) const {
+    return {task * panels_at_once, std::min((task + 1) * panels_at_once, count())};
+  }
   // The largest size, for any path.
   template <class T>
   static constexpr std::int64_t most(int columns, std::int64_t rows) {
@@ -105,8 +112,6 @@ struct Panels {
   }
 };
 
-// Rows and panels of a task: enough to reuse the second-level cache often, few enough that every core has tasks.
-inline constexpr int rows_at_once = 96, panels_at_once = 8;
 template <class T>
 inline constexpr std::int64_t kept_size = static_cast<std::int64_t>(rows_at_once) * panels_at_once * panel_most<T>;
 template <class T>
@@ -133,10 +138,12 @@ template <class T>
 constexpr std::int64_t most_packed_filters(const Geometry& g) {
   return g.groups * Panels::most<T>(g.out.channels / g.groups, g.taps());
 }
+// Up to this many rows, tasks are panels and not rows.
+inline constexpr int few_rows = 256;
 template <class T>
 constexpr std::int64_t packed_forward_scratch(const Geometry& g, bool gathered, int threads) {
-  const std::int64_t patches = gathered && !is_pointwise(g) ? rows_at_once * g.taps() : 0;
-  return threads * (patches + kept_size<T>);
+  const std::int64_t rows = std::max(few_rows, threads * rows_at_once);
+  return threads * kept_size<T> + (gathered && !is_pointwise(g) ? rows * g.taps() : 0);
 }
 template <class T>
 constexpr std::int64_t direct_forward_scratch(const Geometry& g, int threads) {
