@@ -49,7 +49,7 @@ void save_classifier(const std::filesystem::path& file, Model<Net, Backend, Mode
 
 namespace detail {
 
-// What a classifier and its sessions know beside the weights.
+// A classifier and its sessions share this and the weights.
 struct ClassifierInfo {
   std::filesystem::path file;
   DataInfo data;

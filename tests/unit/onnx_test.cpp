@@ -222,6 +222,21 @@ TEST_CASE("layers of a user are written as they say") {
   CHECK(floats_of(tensor_named(message, "dense/kernel")) == std::vector<float>{0, 1, 2, 3});
 }
 
+TEST_CASE("a graph by hand: names that are taken get a number, and an output may be read by other nodes") {
+  OnnxGraph graph(OnnxPort{"x", {2}});
+  graph.begin_layer("mine");
+  const std::string first = graph.node("Relu", {"x"}), second = graph.node("Relu", {first});
+  CHECK(second == "mine/Relu_1");
+  CHECK(graph.constant("x", {1}, std::vector<float>{1}) == "x_1");
+  CHECK_THROWS_WITH_AS(graph.constant("three", {3}, std::vector<float>{1}),
+                       "strata: the ONNX constant three has 4 bytes; its shape takes 12", std::invalid_argument);
+  CHECK_THROWS_AS(graph.finish(first, {second, {2}}), std::invalid_argument);
+  graph.finish(first, {"y", {2}});
+  const Folder folder;
+  write_onnx(folder.path / "a.onnx", graph);
+  CHECK(text_of(read(folder.path / "a.onnx")) == "Relu(x) -> y; Relu(y) -> mine/Relu_1");
+}
+
 TEST_CASE("joins, and names that occur once") {
   using Net = Sequential<Input<4, 4, 2>, Residual<Conv<3, 2, NoBias>, GELU>, Concat<ReLU, Conv<1, 1, NoBias>>,
                          Gate<GlobalAvgPool, Dense<3>, Sigmoid>, Residual<Tanh, Shortcut<Tanh>>>;

@@ -299,7 +299,7 @@ TEST_CASE("damaged files are refused or consistent") {
         const std::vector<double> values = file.read<double>(t.name);
         CHECK(values.size() == static_cast<std::size_t>(t.size()));
         const std::vector<double> same = memory.read<double>(t.name);
-        CHECK(std::memcmp(same.data(), values.data(), 8 * values.size()) == 0);  // NaN too
+        CHECK((values.empty() || std::memcmp(same.data(), values.data(), 8 * values.size()) == 0));  // NaN too
         numbers += t.size();
       }
       CHECK(numbers <= 7);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// An ONNX graph in memory, and what a layer of a network needs to write itself into one. Knows no file format: io/onnx.hpp
+// An ONNX graph in memory, and the way in which a layer is written into one. Knows no file format: io/onnx.hpp
 // writes files. Maps are (N,C,H,W) in the graph, as ONNX has them; strata's are (N,H,W,C).
 #pragma once
 #include <cstddef>
@@ -64,7 +64,8 @@ class OnnxGraph {
 
   // Adds a node with one output, and returns the name of that. `op` is an operator of ONNX's opset 17.
   std::string node(std::string op, std::vector<std::string> inputs, std::vector<OnnxAttribute> attributes = {});
-  // Add a constant, and return its name. The first takes a name of its own, such as conv2d_1/kernel.
+  // Add a constant, and return its name. The first takes a name of its own, such as conv2d_1/kernel. Throw
+  // std::invalid_argument if there are more or fewer values than the shape says.
   std::string constant(std::string name, std::vector<std::int64_t> shape, std::span<const float> values);
   std::string numbers(std::vector<std::int64_t> shape, std::span<const float> values);
   std::string number(float value);
@@ -91,7 +92,7 @@ class OnnxGraph {
   std::string layer_;
 };
 
-// What a layer gets: the name of its input, the shapes of one sample, and its tensors as tensors(Shape) lists them, in
+// A layer gets the name of its input, the shapes of one sample, and its tensors as tensors(Shape) lists them, in
 // strata's layouts.
 struct OnnxInput {
   std::string x;
@@ -101,7 +102,7 @@ struct OnnxInput {
   Shape order;
   std::span<const Tensor> tensors;
 };
-// What a join gets: the ends of its branches, in strata's order.
+// A join gets the ends of its branches, in strata's order.
 struct OnnxBranch {
   std::string x;
   Shape shape;

@@ -33,6 +33,11 @@ STRATA_DEFINE std::string OnnxGraph::node(std::string op, std::vector<std::strin
 
 STRATA_DEFINE std::string OnnxGraph::add(std::string name, OnnxType type, std::vector<std::int64_t> shape,
                                          std::string bytes) {
+  std::size_t size = type == OnnxType::float32 ? 4 : type == OnnxType::int64 ? 8 : 1;
+  for (const std::int64_t n : shape) size *= static_cast<std::size_t>(n);
+  if (size != bytes.size())
+    throw std::invalid_argument("strata: the ONNX constant " + name + " has " + std::to_string(bytes.size()) +
+                                " bytes; its shape takes " + std::to_string(size));
   constants_.push_back({unique(name), type, std::move(shape), std::move(bytes)});
   return constants_.back().name;
 }
@@ -181,14 +186,14 @@ STRATA_DEFINE OnnxGraph build_onnx(std::span<const Row> rows, std::span<const On
         open.pop_back();
         break;
       case Kind::layer:
+        const std::span<const Tensor> own = tensors.subspan(next, step.tensors ? step.tensors(row.in) : 0);
+        next += own.size();
         if (step.flattens) v = flattened(v);
         if (!step.write) break;
         v = step.order == OnnxOrder::strata ? in_own_order(graph, v) : in_any_order(graph, v);
-        const std::size_t count = step.tensors ? step.tensors(row.in) : 0;
-        v.name = step.write(graph, {v.name, row.in, row.out, v.order, tensors.subspan(next, count)});
+        v.name = step.write(graph, {v.name, row.in, row.out, v.order, own});
         v.shape = row.out;
         if (step.order != OnnxOrder::kept) v.order = Shape{};
-        next += count;
         break;
     }
   }

@@ -252,6 +252,8 @@ template <class L>
 struct onnx_knows {
   static_assert(known_to_onnx<L>, "strata: save_onnx does not know this layer; specialize strata::OnnxLayer for it");
 };
+template <>
+struct onnx_knows<void> {};  // forks and the like
 
 template <class L>
 std::size_t tensor_count(Shape in) {
@@ -262,7 +264,7 @@ constexpr OnnxStep make_onnx_step() {
   OnnxStep step;
   if constexpr (!std::is_void_v<typename node<N>::layer>) {
     using L = typename node<N>::layer;
-    if constexpr (sizeof(onnx_knows<L>) != 0 && known_to_onnx<L>) {
+    if constexpr (known_to_onnx<L>) {
       using Written = OnnxLayer<L>;
       step.name = name_of_node<N>();
       if constexpr (requires { Written::order; }) step.order = Written::order;
@@ -280,6 +282,7 @@ template <class Nodes>
 struct onnx_steps;
 template <class... N>
 struct onnx_steps<List<N...>> {
+  static_assert(((sizeof(onnx_knows<typename node<N>::layer>) != 0) && ...));
   static constexpr OnnxStep value[sizeof...(N)] = {onnx_step<N>...};
 };
 

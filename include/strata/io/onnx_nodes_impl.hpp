@@ -218,13 +218,13 @@ STRATA_DEFINE std::string onnx_lrn(OnnxGraph& graph, const OnnxInput& in, const 
         {{"size", std::int64_t{p.n}}, {"alpha", static_cast<float>(p.alpha * p.n)}, {"beta", beta}, {"bias", k}});
   // Programs do not agree on an even size. Here the extra channel is before; a convolution sums the squares.
   const int channels = in.in.channels;
-  std::vector<float> near(static_cast<std::size_t>(channels) * static_cast<std::size_t>(channels), 0.f);
+  std::vector<float> band(static_cast<std::size_t>(channels) * static_cast<std::size_t>(channels), 0.f);
   for (int i = 0; i < channels; ++i)
     for (int j = std::max(0, i - p.n / 2); j < std::min(channels, i + p.n / 2); ++j)
-      near[static_cast<std::size_t>(i) * static_cast<std::size_t>(channels) + static_cast<std::size_t>(j)] = alpha;
+      band[static_cast<std::size_t>(i) * static_cast<std::size_t>(channels) + static_cast<std::size_t>(j)] = alpha;
   const std::string squares = graph.node("Mul", {in.x, in.x});
   const std::string sums =
-      graph.node("Conv", {squares, graph.numbers({channels, channels, 1, 1}, near)}, {{"kernel_shape", Integers{1, 1}}});
+      graph.node("Conv", {squares, graph.numbers({channels, channels, 1, 1}, band)}, {{"kernel_shape", Integers{1, 1}}});
   const std::string scale = graph.node("Pow", {graph.node("Add", {sums, graph.number(k)}), graph.number(beta)});
   return graph.node("Div", {in.x, scale});
 }
