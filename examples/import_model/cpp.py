@@ -127,6 +127,10 @@ class Printer:
                     text = re.sub(r", NoBias>$", ">", nodes[at].text)
                     nodes[at:at + len(key)] = [Node(names[key] + text.removeprefix("Conv"))]
                 at += 1
+        for node in self._all():
+            if node.text == "Concat" and node.children is not None:
+                node.children = [b.children[0] if b.text == "Sequential" and b.children and len(b.children) == 1 else b
+                                 for b in node.children]
 
     @staticmethod
     def _unit(nodes, at):

@@ -191,9 +191,17 @@ class Nesting:
                 continue
             nearest = inputs[0]
             for other in inputs[1:]:
-                while nearest != other:
-                    nearest, other = (self.dominator[nearest], other) if nearest > other else (nearest, self.dominator[other])
+                nearest = self.common(nearest, other)
             self.dominator[number] = nearest
+
+    def common(self, one, other):
+        """The nearest step that dominates both, or is one of them."""
+        while one != other:
+            if one > other:
+                one = self.dominator[one]
+            else:
+                other = self.dominator[other]
+        return one
 
     def chain(self, number, stop, depth):
         if depth > LIMIT_DEPTH:
@@ -212,17 +220,14 @@ class Nesting:
 
     def join(self, step, start, depth):
         name, insides = step.name, []
+        if step.layer == "Concat":
+            branches = self.concat(step.inputs, start, name, depth)
+            return Join("Concat", branches)
         for source in step.inputs:
             inside = self.between(source, start)
-            for other in insides:
-                if inside & other:
-                    shared = self.graph.steps[max(inside & other)].name
-                    raise Refused(f"{name}: its branches, which start at {self.graph.steps[start].name}, share {shared}; strata's "
-                                  "branches share nothing but their start")
+            self.check_apart(inside, insides, start, name)
             insides.append(inside)
         branches = [self.chain(source, start, depth + 1) for source in step.inputs]
-        if step.layer == "Concat":
-            return Join("Concat", branches)
         if step.layer == "Multiply":
             if [bool(b) for b in branches] == [True, False]:
                 branches.reverse()
@@ -235,6 +240,37 @@ class Nesting:
                               "shape of what it multiplies")
             return Join("Gate", branches[1:])
         return residual(branches, name)
+
+    def check_apart(self, inside, others, start, name):
+        for other in others:
+            if inside & other:
+                shared = self.graph.steps[max(inside & other)].name
+                raise Refused(f"{name}: its branches, which start at {self.graph.steps[start].name}, share {shared}; strata's "
+                              "branches share nothing but their start")
+
+    def concat(self, inputs, start, name, depth):
+        """The branches; neighbours that have a nearer start in common become a Concat in a branch, as in Inception v3."""
+        if depth > LIMIT_DEPTH:
+            raise Refused(f"{name}: it has branches in branches to a depth of more than {LIMIT_DEPTH}")
+        runs = []
+        for source in inputs:
+            nearest = self.common(runs[-1][1], source) if runs else start
+            if runs and nearest != start:
+                runs[-1][0].append(source)
+                runs[-1][1] = nearest
+            else:
+                runs.append([[source], source])
+        branches, insides = [], []
+        for sources, nearest in runs:
+            inside = set().union(*(self.between(source, start) for source in sources))
+            self.check_apart(inside, insides, start, name)
+            insides.append(inside)
+            if len(sources) == 1:
+                branches.append(self.chain(sources[0], start, depth + 1))
+            else:
+                inner = Join("Concat", self.concat(sources, nearest, name, depth + 1))
+                branches.append(self.chain(nearest, start, depth + 1) + [inner])
+        return branches
 
     def between(self, number, start):
         """The steps from `start`, without it, to this one."""

@@ -176,14 +176,14 @@ class Conv(Layer):
         kernel, groups, out = self.tensor("kernel", x), self.groups, 0
         channels, filters = kernel.shape[2], kernel.shape[3] // groups
         for row, column, taps in self.window.taps(x, 0):
-            if groups == 1:
-                out = out + taps @ kernel[row, column]
+            if groups == 1:  # one product of matrices, not one for each row of the map
+                out = out + (taps.reshape(-1, channels) @ kernel[row, column]).reshape(*taps.shape[:3], filters)
             elif channels == 1:
                 out = out + np.repeat(taps, filters, -1) * kernel[row, column, 0]
             else:
-                split = taps.reshape(*taps.shape[:3], groups, 1, channels)
+                split = taps.reshape(-1, groups, channels).transpose(1, 0, 2)
                 matrices = kernel[row, column].reshape(channels, groups, filters).transpose(1, 0, 2)
-                out = out + (split @ matrices).reshape(*taps.shape[:3], groups * filters)
+                out = out + (split @ matrices).transpose(1, 0, 2).reshape(*taps.shape[:3], groups * filters)
         return out + self.tensor("bias", x) if "bias" in self.tensors else out
 
 

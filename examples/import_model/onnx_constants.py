@@ -21,6 +21,10 @@ def known(node, attributes, inputs, opset):
     return outputs if isinstance(outputs, list) else [np.asarray(outputs)]
 
 
+def computes(operator):
+    return operator in _OPERATORS
+
+
 def axes_of(attributes, inputs, place=1):
     if "axes" in attributes:
         return [int(n) for n in attributes["axes"]]

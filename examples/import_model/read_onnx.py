@@ -12,7 +12,7 @@ import numpy as np
 import layers
 import onnx_patterns as patterns
 from graph import Graph, NeedsMap, whole_pool
-from onnx_constants import axes_of, known, reshaped
+from onnx_constants import axes_of, computes, known, reshaped
 from onnx_file import array_of, read_model
 from refusals import LIMIT_ELEMENTS, LIMIT_NODES, AllRefused, Refused, counted
 
@@ -368,12 +368,13 @@ class OnnxReader:
             if len(found) == 2:
                 return self._after(found[0], self._data(found[1]))
             return self._norm_of(self._data(found[0]), found[2], found[1], None, None)
-        method = _OPERATORS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+        plain = node.domain in ("", "ai.onnx")
+        method = _OPERATORS.get(node.op_type) if plain else None
+        if any(isinstance(self.values.get(name), Unknown) for name in node.input) and (method or (plain and computes(node.op_type))):
+            return Unknown()  # one sentence for each cause is enough
         if method is None:
             where = f" of {node.domain}" if node.domain not in ("", "ai.onnx") else ""
             raise Refused(_REASONS.get(node.op_type, f"strata has no layer for {node.op_type}{where}"))
-        if any(isinstance(self.values.get(name), Unknown) for name in node.input):
-            return Unknown()
         if len([name for name in node.output if name]) > 1 and node.op_type not in ("Split", "BatchNormalization", "Dropout"):
             if any(self.readers[name] for name in node.output[1:]):
                 raise Refused("more than its first output is used")
