@@ -5,6 +5,7 @@ import re
 from layers import Join
 
 WIDTH = 110
+_JOINS = ("Residual", "Gate", "Concat")
 _NUMBER = re.compile(r"(?<![\w.-])\d+(?![\w.])")
 _ACTIVATION = re.compile(r"^(ReLU|ReLU6|SiLU|HardSwish|HardSigmoid|Sigmoid|Tanh|GELU|GELUTanh|ELU|Softplus|PReLU|"
                          r"(LeakyReLUOf|ELUOf|Clip)<[^<>]*>)$")
@@ -20,12 +21,6 @@ class Node:
         if self.children is None:
             return self.text
         return f"{self.text}<{', '.join(child.flat() for child in self.children)}>"
-
-    def height(self):
-        """Of joins in joins."""
-        if self.children is None:
-            return 0
-        return max((child.height() for child in self.children), default=0) + (self.text in ("Residual", "Gate", "Concat"))
 
 
 def nodes_of(chain):
@@ -127,10 +122,7 @@ class Printer:
                     text = re.sub(r", NoBias>$", ">", nodes[at].text)
                     nodes[at:at + len(key)] = [Node(names[key] + text.removeprefix("Conv"))]
                 at += 1
-        for node in self._all():
-            if node.text == "Concat" and node.children is not None:
-                node.children = [b.children[0] if b.text == "Sequential" and b.children and len(b.children) == 1 else b
-                                 for b in node.children]
+        self._unwrap()
 
     @staticmethod
     def _unit(nodes, at):
@@ -151,21 +143,38 @@ class Printer:
         return (text.endswith(", NoBias>"), *rest) if rest else None
 
     def _joins(self):
-        height = 1
-        while any(node.height() >= height for node in self.nodes):
-            places = [(nodes, at) for nodes in self._lists() for at in range(len(nodes))
-                      if nodes[at].height() == height and nodes[at].text in ("Residual", "Gate", "Concat")]
-            places += [(node.children, at) for node in self._all() if node.text == "Concat" for at in range(len(node.children))
-                       if node.children[at].height() == height and node.children[at].text in ("Residual", "Gate", "Concat")
-                       and not any(nodes is node.children for nodes, _ in places)]
+        """The inner ones first, so that their names stand in the outer ones."""
+        done = set()
+        while True:
+            places = [(nodes, node) for nodes in self._places() for node in nodes
+                      if node.text in _JOINS and node.children is not None and id(node) not in done
+                      and all(id(inner) in done for inner in self._all(node.children)
+                              if inner.text in _JOINS and inner.children is not None)]
+            if not places:
+                break
+            done |= {id(node) for _, node in places}
             groups = {}
-            for nodes, at in places:
-                groups.setdefault(_NUMBER.sub("#", nodes[at].flat()), []).append((nodes, nodes[at]))
+            for nodes, node in places:
+                groups.setdefault(_NUMBER.sub("#", node.flat()), []).append((nodes, node))
             groups = [group for group in groups.values() if len(group) > 1]
             heads = [_head(group[0][1]) for group in groups]
             for group, head in zip(groups, heads):
                 self._template(group, head, heads.count(head) > 1)
-            height += 1
+            self._unwrap()
+
+    def _unwrap(self):
+        """A branch of one layer needs no Sequential."""
+        for node in self._all():
+            if node.text == "Concat" and node.children is not None:
+                node.children = [b.children[0] if b.text == "Sequential" and b.children and len(b.children) == 1 else b
+                                 for b in node.children]
+
+    def _places(self):
+        """The lists in which a join may stand: layers one after the other, and the branches of a Concat."""
+        yield self.nodes
+        for node in self._all():
+            if node.children is not None:
+                yield node.children
 
     def _all(self, nodes=None):
         for node in self.nodes if nodes is None else nodes:
@@ -178,11 +187,11 @@ class Printer:
         spans = [[nodes, nodes.index(node), nodes.index(node) + 1] for nodes, node in group]
         if group[0][1].text == "Residual":
             self._grow(spans, lambda start, end: (start, end + 1), _ACTIVATION)
-        elif group[0][1].text == "Concat" and len(group[0][1].children) == 2:
-            convolution, before = re.compile(r"^Conv\w*<"), lambda start, end: (start - 1, end)
+        elif head == "Branches":  # a Concat of two; with a convolution of 1x1 before it, it is SqueezeNet's
+            convolution, before = re.compile(r"^Conv\w*<1,"), lambda start, end: (start - 1, end)
             if self._grow(spans, before, convolution) or (self._grow(spans, before, _ACTIVATION) and
                                                           self._grow(spans, before, convolution)):
-                head = "Fire"  # a convolution before two branches
+                head = "Fire"
         bodies = []
         for nodes, start, end in spans:
             bodies.append(nodes[start] if end == start + 1 else Node("Sequential", nodes[start:end]))
