@@ -4,7 +4,7 @@ of computation; simplify() merges what the file computes in several; nest() find
 import numpy as np
 
 from layers import Affine, AvgPool, BatchNorm, Conv, ConvTranspose, Dense, Flatten, GlobalPool, Join, Window, check_size, \
-    join_shape, scale
+    hard_sigmoid, join_shape, scale
 from refusals import LIMIT_DEPTH, Refused
 
 JOINS = ("Add", "Concat", "Multiply")
@@ -110,9 +110,11 @@ def simplify(graph, output, fold):
     for number in used:
         for source in graph.steps[number].inputs:
             readers[source] += 1
-    instead = {}
+    instead = hard_sigmoids(graph, used, readers)
     for number in used:
         step = graph.steps[number]
+        if number in instead:
+            continue
         step.inputs = [instead.get(source, source) for source in step.inputs]
         layer = step.layer
         if not isinstance(layer, Affine) and not (fold and isinstance(layer, BatchNorm)):
@@ -131,6 +133,26 @@ def simplify(graph, output, fold):
         if isinstance(step.layer, Affine):
             step.layer = of_constants(step.layer)
     return instead.get(output, output)
+
+
+def hard_sigmoids(graph, used, readers):
+    """x + 3, limited to 0 and 6, divided by 6: Keras writes it in layers. Returns {the last step: the one in its place}."""
+    instead = {}
+    for number in used:
+        clip = graph.steps[number].inputs[0] if number else 0
+        plus = graph.steps[clip].inputs[0] if clip else 0
+        if not plus or readers[clip] != 1 or readers[plus] != 1:
+            continue
+        steps = [graph.steps[n] for n in (plus, clip, number)]
+        three, limits, sixth = (step.layer for step in steps)
+        if not isinstance(three, Affine) or not isinstance(sixth, Affine) or getattr(limits, "kind", "") != "ReLU6":
+            continue
+        if is_factor(sixth) and np.allclose(sixth.tensors["a"], 1 / 6, rtol=1e-6) and (three.tensors["a"] == 1).all() and \
+                (three.tensors["b"] == 3).all():
+            steps[0].layer = hard_sigmoid()
+            instead[clip] = instead[number] = plus
+            readers[plus] = readers[number]
+    return instead
 
 
 def is_factor(layer):

@@ -78,6 +78,7 @@ class Window:
     def __init__(self, kernel, stride=(1, 1), dilation=(1, 1), pads=(0, 0, 0, 0), ceil=False):
         self.kernel, self.stride, self.dilation = (tuple(int(n) for n in sides) for sides in (kernel, stride, dilation))
         self.pads, self.ceil = tuple(int(n) for n in pads), bool(ceil)
+        self.meant_same = False  # the file says Same, not numbers
         if len(self.kernel) != 2 or len(self.stride) != 2 or len(self.dilation) != 2 or len(self.pads) != 4:
             raise Refused(f"its window has {len(self.kernel)} axes; strata's windows have two")
         if min(self.kernel + self.stride + self.dilation) < 1 or max(self.kernel + self.stride + self.dilation) > 1 << 15:
@@ -113,7 +114,7 @@ class Window:
         the odd row or column at the end shows that it was meant."""
         top, bottom, left, right = self.pads
         same = self.pads == self.same(shape)
-        if same and (self.stride == (1, 1) or top != bottom or left != right or self.kernel == (1, 1)):
+        if same and (self.meant_same or self.stride == (1, 1) or top != bottom or left != right or self.kernel == (1, 1)):
             return "Same"
         if not any(self.pads):
             return "Valid"

@@ -137,7 +137,7 @@ class OnnxReader:
         return used[0].name, batch, sides[1:], axes
 
     def _layout(self, name):
-        """NHWC if the first node that has an opinion turns the input into NCHW."""
+        """NHWC if the first node that has an opinion turns the input into NCHW, or takes its last axis for the channels."""
         readers, names, seen = collections.defaultdict(list), [name], set()
         for node in self.nodes:
             for i in node.input:
@@ -147,6 +147,9 @@ class OnnxReader:
             for node in readers[name]:
                 if node.op_type == "Transpose":
                     return "NHWC" if list(self.attributes(node).get("perm", [])) == [0, 3, 1, 2] else "NCHW"
+                if node.op_type == "MatMul" or (node.op_type == "LayerNormalization" and self.attributes(node).get("axis", -1)
+                                                in (-1, 3)):
+                    return "NHWC"
                 if node.op_type not in ("Add", "Sub", "Mul", "Div", "Identity", "Cast"):
                     return "NCHW"
                 if id(node) not in seen:
@@ -365,6 +368,8 @@ class OnnxReader:
         found = self.found.get(output)
         self.node, self.attribute = node, self.attributes(node)
         if found is not None:
+            if isinstance(self.values.get(found[1] if len(found) == 2 else found[0]), Unknown):
+                return Unknown()
             if len(found) == 2:
                 return self._after(found[0], self._data(found[1]))
             return self._norm_of(self._data(found[0]), found[2], found[1], None, None)
@@ -425,8 +430,7 @@ class OnnxReader:
         stride, dilation = a.get("strides", [1, 1]), a.get("dilations", [1, 1])
         auto, pads = a.get("auto_pad", b"NOTSET").decode(), [0, 0, 0, 0]
         if auto in ("SAME_UPPER", "SAME_LOWER"):
-            window = layers.Window(kernel, stride, dilation)
-            top, bottom, left, right = window.same(value.shape[2:])
+            top, bottom, left, right = layers.Window(kernel, stride, dilation).same(value.shape[2:])
             pads = [top, bottom, left, right] if auto == "SAME_UPPER" else [bottom, top, right, left]
         elif auto == "NOTSET":
             given = list(a.get("pads", [0, 0, 0, 0]))
@@ -438,7 +442,9 @@ class OnnxReader:
         if value.pads is not None:
             pads = [own + before for own, before in zip(pads, value.pads)]
         ceil = pool and a.get("ceil_mode", 0) and auto == "NOTSET"
-        return layers.Window(kernel, stride, dilation, pads, ceil)
+        window = layers.Window(kernel, stride, dilation, pads, ceil)
+        window.meant_same = auto == "SAME_UPPER"
+        return window
 
     def _map(self, step, value):
         """The Value of a step whose output is a map."""
@@ -484,15 +490,12 @@ class OnnxReader:
             for axis in (0, 1):
                 full = (value.shape[2 + axis] - 1) * window.stride[axis] + extra[axis] + window.extent(axis)
                 total = full - int(wanted[-2:][axis])
-                less = int(total / 2)
+                if total < 0:  # what is missing is added at the end
+                    extra[axis], total = extra[axis] - total, 0
+                less = total // 2
                 pads[axis], pads[2 + axis] = (less, total - less) if auto == "SAME_UPPER" else (total - less, less)
         elif auto == "VALID":
             pads = [0, 0, 0, 0]
-        for axis in (0, 1):  # less than nothing cut from the end is more output
-            for side in (2 + axis, axis):
-                if pads[side] < 0 and side >= 2:
-                    extra[axis] -= pads[side]
-                    pads[side] = 0
         window = layers.Window(kernel, window.stride, window.dilation, [pads[0], pads[2], pads[1], pads[3]])
         layer = layers.ConvTranspose(window, weights.transpose(2, 3, 1, 0), bias, extra)
         step = self._add(self._origin(layer, kernel=self._input_name(1), bias=self._input_name(2)), [value.step])
