@@ -44,6 +44,7 @@ def read_model(path):
     del data
     if not model.HasField("graph") or not model.graph.node:
         raise Refused("the file is no ONNX model: it has no graph")
+    _check_text(model.graph)
     opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
     if opset < 7:
         raise Refused(f"the model is of opset {opset}; expected 7 or newer (onnx.version_converter makes one of it)")
@@ -98,6 +99,15 @@ def _varint(view, at, end):
             return value, at
         shift += 7
     raise Refused("the file is no ONNX model, or a damaged one: it ends in the middle of a number")
+
+
+def _check_text(graph):
+    """protobuf gives bytes for names that are no text."""
+    names = [value.name for value in [*graph.input, *graph.output, *graph.initializer]]
+    for node in graph.node:
+        names += [node.name, node.op_type, node.domain, *node.input, *node.output, *(a.name for a in node.attribute)]
+    if not all(isinstance(name, str) for name in names):
+        raise Refused("the file is no ONNX model, or a damaged one: a name in it is no text")
 
 
 def _tensors(graph):
