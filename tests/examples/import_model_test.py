@@ -564,11 +564,14 @@ class Keras(Case):
         keras.Model(inputs, x).save(self.folder / "net.keras")
         self.fails(self.folder / "net.keras", "Conv2D 'conv2d", "it is used twice", "strata has no attention", lines=3)
 
+    good = {}
+
     def damaged(self, change):
-        model = keras.Sequential([keras.Input((6, 6, 2)), keras.layers.Conv2D(3, 3)])
-        model.save(self.folder / "good.keras")
-        with zipfile.ZipFile(self.folder / "good.keras") as archive:
-            entries = {name: archive.read(name) for name in archive.namelist()}
+        if not self.good:
+            keras.Sequential([keras.Input((6, 6, 2)), keras.layers.Conv2D(3, 3)]).save(self.folder / "good.keras")
+            with zipfile.ZipFile(self.folder / "good.keras") as archive:
+                self.good.update({name: archive.read(name) for name in archive.namelist()})
+        entries = dict(self.good)
         change(entries)
         with zipfile.ZipFile(self.folder / "net.keras", "w", zipfile.ZIP_DEFLATED) as archive:
             for name, data in entries.items():
@@ -614,7 +617,8 @@ class Keras(Case):
                 config = {"class_name": "Sequential", "config": {"name": "s", "layers": [config]}}
             entries["config.json"] = json.dumps(config).encode()
 
-        self.fails(self.damaged(loop), "nothing was written", lines=1)
+        self.fails(self.damaged(loop), "give --input HxWxC", lines=2)
+        self.fails(self.damaged(loop), "models in models too deeply", options=("--input", "6x6x2"), lines=2)
 
     def test_damaged_bytes(self):
         path = self.damaged(lambda e: None)
