@@ -177,16 +177,19 @@ def main():
     if CSV.exists():
         with open(CSV, newline="", encoding="utf-8") as file:
             kept = {(row["network"], row["source"]): row for row in csv.DictReader(file)}
-    rows = []
-    for source, names, make, suffix in (("torchvision", TORCHVISION, make_torchvision, ".onnx"), ("keras", KERAS, make_keras, ".keras"),
-                                        ("onnx", LIGHT, make_light, ".onnx")):
-        for name in names:
-            row = kept.get((name, source), {"network": name, "source": source})
-            if not a.only or name in a.only or f"{source}-{name}" in a.only:
-                new = row_of(name, source, make, suffix, a)
-                row = {c: new.get(c) or (row.get(c) if new["result"] == "equal" else "") for c in COLUMNS}
-                print(*row.values(), flush=True)
-            rows.append(row)
+    networks = [(source, name, make, suffix) for source, names, make, suffix in (
+        ("torchvision", TORCHVISION, make_torchvision, ".onnx"), ("keras", KERAS, make_keras, ".keras"),
+        ("onnx", LIGHT, make_light, ".onnx")) for name in names]
+    for source, name, make, suffix in networks:
+        if a.only and name not in a.only and f"{source}-{name}" not in a.only:
+            continue
+        new, old = row_of(name, source, make, suffix, a), kept.get((name, source), {})
+        kept[name, source] = {c: new.get(c) or (old.get(c) if new["result"] == "equal" else "") or "" for c in COLUMNS}
+        print(*kept[name, source].values(), flush=True)
+        write([kept[name, source] for source, name, _, _ in networks if (name, source) in kept])
+
+
+def write(rows):
     with open(CSV, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
