@@ -53,7 +53,6 @@ def make_torchvision(name, path):
 
 
 def make_keras(name, path):
-    os.environ.setdefault("KERAS_BACKEND", "jax")
     import keras
     import numpy as np
     options = {"input_shape": (224, 224, 3)} if name == "MobileNetV3Small" else {}
@@ -137,15 +136,15 @@ def row_of(name, source, make, suffix, a):
     if done.returncode:
         sentences = [line.strip() for line in done.stderr.splitlines() if line.startswith("  ")]
         return row | {"result": "refused: " + (sentences or done.stderr.strip().splitlines()[-1:])[0].split(": ", 1)[-1]}
-    found = re.search(r"(\d+) layers, (\d+) parameters; largest difference (\S+)", done.stdout)
-    row |= {"result": "equal"}
-    if found:
-        row |= {"layers": found[1], "parameters": found[2], "difference": found[3]}
+    found = re.search(r"(\d+) layers, (\d+) parameters(?:; largest difference (\S+))?", done.stdout)
+    row |= {"result": "equal", "layers": found[1], "parameters": found[2], "difference": found[3] or ""}
     if a.compile:
         program = out / f"check_{space}"
         start = time.perf_counter()
-        subprocess.run([*shlex.split(a.compile), f"-I{ROOT}/include", "-include", f"{out / space}.hpp", f"-DNAME={space}",
-                        str(Path(__file__).with_name("check.cpp")), "-o", str(program), "-pthread"], check=True)
+        built = subprocess.run([*shlex.split(a.compile), f"-I{ROOT}/include", "-include", f"{out / space}.hpp", f"-DNAME={space}",
+                        str(Path(__file__).with_name("check.cpp")), "-o", str(program), "-pthread"], check=False)
+        if built.returncode:
+            return row | {"result": "does not compile"}
         seconds = time.perf_counter() - start
         ran = subprocess.run([program, out, "--threads", "1", "--seconds", "1" if a.time else "0"], capture_output=True, text=True,
                              check=False)
@@ -173,6 +172,7 @@ def main():
     parser.add_argument("--compile", help="the compiler and its options, with those that find Eigen")
     parser.add_argument("--time", action="store_true")
     a = parser.parse_args()
+    os.environ.setdefault("KERAS_BACKEND", "jax")
     kept = {}
     if CSV.exists():
         with open(CSV, newline="", encoding="utf-8") as file:
