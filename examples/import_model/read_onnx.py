@@ -927,7 +927,8 @@ class OnnxReader:
         if value.axes != "NCHW":
             raise Refused("it takes no map of two dimensions")
         n = a.get("size", 1)
-        return self._after(layers.LRN(n, a.get("bias", 1.0), a.get("alpha", 1e-4) / max(n, 1), a.get("beta", 0.75)), value)
+        alpha = float(str(np.float32(a.get("alpha", 1e-4))))  # 0.01 and not 0.00999999977
+        return self._after(layers.LRN(n, a.get("bias", 1.0), alpha / max(n, 1), a.get("beta", 0.75)), value)
 
     # --- Activations ------------------------------------------------------------------------------------------------
 

@@ -8,13 +8,14 @@ import sys
 import tempfile
 import unittest
 
+sys.dont_write_bytecode = True
 try:
-    import numpy as np
-    import onnx
+    import onnx  # noqa: F401
     import onnxruntime  # noqa: F401, the importer takes it
 except ImportError as missing:
     print(f"SKIPPED: no model was imported in a build: {missing}", file=sys.stderr)
     sys.exit(77)
+from made_onnx import Made, every_layer
 
 BUILD, COMPILER, GENERATOR = sys.argv[1:4]
 PROJECT = """\
@@ -23,6 +24,8 @@ project(user LANGUAGES CXX)
 find_package(strata REQUIRED OPTIONAL_COMPONENTS compiled)
 add_executable(user main.cpp)
 target_link_libraries(user PRIVATE strata::strata)
+strata_add_model(user every-layer.onnx)
+strata_add_model(user every-layer.onnx NAME folded FOLD)
 strata_add_model(user tiny.onnx OUTPUT logits MEAN -0.5,0.4,0.3 STD 0.2,0.2,0.2 CLASSES classes.txt)
 """
 PROGRAM = """\
@@ -41,17 +44,13 @@ int main() {
 """
 
 
-def tiny(path):
-    draw = np.random.default_rng(0)
-    helper = onnx.helper
-    weights = {"w": draw.normal(0, 0.5, (4, 3, 3, 3)), "b": draw.normal(0, 0.5, 4), "m": draw.normal(0, 0.5, (5, 4))}
-    nodes = [helper.make_node("Conv", ["x", "w", "b"], ["c"], pads=[1, 1, 1, 1]), helper.make_node("Relu", ["c"], ["r"]),
-             helper.make_node("GlobalAveragePool", ["r"], ["g"]), helper.make_node("Flatten", ["g"], ["f"]),
-             helper.make_node("Gemm", ["f", "m"], ["logits"], transB=1), helper.make_node("Softmax", ["logits"], ["y"])]
-    value = helper.make_tensor_value_info
-    graph = helper.make_graph(nodes, "tiny", [value("x", 1, ["N", 3, 8, 8])], [value("y", 1, ["N", 5])],
-                              [onnx.numpy_helper.from_array(array.astype(np.float32), name) for name, array in weights.items()])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+def tiny():
+    """Ends in logits and their softmax."""
+    m = Made(3, 8, 8)
+    x = m("GlobalAveragePool", m("Relu", m.conv("x", 3, 4)))
+    m("Gemm", m("Flatten", x), m.weight(4, 5))
+    m.nodes[-1].output[0] = "logits"
+    return m.model(m("Softmax", "logits"))
 
 
 class Build(unittest.TestCase):
@@ -74,12 +73,14 @@ class Build(unittest.TestCase):
             (user / "CMakeLists.txt").write_text(PROJECT)
             (user / "main.cpp").write_text(PROGRAM)
             (user / "classes.txt").write_text("cat\ndog\nhorse\nship\nfrog\n")
-            tiny(user / "tiny.onnx")
+            (user / "tiny.onnx").write_bytes(tiny().SerializeToString())
+            (user / "every-layer.onnx").write_bytes(every_layer().SerializeToString())
             self.step("cmake", "-S", user, "-B", folder / "build", "-G", GENERATOR, f"-DCMAKE_CXX_COMPILER={COMPILER}",
                       f"-DCMAKE_PREFIX_PATH={folder / 'prefix'}", f"-DPython3_EXECUTABLE={sys.executable}",
                       "-DCMAKE_BUILD_TYPE=Release")
             text = self.step("cmake", "--build", folder / "build")
-            self.assertIn("tiny: largest difference", text)
+            for model in ("tiny", "every_layer", "folded"):
+                self.assertIn(f"{model}: largest difference", text)
             self.assertEqual(self.step(folder / "build/user"), "dog -0.5 5\n")
             # A second build has nothing to do; a changed model is imported again, and a bad one stops the build.
             self.assertNotIn("largest difference", self.step("cmake", "--build", folder / "build"))

@@ -25,7 +25,7 @@ try:
     import numpy as np
     import onnx
     import onnxruntime  # noqa: F401, the importer takes it
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import TensorProto, helper
     from safetensors import safe_open
     from safetensors.numpy import load_file
 except ImportError as missing:
@@ -39,48 +39,10 @@ except ImportError:
 import import_model
 import read_onnx
 from emulation import difference, emulate
+from made_onnx import DRAW, Made
 from refusals import AllRefused, Refused
 
 EFFORT = float(os.environ.get("STRATA_TEST_EFFORT", "1"))
-DRAW = np.random.default_rng(3)
-
-
-class Made:
-    """An ONNX model, node by node."""
-
-    def __init__(self, *sides, opset=17):
-        self.sides, self.opset, self.nodes, self.weights, self.count = ["N", *sides], opset, [], [], 0
-
-    def weight(self, *shape, low=None):
-        array = DRAW.normal(0, 0.5, shape) if low is None else DRAW.uniform(low, low + 1, shape)
-        return self.constant(array.astype(np.float32))
-
-    def constant(self, array):
-        name = f"w{len(self.weights)}"
-        self.weights.append(numpy_helper.from_array(np.asarray(array), name))
-        return name
-
-    def __call__(self, kind, *inputs, outputs=1, **attributes):
-        names = [f"t{self.count + i}" for i in range(outputs)]
-        self.count += outputs
-        self.nodes.append(helper.make_node(kind, list(inputs), names, name=f"node{len(self.nodes)}", **attributes))
-        return names[0] if outputs == 1 else names
-
-    def conv(self, x, channels, filters, k=3, bias=True, **attributes):
-        attributes.setdefault("pads", [k // 2] * 4)
-        group = attributes.get("group", 1)
-        weights = [self.weight(filters, channels // group, k, k)] + ([self.weight(filters)] if bias else [])
-        return self("Conv", x, *weights, **attributes)
-
-    def norm(self, x, channels):
-        return self("BatchNormalization", x, self.weight(channels, low=0.5), self.weight(channels), self.weight(channels),
-                    self.weight(channels, low=0.5))
-
-    def model(self, *outputs):
-        value = helper.make_tensor_value_info
-        graph = helper.make_graph(self.nodes, "made", [value("x", TensorProto.FLOAT, self.sides)],
-                                  [value(name, TensorProto.FLOAT, None) for name in outputs], self.weights)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
 
 
 class Case(unittest.TestCase):
