@@ -26,6 +26,7 @@ COLORS = ["#1b6ca8", "#d1495b", "#2e933c", "#edae49", "#6c4f9e", "#00798c", "#8d
 ALL = "50000"  # images
 BUDGET = ("10000", "2000", "5")  # images, test images and epochs of the post-mortem
 GPU = ", on a GPU in TF32"  # the end of the recipe of a run on a GPU
+KERNELS = ", kernels "  # and of one on a CPU, if it is not an old one
 
 # The runs in each table, by the name of its marker in the page. The first run is the one that the others are compared with.
 TABLES = {
@@ -64,8 +65,8 @@ RATES = {
     "c": "11x11, Same", "c-pad4": "11x11, padded by 4", "a-pad4": "11x11, padded by 4, Adam", "h": "CIFAR-100",
     "h-three": "CIFAR-100, three dropouts",
 }
-# One epoch of all images with Adam.
-SEEDS = ["layers-rate", "layers-rate-relu", "layers-rate-logits", "nn-rate-linear", "nn-both"]
+# The first epoch of all images with Adam.
+SEEDS = ["a", "b", "layers-rate", "layers-rate-relu", "layers-rate-logits", "nn-rate-linear", "nn-both"]
 # Curves of the post-mortem's runs, and of rows.
 ROW_CURVES = {"rows": ["f", "ours10", "ours10-he-0.015", "h-60", "ours100-he-0.015", "ours100-decay"],
               "post-mortem-long": ["h", "h-plain", "layers-rate-logits", "layers-rate-logits-0.0001",
@@ -76,7 +77,7 @@ CURVES = {
                              "nn-linear", "nn-both"],
 }
 WHAT = {
-    "h": "row h", "h-plain": "no augmentation", "h-softmax": "softmax twice", "h-relu-logits": "ReLU'd logits",
+    "a": "row a, without dropout", "b": "row b, dropout 0.25", "h": "row h", "h-plain": "no augmentation", "h-softmax": "softmax twice", "h-relu-logits": "ReLU'd logits",
     "h-keep-0.15": "dropout keeps 0.15", "h-rate-0.15": "dropout drops 0.15", "h-batch-200": "batch 200",
     "h-adam": "Adam, rate 0.001", "h-helpers": "truncated normal 0.01, biases 0.1 and 0.01",
     "h-linear-dense": "no ReLU in the dense layers", "h-linear": "no ReLU at all", "h-bytes": "images from 0 to 255",
@@ -148,6 +149,15 @@ def of(runs, name):
         if key[0] == name:
             setups.setdefault(key[2:], []).append(lines)
     return [setups[key] for key in sorted(setups, key=lambda key: (key[3].endswith(GPU), int(key[2]), key))]
+
+
+def where(recipe):
+    """What computed a run, as far as its recipe says."""
+    if recipe.startswith("Keras"):
+        return "Keras"
+    if recipe.endswith(GPU):
+        return "strata, on a GPU"
+    return "strata" + (f", {recipe.split(KERNELS)[1]}" if KERNELS in recipe else "")
 
 
 def device_of(lines):
@@ -273,18 +283,24 @@ def rates_table(runs):
 
 
 def seeds_table(runs):
-    """The test accuracy after one epoch of Adam for each seed, in strata and in Keras."""
-    groups = [(run, lines) for run in SEEDS for lines in of(runs, run)
-              if lines[0][0]["epochs"] == "1" and lines[0][0]["images"] == ALL]
-    seeds = sorted({int(line[0]["seed"]) for _, lines in groups for line in lines})
-    out = ["| | |" + "".join(f" seed {seed} |" for seed in seeds), "|---|---|" + "---:|" * len(seeds)]
-    by = {"CPU": "strata", "GPU": "strata, on a GPU", "Keras": "Keras"}
-    for run, lines in groups:
-        by_seed = {int(line[0]["seed"]): "NaN" if line[-1]["diverged"] else f"{100 * float(line[-1]['test accuracy']):.1f}%"
-                   for line in lines}
-        out.append(f"| {name_of(run)} (`{run}`) | {by[device_of(lines)]} |"
-                   + "".join(f" {by_seed.get(seed, '')} |" for seed in seeds))
-    return "\n".join(out + not_run([run for run in SEEDS if run not in dict(groups)]))
+    """The test accuracy after the first epoch of Adam for each seed, in strata and in Keras, and how many have left chance."""
+    found = {}  # by run and kernels, then by seed
+    for run in SEEDS:
+        for lines in of(runs, run):
+            for line in lines:
+                # Adam's learning rate is constant, so the first epoch of a longer run is the same.
+                if line[0]["images"] == ALL and line[0]["epoch"] in ("0", "1"):
+                    found.setdefault((run, lines[0][0]["recipe"]), {})[int(line[0]["seed"])] = line[0]
+    seeds = sorted({seed for by_seed in found.values() for seed in by_seed})
+    out = ["| | |" + "".join(f" seed {seed} |" for seed in seeds) + " left chance |", "|---|---|" + "---:|" * (len(seeds) + 1)]
+    for (run, recipe), by_seed in found.items():
+        chance = 0.1 if run in ROWS and run != "h" else 0.01
+        accuracies = {seed: 0 if line["diverged"] else float(line["test accuracy"]) for seed, line in by_seed.items()}
+        cells = {seed: "NaN" if line["diverged"] else f"{100 * accuracies[seed]:.1f}%" for seed, line in by_seed.items()}
+        left = sum(accuracy > 1.5 * chance for accuracy in accuracies.values())
+        out.append(f"| {name_of(run)} (`{run}`) | {where(recipe)} |" + "".join(f" {cells.get(seed, '')} |" for seed in seeds)
+                   + f" {left} of {len(by_seed)} |")
+    return "\n".join(out + not_run([run for run in SEEDS if run not in {name for name, _ in found}]))
 
 
 def curves(runs, names, over):
