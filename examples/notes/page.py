@@ -5,7 +5,7 @@
 page.py [--check] [FOLDER...]
 
 Adds the seed-*.csv files in the folders to docs/post-mortem.csv (runs with the post-mortem's budget) and docs/full-runs.csv (all
-others). From these two files it makes the tables between the page's markers and the curves in docs/images/. Rows, and runs with
+others), and what first_updates prints, first-updates*.csv, to docs/first-updates.csv. From these files it makes the tables between the page's markers and the curves in docs/images/. Rows, and runs with
 that budget, are averaged over seeds if images, epochs, recipe and device are the same. --check writes nothing and fails if a file
 would change.
 """
@@ -14,11 +14,13 @@ import io
 import math
 import os
 import pathlib
+import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CSV = ROOT / "docs/post-mortem.csv"
 FULL_CSV = ROOT / "docs/full-runs.csv"
+FIRST_CSV = ROOT / "docs/first-updates.csv"
 PAGE = ROOT / "docs/post-mortem.md"
 IMAGES = ROOT / "docs/images"
 COLORS = ["#1b6ca8", "#d1495b", "#2e933c", "#edae49", "#6c4f9e", "#00798c", "#8d5524", "#5c5c5c"]
@@ -65,6 +67,12 @@ RATES = {
     "c": "11x11, Same", "c-pad4": "11x11, padded by 4", "a-pad4": "11x11, padded by 4, Adam", "h": "CIFAR-100",
     "h-three": "CIFAR-100, three dropouts",
 }
+# The runs that decide, over all images of CIFAR-100, with the seed that learns.
+ENDS = [("layers-rate-0.0001", "1", "the rewrite, two softmaxes"), ("layers-rate-relu-0.0001", "1", "the rewrite, ReLU'd logits"),
+        ("layers-rate-logits-0.0001", "1", "the rewrite, logits"), ("layers-rate-logits", "2", "the rewrite, logits"),
+        ("h-plain", "1", "row h without augmentation"), ("h", "1", "row h")]
+# Dropout and optimizer of the rows that differ in nothing else.
+DROPOUTS = {"a": "none, Adam", "b": "0.25, Adam", "c": "0.25, SGD", "d": "0.5, SGD"}
 # The first epoch of all images with Adam.
 SEEDS = ["a", "b", "layers-rate", "layers-rate-relu", "layers-rate-logits", "nn-rate-linear", "nn-both"]
 # Curves of the post-mortem's runs, and of rows.
@@ -140,6 +148,23 @@ def gather(folders, small, full):
         for file in sorted(pathlib.Path(folder).glob("*/seed-*.csv")):
             for key, lines in read(file.read_text()).items():
                 (small if key[2:5] == BUDGET else full)[key] = lines
+
+
+def read_first(text):
+    """The lines that first_updates prints by row, kernels, bias and seed."""
+    runs = {}
+    for line in csv.DictReader(io.StringIO(text)):
+        runs.setdefault((line["row"], line["kernels"], float(line["bias"]), int(line["seed"])), []).append(line)
+    return runs
+
+
+def write_first(runs):
+    out = io.StringIO()
+    writer = csv.DictWriter(out, ["row", "seed", "bias", "kernels", "update", "loss", "active channels"], lineterminator="\n")
+    writer.writeheader()
+    for key in sorted(runs):
+        writer.writerows(runs[key])
+    return out.getvalue()
 
 
 def of(runs, name):
@@ -282,6 +307,56 @@ def rates_table(runs):
     return "\n".join(out + not_run([run for run in RATES if f"| `{run}` |" not in "".join(out)]))
 
 
+def first_table(runs):
+    """The active channels after the last of the first updates, by seed and bias."""
+    seeds = sorted({seed for *_, seed in runs})
+    updates = {lines[-1]["update"] for lines in runs.values()}
+    if len(updates) > 1:
+        raise SystemExit(f"page.py: {FIRST_CSV.name} has runs over {' and '.join(sorted(updates))} updates")
+    out = ["| row | kernels | last biases |" + "".join(f" seed {seed} |" for seed in seeds),
+           "|---|---|---:|" + "---:|" * len(seeds)]
+    for row, kernels, bias in dict.fromkeys(key[:3] for key in sorted(runs)):
+        cells = [runs.get((row, kernels, bias, seed)) for seed in seeds]
+        out.append(f"| `{row}` | {kernels} | {bias:g} |"
+                   + "".join(f" {lines[-1]['active channels'] if lines else ''} |" for lines in cells))
+    return "\n".join(out)
+
+
+def ends_table(runs):
+    """The decisive runs on a CPU, whose epochs are known."""
+    out = ["| network | trained with | final test accuracy | highest, after epoch | training accuracy |",
+           "|---|---|---:|---:|---:|"]
+    for run, seed, text in ENDS:
+        found = [line for lines in of(runs, run) for line in lines
+                 if line[0]["seed"] == seed and line[0]["epochs"] == "20" and device_of([line]) == "CPU"]
+        if len(found) != 1:
+            raise SystemExit(f"page.py: {FULL_CSV.name} has {len(found)} runs of {run}, seed {seed}, over 20 epochs; expected 1")
+        recipe, end = found[0][0]["recipe"], found[0][-1]
+        rate = re.match(r"Adam{(?:learning_)?rate (?:Constant{rate )?([\d.]+)", recipe)
+        trained = f"Adam at {rate[1]}" if rate else "SGD"
+        out.append(f"| {text} (`{run}`) | {trained} | {100 * float(end['test accuracy']):.1f}% | {highest(found[0])} "
+                   f"| {100 * float(end['accuracy']):.1f}% |")
+    return "\n".join(out)
+
+
+def gaps_table(runs):
+    """Training accuracy, test accuracy and their difference, in the notes and here."""
+    out = ["| row | dropout | where | seed | epochs | training accuracy | test accuracy | gap |",
+           "|---|---|---|---:|---:|---:|---:|---:|"]
+    for run, dropout in DROPOUTS.items():
+        test, training = ROWS[run][:2]
+        places = [("the notes", "", 20, training, test)]
+        for lines in of(runs, run):
+            for line in lines:
+                if line[0]["images"] == ALL and int(line[0]["epochs"]) > 1 and not line[-1]["diverged"]:
+                    places.append((where(line[0]["recipe"]), line[0]["seed"], line[-1]["epoch"], float(line[-1]["accuracy"]),
+                                   float(line[-1]["test accuracy"])))
+        for place, seed, epochs, training, test in places:
+            out.append(f"| `{run}` | {dropout} | {place} | {seed} | {epochs} | {100 * training:.1f}% | {100 * test:.1f}% "
+                       f"| {100 * (training - test):.1f} |")
+    return "\n".join(out)
+
+
 def seeds_table(runs):
     """The test accuracy after the first epoch of Adam for each seed, in strata and in Keras, and how many have left chance."""
     found = {}  # by run and kernels, then by seed
@@ -362,6 +437,10 @@ def main(arguments):
             raise SystemExit(f"page.py: {folder}: there is no such folder")
     small, full = (read(file.read_text()) if file.exists() else {} for file in (CSV, FULL_CSV))
     gather(folders, small, full)
+    first = read_first(FIRST_CSV.read_text()) if FIRST_CSV.exists() else {}
+    for folder in folders:
+        for file in sorted(pathlib.Path(folder).glob("first-updates*.csv")):
+            first.update(read_first(file.read_text()))
     text = PAGE.read_text()
     for tables, runs in ((TABLES, small), (FULL_TABLES, full)):
         for marker, (first, others) in tables.items():
@@ -369,7 +448,10 @@ def main(arguments):
     text = between(text, "rows", rows_table(full))
     text = between(text, "rates", rates_table(full))
     text = between(text, "seeds", seeds_table(full))
-    made = {CSV: write(small), FULL_CSV: write(full), PAGE: text}
+    text = between(text, "ends", ends_table(full))
+    text = between(text, "gaps", gaps_table(full))
+    text = between(text, "first", first_table(first))
+    made = {CSV: write(small), FULL_CSV: write(full), FIRST_CSV: write_first(first), PAGE: text}
     made.update({IMAGES / f"{name}.svg": curves(small, names, "10,000 images") for name, names in CURVES.items()})
     made.update({IMAGES / f"{name}.svg": curves(full, names, "all images") for name, names in ROW_CURVES.items()})
     for file, content in made.items():
