@@ -437,10 +437,10 @@ def main(arguments):
             raise SystemExit(f"page.py: {folder}: there is no such folder")
     small, full = (read(file.read_text()) if file.exists() else {} for file in (CSV, FULL_CSV))
     gather(folders, small, full)
-    first = read_first(FIRST_CSV.read_text()) if FIRST_CSV.exists() else {}
+    beginnings = read_first(FIRST_CSV.read_text()) if FIRST_CSV.exists() else {}
     for folder in folders:
         for file in sorted(pathlib.Path(folder).glob("first-updates*.csv")):
-            first.update(read_first(file.read_text()))
+            beginnings.update(read_first(file.read_text()))
     text = PAGE.read_text()
     for tables, runs in ((TABLES, small), (FULL_TABLES, full)):
         for marker, (first, others) in tables.items():
@@ -450,8 +450,8 @@ def main(arguments):
     text = between(text, "seeds", seeds_table(full))
     text = between(text, "ends", ends_table(full))
     text = between(text, "gaps", gaps_table(full))
-    text = between(text, "first", first_table(first))
-    made = {CSV: write(small), FULL_CSV: write(full), FIRST_CSV: write_first(first), PAGE: text}
+    text = between(text, "first", first_table(beginnings))
+    made = {CSV: write(small), FULL_CSV: write(full), FIRST_CSV: write_first(beginnings), PAGE: text}
     made.update({IMAGES / f"{name}.svg": curves(small, names, "10,000 images") for name, names in CURVES.items()})
     made.update({IMAGES / f"{name}.svg": curves(full, names, "all images") for name, names in ROW_CURVES.items()})
     for file, content in made.items():
