@@ -10,6 +10,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import shutil
 import signal
 import struct
@@ -280,6 +281,26 @@ class Page(unittest.TestCase):
         result = subprocess.run([sys.executable, PAGE, "--check"], capture_output=True, text=True, check=False)
         self.assertEqual(result.returncode, 0, result.stderr)
 
+    def test_figures(self):
+        """Where the page says 48.3% (`h`), a run of that name ends with that test accuracy."""
+        runs = {}
+        for line in lines_of(PAGE.parents[2] / "docs/full-runs.csv"):
+            runs.setdefault((line["run"], line["seed"], line["epochs"], line["recipe"]), []).append(line["test accuracy"])
+        ends = {(key[0], f"{100 * float(accuracies[-1]):.1f}") for key, accuracies in runs.items() if accuracies[-1]}
+        text = (PAGE.parents[2] / "docs/post-mortem.md").read_text().split("<!--")[0]
+        said = re.findall(r"([\d.]+)%\s\(`([\w.-]+)`\)", text)
+        self.assertGreater(len(said), 5)
+        for accuracy, name in said:
+            self.assertIn((name, accuracy), ends)
+
+    def test_first_page(self):
+        """It counts the seeds that leave chance as the table does."""
+        text = (PAGE.parents[2] / "docs/post-mortem.md").read_text()
+        rows = dict(re.findall(r"\(`([ab])`\) \| strata, avx512 \|.*\| (\d of \d) \|", text))
+        self.assertEqual(sorted(rows), ["a", "b"])
+        for row, left in rows.items():
+            self.assertRegex(text.split("<!--")[0], rf"{left} seeds of\s+row\s+{row}\b")
+
     def test_it_can_fail(self):
         copy = ROOT / "copy"
         (copy / "examples/notes").mkdir(parents=True)
@@ -321,7 +342,24 @@ class Page(unittest.TestCase):
             add("layers-rate", f"layers-rate,{seed},50000,10000,1,1,4,0.25,4,0.{seed},1,,,,\"Keras, b\"")
             self.assertEqual(page(folder.parent).returncode, 0)
         text = (copy / "docs/post-mortem.md").read_text()
-        self.assertRegex(text, r"seed 7 \| seed 8 \|")
+        self.assertRegex(text, r"seed 7 \| seed 8 \| left chance \|")
+        self.assertRegex(text, r"\(`layers-rate`\) \| Keras \|.* 2 of 2 \|")
+        # Five images of a hundred are chance for ten classes, and have left it for a hundred.
+        for run, left in (("b", 0), ("nn-both", 1)):
+            add(run, f"{run},7,50000,10000,1,1,4,0.25,4,0.05,1,,,,\"Keras, b\"")
+            self.assertEqual(page(folder.parent).returncode, 0)
+            text = (copy / "docs/post-mortem.md").read_text()
+            self.assertRegex(text, rf"\(`{run}`\) \| Keras \|.* 5\.0% \|.* {left} of \d \|")
+        # What first_updates prints.
+        begin = "row,seed,bias,kernels,update,loss,active channels\n"
+        (ROOT / "more/first-updates-a.csv").write_text(begin + "a,9,0.5,made,1,2.5,\na,9,0.5,made,80,2.5,17\n")
+        self.assertEqual(page(folder.parent).returncode, 0)
+        self.assertRegex((copy / "docs/post-mortem.md").read_text(), r"\| `a` \| made \| 0\.5 \|.* 17 \|")
+        (ROOT / "more/first-updates-b.csv").write_text(begin + "b,9,0.5,made,2,2.5,17\n")
+        result = page(folder.parent)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("has runs over 2 and 80 updates", result.stderr)
+        (ROOT / "more/first-updates-b.csv").unlink()
         self.assertRegex(text, r"\(`layers-rate`\) \| Keras \|.* 70\.0% \| 80\.0% \|")
         add("h-plain", "h-plain,8,10000,2000,5,5,4,0.25,4,0.75,1,5,0.5,,\"a, b\"")
         result = page(folder.parent)
