@@ -258,10 +258,11 @@ class Keras(unittest.TestCase):
         """Keras' runs leave what ours leave, and of networks of the same size."""
         folder = ROOT / "keras"
         result = subprocess.run([sys.executable, PAGE.with_name("keras_runs.py"), "--data", CIFAR, "--out", folder, "--images",
-                                 "24", "--epochs", "2", "layers-both"], env={**os.environ, "KERAS_BACKEND": "jax"},
+                                 "24", "--epochs", "2", "layers-both", "b"], env={**os.environ, "KERAS_BACKEND": "jax"},
                                 capture_output=True, text=True, timeout=600, check=False)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("layers-both, seed 1: 21,963,236 parameters", result.stdout)
+        self.assertIn("b, seed 1: 21,622,154 parameters", result.stdout)  # a row, of ten classes
         theirs = lines_of(folder / "layers-both/seed-1.csv")
         self.assertEqual([line["epoch"] for line in theirs], ["1", "2"])
         self.assertTrue(theirs[0]["recipe"].startswith("Keras "))
@@ -272,6 +273,24 @@ class Keras(unittest.TestCase):
         # Of 100 classes, before anything is learned.
         for line in (theirs[0], ours[0]):
             self.assertAlmostEqual(float(line["loss"]), math.log(100), delta=0.2)
+        row = lines_of(folder / "b/seed-1.csv")
+        self.assertAlmostEqual(float(row[0]["loss"]), math.log(10), delta=0.2)
+        self.assertIn(", shift 0.1, flip,", row[0]["recipe"])
+
+    @unittest.skipUnless(importlib.util.find_spec("keras") and importlib.util.find_spec("jax"), "needs keras and jax")
+    def test_moved(self):
+        """Keras' runs shift and mirror their images as ours: linear between pixels, the nearest pixel outside."""
+        code = ("import sys, numpy; sys.path.insert(0, sys.argv[1]); import keras_runs; "
+                "image = numpy.arange(12, dtype='float32').reshape(3, 4, 1); "
+                "print(*[keras_runs.moved(image, *by)[..., 0].tolist() for by in ((1, -2, False), (0, 0.25, False), (0, 0, True))], "
+                "sep='\\n')")
+        result = subprocess.run([sys.executable, "-c", code, PAGE.parent], env={**os.environ, "KERAS_BACKEND": "jax"},
+                                capture_output=True, text=True, timeout=600, check=False)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual([json.loads(line) for line in result.stdout.splitlines()], [
+            [[2, 3, 3, 3], [2, 3, 3, 3], [6, 7, 7, 7]],  # down by one row, left by two columns
+            [[0, 0.75, 1.75, 2.75], [4, 4.75, 5.75, 6.75], [8, 8.75, 9.75, 10.75]],
+            [[3, 2, 1, 0], [7, 6, 5, 4], [11, 10, 9, 8]]])
 
 
 class Page(unittest.TestCase):
