@@ -308,7 +308,7 @@ def rates_table(runs):
 
 
 def first_table(runs):
-    """The active channels after the last of the first updates, by seed and bias."""
+    """The active channels after some of the first updates, by seed and bias."""
     seeds = sorted({seed for *_, seed in runs})
     updates = {lines[-1]["update"] for lines in runs.values()}
     if len(updates) > 1:
@@ -316,9 +316,8 @@ def first_table(runs):
     out = ["| row | kernels | last biases |" + "".join(f" seed {seed} |" for seed in seeds),
            "|---|---|---:|" + "---:|" * len(seeds)]
     for row, kernels, bias in dict.fromkeys(key[:3] for key in sorted(runs)):
-        cells = [runs.get((row, kernels, bias, seed)) for seed in seeds]
-        out.append(f"| `{row}` | {kernels} | {bias:g} |"
-                   + "".join(f" {lines[-1]['active channels'] if lines else ''} |" for lines in cells))
+        cells = [[line["active channels"] for line in runs.get((row, kernels, bias, seed), [])] for seed in seeds]
+        out.append(f"| `{row}` | {kernels} | {bias:g} |" + "".join(f" {', '.join(filter(None, cell))} |" for cell in cells))
     return "\n".join(out)
 
 
