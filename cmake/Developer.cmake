@@ -16,7 +16,7 @@ endif()
 # strata_developer_headers: the headers with every available component, and the warnings.
 add_library(strata_developer_headers INTERFACE)
 target_link_libraries(strata_developer_headers INTERFACE strata::strata strata_warnings)
-foreach(component gzip download images tensorboard)
+foreach(component gzip download images tensorboard onnx)
   if(TARGET strata::${component})
     target_link_libraries(strata_developer_headers INTERFACE strata::${component})
   endif()
@@ -32,7 +32,7 @@ target_compile_options(strata_compiled PRIVATE $<TARGET_PROPERTY:strata_warnings
 # string.
 function(strata_missing_component variable source)
   set(${variable} "" PARENT_SCOPE)
-  foreach(component gzip download images tensorboard)
+  foreach(component gzip download images tensorboard onnx)
     set(names "(data|io)/${component}")
     if(component STREQUAL "images")  # and the headers that include it
       set(names "(data/images|data/image_folder|classifier)")

@@ -17,7 +17,7 @@ import tempfile
 BASE = {"core", "util"}
 MODEL = BASE | {"layers", "model"}
 TRAINING = BASE | {"losses", "optimizers", "model", "data"}
-IO = BASE | {"data", "model", "training"}
+IO = BASE | {"layers", "data", "model", "training"}
 BACKEND = BASE | {"layers", "losses", "optimizers", "model", "data", "training"}
 ALLOWED = {
     "core": set(),

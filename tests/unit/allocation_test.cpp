@@ -72,13 +72,13 @@ TEST_CASE("a training step and a prediction allocate nothing after the first") {
 }
 
 TEST_CASE("a session allocates its memory once; its predictions allocate nothing") {
-  const Model<Small> model{{.batch = 20, .threads = 2}};
+  const Model<Small, Cpu, Inference> model{{.batch = 20, .threads = 2}};
   const auto images = numbers(20 * 12 * 12 * 3);
   const long bytes = aligned_bytes;
   auto session = model.session();
   // The weights are the model's.
   const MemoryPlan plan = Model<Small, Cpu, Inference>::plan(20, 2);
-  CHECK(aligned_bytes - bytes == plan.total() - plan.weights - plan.state);
+  CHECK(aligned_bytes - bytes == plan.total() - plan.weights - plan.state - plan.packed);
   const long before = allocations;
   for (int i = 0; i < 5; ++i) session.predict(images);
   CHECK(allocations == before);

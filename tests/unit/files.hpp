@@ -5,11 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -35,6 +37,7 @@ inline std::string bytes_of(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
 }
+inline std::span<const std::byte> in_memory(std::string_view bytes) { return std::as_bytes(std::span(bytes)); }
 inline void put(const std::filesystem::path& file, std::string_view bytes) {
   std::error_code ignored;
   std::filesystem::remove(file, ignored);  // ext4 waits for the disk where a file is emptied and written again

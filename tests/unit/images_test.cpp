@@ -43,6 +43,33 @@ void refused(const fs::path& file, const std::string& why) {
   CHECK_MESSAGE(error.find(why) != std::string::npos, error);
 }
 
+TEST_CASE("pixels of others become an image, whatever their order and gaps") {
+  const std::vector<std::uint8_t> bytes{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+  const auto pixels_of = [&](PixelView view) {
+    view.pixels = bytes.data();
+    const Image image = to_image(view);
+    CHECK(image.valid());
+    CHECK(image.channels == (view.channels == 1 ? 1 : 3));
+    return image.pixels;
+  };
+  CHECK(pixels_of({.height = 1, .width = 2}) == Bytes{1, 2, 3, 4, 5, 6});
+  CHECK(pixels_of({.height = 1, .width = 2, .bgr = true}) == Bytes{3, 2, 1, 6, 5, 4});
+  CHECK(pixels_of({.height = 2, .width = 2, .channels = 4}) == Bytes{1, 2, 3, 5, 6, 7, 9, 10, 11, 13, 14, 15});
+  CHECK(pixels_of({.height = 2, .width = 1, .channels = 4, .stride = 8, .bgr = true}) == Bytes{3, 2, 1, 11, 10, 9});
+  CHECK(pixels_of({.height = 2, .width = 3, .channels = 1, .stride = 5, .bgr = true}) == Bytes{1, 2, 3, 6, 7, 8});
+  const PixelView upwards{.pixels = &bytes[12], .height = 4, .width = 1, .stride = -4};
+  CHECK(to_image(upwards).pixels == Bytes{13, 14, 15, 9, 10, 11, 5, 6, 7, 1, 2, 3});
+
+  const auto refused = [&](const PixelView& view, const char* says) {
+    CHECK_THROWS_WITH_AS((void)to_image(view), doctest::Contains(says), std::invalid_argument);
+  };
+  refused({.height = 1, .width = 1}, "strata: pixels of 1x1x3 with a stride of 0: there are none");
+  refused({.pixels = bytes.data(), .height = 0, .width = 1}, "expected sides of 1 or more");
+  refused({.pixels = bytes.data(), .height = 1, .width = 1, .channels = 2}, "expected 1, 3 or 4 channels");
+  refused({.pixels = bytes.data(), .height = 1, .width = 2, .stride = 5}, "with a stride of 5: rows overlap");
+  refused({.pixels = bytes.data(), .height = 1, .width = 2, .stride = -5}, "rows overlap");
+}
+
 TEST_CASE("a PNG of colours comes as it is") {
   const Folder folder;
   const fs::path file = folder.path / "a.png";

@@ -10,6 +10,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <strata/classifier.hpp>
@@ -148,6 +149,52 @@ TEST_CASE("a classifier keeps names and preprocessing with its weights") {
   CHECK(classes[0].name == std::to_string(classes[0].number));
   CHECK(classifier.classify(picture, 9).size() == 3);
   CHECK_THROWS_AS((void)classifier.classify(folder.path / "none.png"), DataError);
+
+  // From memory, after which the bytes are not needed.
+  std::string held = bytes_of(file);
+  Classifier<Net> built_in(in_memory(held), "built in");
+  CHECK(built_in.probabilities(read_image_file(picture)) == p);
+  held[held.size() - 2] ^= 1;
+  CHECK_THROWS_WITH_AS(Classifier<Net>(in_memory(held), "built in"), doctest::Contains("built in: tensor"), FileError);
+  std::fill(held.begin(), held.end(), '\0');
+  CHECK(built_in.probabilities(read_image_file(picture)) == p);
+
+  // Pixels, which this picture has in another order and with gaps, from the bottom up.
+  std::vector<std::uint8_t> frame(9 * 64);
+  for (std::size_t y = 0; y < 9; ++y)
+    for (std::size_t i = 0; i < 14 * 3; ++i) frame[(8 - y) * 64 + i] = pixels[y * 14 * 3 + i / 3 * 3 + 2 - i % 3];
+  const PixelView view{.pixels = &frame[8 * 64], .height = 9, .width = 14, .stride = -64, .bgr = true};
+  CHECK(to_image(view).pixels == pixels);
+  const auto of_frame = classifier.classify(view);
+  CHECK(of_frame[0].name == classes[0].name);
+  CHECK(of_frame[0].probability == classes[0].probability);
+
+  // Sessions, in threads, which outlive the classifier.
+  std::vector<std::vector<double>> by_session(3);
+  {
+    std::vector<ClassifierSession<Net>> sessions;
+    {
+      const Classifier<Net> gone(file);
+      for (int i = 0; i < 3; ++i) sessions.push_back(gone.session({.batch = 1, .threads = 1}));
+    }
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < 3; ++i)
+      threads.emplace_back([&, i] {
+        for (int n = 0; n < 5; ++n) by_session[i] = sessions[i].probabilities(read_image_file(picture));
+      });
+    for (std::thread& thread : threads) thread.join();
+    CHECK(sessions[0].classes() == classifier.classes());
+    CHECK(sessions[1].classify(picture)[0].name == classes[0].name);
+  }
+  for (const std::vector<double>& session : by_session) CHECK(session == p);
+
+  // A network without names.
+  DataInfo unnamed = data_info(set, normalize);
+  unnamed.classes.clear();
+  save_weights(model, folder.path / "unnamed", metadata_of(unnamed));
+  Classifier<Net> by_number(folder.path / "unnamed");
+  CHECK(by_number.classes() == std::vector<std::string>{"0", "1", "2"});
+  CHECK(by_number.classify(picture)[0].number == classes[0].number);
 
   // Outputs of other kinds.
   const std::vector<float> outputs{-1, 0, -2};

@@ -497,6 +497,13 @@ TEST_CASE_TEMPLATE("what fits is loaded, and the report says what did not and wh
   CHECK(biases.left[0].why == "not chosen");
   CHECK(tensor(some, "conv2d/kernel") == kernel);
   CHECK(tensor(some, "batch_normalization/beta") == tensor(trained, "conv2d/bias"));
+  // From memory.
+  Model<Five, Backend> built_in{{.batch = 4, .seed = 2}};
+  const std::string held = bytes_of(file);
+  CHECK(load_matching_weights(built_in, in_memory(held), "built in").loaded == report.loaded);
+  CHECK(numbers_of(built_in) == numbers_of(model));
+  CHECK_THROWS_WITH_AS(load_matching_weights(built_in, in_memory(held), "built in", {.tensors = {"conv3d*"}}),
+                       doctest::Contains("built in: "), std::invalid_argument);
   // Between models.
   Model<Five, Backend> other{{.batch = 4, .seed = 3}};
   CHECK(copy_matching_weights(trained, other).loaded == report.loaded);

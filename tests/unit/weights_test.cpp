@@ -64,6 +64,12 @@ TEST_CASE("weights come back") {
   CHECK(numbers_of(reader) != numbers_of(model));
   load_weights(reader, file);
   CHECK(numbers_of(reader) == numbers_of(model));
+  const std::string bytes = bytes_of(file);
+  Model<Net, Cpu, Inference> from_memory{{.batch = 2, .threads = 1, .seed = 2}};
+  load_weights(from_memory, in_memory(bytes), "built in");
+  CHECK(numbers_of(from_memory) == numbers_of(model));
+  CHECK_THROWS_WITH_AS(load_weights(from_memory, {}, "built in"),
+                       "built in: 0 bytes; expected at least the 8 of a safetensors length", FileError);
   // Files of others have no fingerprint, and their tensors in any order.
   std::vector<Tensor> tensors;
   model.for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<float> values) {
@@ -89,6 +95,18 @@ TEST_CASE("weights of another network leave the model as it was") {
     const auto before = numbers_of(model);
     CHECK_THROWS_WITH_AS(load_weights(model, file), doctest::Contains(why.c_str()), FileError);
     CHECK(numbers_of(model) == before);
+    // From memory it is the same message, behind the name given.
+    std::string said;
+    try {
+      load_weights(model, file);
+    } catch (const FileError& e) {
+      said = e.what();
+    }
+    REQUIRE(said.starts_with(file.string()));
+    const std::string bytes = bytes_of(file);
+    CHECK_THROWS_WITH_AS(load_weights(model, in_memory(bytes), "built in"),
+                         ("built in" + said.substr(file.string().size())).c_str(), FileError);
+    CHECK(numbers_of(model) == before);
   };
   auto model = model_of<Net>(1);
   save_weights(model, file);
@@ -101,9 +119,10 @@ TEST_CASE("weights of another network leave the model as it was") {
   refused(model_of<Sequential<Input<5, 1, 9>, Flatten, Dense<7, NoBias>, Dense<3>>>(2),
           "tensor conv2d/kernel is not in this network");
   // The same tensors, other layers between them.
-  refused(model_of<NetOf<5, Sigmoid>>(2), "the layers differ");
-  refused(model_of<NetOf<5, ReLU, AvgPool<2>>>(2), "the layers differ");
-  refused(model_of<NetOf<5, ReLU, MaxPool<3, 2, Pad<1, 0, 1, 0>>>>(2), "the layers differ");
+  refused(model_of<NetOf<5, Sigmoid>>(2), "the tensors fit this network, but the layers differ");
+  refused(model_of<NetOf<5, ReLU, AvgPool<2>>>(2), "the tensors fit this network, but the layers differ");
+  refused(model_of<NetOf<5, ReLU, MaxPool<3, 2, Pad<1, 0, 1, 0>>>>(2),
+          "the tensors fit this network, but the layers differ");
   const std::string whole = bytes_of(file);
   put(file, whole.substr(0, whole.size() - 1));
   refused(model_of<Net>(2), "tensor dense_1/bias ends at byte");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // One image in memory: cutting, resizing, turning. data/images.hpp reads images from files, data/bmp.hpp writes them.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -17,6 +18,19 @@ struct Image {
   // Whether the sides are positive, the channels 1 or 3, and the pixels as many as these say.
   [[nodiscard]] bool valid() const;
 };
+
+// Pixels in somebody else's memory, such as a camera's frame or a part of one: rows of `width` pixels with `channels` bytes
+// each, 0..255.
+struct PixelView {
+  const std::uint8_t* pixels = nullptr;
+  int height = 0, width = 0;
+  int channels = 3;           // 1: grey, 3: red, green, blue, 4: these and a byte that is ignored
+  std::ptrdiff_t stride = 0;  // bytes from one row to the next, below 0 for rows from the bottom up; 0: rows without gaps
+  bool bgr = false;           // blue comes first and red third, as in OpenCV
+};
+// A copy. Throws std::invalid_argument if there are no pixels, for other numbers of channels, and for a stride that is less
+// than a row.
+[[nodiscard]] Image to_image(const PixelView& view);
 
 // Given the upright height and width of a picture file: by which factor it may be read smaller, 1 for not at all. JPEGs are
 // then decoded at a half, a quarter or an eighth, which saves most of the time; other files come whole, and unasked.

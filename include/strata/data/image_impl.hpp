@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <iterator>
 #include <span>
 #include <stdexcept>
@@ -21,6 +22,29 @@ STRATA_DEFINE bool Image::valid() const {
          pixels.size() / static_cast<std::size_t>(channels) / static_cast<std::size_t>(width) ==
              static_cast<std::size_t>(height) &&
          pixels.size() % (static_cast<std::size_t>(channels) * static_cast<std::size_t>(width)) == 0;
+}
+
+STRATA_DEFINE Image to_image(const PixelView& view) {
+  const auto fail = [&view](const char* what) {
+    throw std::invalid_argument("strata: pixels of " + std::to_string(view.height) + "x" + std::to_string(view.width) +
+                                "x" + std::to_string(view.channels) + " with a stride of " + std::to_string(view.stride) +
+                                ": " + what);
+  };
+  if (view.pixels == nullptr || view.height < 1 || view.width < 1) fail("there are none; expected sides of 1 or more");
+  if (view.channels != 1 && view.channels != 3 && view.channels != 4) fail("expected 1, 3 or 4 channels");
+  const std::ptrdiff_t row = std::ptrdiff_t{view.width} * view.channels;
+  const std::ptrdiff_t stride = view.stride == 0 ? row : view.stride;
+  if (std::abs(stride) < row) fail("rows overlap; expected a stride of a row's bytes or more");
+  const int channels = view.channels == 1 ? 1 : 3, red = view.bgr && channels == 3 ? 2 : 0;
+  Image image{view.height, view.width, channels, {}};
+  image.pixels.reserve(static_cast<std::size_t>(view.height) * static_cast<std::size_t>(view.width * channels));
+  for (int y = 0; y < view.height; ++y) {
+    const std::uint8_t* pixel = view.pixels + y * stride;
+    for (int x = 0; x < view.width; ++x, pixel += view.channels)
+      for (int c = 0; c < channels; ++c)
+        image.pixels.push_back(pixel[channels == 1 || c == 1 ? c : c == 0 ? red : 2 - red]);
+  }
+  return image;
 }
 
 namespace detail {

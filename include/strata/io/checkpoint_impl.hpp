@@ -119,7 +119,7 @@ class CheckpointFiles final : public Checkpointer {
   [[nodiscard]] std::vector<std::vector<float>> best() override {
     std::vector<std::vector<float>> values;
     if (!std::filesystem::exists(best_file())) return values;
-    WeightsToLoad weights(best_file());
+    WeightsToLoad weights{SafetensorsFile(best_file())};
     for (const RunTensor& t : std::span(run_.tensors).first(run_.weights)) weights.expect(t.name, t.shape);
     weights.read(run_.architecture);
     for (const RunTensor& t : std::span(run_.tensors).first(run_.weights))

@@ -6,11 +6,13 @@
 #include <strata/core/errors.hpp>
 #include <strata/core/linkage.hpp>
 
+#include <cstddef>
 #include <filesystem>
 #include <map>
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <strata/core/tensor_info.hpp>
@@ -23,7 +25,7 @@ namespace detail {
 
 class MatchingFile {
  public:
-  MatchingFile(const std::filesystem::path& path, const MatchOptions& options);
+  MatchingFile(SafetensorsFile file, const MatchOptions& options);
   void offer(const std::string& name, const TensorInfo& info) { match_.offer(name, info); }
   // Reads all that fits, so that a model changes only if all of it is there.
   MatchReport read();
@@ -42,15 +44,26 @@ class MatchingFile {
 // std::invalid_argument for a pattern that fits no tensor of the network and if nothing fits; the model is then unchanged.
 // PyTorch's load_state_dict(strict=False), Keras' load_weights(skip_mismatch=True).
 template <class Net, class Backend, class Mode>
-MatchReport load_matching_weights(Model<Net, Backend, Mode>& model, const std::filesystem::path& path,
+MatchReport load_matching_weights(Model<Net, Backend, Mode>& model, SafetensorsFile from,
                                   const MatchOptions& options = {}) {
   static_assert(std::is_same_v<typename Backend::scalar, float>, "strata: files of weights hold float32");
-  detail::MatchingFile file(path, options);
+  detail::MatchingFile file(std::move(from), options);
   model.for_each_tensor([&](const std::string& name, const TensorInfo& info, std::span<float>) { file.offer(name, info); });
   MatchReport report = file.read();
   model.for_each_tensor(
       [&](const std::string& name, const TensorInfo&, std::span<float> values) { file.fill(name, values); });
   return report;
+}
+template <class Net, class Backend, class Mode>
+MatchReport load_matching_weights(Model<Net, Backend, Mode>& model, const std::filesystem::path& path,
+                                  const MatchOptions& options = {}) {
+  return load_matching_weights(model, SafetensorsFile(path), options);
+}
+// The same from the bytes of a file in memory; errors give `name` in place of a path.
+template <class Net, class Backend, class Mode>
+MatchReport load_matching_weights(Model<Net, Backend, Mode>& model, std::span<const std::byte> bytes,
+                                  const std::filesystem::path& name, const MatchOptions& options = {}) {
+  return load_matching_weights(model, SafetensorsFile(bytes, name), options);
 }
 
 }  // namespace strata::inline STRATA_ABI

@@ -24,8 +24,8 @@ STRATA_DEFINE std::map<std::string, std::vector<std::int64_t>> shapes_in(const S
   return shapes;
 }
 
-STRATA_DEFINE MatchingFile::MatchingFile(const std::filesystem::path& path, const MatchOptions& options)
-    : file_(path), match_(shapes_in(file_), options) {}
+STRATA_DEFINE MatchingFile::MatchingFile(SafetensorsFile file, const MatchOptions& options)
+    : file_(std::move(file)), match_(shapes_in(file_), options) {}
 
 STRATA_DEFINE MatchReport MatchingFile::read() {
   MatchReport report;

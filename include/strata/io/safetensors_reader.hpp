@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Reads safetensors files. Nothing in a file is executed, and everything is checked.
+// Reads safetensors files, and the same bytes in memory. Nothing in a file is executed, and everything is checked.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -23,6 +23,9 @@ namespace strata::inline STRATA_ABI {
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::filesystem::path& path);
+  // The bytes of a file, such as one that is embedded in the program; they must live as long as this. Errors give `name` in
+  // place of a path.
+  SafetensorsFile(std::span<const std::byte> bytes, std::filesystem::path name);
   ~SafetensorsFile();
   SafetensorsFile(SafetensorsFile&&) noexcept;
   SafetensorsFile& operator=(SafetensorsFile&&) noexcept;
@@ -51,10 +54,13 @@ class SafetensorsFile {
   void read_as(std::string_view name, std::span<T> out);
   template <class Stored, class T, class Value>
   void convert(const SafetensorsEntry& t, std::span<T> out, const Value& value);
+  // Reads the header; `bytes` is the size of the file.
+  void open(std::uintmax_t bytes);
   void read_bytes(std::int64_t at, std::span<std::byte> out);
 
   std::filesystem::path path_;
-  std::unique_ptr<std::istream> in_;
+  std::unique_ptr<std::istream> in_;  // null: the bytes are in memory
+  std::span<const std::byte> memory_;
   std::int64_t data_ = 0;  // bytes before the tensors
   detail::SafetensorsHeader header_;
   std::map<std::string, std::size_t, std::less<>> by_name_;

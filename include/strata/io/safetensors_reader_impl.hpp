@@ -46,6 +46,15 @@ STRATA_DEFINE SafetensorsFile::SafetensorsFile(const std::filesystem::path& path
   if (error) throw FileError(path_, "cannot be read: " + error.message());
   in_ = std::make_unique<std::ifstream>(path_, std::ios::binary);
   if (!*in_) throw FileError(path_, "cannot be opened");
+  open(bytes);
+}
+
+STRATA_DEFINE SafetensorsFile::SafetensorsFile(std::span<const std::byte> bytes, std::filesystem::path name)
+    : path_(std::move(name)), memory_(bytes) {
+  open(bytes.size());
+}
+
+STRATA_DEFINE void SafetensorsFile::open(std::uintmax_t bytes) {
   if (bytes < 8) throw FileError(path_, std::to_string(bytes) + " bytes; expected at least the 8 of a safetensors length");
   std::uint64_t length = 0;
   read_bytes(0, std::as_writable_bytes(std::span(&length, 1)));
@@ -104,7 +113,13 @@ void SafetensorsFile::read_as(std::string_view name, std::span<T> out) {
 STRATA_DEFINE void SafetensorsFile::read(std::string_view name, std::span<float> out) { read_as(name, out); }
 STRATA_DEFINE void SafetensorsFile::read(std::string_view name, std::span<double> out) { read_as(name, out); }
 
+// The header was checked against the size, so that no tensor ends behind the last byte.
 STRATA_DEFINE void SafetensorsFile::read_bytes(std::int64_t at, std::span<std::byte> out) {
+  if (!in_) {
+    const std::span<const std::byte> from = memory_.subspan(static_cast<std::size_t>(at), out.size());
+    std::copy(from.begin(), from.end(), out.begin());
+    return;
+  }
   in_->clear();
   in_->seekg(at);
   in_->read(reinterpret_cast<char*>(out.data()), static_cast<std::streamsize>(out.size()));

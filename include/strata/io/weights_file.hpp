@@ -32,7 +32,7 @@ Tensor tensor_of(const std::string& name, const TensorInfo& info, std::span<cons
 // FileError.
 class WeightsToLoad {
  public:
-  explicit WeightsToLoad(const std::filesystem::path& path) : file_(path) {}
+  explicit WeightsToLoad(SafetensorsFile file) : file_(std::move(file)) {}
 
   void expect(const std::string& name, std::span<const std::int64_t> shape);
   void expect(const std::string& name, const TensorInfo& info) {

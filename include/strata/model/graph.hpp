@@ -45,6 +45,28 @@ void list_tensors(Shape in, std::vector<TensorInfo>& to) {
   for (const TensorInfo& info : L::tensors(in)) to.push_back(info);
 }
 
+// K: the kernel of L, which is a layer or, for a join, the layer that is made of branches.
+template <class K, class L, class Ops>
+constexpr ChainNode<Ops> make_chain_node() {
+  using P = Pass<Ops>;
+  ChainNode<Ops> n;
+  if constexpr (requires { &K::template run_chain<P>; }) {
+    n.packed = &K::template packed<Ops>;
+    n.scratch = &K::template chain_scratch<Ops>;
+    n.pack = &K::template pack<P>;
+    n.run = &K::template run_chain<P>;
+  }
+  if constexpr (requires { &K::template scale_and_shift<P>; }) n.scale_and_shift = &K::template scale_and_shift<P>;
+  if constexpr (requires { K::adds; }) n.adds = K::adds;
+  if constexpr (std::is_same_v<L, ReLU>)
+    n.relu = true;
+  else if constexpr (Elementwise<L>)
+    n.activation = &Ops::template activate<L>;
+  return n;
+}
+template <class K, class L, class Ops>
+inline constexpr ChainNode<Ops> chain_node = make_chain_node<K, L, Ops>();
+
 // The entry of a block of layers; First is the kernel of its first layer.
 template <class Block, class First, class Ops, bool Training, int Length>
 constexpr BlockNode<Ops> make_block() {
@@ -85,6 +107,7 @@ constexpr GraphNode<typename Backend::Ops> make_node() {
     using K = typename Backend::template kernel<L>;
     n.join = &run_forward<K, JoinPass<Ops>>;
     if constexpr (Training) n.join_backward = &run_backward<K, JoinPass<Ops>>;
+    if constexpr (!Training && runs_chains<Ops>) n.chain = &chain_node<K, L, Ops>;
   } else if constexpr (node<N>::kind == Kind::layer) {
     using K = typename Backend::template kernel<L>;
     // A layer that Keras does not have goes by its own name.
@@ -104,6 +127,7 @@ constexpr GraphNode<typename Backend::Ops> make_node() {
       if constexpr (Training) n.backward = &run_backward<K, Pass<Ops>>;
     }
     if constexpr (K::prepares) n.prepare = &run_prepare<K, Ops>;
+    if constexpr (!Training && runs_chains<Ops>) n.chain = &chain_node<K, L, Ops>;
   }
   return n;
 }

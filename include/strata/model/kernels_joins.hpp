@@ -11,6 +11,7 @@ namespace strata::inline STRATA_ABI {
 // A Residual adds two branches.
 template <class... Layers>
 struct Kernel<Residual<Layers...>> {
+  static constexpr bool adds = true;
   template <class P>
   static void forward(const P& p) {
     p.ops.add(p.rows * p.channels, p.branches[1].x, p.branches[0].x, p.y);

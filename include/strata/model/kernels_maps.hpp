@@ -22,7 +22,7 @@ struct MaxPoolKernel : KernelTraits {
   }
   template <class P>
   static void forward(const P& p) {
-    p.ops.max_pool_forward(layer::geometry(p.in), p.batch, p.x, p.y, argmax(p));
+    p.ops.max_pool_forward(layer::geometry(p.in), p.batch, p.x, p.y, p.training ? argmax(p) : nullptr);
   }
   template <class P>
   static void backward(const P& p) {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 // The kernels of dropout and of normalizations. model/kernels.hpp says how a kernel is written.
 #pragma once
+#include <cmath>
 #include <cstdint>
 
 #include <strata/core/linkage.hpp>
 #include <strata/core/lrn.hpp>
 #include <strata/layers/dropout.hpp>
 #include <strata/layers/normalization.hpp>
+#include <strata/model/chain.hpp>
 #include <strata/model/kernel_traits.hpp>
 
 namespace strata::inline STRATA_ABI {
@@ -86,6 +88,35 @@ struct BatchNormKernel : KernelTraits {
     auto* dx = p.dx ? p.dx : const_cast<typename P::A*>(p.dy);
     p.ops.batch_norm_backward(p.in, p.batch, p.x, L::has_scale ? p.parameters : nullptr, mean, mean + channels, p.dy, dx,
                               dgamma, dbeta, p.scratch);
+  }
+
+  // In a chain (model/chain.hpp): y = x * scale + shift in a prediction. It may begin one too.
+  template <class P>
+  static void scale_and_shift(const P& p, typename P::Parameter* scale, typename P::Parameter* shift) {
+    using T = typename P::Parameter;
+    const int channels = p.in.channels;
+    const T *gamma = L::has_scale ? p.parameters : nullptr, *mean = p.state, *variance = mean + channels;
+    const T* beta = L::has_shift ? p.parameters + (L::has_scale ? channels : 0) : nullptr;
+    for (int c = 0; c < channels; ++c) {
+      scale[c] = (gamma ? gamma[c] : T{1}) / std::sqrt(variance[c] + static_cast<T>(L::epsilon));
+      shift[c] = (beta ? beta[c] : T{0}) - mean[c] * scale[c];
+    }
+  }
+  template <class Ops>
+  static constexpr std::int64_t packed(Shape in) {
+    return std::int64_t{2} * in.channels;
+  }
+  template <class Ops>
+  static constexpr std::int64_t chain_scratch(Shape, int, int) {
+    return 0;
+  }
+  template <class P>
+  static void pack(const P& p, bool /*normalized*/, typename P::Parameter* packed) {
+    scale_and_shift(p, packed, packed + p.in.channels);
+  }
+  template <class P>
+  static void run_chain(const P& p, const typename P::Parameter* packed, const ChainEnd<typename P::A>& end) {
+    p.ops.normalization_inference(p.count_in() / p.in.channels, p.in.channels, p.x, packed, end, p.y);
   }
 };
 template <>

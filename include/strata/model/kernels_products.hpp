@@ -7,6 +7,7 @@
 #include <strata/layers/conv.hpp>
 #include <strata/layers/conv_transpose.hpp>
 #include <strata/layers/dense.hpp>
+#include <strata/model/chain.hpp>
 #include <strata/model/kernel_traits.hpp>
 
 namespace strata::inline STRATA_ABI {
@@ -46,6 +47,25 @@ struct Kernel<Conv<Size_, Filters, Options...>> : KernelTraits {
   template <class T>
   static T* bias(const Geometry& g, T* weights) {
     return layer::has_bias ? weights + g.taps() * Filters : nullptr;
+  }
+
+  // As the first of a chain (model/chain.hpp).
+  template <class Ops>
+  static constexpr std::int64_t packed(Shape in) {
+    return Ops::packed_conv(layer::geometry(in));
+  }
+  template <class Ops>
+  static constexpr std::int64_t chain_scratch(Shape in, int batch, int threads) {
+    return Ops::conv_inference_scratch(layer::geometry(in), batch, threads);
+  }
+  template <class P>
+  static void pack(const P& p, bool normalized, typename P::Parameter* packed) {
+    const Geometry g = layer::geometry(p.in);
+    p.ops.pack_conv(g, p.parameters, bias<const typename P::Parameter>(g, p.parameters), normalized, packed);
+  }
+  template <class P>
+  static void run_chain(const P& p, const typename P::Parameter* packed, const ChainEnd<typename P::A>& end) {
+    p.ops.conv_inference(layer::geometry(p.in), p.batch, p.x, p.parameters, packed, end, p.y, p.scratch);
   }
 };
 
@@ -108,6 +128,24 @@ struct Kernel<Dense<Units, Options...>> : KernelTraits {
   static void backward(const P& p, const typename P::A* dy) {
     p.ops.dense_backward(p.in.channels, Units, p.batch, p.x, p.parameters, dy, p.dx, p.gradients, bias(p.in, p.gradients),
                          p.scratch);
+  }
+
+  // As the first of a chain (model/chain.hpp).
+  template <class Ops>
+  static constexpr std::int64_t packed(Shape) {
+    return Ops::packed_dense(Units);
+  }
+  template <class Ops>
+  static constexpr std::int64_t chain_scratch(Shape in, int batch, int threads) {
+    return scratch<Ops>(in, batch, threads);
+  }
+  template <class P>
+  static void pack(const P& p, bool normalized, typename P::Parameter* packed) {
+    p.ops.pack_dense(Units, bias<const typename P::Parameter>(p.in, p.parameters), normalized, packed);
+  }
+  template <class P>
+  static void run_chain(const P& p, const typename P::Parameter* packed, const ChainEnd<typename P::A>& end) {
+    p.ops.dense_inference(p.in.channels, Units, p.batch, p.x, p.parameters, packed, end, p.y, p.scratch);
   }
 
  private:

@@ -99,9 +99,11 @@ class Model {
     return engine().pool();
   }
   // All trainable parameters, layer after layer, each layer's weights before its bias.
+  // Write to them before the next prediction, and ask for them anew to write again.
   [[nodiscard]] std::span<T> parameters()
     requires on_host
   {
+    core_->packed_state().suspect();
     return {runner().parameters(), static_cast<std::size_t>(Net::parameters)};
   }
   [[nodiscard]] std::span<const T> parameters() const
@@ -112,6 +114,7 @@ class Model {
   [[nodiscard]] std::span<T> state()
     requires on_host
   {
+    core_->packed_state().suspect();
     return {runner().state(), static_cast<std::size_t>(graph::table.state)};
   }
   [[nodiscard]] std::span<const T> state() const
@@ -175,7 +178,10 @@ class Model {
   [[nodiscard]] LayerName first_not_finite(bool training) { return runner().first_not_finite(training); }
 
   // Everything that keeps its values between steps, in the engine's memory.
-  [[nodiscard]] TensorRegions<T> regions() const { return core_->regions(); }
+  [[nodiscard]] TensorRegions<T> regions() const {
+    core_->packed_state().suspect();
+    return core_->regions();
+  }
   [[nodiscard]] T* engine_gradients() const
     requires training_mode
   {

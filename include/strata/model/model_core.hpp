@@ -41,12 +41,14 @@ class ModelCore : NoCopy {
   [[nodiscard]] const std::vector<NamedTensor>& tensors() const { return tensors_; }
   [[nodiscard]] std::vector<ParameterTensor> parameter_tensors() const;
   [[nodiscard]] TensorRegions<T> regions() const;
+  [[nodiscard]] PackedState& packed_state() { return packed_state_; }
   // The values of all tensors of another core of the same program.
   void copy_values(ModelCore& from);
 
   // Calls f(tensors) with the tensors on the host. Then the engine gets what f changed, also if f throws.
   template <class F>
   void on_host(F&& f) {
+    packed_state_.suspect();
     const HostTensors<T> tensors = engine_.open_tensors(regions());
     try {
       f(tensors);
@@ -68,6 +70,7 @@ class ModelCore : NoCopy {
   ModelOptions options_;
   Engine engine_;
   Runner<Engine> runner_;
+  PackedState packed_state_;
   std::vector<NamedTensor> tensors_;
   std::vector<FilterTensor> filters_;  // that a backend may keep with the filters first
 };

@@ -22,7 +22,12 @@ ModelCore<Engine>::ModelCore(const Program<Ops>& program, const ModelOptions& op
   const Layout& layout = runner_.layout();
   std::byte* arena = engine_.allocate(
       {.bytes = layout.plan.total(), .own = layout.kept() + layout.engine, .images = options.batch * program.input.size()});
-  runner_.use(reinterpret_cast<T*>(arena), reinterpret_cast<T*>(arena + layout.states), arena + layout.kept());
+  runner_.use({.parameters = reinterpret_cast<T*>(arena),
+               .parameter_count = program_.parameters,
+               .state = reinterpret_cast<T*>(arena + layout.states),
+               .state_count = program_.state,
+               .filters = {}},
+              reinterpret_cast<T*>(arena + layout.packed), packed_state_, arena + layout.kept());
   initialize();
 }
 

@@ -16,10 +16,11 @@ namespace strata::inline STRATA_ABI {
 // Bytes of a model, by purpose.
 struct MemoryPlan {
   std::int64_t weights = 0, state = 0, gradients = 0, optimizer = 0;
+  std::int64_t packed = 0;  // the weights again, as the kernels of inference read them (model/chain.hpp)
   std::int64_t activations = 0, activation_gradients = 0, saved = 0, scratch = 0;
   std::int64_t engine = 0;  // the backend's own: on a GPU the images and, with bfloat16, a copy of the weights
   [[nodiscard]] constexpr std::int64_t total() const {
-    return weights + state + gradients + optimizer + activations + activation_gradients + saved + scratch + engine;
+    return weights + state + packed + gradients + optimizer + activations + activation_gradients + saved + scratch + engine;
   }
 };
 
@@ -29,21 +30,25 @@ namespace detail {
 template <class Ops>
 struct NodePlan {
   const BlockNode<Ops>* block = nullptr;  // that begins here
-  int length = 1;                         // nodes of the block that begins here; 0: inside a block
-  int value = 0, gradient = 0;            // the buffers of its output and of that one's gradient
-  bool learns = false;                    // it or a node before it has parameters, so that its gradient is needed
+  int length = 1;                         // nodes of the block or chain that begins here; 0: inside one
+  Chain chain{};                          // that begins here, if it has links or packed weights
+  bool begins_chain = false;
+  int chain_first = -1;         // the first of the chain that it is a later part of
+  int value = 0, gradient = 0;  // the buffers of its output and of that one's gradient
+  bool learns = false;          // it or a node before it has parameters, so that its gradient is needed
   int value_end = 0, gradient_begin = 0, gradient_end = 0;   // first and last node that touch the buffer
   std::int64_t value_at = 0, gradient_at = 0, saved_at = 0;  // bytes from the start of the working memory
-  std::int64_t parameters = 0, state = 0;                    // elements from the start of their region
+  std::int64_t parameters = 0, state = 0, packed = 0;        // elements from the start of their region
 };
 
-// Where the regions begin. Weights and state are one part of the arena, which keeps its values between steps. The working
+// Where the regions begin. Weights, state and packed weights are one part of the arena, which keeps its values between
+// steps. The working
 // memory is the other: gradients of the parameters, activations, their gradients, what kernels save, scratch, the engine's.
 struct Layout {
   MemoryPlan plan;
-  std::int64_t states = 0;                              // bytes from the start of the weights
+  std::int64_t states = 0, packed = 0;                  // bytes from the start of the weights
   std::int64_t gradients = 0, scratch = 0, engine = 0;  // bytes from the start of the working memory
-  [[nodiscard]] constexpr std::int64_t kept() const { return plan.weights + plan.state; }
+  [[nodiscard]] constexpr std::int64_t kept() const { return plan.weights + plan.state + plan.packed; }
 };
 
 // Bytes of an element: of parameters and state, and of what flows between layers.
@@ -59,11 +64,35 @@ struct PlanRequest {
   std::int64_t engine;  // bytes that the engine needs for itself
 };
 
+// The chains of inference: each begins at a product or a normalization and goes on as far as its output has one reader.
+template <class Ops>
+constexpr void choose_chains(const Program<Ops>& p, std::span<NodePlan<Ops>> plan) {
+  const int nodes = static_cast<int>(plan.size());
+  const auto at = [](int i) { return static_cast<std::size_t>(i); };
+  const auto part = [&](int i) -> const ChainNode<Ops>* { return i < nodes ? p.nodes[at(i)].chain : nullptr; };
+  // A Residual of two branches.
+  const auto adds_two = [&](int i) {
+    const Row& row = p.rows[at(i)];
+    const bool one_end = row.previous_end >= 0 && p.rows[at(row.previous_end)].previous_end < 0;
+    return row.identity ? row.previous_end < 0 : one_end;
+  };
+  for (int i = 1; i < nodes; ++i) {
+    if (plan[at(i)].length == 0 || !part(i) || !part(i)->run) continue;
+    NodePlan<Ops>& node = plan[at(i)];
+    int next = i + 1;
+    if (part(next) && part(next)->scale_and_shift && !part(i)->scale_and_shift) node.chain.normalization = next++;
+    if (part(next) && part(next)->adds && adds_two(next)) node.chain.sum = next++;
+    if (part(next) && (part(next)->relu || part(next)->activation)) node.chain.activation = next++;
+    node.begins_chain = true, node.length = next - i;
+    for (int j = i + 1; j < next; ++j) plan[at(j)].length = 0, plan[at(j)].chain_first = i;
+  }
+}
+
 // The backend's blocks, the longest that apply, from the first node on.
 template <class Ops>
 constexpr void choose_blocks(const Program<Ops>& p, std::span<NodePlan<Ops>> plan) {
   for (std::size_t i = 0; i < plan.size(); ++i) {
-    if (plan[i].length == 0) continue;
+    if (plan[i].length == 0 || plan[i].begins_chain) continue;
     for (const BlockNode<Ops>* block : p.nodes[i].blocks) {
       if (!block || !block->applies(p.rows[i].in)) continue;
       plan[i].block = block, plan[i].length = block->length;
@@ -84,7 +113,9 @@ constexpr void assign_buffers(const Program<Ops>& p, std::span<NodePlan<Ops>> b)
     if (i == 0) continue;
     const int source = row.kind == Kind::next ? row.fork : row.source;
     b[at(i)].learns = b[at(source)].learns || row.step.parameters > 0 || row.kind == Kind::join;
-    if (row.kind == Kind::fork || row.kind == Kind::next || (row.kind == Kind::layer && k.view)) {
+    if (b[at(i)].chain_first >= 0) {
+      b[at(i)].value = b[at(i)].chain_first;
+    } else if (row.kind == Kind::fork || row.kind == Kind::next || (row.kind == Kind::layer && k.view)) {
       b[at(i)].value = b[at(source)].value;
     } else if (row.kind == Kind::layer && k.in_place && b[at(source)].value != 0) {
       // Not if another branch still reads the buffer, or an earlier layer's backward needs it unchanged.
@@ -163,6 +194,7 @@ constexpr std::int64_t place_buffer(std::size_t i, BufferPlace& buffer, const Bu
 // Fills the plan of each node, which is as it was made before.
 template <class Ops>
 constexpr Layout lay_out(const Program<Ops>& p, const PlanRequest& request, std::span<NodePlan<Ops>> plan) {
+  if (!request.training) choose_chains(p, plan);
   choose_blocks(p, plan);
   assign_buffers(p, plan);
   const int nodes = static_cast<int>(plan.size());
@@ -180,7 +212,7 @@ constexpr Layout lay_out(const Program<Ops>& p, const PlanRequest& request, std:
     return {bytes_of(i), plan[i].gradient_begin, plan[i].gradient_end, plan[i].gradient_at};
   };
   Layout l;
-  std::int64_t parameters = 0, state = 0, saved = 0, scratch = 0, values_end = 0, gradients_end = 0;
+  std::int64_t parameters = 0, state = 0, packed = 0, saved = 0, scratch = 0, values_end = 0, gradients_end = 0;
   const auto raise = [](std::int64_t& most, std::int64_t v) {
     if (v > most) most = v;
   };
@@ -203,16 +235,21 @@ constexpr Layout lay_out(const Program<Ops>& p, const PlanRequest& request, std:
     const int batch = static_cast<int>(request.batch);
     const auto wants = node.block ? node.block->scratch : traits.scratch;
     raise(scratch, aligned(wants(row.in, batch, request.threads) * request.scalar.parameter));
+    if (!node.begins_chain) continue;
+    const ChainNode<Ops>& first = *p.nodes[i].chain;
+    raise(scratch, aligned(first.scratch(row.in, batch, request.threads) * request.scalar.parameter));
+    node.packed = packed, packed += aligned(first.packed(row.in) * request.scalar.parameter) / request.scalar.parameter;
   }
   l.plan.weights = aligned(parameters * request.scalar.parameter);
   l.plan.state = aligned(state * request.scalar.parameter);
+  l.plan.packed = packed * request.scalar.parameter;
   l.plan.gradients = request.training ? aligned(parameters * request.scalar.parameter) : 0;
   l.plan.activations = values_end;
   l.plan.activation_gradients = gradients_end;
   l.plan.saved = saved;
   l.plan.scratch = scratch;
   l.plan.engine = aligned(request.engine);
-  l.states = l.plan.weights;
+  l.states = l.plan.weights, l.packed = l.states + l.plan.state;
   // The regions follow each other.
   const std::int64_t values = l.plan.gradients, gradients = values + l.plan.activations;
   const std::int64_t kept = gradients + l.plan.activation_gradients;

@@ -12,6 +12,7 @@
 #include <strata/core/linkage.hpp>
 #include <strata/core/table.hpp>
 #include <strata/core/tensor_info.hpp>
+#include <strata/model/chain.hpp>
 #include <strata/model/kernel_traits.hpp>
 #include <strata/model/pass.hpp>
 
@@ -51,6 +52,7 @@ struct GraphNode {
   void (*join)(const JoinPass<Ops>*) = nullptr;
   void (*join_backward)(const JoinPass<Ops>*) = nullptr;
   Prepare<Ops> prepare = nullptr;
+  const ChainNode<Ops>* chain = nullptr;                          // in a program for inference
   std::array<const BlockNode<Ops>*, longest_block - 1> blocks{};  // those that begin here, the longest first; or null
 };
 

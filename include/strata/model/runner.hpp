@@ -10,6 +10,8 @@
 #include <vector>
 
 #include <strata/core/linkage.hpp>
+#include <strata/model/engine.hpp>
+#include <strata/model/packed_state.hpp>
 #include <strata/model/plan.hpp>
 #include <strata/model/profile.hpp>
 #include <strata/model/program.hpp>
@@ -41,8 +43,13 @@ class Runner {
 
   [[nodiscard]] const Layout& layout() const { return layout_; }
   [[nodiscard]] const NodePlan<Ops>& node(std::size_t i) const { return plan_[i]; }
-  // Where weights, state and working memory are.
-  void use(T* parameters, T* state, std::byte* work) { parameters_ = parameters, state_ = state, work_ = work; }
+  // Where weights, state, packed weights and working memory are, and who knows whether the packed weights are right.
+  void use(const TensorRegions<T>& tensors, T* packed, PackedState& packed_state, std::byte* work) {
+    parameters_ = tensors.parameters, state_ = tensors.state, packed_ = packed, packed_state_ = &packed_state, work_ = work;
+  }
+  [[nodiscard]] T* packed() const { return packed_; }
+  // Packs the weights of chains if they have changed.
+  void refresh();
   // Lets the kernels of products prepare, before memory is allocated.
   void prepare();
 
@@ -74,6 +81,8 @@ class Runner {
   Pass<Ops> pass(std::size_t i, bool training) const;
   // Of a block of any length that begins at i.
   std::array<Pass<Ops>, longest_block> passes(std::size_t i, bool training) const;
+  void run_chain(std::size_t i);
+  void pack_chain(std::size_t i);
   void call_join(std::size_t i, void (*function)(const JoinPass<Ops>*));
   void forward_node(std::size_t i, bool training);
   void backward_node(std::size_t i);
@@ -87,7 +96,8 @@ class Runner {
   std::uint64_t seed_;
   std::vector<typename JoinPass<Ops>::Branch> branches_;  // of the join that is under way
   std::vector<int> row_of_profile_;                       // of each node; -1: none
-  T *parameters_ = nullptr, *state_ = nullptr;
+  T *parameters_ = nullptr, *state_ = nullptr, *packed_ = nullptr;
+  PackedState* packed_state_ = nullptr;
   std::byte* work_ = nullptr;
   Profile* profile_ = nullptr;
   const A* images_ = nullptr;

@@ -72,6 +72,7 @@ const typename Runner<Engine>::A* Runner<Engine>::run_on_engine(const A* images,
 template <class Engine>
 const typename Runner<Engine>::A* Runner<Engine>::run_nodes(const A* images, int n, bool training, bool dropout,
                                                             std::uint64_t step) {
+  refresh();
   images_ = images;
   batch_ = n;
   step_ = step;
@@ -79,7 +80,11 @@ const typename Runner<Engine>::A* Runner<Engine>::run_nodes(const A* images, int
   for (std::size_t i = 0; i < plan_.size(); ++i) {
     if (plan_[i].length == 0) continue;
     const Profile::Timer timer(time_of(i, &LayerTime::forward));
-    if (const BlockNode<Ops>* block = plan_[i].block)
+    if (plan_[i].begins_chain && !training)
+      run_chain(i);
+    else if (plan_[i].begins_chain)
+      for (std::size_t j = i; j < i + static_cast<std::size_t>(plan_[i].length); ++j) forward_node(j, training);
+    else if (const BlockNode<Ops>* block = plan_[i].block)
       block->forward(passes(i, training).data());
     else
       forward_node(i, training);
@@ -178,6 +183,49 @@ Pass<typename Engine::Ops> Runner<Engine>::pass(std::size_t i, bool training) co
 template <class Engine>
 std::array<Pass<typename Engine::Ops>, longest_block> Runner<Engine>::passes(std::size_t i, bool training) const {
   return {pass(i, training), pass(i + 1, training), pass(std::min(i + 2, plan_.size() - 1), training)};
+}
+
+template <class Engine>
+void Runner<Engine>::refresh() {
+  if constexpr (runs_chains<Ops>) {
+    if (layout_.plan.packed == 0) return;
+    // State follows the weights.
+    packed_state_->refresh({reinterpret_cast<const std::byte*>(parameters_),
+                            static_cast<std::size_t>(layout_.plan.weights + layout_.plan.state)},
+                           Engine::path(), [this] {
+                             for (std::size_t i = 0; i < plan_.size(); ++i)
+                               if (plan_[i].begins_chain) pack_chain(i);
+                           });
+  }
+}
+
+template <class Engine>
+void Runner<Engine>::pack_chain(std::size_t i) {
+  if constexpr (runs_chains<Ops>) {
+    const auto normalization = static_cast<std::size_t>(plan_[i].chain.normalization);
+    T* packed = packed_ + plan_[i].packed;
+    if (normalization > 0)
+      program_->nodes[normalization].chain->scale_and_shift(pass(normalization, false), packed,
+                                                            packed + program_->rows[i].out.channels);
+    program_->nodes[i].chain->pack(pass(i, false), normalization > 0, packed);
+  }
+}
+
+template <class Engine>
+void Runner<Engine>::run_chain(std::size_t i) {
+  if constexpr (runs_chains<Ops>) {
+    const Chain& chain = plan_[i].chain;
+    ChainEnd<A> end{.normalized = chain.normalization > 0};
+    if (chain.sum > 0) {
+      const Row& sum = program_->rows[static_cast<std::size_t>(chain.sum)];
+      end.add = input_of(sum.identity ? sum.fork : program_->rows[static_cast<std::size_t>(sum.previous_end)].source);
+    }
+    if (chain.activation > 0) {
+      const ChainNode<Ops>& activation = *program_->nodes[static_cast<std::size_t>(chain.activation)].chain;
+      end.relu = activation.relu, end.activation = activation.activation;
+    }
+    program_->nodes[i].chain->run(pass(i, false), packed_ + plan_[i].packed, end);
+  }
 }
 
 // Calls a function of the join at i.

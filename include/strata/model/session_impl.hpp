@@ -32,8 +32,8 @@ SessionCore<Engine>::SessionCore(std::shared_ptr<ModelCore<Engine>> model, const
               model_->options().seed) {
   const Layout& layout = runner_.layout();
   std::byte* work = engine_.allocate({.bytes = layout.plan.total() - layout.kept(), .own = layout.engine, .images = 0});
-  const TensorRegions<typename Engine::Ops::Parameter> weights = model_->regions();
-  runner_.use(weights.parameters, weights.state, work);
+  runner_.use(model_->regions(), model_->runner().packed(), model_->packed_state(), work);
+  runner_.refresh();
 }
 
 template <class Engine>

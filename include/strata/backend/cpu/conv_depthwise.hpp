@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include <strata/backend/cpu/chunks.hpp>
+#include <strata/backend/cpu/finish.hpp>
 #include <strata/backend/cpu/ranges.hpp>
 #include <strata/backend/cpu/simd.hpp>
 #include <strata/backend/cpu/sizes.hpp>
@@ -223,9 +224,10 @@ constexpr int depthwise_rows(const Geometry& g, int rows, int width) {
   return static_cast<int>(std::clamp<std::int64_t>(enough / (static_cast<std::int64_t>(width) * g.out.channels), 1, rows));
 }
 
+// finish may be null.
 template <class T>
 void depthwise_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, bool relu, T* y,
-                       ThreadPool& pool, T* scratch) {
+                       ThreadPool& pool, T* scratch, const Finish<T>* finish = nullptr) {
   const Window& win = g.window;
   const int times = g.out.channels / g.in.channels;
   const auto run = DepthwiseSegment<T>::table::of(path_for<T>(g.out.channels, Rest::cheap));
@@ -243,9 +245,13 @@ void depthwise_forward(const Geometry& g, int batch, const T* x, const T* w, con
                       repeated);
       map = repeated;
     }
-    for (int i = first; i < end; ++i)
+    for (int i = first; i < end; ++i) {
       depthwise_row(run, rows, i, columns, g.out.channels, g.in.width, win.kernel_w, map, w, bias, relu,
                     y + sample * g.out.size(), g.out.width);
+      if (finish)
+        (*finish)(y, sample* g.out.size() + static_cast<std::int64_t>(i) * g.out.width * g.out.channels, g.out.width,
+                  g.out.channels, 0, g.out.channels);
+    }
   });
 }
 

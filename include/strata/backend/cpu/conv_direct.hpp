@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cstdint>
 
+#include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/conv_patches.hpp>
+#include <strata/backend/cpu/finish.hpp>
 #include <strata/backend/cpu/sizes.hpp>
 #include <strata/backend/cpu/tiles.hpp>
 #include <strata/core/linkage.hpp>
@@ -19,13 +21,9 @@ namespace strata::inline STRATA_ABI::cpu::detail {
 template <class T>
 class RowSums {
  public:
-  RowSums(const TileSet<T, RowsTile>& tiles, const Panels& panels, const T* packed, int part, T* kept)
-      : tiles_(tiles),
-        panels_(panels),
-        packed_(packed),
-        first_(part * panels_at_once),
-        end_(std::min(first_ + panels_at_once, panels.count())),
-        kept_(kept) {}
+  // For panels [which.first, which.end), at most panels_at_once.
+  RowSums(const TileSet<T, RowsTile>& tiles, const Panels& panels, const T* packed, IndexRange which, T* kept)
+      : tiles_(tiles), panels_(panels), packed_(packed), first_(which.first), end_(which.end), kept_(kept) {}
 
   // The sums of `rows` rows, from `a` in steps of stride_a, to `c` in steps of stride_c.
   void begin(const T* a, std::int64_t stride_a, int rows, T* c, std::int64_t stride_c, bool bias, bool relu) {
@@ -88,49 +86,90 @@ void pack_weights(bool transposed, int columns, int lanes, int rows, const T* x,
   pack_panel(!transposed, columns, rows, x, ld, columns > lanes ? 2 * lanes : lanes, to);
 }
 
+// The weights in panels, each with its bias in the last row. bias and scale (F) may be null; scale multiplies the filters.
 template <class T>
-void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, bool relu, T* y, ThreadPool& pool,
-                    T* scratch) {
-  const TileSet<T, RowsTile> tiles(path_now());
+void pack_filters(const Geometry& g, const TileSet<T, RowsTile>& tiles, const T* w, const T* bias, const T* scale,
+                  T* packed, ThreadPool& pool) {
+  const int filters = g.out.channels / g.groups;
+  const Panels panels{filters, tiles.width, static_cast<int>(g.taps())};
+  pool.parallel_for(g.groups * panels.count(), [&](int task, int) {
+    const int group = task / panels.count(), from = task % panels.count() * panels.width;
+    const int columns = std::min(panels.width, filters - from), wide = columns > tiles.lanes ? panels.width : tiles.lanes;
+    const int first = group * filters + from;
+    T* to = packed + task * panels.size();
+    pack_weights(false, columns, tiles.lanes, panels.rows, w + first, g.out.channels, to);
+    if (scale)
+      for (int k = 0; k < panels.rows; ++k) Array<T>(to + k * wide, columns) *= ConstArray<T>(scale + first, columns);
+    if (!bias) return;
+    T* last = to + static_cast<std::int64_t>(panels.rows) * wide;
+    std::fill_n(last, wide, T{0});
+    std::copy_n(bias + first, columns, last);
+  });
+}
+
+// A convolution by packed filters. kept: scratch behind them. finish may be null.
+template <class T>
+void packed_forward(const Geometry& g, const TileSet<T, RowsTile>& tiles, int batch, const T* x, const T* packed, bool bias,
+                    bool relu, T* y, ThreadPool& pool, T* kept, const Finish<T>* finish = nullptr) {
   const Window& win = g.window;
   const int channels = g.in.channels / g.groups, filters = g.out.channels / g.groups;
   const Panels panels{filters, tiles.width, static_cast<int>(g.taps())};
-  T* packed = at_cache_line(scratch);
-  T* kept = packed + g.groups * panels.count() * panels.size();
-  pool.parallel_for(g.groups * panels.count(), [&](int task, int) {
-    const int group = task / panels.count(), from = task % panels.count() * panels.width;
-    const int columns = std::min(panels.width, filters - from);
-    T* to = packed + task * panels.size();
-    const T* origin = w + group * filters + from;
-    pack_weights(false, columns, tiles.lanes, panels.rows, origin, g.out.channels, to);
-    if (bias) {
-      const int wide = columns > tiles.lanes ? panels.width : tiles.lanes;
-      T* last = to + static_cast<std::int64_t>(panels.rows) * wide;
-      std::fill_n(last, wide, T{0});
-      std::copy_n(bias + group * filters + from, columns, last);
-    }
-  });
-
   const int parts = (panels.count() + panels_at_once - 1) / panels_at_once;
-  if (by_patches(g) || is_pointwise(g)) {
+  const auto finished = [&](int group, IndexRange which, std::int64_t at, int rows, std::int64_t stride) {
+    if (!finish) return;
+    const int first = which.first * panels.width, count = std::min(filters, which.end * panels.width) - first;
+    const int channel = group * filters + first;
+    (*finish)(y, at, rows, stride, channel, count);
+  };
+  if (gathers(g, batch)) {
     const bool pointwise = is_pointwise(g);
-    const std::int64_t patch_size = pointwise ? 0 : rows_at_once * g.taps(),
-                       rows = static_cast<std::int64_t>(batch) * g.out.height * g.out.width;
-    // Small maps are cut into a few blocks, so that there is work for several threads.
-    constexpr std::int64_t least = 24, few = 8;
-    const std::int64_t at_once = std::clamp<std::int64_t>((rows + few - 1) / few, least, rows_at_once);
-    const auto blocks = static_cast<int>((rows + at_once - 1) / at_once);
-    pool.parallel_for(g.groups * parts * blocks, [&](int task, int worker) {
-      const int group = task % g.groups, part = task / g.groups % parts, block = task / g.groups / parts;
-      const std::int64_t first = block * at_once;
-      const int count = static_cast<int>(std::min(at_once, rows - first));
-      T* patches = kept + worker * (patch_size + kept_size<T>);
-      RowSums<T> sums(tiles, panels, packed + group * panels.count() * panels.size(), part, patches + patch_size);
-      if (!pointwise) im2col(g, x, first, count, group, 0, win.kernel_h * win.kernel_w, patches);
+    const std::int64_t rows = static_cast<std::int64_t>(batch) * g.out.height * g.out.width;
+    // Products of `count` rows from `first` on, whose patches are there, and of some panels.
+    const auto multiply = [&](int group, std::int64_t first, int count, IndexRange which, const T* patches, T* sums_kept) {
+      RowSums<T> sums(tiles, panels, packed + group * panels.count() * panels.size(), which, sums_kept);
       sums.begin(pointwise ? x + first * g.in.channels : patches, panels.rows, count,
-                 y + first * g.out.channels + group * filters, g.out.channels, bias != nullptr, relu);
+                 y + first * g.out.channels + group * filters, g.out.channels, bias, relu);
       sums.add(0, 0, panels.rows);
       sums.end();
+      finished(group, which, first * g.out.channels, count, g.out.channels);
+    };
+    const auto gather = [&](int group, std::int64_t first, int count, T* patches) {
+      if (!pointwise) im2col(g, x, first, count, group, 0, win.kernel_h * win.kernel_w, patches);
+    };
+    if (rows <= few_rows) {
+      // Tasks are panels, so that each is read once or twice: the weights are most of what there is to read.
+      T* patches = kept + pool.size() * kept_size<T>;
+      constexpr int piece = 16;
+      const int pieces = static_cast<int>((rows + piece - 1) / piece);
+      for (int group = 0; group < g.groups; ++group) {
+        if (!pointwise)
+          pool.parallel_for(pieces, [&](int task, int) {
+            const std::int64_t first = std::int64_t{task} * piece;
+            gather(group, first, static_cast<int>(std::min<std::int64_t>(piece, rows - first)), patches + first * g.taps());
+          });
+        const int each = std::clamp(panels.count() / 8, 1, panels_at_once), tasks = (panels.count() + each - 1) / each;
+        const int blocks = static_cast<int>((rows + rows_at_once - 1) / rows_at_once);
+        const std::int64_t share = (rows + blocks - 1) / blocks;
+        pool.parallel_for(tasks, [&](int task, int worker) {
+          for (std::int64_t first = 0; first < rows; first += share)
+            multiply(group, first, static_cast<int>(std::min(share, rows - first)),
+                     {task * each, std::min((task + 1) * each, panels.count())},
+                     pointwise ? nullptr : patches + first * g.taps(), kept + worker * kept_size<T>);
+        });
+      }
+      return;
+    }
+    const std::int64_t patch_size = pointwise ? 0 : rows_at_once * g.taps();
+    const auto blocks = static_cast<int>((rows + rows_at_once - 1) / rows_at_once);
+    pool.parallel_for(g.groups * blocks, [&](int task, int worker) {
+      const int group = task % g.groups, block = task / g.groups;
+      const std::int64_t first = std::int64_t{block} * rows_at_once;
+      const int count = static_cast<int>(std::min<std::int64_t>(rows_at_once, rows - first));
+      T* patches = kept + worker * (patch_size + kept_size<T>);
+      gather(group, first, count, patches);
+      for (int panel = 0; panel < panels.count(); panel += panels_at_once)
+        multiply(group, first, count, {panel, std::min(panel + panels_at_once, panels.count())}, patches,
+                 patches + patch_size);
     });
     return;
   }
@@ -142,12 +181,13 @@ void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const 
     const int group = task % g.groups, part = task / g.groups % parts, block = task / g.groups / parts % blocks;
     const int place = task / g.groups / parts / blocks, i = place / g.out.width, j = place % g.out.width;
     const int first = block * share, samples = std::min(share, batch - first);
-    RowSums<T> sums(tiles, panels, packed + group * panels.count() * panels.size(), part, kept + worker * kept_size<T>);
+    const std::int64_t at = first * g.out.size() + static_cast<std::int64_t>(place) * g.out.channels;
+    RowSums<T> sums(tiles, panels, packed + group * panels.count() * panels.size(), panels.part(part),
+                    kept + worker * kept_size<T>);
     const IndexRange rows = taps_on(i, win.stride_h, win.dilation_h, win.kernel_h, win.pad_top, g.in.height);
     const IndexRange columns = taps_on(j, win.stride_w, win.dilation_w, win.kernel_w, win.pad_left, g.in.width);
-    sums.begin(x + first * g.in.size() + group * channels, g.in.size(), samples,
-               y + first * g.out.size() + static_cast<std::int64_t>(place) * g.out.channels + group * filters, g.out.size(),
-               bias != nullptr, relu);
+    sums.begin(x + first * g.in.size() + group * channels, g.in.size(), samples, y + at + group * filters, g.out.size(),
+               bias, relu);
     for (int kh = rows.first; kh < rows.end; ++kh)
       for (int kw = columns.first; kw < columns.end; kw += whole_rows ? win.kernel_w : 1) {
         const std::int64_t row = static_cast<std::int64_t>(i) * win.stride_h - win.pad_top + kh * win.dilation_h;
@@ -156,7 +196,18 @@ void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const 
                  whole_rows ? (columns.end - kw) * channels : channels);
       }
     sums.end();
+    finished(group, panels.part(part), at, samples, g.out.size());
   });
+}
+
+template <class T>
+void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, bool relu, T* y, ThreadPool& pool,
+                    T* scratch) {
+  const TileSet<T, RowsTile> tiles(path_now());
+  T* packed = at_cache_line(scratch);
+  const T* no_scale = nullptr;
+  pack_filters(g, tiles, w, bias, no_scale, packed, pool);
+  packed_forward(g, tiles, batch, x, packed, bias != nullptr, relu, y, pool, packed + packed_filters(g, tiles.width));
 }
 
 // dx: each input position gathers from the outputs that read it.
@@ -185,7 +236,8 @@ void direct_backward_input(const Geometry& g, int batch, const T* dy, const T* w
     const int place = task / g.groups / parts / blocks;
     const int first = block * share, samples = std::min(share, batch - first);
     const int row = place / g.in.width, column = place % g.in.width;
-    RowSums<T> sums(tiles, panels, packed + group * panels.count() * panels.size(), part, kept + worker * kept_size<T>);
+    RowSums<T> sums(tiles, panels, packed + group * panels.count() * panels.size(), panels.part(part),
+                    kept + worker * kept_size<T>);
     sums.begin(dy + first * g.out.size(), g.out.size(), samples,
                dx + first * g.in.size() + static_cast<std::int64_t>(place) * g.in.channels + group * channels, g.in.size(),
                false, false);

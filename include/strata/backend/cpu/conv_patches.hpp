@@ -4,10 +4,12 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 #include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/chunks.hpp>
 #include <strata/backend/cpu/gemm.hpp>
+#include <strata/backend/cpu/simd.hpp>
 #include <strata/backend/cpu/sizes.hpp>
 #include <strata/core/linkage.hpp>
 #include <strata/core/window.hpp>
@@ -30,6 +32,20 @@ inline Position position_of(const Geometry& g, std::int64_t flat) {
   return {static_cast<int>(flat / map), within / g.out.width, within % g.out.width};
 }
 
+// The call of memcpy would take longer than a few elements do.
+template <class T>
+STRATA_INLINE void copy_few(const T* from, int count, T* to) {
+  constexpr int lanes = lanes_of<T, 16>;
+  if (count >= 16 * lanes) {
+    std::copy_n(from, count, to);
+  } else if (count >= lanes) {
+    for (int i = 0; i < count - lanes; i += lanes) std::memcpy(to + i, from + i, 16);
+    std::memcpy(to + count - lanes, from + count - lanes, 16);
+  } else {
+    for (int i = 0; i < count; ++i) to[i] = from[i];
+  }
+}
+
 // patches = kernel positions [tap, tap + taps) under output positions [first, first + count), one group: (count, taps,
 // channels).
 template <class T>
@@ -38,8 +54,8 @@ void im2col(const Geometry& g, const T* x, std::int64_t first, int count, int pa
   const int channels = g.in.channels / g.groups;
   const std::int64_t image = g.in.size();
   const bool whole_rows = w.dilation_w == 1 && g.groups == 1;  // a kernel row is contiguous
+  Position p = position_of(g, first);
   for (int r = 0; r < count; ++r) {
-    const Position p = position_of(g, first + r);
     const T* from = x + p.sample * image + part * channels;
     const int top = p.row * w.stride_h - w.pad_top, left = p.column * w.stride_w - w.pad_left;
     for (int k = tap, run; k < tap + taps; k += run, patches += run * channels) {
@@ -50,10 +66,12 @@ void im2col(const Geometry& g, const T* x, std::int64_t first, int count, int pa
       const int after = std::clamp(column + run - g.in.width, 0, run - before);
       std::fill_n(patches, before * channels, T{0});
       if (const int inside = run - before - after; inside > 0)
-        std::copy_n(from + (static_cast<std::int64_t>(row) * g.in.width + column + before) * g.in.channels,
-                    inside * channels, patches + before * channels);
+        copy_few(from + (static_cast<std::int64_t>(row) * g.in.width + column + before) * g.in.channels, inside * channels,
+                 patches + before * channels);
       std::fill_n(patches + (run - after) * channels, after * channels, T{0});
     }
+    if (++p.column == g.out.width) p.column = 0, ++p.row;
+    if (p.row == g.out.height) p.row = 0, ++p.sample;
   }
 }
 

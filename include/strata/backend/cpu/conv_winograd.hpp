@@ -208,9 +208,10 @@ class Winograd {
   typename WinogradSumKernel<T>::table::function kernel_;
 };
 
+// finish may be null.
 template <class T>
 void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, bool relu, T* y,
-                      ThreadPool& pool, T* scratch) {
+                      ThreadPool& pool, T* scratch, const Finish<T>* finish = nullptr) {
   const KernelPath path = path_now();
   const TileSet<T, RowsTile> tiles(path);
   const WinogradPlan plan(g);
@@ -237,8 +238,9 @@ void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, cons
   });
 
   const std::int64_t all = static_cast<std::int64_t>(batch) * plan.tiles;
-  const std::int64_t most = std::min<std::int64_t>(tiles_at_once, (all + pool.size() - 1) / pool.size());
-  const std::int64_t blocks = (all + most - 1) / most, share = (all + blocks - 1) / blocks;
+  // As many blocks for each thread.
+  const std::int64_t turns = (all + tiles_at_once * pool.size() - 1) / (tiles_at_once * pool.size());
+  const std::int64_t blocks = turns * pool.size(), share = (all + blocks - 1) / blocks;
   pool.parallel_for(static_cast<int>((all + share - 1) / share), [&](int task, int worker) {
     const std::int64_t first = task * share;
     const int count = static_cast<int>(std::min(share, all - first));
@@ -268,7 +270,7 @@ void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, cons
       for (int b = 0; b < points_w; ++b)
         for (int part = 0; part * panels_at_once < panels; ++part) {
           const Point& point = at(a, b);
-          RowSums<T> product(tiles, point.panels, point.packed, part, kept);
+          RowSums<T> product(tiles, point.panels, point.packed, point.panels.part(part), kept);
           product.begin(left[static_cast<std::size_t>(b)], point.panels.rows, count, products + b * apart, filters, false,
                         false);
           product.add(0, 0, point.panels.rows);
@@ -279,9 +281,15 @@ void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, cons
         winograd.fold(products + tile, sums + a * plan.columns.outputs * apart + tile, apart);
       }
     }
-    for (int t = 0; t < count; ++t)
-      winograd.outputs(own[static_cast<std::size_t>(t)], sums + static_cast<std::int64_t>(t) * filters, apart, bias, relu,
-                       y);
+    for (int t = 0; t < count; ++t) {
+      const WinogradTile& tile = own[static_cast<std::size_t>(t)];
+      winograd.outputs(tile, sums + static_cast<std::int64_t>(t) * filters, apart, bias, relu, y);
+      if (!finish) continue;
+      const int columns = std::min(plan.columns.outputs, g.out.width - tile.column);
+      for (int row = tile.row; row < std::min(tile.row + plan.rows.outputs, g.out.height); ++row)
+        (*finish)(y, tile.sample* g.out.size() + (static_cast<std::int64_t>(row) * g.out.width + tile.column) * filters,
+                  columns, filters, 0, filters);
+    }
   });
 }
 

@@ -35,6 +35,7 @@ class CpuEngine {
   [[nodiscard]] int threads() const { return pool_->size(); }
   // Which kernels run, since others give other last digits; and the versions of the libraries in use.
   [[nodiscard]] static std::string kernels() { return cpu::kernel_path(); }
+  [[nodiscard]] static int path() { return static_cast<int>(cpu::detail::path_now()); }
   [[nodiscard]] static std::string libraries();
 
   // Zeros. Throws OutOfMemory.

@@ -11,6 +11,7 @@
 #include <strata/core/lrn.hpp>
 #include <strata/core/upsample.hpp>
 #include <strata/core/window.hpp>
+#include <strata/model/chain.hpp>
 #include <strata/model/kernel_traits.hpp>
 #include <strata/util/random.hpp>
 #include <strata/util/thread_pool.hpp>
@@ -93,7 +94,7 @@ class Ops {
 
   // ---- Pools ----
 
-  // argmax: where each maximum is in its channel's map; -1 if the window is all padding.
+  // argmax: where each maximum is in its channel's map; -1 if the window is all padding. Null for a prediction.
   void max_pool_forward(const Geometry& g, int batch, const T* x, T* y, std::int32_t* argmax) const;
   void max_pool_backward(const Geometry& g, int batch, const T* dy, const std::int32_t* argmax, T* dx) const;
   // count_padding: zeros of the padding count in the means.
@@ -157,6 +158,29 @@ class Ops {
 
   void lrn_forward(Shape in, int batch, const LrnParameters& p, const T* x, T* y) const;
   void lrn_backward(Shape in, int batch, const LrnParameters& p, const T* x, const T* y, const T* dy, T* dx) const;
+
+  // ---- Chains of inference (model/chain.hpp) ----
+
+  static constexpr bool runs_chains = true;
+  static constexpr std::int64_t packed_conv(const Geometry& g) { return cpu::packed_conv<T>(g); }
+  static constexpr std::int64_t conv_inference_scratch(const Geometry& g, int batch, int threads) {
+    return cpu::conv_inference_scratch<T>(g, batch, threads);
+  }
+  // bias may be null. If normalized, packed begins with the scale and the shift.
+  void pack_conv(const Geometry& g, const T* w, const T* bias, bool normalized, T* packed) const;
+  void conv_inference(const Geometry& g, int batch, const T* x, const T* w, const T* packed, const ChainEnd<T>& end, T* y,
+                      T* scratch) const;
+  static constexpr std::int64_t packed_dense(int units) { return std::int64_t{2} * units; }
+  void pack_dense(int units, const T* bias, bool normalized, T* packed) const;
+  void dense_inference(int in, int units, int batch, const T* x, const T* w, const T* packed, const ChainEnd<T>& end, T* y,
+                       T* scratch) const;
+  void normalization_inference(std::int64_t rows, int channels, const T* x, const T* packed, const ChainEnd<T>& end,
+                               T* y) const;
+  // On the calling thread.
+  template <class F>
+  static void activate(std::int64_t n, T* y) {
+    ActivationOf<F>::forward(n, static_cast<const T*>(y), y);
+  }
 
   // ---- Losses: rows of `width` outputs; labels (rows) or targets (rows,width); gradient may be null ----
 

@@ -7,6 +7,7 @@
 #include <strata/backend/cpu/dense.hpp>
 #include <strata/backend/cpu/dropout.hpp>
 #include <strata/backend/cpu/group_norm.hpp>
+#include <strata/backend/cpu/inference.hpp>
 #include <strata/backend/cpu/lrn.hpp>
 #include <strata/backend/cpu/ops.hpp>
 #include <strata/backend/cpu/pool.hpp>
@@ -186,6 +187,29 @@ void Ops<T>::lrn_forward(Shape in, int batch, const LrnParameters& p, const T* x
 template <class T>
 void Ops<T>::lrn_backward(Shape in, int batch, const LrnParameters& p, const T* x, const T* y, const T* dy, T* dx) const {
   cpu::lrn_backward(in, batch, p, x, y, dy, dx, *pool_);
+}
+template <class T>
+void Ops<T>::pack_conv(const Geometry& g, const T* w, const T* bias, bool normalized, T* packed) const {
+  cpu::pack_conv(g, w, bias, normalized, packed, *pool_);
+}
+template <class T>
+void Ops<T>::conv_inference(const Geometry& g, int batch, const T* x, const T* w, const T* packed, const ChainEnd<T>& end,
+                            T* y, T* scratch) const {
+  cpu::conv_inference(g, batch, x, w, packed, end, y, *pool_, scratch);
+}
+template <class T>
+void Ops<T>::pack_dense(int units, const T* bias, bool normalized, T* packed) const {
+  detail::pack_shift(units, bias, normalized, packed);
+}
+template <class T>
+void Ops<T>::dense_inference(int in, int units, int batch, const T* x, const T* w, const T* packed, const ChainEnd<T>& end,
+                             T* y, T* scratch) const {
+  cpu::dense_inference(in, units, batch, x, w, packed, end, y, *pool_, scratch);
+}
+template <class T>
+void Ops<T>::normalization_inference(std::int64_t rows, int channels, const T* x, const T* packed, const ChainEnd<T>& end,
+                                     T* y) const {
+  cpu::normalization_inference(rows, channels, x, packed, end, y, *pool_);
 }
 
 #if defined(STRATA_COMPILED)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
-// Pools. A task is a sample. x (N,H,W,C), y (N,H',W',C).
+// Pools. x (N,H,W,C), y (N,H',W',C).
 #pragma once
 #include <limits>
 
 #include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/chunks.hpp>
+#include <strata/backend/cpu/ranges.hpp>
 #include <strata/backend/cpu/simd.hpp>
 #include <strata/core/linkage.hpp>
 #include <strata/core/window.hpp>
@@ -12,22 +13,34 @@
 namespace strata::inline STRATA_ABI::cpu {
 
 namespace detail {
-// Calls f(output position, first row, end row, first column, end column, in steps of the dilation) over real elements only.
+// For the windows of these rows of the output: calls f(output position, first row, end row, first column, end column, in
+// steps of the dilation) over real elements only.
 template <class F>
-void for_windows(const Geometry& g, F&& f) {
+void for_windows(const Geometry& g, IndexRange rows, F&& f) {
   const Window& w = g.window;
   const auto clip = [](int start, int kernel, int dilation, int size, int& first, int& end) {
     first = start < 0 ? start + (-start + dilation - 1) / dilation * dilation : start;
     end = std::min(start + (kernel - 1) * dilation + 1, size);
   };
   int top = 0, bottom = 0, left = 0, right = 0;
-  for (int i = 0; i < g.out.height; ++i) {
+  for (int i = rows.first; i < rows.end; ++i) {
     clip(i * w.stride_h - w.pad_top, w.kernel_h, w.dilation_h, g.in.height, top, bottom);
     for (int j = 0; j < g.out.width; ++j) {
       clip(j * w.stride_w - w.pad_left, w.kernel_w, w.dilation_w, g.in.width, left, right);
       f(i * g.out.width + j, top, bottom, left, right);
     }
   }
+}
+// Calls f(sample, rows of the output), several tasks for a large map.
+template <class F>
+void for_rows_of_samples(const Geometry& g, int batch, ThreadPool& pool, F&& f) {
+  const std::int64_t row = static_cast<std::int64_t>(g.out.width) * g.out.channels;
+  const auto each = static_cast<int>(std::clamp<std::int64_t>(16384 / row, 1, g.out.height));
+  const int parts = (g.out.height + each - 1) / each;
+  pool.parallel_for(batch * parts, [&](int task, int) {
+    const int first = task % parts * each;
+    f(task / parts, IndexRange{first, std::min(first + each, g.out.height)});
+  });
 }
 }  // namespace detail
 
@@ -87,26 +100,75 @@ struct MaxPoolKernel {
   using table = versions<MaxPoolKernel, const T*, const PoolWindow&, T*, std::int32_t*>;
 };
 
+// The maximum alone; NaN if the window has one.
+template <class T>
+struct MaximumKernel {
+  template <int Bytes>
+  STRATA_INLINE static void run(const T* image, const PoolWindow& w, T* out) {
+    constexpr int lanes = lanes_of<T, Bytes>, at_once = 4;
+    const std::int64_t from = static_cast<std::int64_t>(w.top * w.width + w.left) * w.channels;
+    int c = 0;
+    for (; c + at_once * lanes <= w.channels; c += at_once * lanes) columns<Bytes, at_once>(image + c, from, w, out + c);
+    for (; c + lanes <= w.channels; c += lanes) columns<Bytes, 1>(image + c, from, w, out + c);
+    for (; c < w.channels; ++c) {
+      T best = image[from + c];
+      for (int i = w.top; i < w.bottom; i += w.step_h)
+        for (int j = w.left; j < w.right; j += w.step_w) {
+          const T x = image[(static_cast<std::int64_t>(i) * w.width + j) * w.channels + c];
+          if (x > best || x != x) best = x;
+        }
+      out[c] = best;
+    }
+  }
+  template <int Bytes, int Count>
+  STRATA_INLINE static void columns(const T* image, std::int64_t from, const PoolWindow& w, T* out) {
+    using vector = detail::vector<T, Bytes>;
+    constexpr int lanes = lanes_of<T, Bytes>;
+    vector best[std::size_t{Count}], none[std::size_t{Count}];  // none: a NaN, if there was one
+    STRATA_UNROLL for (int v = 0; v < Count; ++v) load(best[v], image + from + v * lanes), none[v] = best[v];
+    for (int i = w.top; i < w.bottom; i += w.step_h)
+      for (int j = w.left; j < w.right; j += w.step_w) {
+        const T* at = image + (static_cast<std::int64_t>(i) * w.width + j) * w.channels;
+        STRATA_UNROLL for (int v = 0; v < Count; ++v) {
+          vector x;
+          load(x, at + v * lanes);
+          best[v] = x > best[v] ? x : best[v];
+          none[v] = x != x ? x : none[v];
+        }
+      }
+    STRATA_UNROLL for (int v = 0; v < Count; ++v) {
+      best[v] = none[v] != none[v] ? none[v] : best[v];
+      store(out + v * lanes, best[v]);
+    }
+  }
+  using table = versions<MaximumKernel, const T*, const PoolWindow&, T*>;
+};
+
 }  // namespace detail
 
 // argmax: row * W + column in the sample of each maximum, the first if there are several. Padding is never picked; a window
-// that is all padding gives 0 and -1. If a window has a NaN, the result is NaN.
+// that is all padding gives 0 and -1. If a window has a NaN, the result is NaN. argmax may be null.
 template <class T>
 void max_pool_forward(const Geometry& g, int batch, const T* x, T* y, std::int32_t* argmax, ThreadPool& pool) {
   const int channels = g.in.channels;
   const auto largest = detail::MaxPoolKernel<T>::table::of(detail::path_now());
-  pool.parallel_for(batch, [=, &g](int sample, int) {
+  const auto maximum = detail::MaximumKernel<T>::table::of(detail::path_now());
+  detail::for_rows_of_samples(g, batch, pool, [=, &g](int sample, detail::IndexRange rows) {
     const T* image = x + sample * g.in.size();
     T* out = y + sample * g.out.size();
-    std::int32_t* where = argmax + sample * g.out.size();
-    detail::for_windows(g, [&](int position, int top, int bottom, int left, int right) {
-      T* best = out + static_cast<std::int64_t>(position) * channels;
-      std::int32_t* at = where + static_cast<std::int64_t>(position) * channels;
-      if (top >= bottom || left >= right)
-        std::fill_n(best, channels, T{0}), std::fill_n(at, channels, -1);
-      else
-        largest(image, {top, bottom, left, right, g.window.dilation_h, g.window.dilation_w, g.in.width, channels}, best,
-                at);
+    std::int32_t* where = argmax ? argmax + sample * g.out.size() : nullptr;
+    detail::for_windows(g, rows, [&](int position, int top, int bottom, int left, int right) {
+      const std::int64_t first = static_cast<std::int64_t>(position) * channels;
+      const detail::PoolWindow window{top,        bottom,  left, right, g.window.dilation_h, g.window.dilation_w,
+                                      g.in.width, channels};
+      if (top >= bottom || left >= right) {
+        std::fill_n(out + first, channels, T{0});
+        if (where) std::fill_n(where + first, channels, -1);
+      } else if (where) {
+        largest(image, window, out + first, where + first);
+      } else {
+        maximum(image, window, out + first);
+      }
     });
   });
 }
@@ -140,10 +202,10 @@ inline int counted_elements(const Geometry& g, bool count_padding, int position)
 template <class T>
 void avg_pool_forward(const Geometry& g, bool count_padding, int batch, const T* x, T* y, ThreadPool& pool) {
   const int channels = g.in.channels;
-  pool.parallel_for(batch, [=, &g](int sample, int) {
+  detail::for_rows_of_samples(g, batch, pool, [=, &g](int sample, detail::IndexRange rows) {
     const T* image = x + sample * g.in.size();
     T* out = y + sample * g.out.size();
-    detail::for_windows(g, [&](int position, int top, int bottom, int left, int right) {
+    detail::for_windows(g, rows, [&](int position, int top, int bottom, int left, int right) {
       Array<T> sum(out + static_cast<std::int64_t>(position) * channels, channels);
       sum.setZero();
       for (int i = top; i < bottom; i += g.window.dilation_h)
@@ -160,7 +222,7 @@ void avg_pool_backward(const Geometry& g, bool count_padding, int batch, const T
     T* to = dx + sample * g.in.size();
     std::fill_n(to, g.in.size(), T{0});
     const T* from = dy + sample * g.out.size();
-    detail::for_windows(g, [&](int position, int top, int bottom, int left, int right) {
+    detail::for_windows(g, {0, g.out.height}, [&](int position, int top, int bottom, int left, int right) {
       const ConstArray<T> gradient(from + static_cast<std::int64_t>(position) * channels, channels);
       const T count = static_cast<T>(detail::counted_elements(g, count_padding, position));
       for (int i = top; i < bottom; i += g.window.dilation_h)
@@ -172,18 +234,17 @@ void avg_pool_backward(const Geometry& g, bool count_padding, int batch, const T
 
 template <class T>
 void global_avg_pool_forward(Shape in, int batch, const T* x, T* y, ThreadPool& pool) {
+  constexpr int most = 64;
   const std::int64_t area = static_cast<std::int64_t>(in.height) * in.width;
-  pool.parallel_for(batch, [=](int sample, int) {
-    constexpr int most = 64;
-    for (int c = 0; c < in.channels; c += most) {
-      const std::int64_t count = std::min(most, in.channels - c);
-      Array<T>(y + static_cast<std::int64_t>(sample) * in.channels + c, count) =
-          sum_rows<T, most>(area, count,
-                            [&](auto& sums, std::int64_t i) {
-                              sums += ConstArray<T>(x + (sample * area + i) * in.channels + c, count);
-                            }) /
-          static_cast<T>(area);
-    }
+  const int parts = (in.channels + most - 1) / most;
+  pool.parallel_for(batch * parts, [=](int task, int) {
+    const int sample = task / parts, c = task % parts * most;
+    const std::int64_t count = std::min(most, in.channels - c);
+    Array<T>(y + static_cast<std::int64_t>(sample) * in.channels + c, count) =
+        sum_rows<T, most>(
+            area, count,
+            [&](auto& sums, std::int64_t i) { sums += ConstArray<T>(x + (sample * area + i) * in.channels + c, count); }) /
+        static_cast<T>(area);
   });
 }
 template <class T>

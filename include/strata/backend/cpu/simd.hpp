@@ -87,7 +87,7 @@ template <class V, class T>
 STRATA_INLINE void load(V& v, const T* from) {
   std::memcpy(&v, from, sizeof v);
 }
-// The same value in all elements. A constant minus V{} would be one too, but crashes nvcc 13.0's compiler.
+// The same value in all elements. Write no constant minus V{}: it crashes the compiler of nvcc 13.0.
 template <class V, class T>
 STRATA_INLINE void fill(V& v, T value) {
   v = value - V{};

@@ -93,11 +93,18 @@ constexpr std::int64_t patches_scratch(const Geometry& g) {
 
 // ---- Convolutions without im2col ----
 
+// Rows and panels of a task: enough to reuse the second-level cache often, few enough that every core has tasks.
+inline constexpr int rows_at_once = 96, panels_at_once = 8;
+
 // A right operand in panels of `width` columns, each `rows` rows and one more for the bias.
 struct Panels {
   int columns, width, rows;
-  [[nodiscard]] int count() const { return (columns + width - 1) / width; }
-  [[nodiscard]] std::int64_t size() const { return static_cast<std::int64_t>(width) * (rows + 1); }
+  [[nodiscard]] constexpr int count() const { return (columns + width - 1) / width; }
+  [[nodiscard]] constexpr std::int64_t size() const { return static_cast<std::int64_t>(width) * (rows + 1); }
+  // Those of a task.
+  [[nodiscard]] constexpr IndexRange part(int task) const {
+    return {task * panels_at_once, std::min((task + 1) * panels_at_once, count())};
+  }
   // The largest size, for any path.
   template <class T>
   static constexpr std::int64_t most(int columns, std::int64_t rows) {
@@ -105,8 +112,6 @@ struct Panels {
   }
 };
 
-// Rows and panels of a task: enough to reuse the second-level cache often, few enough that every core has tasks.
-inline constexpr int rows_at_once = 96, panels_at_once = 8;
 template <class T>
 inline constexpr std::int64_t kept_size = static_cast<std::int64_t>(rows_at_once) * panels_at_once * panel_most<T>;
 template <class T>
@@ -120,10 +125,29 @@ constexpr bool is_pointwise(const Geometry& g) {
   return w.kernel_h == 1 && w.kernel_w == 1 && w.stride_h == 1 && w.stride_w == 1 && g.groups == 1 &&
          g.in.height == g.out.height && g.in.width == g.out.width;
 }
+// With fewer samples, those that share a position do not fill a tile.
+inline constexpr int direct_batch = 8;
+// A tile's rows are positions of the output, whose patches are gathered first.
+constexpr bool gathers(const Geometry& g, int batch) { return by_patches(g) || is_pointwise(g) || batch < direct_batch; }
+// Elements of the filters in panels of this width, or in the largest on any path.
+constexpr std::int64_t packed_filters(const Geometry& g, int width) {
+  const Panels panels{g.out.channels / g.groups, width, static_cast<int>(g.taps())};
+  return g.groups * panels.count() * panels.size();
+}
+template <class T>
+constexpr std::int64_t most_packed_filters(const Geometry& g) {
+  return g.groups * Panels::most<T>(g.out.channels / g.groups, g.taps());
+}
+// Up to this many rows, tasks are panels and not rows.
+inline constexpr int few_rows = 256;
+template <class T>
+constexpr std::int64_t packed_forward_scratch(const Geometry& g, bool gathered, int threads) {
+  const std::int64_t rows = std::max(few_rows, threads * rows_at_once);
+  return threads * kept_size<T> + (gathered && !is_pointwise(g) ? rows * g.taps() : 0);
+}
 template <class T>
 constexpr std::int64_t direct_forward_scratch(const Geometry& g, int threads) {
-  const std::int64_t patches = by_patches(g) && !is_pointwise(g) ? rows_at_once * g.taps() : 0;
-  return g.groups * Panels::most<T>(g.out.channels / g.groups, g.taps()) + threads * (patches + kept_size<T>)+line;
+  return most_packed_filters<T>(g) + packed_forward_scratch<T>(g, by_patches(g), threads) + line;
 }
 
 template <class T>
@@ -314,9 +338,6 @@ constexpr std::int64_t dense_gemm_scratch(int in, int units, int batch) {
   return std::max(gemm_scratch<T>(batch, block, largest), gemm_scratch<T>(block, units, batch));
 }
 
-// With fewer samples, those that share a position do not fill a tile.
-inline constexpr int direct_batch = 8;
-
 }  // namespace detail
 
 // ---- What the entry points ask for, in elements ----
@@ -351,6 +372,18 @@ constexpr std::int64_t conv_pool_scratch(const Geometry& conv, int batch, int th
   for (const int bytes : {16, 32, 64})
     most = std::max(most, detail::picked_scratch_with<T>(conv, bytes / static_cast<int>(sizeof(T)), batch, threads));
   return most;
+}
+
+// The weights of a convolution in a model for inference: scale and shift, then depthwise filters or packed ones.
+template <class T>
+constexpr std::int64_t packed_conv(const Geometry& g) {
+  return 2 * g.out.channels + detail::line +
+         (detail::is_depthwise<T>(g) ? g.taps() * g.out.channels : detail::most_packed_filters<T>(g));
+}
+template <class T>
+constexpr std::int64_t conv_inference_scratch(const Geometry& g, int batch, int threads) {
+  return std::max({conv_scratch<T>(g, batch, threads), detail::packed_forward_scratch<T>(g, true, threads) + detail::line,
+                   detail::winograd_pays(g, batch) ? detail::winograd_scratch<T>(g, threads) : 0});
 }
 
 template <class T>

@@ -99,8 +99,9 @@ struct VectorForm<GELUTanh> {
   template <int Bytes>
   STRATA_INLINE static void backward(const vector<float, Bytes>& given, const vector<float, Bytes>& dy,
                                      vector<float, Bytes>& dx) {
-    const vector<float, Bytes> least = -10.f - vector<float, Bytes>{}, most = -least;
-    vector<float, Bytes> share, x = given < least ? least : given;
+    vector<float, Bytes> share, least, most;
+    fill(least, -10.f), fill(most, 10.f);
+    vector<float, Bytes> x = given < least ? least : given;
     x = x > most ? most : x;
     logistic<Bytes>(2.f * x * (factor + cubic * x * x), share);
     dx = dy * share * (1.f + 2.f * x * (1.f - share) * (factor + 3.f * cubic * x * x));
@@ -137,7 +138,9 @@ template <>
 struct VectorForm<HardSigmoid> {
   template <int Bytes>
   STRATA_INLINE static void forward(const vector<float, Bytes>& x, vector<float, Bytes>& y) {
-    const vector<float, Bytes> zero{}, one = 1.f - zero;
+    const vector<float, Bytes> zero{};
+    vector<float, Bytes> one;
+    fill(one, 1.f);
     y = (x + 3.f) / 6.f;
     y = y < zero ? zero : y;
     y = y > one ? one : y;
@@ -145,7 +148,10 @@ struct VectorForm<HardSigmoid> {
   template <int Bytes>
   STRATA_INLINE static void backward(const vector<float, Bytes>& y, const vector<float, Bytes>& dy,
                                      vector<float, Bytes>& dx) {
-    const vector<float, Bytes> zero{}, one = 1.f - zero, below_one = y < one ? y : zero;
+    const vector<float, Bytes> zero{};
+    vector<float, Bytes> one;
+    fill(one, 1.f);
+    const vector<float, Bytes> below_one = y < one ? y : zero;
     dx = below_one > zero ? dy / 6.f : zero;
   }
 };
@@ -153,19 +159,21 @@ template <>
 struct VectorForm<HardSwish> {
   template <int Bytes>
   STRATA_INLINE static void forward(const vector<float, Bytes>& x, vector<float, Bytes>& y) {
-    vector<float, Bytes> share;
-    const vector<float, Bytes> least = -3.f - vector<float, Bytes>{},
-                               at = x < least ? least : x;  // else -inf becomes a NaN
+    vector<float, Bytes> share, least;
+    fill(least, -3.f);
+    const vector<float, Bytes> at = x < least ? least : x;  // else -inf becomes a NaN
     VectorForm<HardSigmoid>::forward<Bytes>(at, share);
     y = at * share;
   }
   template <int Bytes>
   STRATA_INLINE static void backward(const vector<float, Bytes>& x, const vector<float, Bytes>& dy,
                                      vector<float, Bytes>& dx) {
-    const vector<float, Bytes> zero{}, three = 3.f - zero;
-    const vector<float, Bytes> at = x > -three ? x : -1.5f - zero;  // where the gradient is 0
+    const vector<float, Bytes> zero{};
+    vector<float, Bytes> three, flat;
+    fill(three, 3.f), fill(flat, -1.5f);  // where the gradient is 0
+    const vector<float, Bytes> at = x > -three ? x : flat;
     dx = dy * (2.f * at + 3.f) / 6.f;
-    dx = at == -1.5f - zero ? zero : dx;  // also for an infinite dy
+    dx = at == flat ? zero : dx;  // also for an infinite dy
     dx = x >= three ? dy : dx;
   }
 };
@@ -211,7 +219,9 @@ struct ClipKernel {
   template <int Bytes>
   STRATA_INLINE static void run(std::int64_t n, float low, float high, const float* test, const float* dy, float* to) {
     constexpr int lanes = lanes_of<float, Bytes>;
-    const vector<float, Bytes> zero{}, least = low - zero, most = high - zero;
+    const vector<float, Bytes> zero{};
+    vector<float, Bytes> least, most;
+    fill(least, low), fill(most, high);
     std::int64_t i = 0;
     for (; i + lanes <= n; i += lanes) {
       vector<float, Bytes> x, result;

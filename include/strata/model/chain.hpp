@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSL-1.0
+// A chain: a product or a normalization, and the layers behind it that inference applies to its output while that is in the
+// cache: a normalization, the sum of a Residual, an activation. A model for inference runs a chain as one step, and keeps
+// the weights of its product packed as the kernel reads them, scaled by the normalization.
+#pragma once
+#include <cstdint>
+
+#include <strata/core/linkage.hpp>
+#include <strata/core/shape.hpp>
+#include <strata/model/pass.hpp>
+
+namespace strata::inline STRATA_ABI {
+
+// The layers behind the first: y = f(y + add).
+template <class A>
+struct ChainEnd {
+  bool normalized = false;  // the packed weights begin with the scale and the shift of each channel
+  const A* add = nullptr;   // (N, out); null: none
+  bool relu = false;
+  void (*activation)(std::int64_t n, A* y) = nullptr;  // another f, in place; null: none
+};
+
+namespace detail {
+
+// What a node can be in a chain; a null function means that it cannot.
+template <class Ops>
+struct ChainNode {
+  using T = typename Ops::Parameter;
+  using A = typename Ops::Activation;
+  // The first: elements of its packed weights; packs them, behind a scale and a shift if there is a normalization; scratch
+  // in elements; runs the chain, whose last output is p.y.
+  std::int64_t (*packed)(Shape in) = nullptr;
+  void (*pack)(const Pass<Ops>& p, bool normalized, T* packed) = nullptr;
+  std::int64_t (*scratch)(Shape in, int batch, int threads) = nullptr;
+  void (*run)(const Pass<Ops>& p, const T* packed, const ChainEnd<A>& end) = nullptr;
+  // A normalization: y = x * scale + shift, for each channel.
+  void (*scale_and_shift)(const Pass<Ops>& p, T* scale, T* shift) = nullptr;
+  bool adds = false;  // the sum of two branches
+  // An activation.
+  bool relu = false;
+  void (*activation)(std::int64_t n, A* y) = nullptr;
+};
+
+// The links of the chain that begins at a node, by their numbers; 0: no such link.
+struct Chain {
+  int normalization = 0, sum = 0, activation = 0;
+};
+
+template <class Ops>
+inline constexpr bool runs_chains = requires { requires Ops::runs_chains; };
+
+}  // namespace detail
+}  // namespace strata::inline STRATA_ABI
