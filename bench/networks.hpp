@@ -3,12 +3,14 @@
 #pragma once
 #include <strata/strata.hpp>
 
+#include "../examples/cifar_fast/network.hpp"
+
 namespace networks {
 
 using namespace strata;
 
 // LeCun et al. 1998, with ReLU and max pools.
-using LeNet = Sequential<Input<28, 28, 1>, Conv<5, 6, Pad<2>>, ReLU, MaxPool<2, 2>, Conv<5, 16>, ReLU, MaxPool<2, 2>,
+using LeNet = Sequential<Input<28, 28, 1>, Conv<5, 6, Pad<2>>, ReLU, MaxPool<2, 2>, Conv<5, 16, Valid>, ReLU, MaxPool<2, 2>,
                          Flatten, Dense<120>, ReLU, Dense<84>, ReLU, Dense<10>>;
 
 // SqueezeNet 1.1 (Iandola et al. 2016).
@@ -16,7 +18,7 @@ template <int Squeeze, int Expand>
 using Fire = Sequential<Conv<1, Squeeze>, ReLU,
                         Concat<Sequential<Conv<1, Expand>, ReLU>, Sequential<Conv<3, Expand, Pad<1>>, ReLU>>>;
 using SqueezeNet =
-    Sequential<Input<224, 224, 3>, Conv<3, 64, Stride<2>>, ReLU, MaxPool<3, 2, CeilMode>, Fire<16, 64>, Fire<16, 64>,
+    Sequential<Input<224, 224, 3>, Conv<3, 64, Stride<2>, Valid>, ReLU, MaxPool<3, 2, CeilMode>, Fire<16, 64>, Fire<16, 64>,
                MaxPool<3, 2, CeilMode>, Fire<32, 128>, Fire<32, 128>, MaxPool<3, 2, CeilMode>, Fire<48, 192>, Fire<48, 192>,
                Fire<64, 256>, Fire<64, 256>, Dropout<0.5>, Conv<1, 1000>, ReLU, GlobalAvgPool>;
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# bench/run.sh [OPTION...]: strata beside its peers on the same network, data and optimizer: training and inference, one
-# and two threads. Installs what is missing, builds, measures in interleaved rounds, writes build/bench/table.md and prints
+# bench/run.sh [OPTION...]: strata beside its peers on the same network, data and optimizer, one and two threads: AlexNet in
+# training and inference, then predictions of known networks. Installs what is missing, builds, measures in interleaved rounds, writes build/bench/table.md and prints
 # it; the last three lines are strata's ratios to the best peer of a row.
 #   --peers A,B,...   only these (and strata), of: onednn2 onednn3 pytorch pytorch-compiled onnxruntime openvino keras
 #                     libtorch dlib
@@ -10,6 +10,7 @@
 #   --minutes N       what would take longer than that, installing apart, is left out (default 40)
 #   --no-install      with what is there
 #   --no-check        without comparing logits, losses and parameters first
+#   --no-networks     AlexNet alone
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -21,7 +22,7 @@ while (($# > 0)); do
   case $1 in
     --peers) peers=${2:?--peers needs a list}; shift ;;
     --rounds | --minutes) options+=("$1" "${2:?$1 needs a number}"); shift ;;
-    --quick | --full | --no-check) options+=("$1") ;;
+    --quick | --full | --no-check | --no-networks) options+=("$1") ;;
     --no-install) install=false ;;
     -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
     *) echo "bench/run.sh: $1 is not an option; see --help" >&2; exit 2 ;;
@@ -61,7 +62,7 @@ pypi() {  # pypi VENV PACKAGE...: a virtual environment each, so that no peer ch
   fi
 }
 if $install; then
-  ./cmake/install.sh g++ cmake ninja-build libeigen3-dev python3 python3-venv util-linux
+  ./cmake/install.sh g++ cmake ninja-build libeigen3-dev libprotobuf-dev protobuf-compiler python3 python3-venv util-linux
   if wanted onednn2; then debian onednn2 libdnnl-dev; fi
   # The BLAS of Debian's libraries: the one on OpenMP, whose threads do not fight with those of libtorch.
   if wanted libtorch; then debian libtorch libtorch-dev libopenblas0-openmp; fi
@@ -69,7 +70,7 @@ if $install; then
   if wanted onednn3; then pypi onednn onednn-devel-cpu-gomp; fi
   if wanted onnxruntime || wanted openvino; then pypi onnxruntime onnxruntime onnx numpy; fi
   if wanted openvino; then pypi openvino openvino numpy; fi
-  if wanted pytorch || wanted pytorch-compiled; then pypi torch torch numpy; fi
+  if wanted pytorch || wanted pytorch-compiled; then pypi torch torch numpy onnx; fi
   if wanted keras; then pypi tensorflow tensorflow keras; fi
 fi
 installed=$((SECONDS - began))
@@ -85,6 +86,10 @@ for peer in onednn2 onednn3 libtorch dlib; do
   cmake --build "$build/bin" --target $peer >"$build/logs/build-$peer.log" 2>&1 ||
     { rm -f "$build/bin/$peer"; echo "cannot build $peer: see build/bench/logs/build-$peer.log" >&2; }
 done
+if [[ ! " ${options[*]} " =~ " --no-networks " ]]; then
+  cmake --build "$build/bin" --target networks >"$build/logs/build-networks.log" 2>&1 ||
+    { rm -f "$build/bin/networks"; echo "cannot build networks: see build/bench/logs/build-networks.log" >&2; }
+fi
 "$build/bin/make_data" "$build/data"
 if wanted onnxruntime || wanted openvino; then
   "$build/venv/onnxruntime/bin/python" bench/peers/onnx_model.py "$build/data" "$build/data/alexnet.onnx" \

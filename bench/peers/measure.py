@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 
+import networks
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 PARAMETERS = 21594506
 TRAIN_MFLOP, FORWARD_MFLOP = 539.836, 184.861  # an image, nominal: padding taps counted, no input gradient of the first layer
@@ -222,6 +224,7 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--no-check", action="store_true")
+    parser.add_argument("--no-networks", action="store_true")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--minutes", type=float)
     o = parser.parse_args()
@@ -310,6 +313,16 @@ def main():
         durations[number % 2] = minutes_gone() - from_here
         say(f"round {number + 1} of {rounds}: {durations[number % 2]:.1f} minutes")
 
+    known = networks.Networks(runner, peers, say)
+    if not o.no_networks and known.available():
+        for number in range(1 if o.quick else 3):
+            if number > 0 and minutes_gone() > minutes + 25 and not o.full:
+                say("no time for more rounds of networks")
+                break
+            for threads in (2, 1) if number == 0 and not o.quick else (2,):
+                known.round(number, threads, 0.3 if o.quick else 1.0)
+            say(f"networks, round {number + 1}: {minutes_gone():.1f} minutes gone")
+
     name, flags = cpu_name()
     head = [f"# strata beside its peers, {time.strftime('%Y-%m-%d %H:%M')}", "", f"{name}", "", f"Flags: {flags}", "",
             f"Linux {platform.release()}; float32; {completed} rounds; medians over the runs. AlexNet for 32x32 images, "
@@ -319,11 +332,12 @@ def main():
         if key in os.environ:
             head += [f"{key}={os.environ[key]}", ""]
     table = Table(peers, results, versions, machine, missing)
-    text = table.text(head)
+    text = table.text(head) + known.table()
     path = os.path.join(o.build, "table.md")
     with open(path, "w") as file:
         file.write(text)
     print(text)
+    print("\n".join(known.summary()))
     for label, row in (("train128", ("train", 128, "warm", 2)), ("infer128", ("infer", 128, "warm", 2)),
                        ("infer1", ("infer", 1, "warm", 2))):
         print(f"{label} strata/best-peer {table.ratio(row)}")

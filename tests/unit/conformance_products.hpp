@@ -9,6 +9,7 @@
 #include <strata/backend/cpu/conv_winograd.hpp>
 #include <strata/backend/reference/conv.hpp>
 #include <strata/backend/reference/dense.hpp>
+#include <strata/model/chain.hpp>
 
 namespace conformance {
 
@@ -140,6 +141,75 @@ TEST_CASE_TEMPLATE("convolutions of drawn geometries", B, CONFORMANCE_BACKENDS) 
     ++done;
     INFO("seed ", seed, ": ", describe(g, batch));
     check_conv<B>(g, batch, draw);
+  }
+}
+
+// A convolution that begins a chain of inference: y = f((x * w + bias) * scale + shift + add).
+template <class B>
+void check_conv_chain(const Geometry& g, int batch, Draw& draw) {
+  if constexpr (requires { B::Ops::runs_chains; }) {
+    using T = typename B::T;
+    const bool with_bias = draw.chance(50), normalized = draw.chance(60), with_sum = draw.chance(40),
+               relu = draw.chance(40), tanh = !relu && draw.chance(40);
+    const std::int64_t filters = g.out.channels, count = batch * g.out.size();
+    const Numbers x = draw.numbers(batch * g.in.size()), w = draw.numbers(g.taps() * filters), bias = draw.numbers(filters),
+                  scale = draw.numbers(filters), shift = draw.numbers(filters), sum = draw.numbers(count);
+    const auto x_ = as<T>(x), w_ = as<T>(w), bias_ = as<T>(bias), sum_ = as<T>(sum);
+    const Numbers ax = absolute(x), aw = absolute(w), ab = absolute(bias);
+    Numbers want = zeros(count), size = want;
+    reference::conv_forward(g, batch, x.data(), w.data(), with_bias ? bias.data() : nullptr, want.data());
+    reference::conv_forward(g, batch, ax.data(), aw.data(), with_bias ? ab.data() : nullptr, size.data());
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      const std::size_t f = i % static_cast<std::size_t>(filters);
+      if (normalized) want[i] = want[i] * scale[f] + shift[f], size[i] = size[i] * std::abs(scale[f]) + std::abs(shift[f]);
+      if (with_sum) want[i] += sum[i], size[i] += std::abs(sum[i]);
+      want[i] = relu ? std::max(want[i], 0.0) : tanh ? std::tanh(want[i]) : want[i];
+    }
+    std::vector<T> packed(static_cast<std::size_t>(B::Ops::packed_conv(g)));
+    const auto [y] = run_with<B>(
+        [&](int threads) { return B::Ops::conv_inference_scratch(g, batch, threads); },
+        [&](const auto& ops, T* work, T* out) {
+          if (normalized) {
+            std::ranges::copy(as<T>(scale), packed.begin());
+            std::ranges::copy(as<T>(shift), packed.begin() + filters);
+          }
+          ops.pack_conv(g, w_.data(), with_bias ? bias_.data() : nullptr, normalized, packed.data());
+          const strata::ChainEnd<T> end{.normalized = normalized,
+                                        .add = with_sum ? sum_.data() : nullptr,
+                                        .relu = relu,
+                                        .activation = tanh ? &B::Ops::template activate<strata::Tanh> : nullptr};
+          ops.conv_inference(g, batch, x_.data(), w_.data(), packed.data(), end, out, work);
+        },
+        Out<T>(count));
+    check_close("conv_inference", y, want, size, static_cast<double>(g.taps() + 4));
+  }
+}
+
+TEST_CASE_TEMPLATE("convolutions of drawn geometries in inference", B, CONFORMANCE_BACKENDS) {
+  int done = 0;
+  for (std::uint64_t seed = 1; done < as_many_as(600); ++seed) {
+    Draw draw(seed);
+    const bool wide = draw.chance(25), depthwise = !wide && draw.chance(20), point = draw.chance(20);
+    const int groups = wide || draw.chance(60) ? 1 : draw.between(2, 4);
+    const int channels = wide ? draw.between(12, 20) : draw.chance(60) ? draw.between(1, 7) : draw.between(8, 30);
+    const Shape in{draw.between(1, 11), wide ? draw.between(24, 110) : draw.between(1, 11),
+                   depthwise ? 4 * channels : groups * channels};
+    const int filters = depthwise ? in.channels * draw.between(1, 3)
+                                  : groups * (draw.chance(60) ? draw.between(1, 9) : draw.between(10, 70));
+    const WindowSpec window = point ? WindowSpec{.kernel_h = 1, .kernel_w = 1} : draw_window(draw, in, 5);
+    const Geometry g = place(window, in, filters, depthwise ? in.channels : groups);
+    const int batch = draw.chance(50) ? 1 : draw.between(2, 12);
+    if (batch * g.out.size() * g.taps() > 400'000) continue;
+    ++done;
+    INFO("seed ", seed, ": ", describe(g, batch));
+    check_conv_chain<B>(g, batch, draw);
+  }
+  Draw draw(5);
+  for (const int batch : {1, 9}) {  // by Winograd, by patches, with many panels
+    check_conv_chain<B>(place({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{12, 12, 48}, 40), batch,
+                        draw);
+    check_conv_chain<B>(place({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{5, 5, 40}, 300), batch, draw);
+    check_conv_chain<B>(place({.kernel_h = 1, .kernel_w = 1}, Shape{19, 19, 20}, 300), batch, draw);
   }
 }
 

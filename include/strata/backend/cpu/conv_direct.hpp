@@ -107,6 +107,22 @@ void pack_filters(const Geometry& g, const TileSet<T, RowsTile>& tiles, const T*
   });
 }
 
+// Rows [first, first + plan.inputs) of the map, with zeros for the padding.
+template <class T>
+void copy_padded_rows(const Geometry& g, const RowsPlan& plan, const T* map, int first, T* to) {
+  const int channels = g.in.channels, before = std::min(g.window.pad_left, plan.width);
+  const int inside = std::clamp(plan.width - before, 0, g.in.width), after = plan.width - before - inside;
+  for (int r = first; r < first + plan.inputs; ++r, to += plan.width * channels) {
+    if (r < 0 || r >= g.in.height) {
+      std::fill_n(to, plan.width * channels, T{0});
+      continue;
+    }
+    std::fill_n(to, before * channels, T{0});
+    std::copy_n(map + static_cast<std::int64_t>(r) * g.in.width * channels, inside * channels, to + before * channels);
+    std::fill_n(to + (before + inside) * channels, after * channels, T{0});
+  }
+}
+
 // A convolution by packed filters. kept: scratch behind them. finish may be null.
 template <class T>
 void packed_forward(const Geometry& g, const TileSet<T, RowsTile>& tiles, int batch, const T* x, const T* packed, bool bias,
@@ -121,6 +137,37 @@ void packed_forward(const Geometry& g, const TileSet<T, RowsTile>& tiles, int ba
     const int channel = group * filters + first;
     (*finish)(y, at, rows, stride, channel, count);
   };
+  if (gathers(g, batch) && goes_along_rows(g)) {
+    const RowsPlan plan(g);
+    const int tasks = (g.out.height + plan.outputs - 1) / plan.outputs;
+    const int pieces = (g.out.width + rows_at_once - 1) / rows_at_once, piece = (g.out.width + pieces - 1) / pieces;
+    const bool whole_rows = win.dilation_w == 1;
+    pool.parallel_for(batch * tasks, [&](int task, int worker) {
+      const int sample = task / tasks, first = task % tasks * plan.outputs;
+      T* rows = kept + worker * (kept_size<T> + plan.size(g));
+      T* sums_kept = rows + plan.size(g);
+      copy_padded_rows(g, plan, x + sample * g.in.size(), first * win.stride_h - win.pad_top, rows);
+      for (int part = 0; part < parts; ++part) {
+        RowSums<T> sums(tiles, panels, packed, panels.part(part), sums_kept);
+        for (int i = first; i < std::min(first + plan.outputs, g.out.height); ++i)
+          for (int j = 0; j < g.out.width; j += piece) {
+            const int count = std::min(piece, g.out.width - j);
+            const std::int64_t at =
+                sample * g.out.size() + (static_cast<std::int64_t>(i) * g.out.width + j) * g.out.channels;
+            sums.begin(
+                rows + (static_cast<std::int64_t>(i - first) * win.stride_h * plan.width + j * win.stride_w) * channels,
+                win.stride_w * channels, count, y + at, g.out.channels, bias, relu);
+            for (int kh = 0; kh < win.kernel_h; ++kh)
+              for (int kw = 0; kw < win.kernel_w; kw += whole_rows ? win.kernel_w : 1)
+                sums.add((static_cast<std::int64_t>(kh) * win.dilation_h * plan.width + kw * win.dilation_w) * channels,
+                         (kh * win.kernel_w + kw) * channels, (whole_rows ? win.kernel_w : 1) * channels);
+            sums.end();
+            finished(0, panels.part(part), at, count, g.out.channels);
+          }
+      }
+    });
+    return;
+  }
   if (gathers(g, batch)) {
     const bool pointwise = is_pointwise(g);
     const std::int64_t rows = static_cast<std::int64_t>(batch) * g.out.height * g.out.width;

@@ -109,7 +109,11 @@ struct MaximumKernel {
     const std::int64_t from = static_cast<std::int64_t>(w.top * w.width + w.left) * w.channels;
     int c = 0;
     for (; c + at_once * lanes <= w.channels; c += at_once * lanes) columns<Bytes, at_once>(image + c, from, w, out + c);
-    for (; c + lanes <= w.channels; c += lanes) columns<Bytes, 1>(image + c, from, w, out + c);
+    // The last vector begins earlier if it does not fit.
+    for (; w.channels >= lanes && c < w.channels; c += lanes) {
+      const int at = std::min(c, w.channels - lanes);
+      columns<Bytes, 1>(image + at, from, w, out + at);
+    }
     for (; c < w.channels; ++c) {
       T best = image[from + c];
       for (int i = w.top; i < w.bottom; i += w.step_h)
@@ -152,7 +156,7 @@ template <class T>
 void max_pool_forward(const Geometry& g, int batch, const T* x, T* y, std::int32_t* argmax, ThreadPool& pool) {
   const int channels = g.in.channels;
   const auto largest = detail::MaxPoolKernel<T>::table::of(detail::path_now());
-  const auto maximum = detail::MaximumKernel<T>::table::of(detail::path_now());
+  const auto maximum = detail::MaximumKernel<T>::table::of(detail::path_for<T>(channels, detail::Rest::cheap));
   detail::for_rows_of_samples(g, batch, pool, [=, &g](int sample, detail::IndexRange rows) {
     const T* image = x + sample * g.in.size();
     T* out = y + sample * g.out.size();

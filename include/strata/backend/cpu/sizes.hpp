@@ -129,6 +129,28 @@ constexpr bool is_pointwise(const Geometry& g) {
 inline constexpr int direct_batch = 8;
 // A tile's rows are positions of the output, whose patches are gathered first.
 constexpr bool gathers(const Geometry& g, int batch) { return by_patches(g) || is_pointwise(g) || batch < direct_batch; }
+// The positions of a row of the output are a tile's rows, over a copy of the input's rows with their padding, which costs
+// less than a patch for each position. A narrow map leaves rests that do not fill a tile.
+constexpr bool goes_along_rows(const Geometry& g) {
+  return g.groups == 1 && !is_pointwise(g) && g.out.width >= (by_patches(g) ? 8 : 24);
+}
+struct RowsPlan {
+  int outputs, inputs, width;  // rows of the output in a task, the input's rows under them, columns of these
+  explicit constexpr RowsPlan(const Geometry& g)
+      : outputs(rows_of_task(g)),
+        inputs((outputs - 1) * g.window.stride_h + (g.window.kernel_h - 1) * g.window.dilation_h + 1),
+        width((g.out.width - 1) * g.window.stride_w + (g.window.kernel_w - 1) * g.window.dilation_w + 1) {}
+  [[nodiscard]] constexpr std::int64_t size(const Geometry& g) const {
+    return static_cast<std::int64_t>(inputs) * width * g.in.channels;
+  }
+
+ private:
+  static constexpr int rows_of_task(const Geometry& g) {
+    constexpr std::int64_t enough = 200'000;  // multiplications, beside which starting a task costs little
+    const std::int64_t row = g.out.width * g.taps() * g.out.channels;
+    return static_cast<int>(std::min<std::int64_t>(std::max<std::int64_t>(4, enough / row), g.out.height));
+  }
+};
 // Elements of the filters in panels of this width, or in the largest on any path.
 constexpr std::int64_t packed_filters(const Geometry& g, int width) {
   const Panels panels{g.out.channels / g.groups, width, static_cast<int>(g.taps())};
@@ -143,7 +165,10 @@ inline constexpr int few_rows = 256;
 template <class T>
 constexpr std::int64_t packed_forward_scratch(const Geometry& g, bool gathered, int threads) {
   const std::int64_t rows = std::max(few_rows, threads * rows_at_once);
-  return threads * kept_size<T> + (gathered && !is_pointwise(g) ? rows * g.taps() : 0);
+  const std::int64_t gather = !gathered || is_pointwise(g) ? 0
+                              : goes_along_rows(g)         ? threads * RowsPlan(g).size(g)
+                                                           : rows * g.taps();
+  return threads * kept_size<T> + gather;
 }
 template <class T>
 constexpr std::int64_t direct_forward_scratch(const Geometry& g, int threads) {
