@@ -17,8 +17,9 @@
 namespace strata::inline STRATA_ABI {
 
 struct ThreadPool::State {
-  // Workers look for the next call for a few microseconds before they sleep, because layers follow each other closely.
-  static constexpr int kSpins = 100;
+  // Workers look for the next call for some tens of microseconds before they sleep: layers follow each other closely, and
+  // waking a thread takes as long as a small layer does.
+  static constexpr int kSpins = 2000;
   // gate_: kOpen while there may be tasks left, plus kInside for each worker that reads the fields of the call. The fields
   // change only while it is 0, so a worker that wakes late finds either a closed gate or a newer, complete call.
   static constexpr int kOpen = 1, kInside = 2;

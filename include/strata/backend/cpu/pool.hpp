@@ -65,16 +65,14 @@ struct MaxPoolKernel {
         const std::int32_t start = w.top * w.width + w.left;
         numbers best;
         load(best, image + static_cast<std::int64_t>(start) * w.channels + c);
-        integers at, unordered;  // unordered: where a NaN is. g++ 12 makes scalar code of that test joined with x > best.
-        fill(at, start);
-        fill(unordered, -1);
+        integers at = start - integers{};
+        integers unordered = at | -1;  // where a NaN is. g++ 12 makes scalar code of that test joined with x > best.
         for (int i = w.top; i < w.bottom; i += w.step_h)
           for (int j = w.left; j < w.right; j += w.step_w) {
             const std::int32_t here = i * w.width + j;
             numbers x;
             load(x, image + static_cast<std::int64_t>(here) * w.channels + c);
-            integers position;
-            fill(position, here);
+            const integers position = here - integers{};
             at = x > best ? position : at;
             best = x > best ? x : best;
             unordered = x != x ? position : unordered;

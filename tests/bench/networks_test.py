@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSL-1.0
+"""The table and the last lines of bench/run.sh for known networks, from made times."""
+import os
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bench", "peers"))
+import networks
+
+
+class Runner:
+    def __init__(self, build):
+        self.build = build
+
+
+class NetworksTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        for venv in ("onnxruntime", "torch"):
+            os.makedirs(os.path.join(folder.name, "venv", venv))
+            open(os.path.join(folder.name, "venv", venv, "complete"), "w").close()
+        self.known = networks.Networks(Runner(folder.name), ["onnxruntime", "openvino", "pytorch"], print)
+
+    def add(self, peer, network, batch, *ms):
+        self.known.results[peer, network, batch, 2] = list(ms)
+
+    def test_a_peer_that_is_not_installed_is_missing(self):
+        self.assertEqual(self.known.peers, ["onnxruntime", "pytorch"])
+        self.assertIn("- MISSING: openvino: not installed", self.known.table())
+
+    def test_ratios_are_of_medians_to_the_best_peer(self):
+        self.add("strata", "lenet", 1, 3.0, 1.0, 2.0)
+        self.add("onnxruntime", "lenet", 1, 4.0)
+        self.add("pytorch", "lenet", 1, 10.0)
+        self.add("strata", "vgg16", 1, 8.0)
+        self.add("pytorch", "vgg16", 1, 4.0)
+        self.assertEqual(self.known.ratios(1, 2), {"lenet": 2.0, "vgg16": 0.5})
+        self.assertEqual(self.known.summary(), ["networks infer1 strata/best-peer geomean 1.00 least 0.50 vgg16",
+                                                "networks infer32 strata/best-peer nan"])
+        self.assertIn("| lenet | 1 | 2 | 2 | 4 | 10 | 2.00 |", self.known.table())
+
+    def test_a_network_without_peers_has_no_ratio(self):
+        self.add("strata", "lenet", 32, 3.0)
+        self.assertEqual(self.known.ratios(32, 2), {})
+        self.assertIn("| lenet | 32 | 2 | 3 | - | - | - |", self.known.table())
+
+
+unittest.main()
