@@ -152,7 +152,9 @@ inline std::string recipe_text(const Experiment& e, std::int64_t updates, bool o
   if (r.inputs == Inputs::standardized) text += ", images standardized";
   text += ", weights " + r.weights.describe();
   for (const TensorInitializer& t : r.tensors) text += ", " + t.tensor + " " + t.values.describe();
-  return text + ", biases " + r.biases.describe() + (on_gpu ? ", on a GPU in TF32" : "");
+  // Kernels round differently, and with Adam that alone can decide whether a network starts to learn.
+  return text + ", biases " + r.biases.describe() +
+         (on_gpu ? ", on a GPU in TF32" : std::string(", kernels ") + strata::cpu::kernel_path());
 }
 
 }  // namespace notes

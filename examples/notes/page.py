@@ -5,7 +5,7 @@
 page.py [--check] [FOLDER...]
 
 Adds the seed-*.csv files in the folders to docs/post-mortem.csv (runs with the post-mortem's budget) and docs/full-runs.csv (all
-others). From these two files it makes the tables between the page's markers and the curves in docs/images/. Rows, and runs with
+others), and what first_updates prints, first-updates*.csv, to docs/first-updates.csv. From these files it makes the tables between the page's markers and the curves in docs/images/. Rows, and runs with
 that budget, are averaged over seeds if images, epochs, recipe and device are the same. --check writes nothing and fails if a file
 would change.
 """
@@ -14,11 +14,13 @@ import io
 import math
 import os
 import pathlib
+import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CSV = ROOT / "docs/post-mortem.csv"
 FULL_CSV = ROOT / "docs/full-runs.csv"
+FIRST_CSV = ROOT / "docs/first-updates.csv"
 PAGE = ROOT / "docs/post-mortem.md"
 IMAGES = ROOT / "docs/images"
 COLORS = ["#1b6ca8", "#d1495b", "#2e933c", "#edae49", "#6c4f9e", "#00798c", "#8d5524", "#5c5c5c"]
@@ -26,6 +28,7 @@ COLORS = ["#1b6ca8", "#d1495b", "#2e933c", "#edae49", "#6c4f9e", "#00798c", "#8d
 ALL = "50000"  # images
 BUDGET = ("10000", "2000", "5")  # images, test images and epochs of the post-mortem
 GPU = ", on a GPU in TF32"  # the end of the recipe of a run on a GPU
+KERNELS = ", kernels "  # and of one on a CPU, if it is not an old one
 
 # The runs in each table, by the name of its marker in the page. The first run is the one that the others are compared with.
 TABLES = {
@@ -64,8 +67,14 @@ RATES = {
     "c": "11x11, Same", "c-pad4": "11x11, padded by 4", "a-pad4": "11x11, padded by 4, Adam", "h": "CIFAR-100",
     "h-three": "CIFAR-100, three dropouts",
 }
-# One epoch of all images with Adam.
-SEEDS = ["layers-rate", "layers-rate-relu", "layers-rate-logits", "nn-rate-linear", "nn-both"]
+# The runs that decide, over all images of CIFAR-100, with the seed that learns.
+ENDS = [("layers-rate-0.0001", "1", "the rewrite, two softmaxes"), ("layers-rate-relu-0.0001", "1", "the rewrite, ReLU'd logits"),
+        ("layers-rate-logits-0.0001", "1", "the rewrite, logits"), ("layers-rate-logits", "2", "the rewrite, logits"),
+        ("h-plain", "1", "row h without augmentation"), ("h", "1", "row h")]
+# Dropout and optimizer of the rows that differ in nothing else.
+DROPOUTS = {"a": "none, Adam", "b": "0.25, Adam", "c": "0.25, SGD", "d": "0.5, SGD"}
+# The first epoch of all images with Adam.
+SEEDS = ["a", "b", "layers-rate", "layers-rate-relu", "layers-rate-logits", "nn-rate-linear", "nn-both"]
 # Curves of the post-mortem's runs, and of rows.
 ROW_CURVES = {"rows": ["f", "ours10", "ours10-he-0.015", "h-60", "ours100-he-0.015", "ours100-decay"],
               "post-mortem-long": ["h", "h-plain", "layers-rate-logits", "layers-rate-logits-0.0001",
@@ -76,7 +85,7 @@ CURVES = {
                              "nn-linear", "nn-both"],
 }
 WHAT = {
-    "h": "row h", "h-plain": "no augmentation", "h-softmax": "softmax twice", "h-relu-logits": "ReLU'd logits",
+    "a": "row a, without dropout", "b": "row b, dropout 0.25", "h": "row h", "h-plain": "no augmentation", "h-softmax": "softmax twice", "h-relu-logits": "ReLU'd logits",
     "h-keep-0.15": "dropout keeps 0.15", "h-rate-0.15": "dropout drops 0.15", "h-batch-200": "batch 200",
     "h-adam": "Adam, rate 0.001", "h-helpers": "truncated normal 0.01, biases 0.1 and 0.01",
     "h-linear-dense": "no ReLU in the dense layers", "h-linear": "no ReLU at all", "h-bytes": "images from 0 to 255",
@@ -141,6 +150,23 @@ def gather(folders, small, full):
                 (small if key[2:5] == BUDGET else full)[key] = lines
 
 
+def read_first(text):
+    """The lines that first_updates prints by row, kernels, bias and seed."""
+    runs = {}
+    for line in csv.DictReader(io.StringIO(text)):
+        runs.setdefault((line["row"], line["kernels"], float(line["bias"]), int(line["seed"])), []).append(line)
+    return runs
+
+
+def write_first(runs):
+    out = io.StringIO()
+    writer = csv.DictWriter(out, ["row", "seed", "bias", "kernels", "update", "loss", "active channels"], lineterminator="\n")
+    writer.writeheader()
+    for key in sorted(runs):
+        writer.writerows(runs[key])
+    return out.getvalue()
+
+
 def of(runs, name):
     """The runs of one name: a list of seeds per setup, those on a GPU last."""
     setups = {}
@@ -148,6 +174,15 @@ def of(runs, name):
         if key[0] == name:
             setups.setdefault(key[2:], []).append(lines)
     return [setups[key] for key in sorted(setups, key=lambda key: (key[3].endswith(GPU), int(key[2]), key))]
+
+
+def where(recipe):
+    """What computed a run, as far as its recipe says."""
+    if recipe.startswith("Keras"):
+        return "Keras"
+    if recipe.endswith(GPU):
+        return "strata, on a GPU"
+    return "strata" + (f", {recipe.split(KERNELS)[1]}" if KERNELS in recipe else "")
 
 
 def device_of(lines):
@@ -272,19 +307,74 @@ def rates_table(runs):
     return "\n".join(out + not_run([run for run in RATES if f"| `{run}` |" not in "".join(out)]))
 
 
+def first_table(runs):
+    """The active channels after some of the first updates, by seed and bias."""
+    seeds = sorted({seed for *_, seed in runs})
+    updates = {lines[-1]["update"] for lines in runs.values()}
+    if len(updates) > 1:
+        raise SystemExit(f"page.py: {FIRST_CSV.name} has runs over {' and '.join(sorted(updates))} updates")
+    out = ["| row | kernels | last biases |" + "".join(f" seed {seed} |" for seed in seeds),
+           "|---|---|---:|" + "---:|" * len(seeds)]
+    for row, kernels, bias in dict.fromkeys(key[:3] for key in sorted(runs)):
+        cells = [[line["active channels"] for line in runs.get((row, kernels, bias, seed), [])] for seed in seeds]
+        out.append(f"| `{row}` | {kernels} | {bias:g} |" + "".join(f" {', '.join(filter(None, cell))} |" for cell in cells))
+    return "\n".join(out)
+
+
+def ends_table(runs):
+    """The decisive runs on a CPU, whose epochs are known."""
+    out = ["| network | trained with | final test accuracy | highest, after epoch | training accuracy |",
+           "|---|---|---:|---:|---:|"]
+    for run, seed, text in ENDS:
+        found = [line for lines in of(runs, run) for line in lines
+                 if line[0]["seed"] == seed and line[0]["epochs"] == "20" and device_of([line]) == "CPU"]
+        if len(found) != 1:
+            raise SystemExit(f"page.py: {FULL_CSV.name} has {len(found)} runs of {run}, seed {seed}, over 20 epochs; expected 1")
+        recipe, end = found[0][0]["recipe"], found[0][-1]
+        rate = re.match(r"Adam{(?:learning_)?rate (?:Constant{rate )?([\d.]+)", recipe)
+        trained = f"Adam at {rate[1]}" if rate else "SGD"
+        out.append(f"| {text} (`{run}`) | {trained} | {100 * float(end['test accuracy']):.1f}% | {highest(found[0])} "
+                   f"| {100 * float(end['accuracy']):.1f}% |")
+    return "\n".join(out)
+
+
+def gaps_table(runs):
+    """Training accuracy, test accuracy and their difference, in the notes and here."""
+    out = ["| row | dropout | where | seed | epochs | training accuracy | test accuracy | gap |",
+           "|---|---|---|---:|---:|---:|---:|---:|"]
+    for run, dropout in DROPOUTS.items():
+        test, training = ROWS[run][:2]
+        places = [("the notes", "", 20, training, test)]
+        for lines in of(runs, run):
+            for line in lines:
+                if line[0]["images"] == ALL and int(line[0]["epochs"]) > 1 and not line[-1]["diverged"]:
+                    places.append((where(line[0]["recipe"]), line[0]["seed"], line[-1]["epoch"], float(line[-1]["accuracy"]),
+                                   float(line[-1]["test accuracy"])))
+        for place, seed, epochs, training, test in places:
+            out.append(f"| `{run}` | {dropout} | {place} | {seed} | {epochs} | {100 * training:.1f}% | {100 * test:.1f}% "
+                       f"| {100 * (training - test):.1f} |")
+    return "\n".join(out)
+
+
 def seeds_table(runs):
-    """The test accuracy after one epoch of Adam for each seed, in strata and in Keras."""
-    groups = [(run, lines) for run in SEEDS for lines in of(runs, run)
-              if lines[0][0]["epochs"] == "1" and lines[0][0]["images"] == ALL]
-    seeds = sorted({int(line[0]["seed"]) for _, lines in groups for line in lines})
-    out = ["| | |" + "".join(f" seed {seed} |" for seed in seeds), "|---|---|" + "---:|" * len(seeds)]
-    by = {"CPU": "strata", "GPU": "strata, on a GPU", "Keras": "Keras"}
-    for run, lines in groups:
-        by_seed = {int(line[0]["seed"]): "NaN" if line[-1]["diverged"] else f"{100 * float(line[-1]['test accuracy']):.1f}%"
-                   for line in lines}
-        out.append(f"| {name_of(run)} (`{run}`) | {by[device_of(lines)]} |"
-                   + "".join(f" {by_seed.get(seed, '')} |" for seed in seeds))
-    return "\n".join(out + not_run([run for run in SEEDS if run not in dict(groups)]))
+    """The test accuracy after the first epoch of Adam for each seed, in strata and in Keras, and how many have left chance."""
+    found = {}  # by run and kernels, then by seed
+    for run in SEEDS:
+        for lines in of(runs, run):
+            for line in lines:
+                # Adam's learning rate is constant, so the first epoch of a longer run is the same.
+                if line[0]["images"] == ALL and line[0]["epoch"] in ("0", "1"):
+                    found.setdefault((run, lines[0][0]["recipe"]), {})[int(line[0]["seed"])] = line[0]
+    seeds = sorted({seed for by_seed in found.values() for seed in by_seed})
+    out = ["| | |" + "".join(f" seed {seed} |" for seed in seeds) + " left chance |", "|---|---|" + "---:|" * (len(seeds) + 1)]
+    for (run, recipe), by_seed in found.items():
+        chance = 0.1 if run in ROWS and run != "h" else 0.01
+        accuracies = {seed: 0 if line["diverged"] else float(line["test accuracy"]) for seed, line in by_seed.items()}
+        cells = {seed: "NaN" if line["diverged"] else f"{100 * accuracies[seed]:.1f}%" for seed, line in by_seed.items()}
+        left = sum(accuracy > 1.5 * chance for accuracy in accuracies.values())
+        out.append(f"| {name_of(run)} (`{run}`) | {where(recipe)} |" + "".join(f" {cells.get(seed, '')} |" for seed in seeds)
+                   + f" {left} of {len(by_seed)} |")
+    return "\n".join(out + not_run([run for run in SEEDS if run not in {name for name, _ in found}]))
 
 
 def curves(runs, names, over):
@@ -346,6 +436,10 @@ def main(arguments):
             raise SystemExit(f"page.py: {folder}: there is no such folder")
     small, full = (read(file.read_text()) if file.exists() else {} for file in (CSV, FULL_CSV))
     gather(folders, small, full)
+    beginnings = read_first(FIRST_CSV.read_text()) if FIRST_CSV.exists() else {}
+    for folder in folders:
+        for file in sorted(pathlib.Path(folder).glob("first-updates*.csv")):
+            beginnings.update(read_first(file.read_text()))
     text = PAGE.read_text()
     for tables, runs in ((TABLES, small), (FULL_TABLES, full)):
         for marker, (first, others) in tables.items():
@@ -353,7 +447,10 @@ def main(arguments):
     text = between(text, "rows", rows_table(full))
     text = between(text, "rates", rates_table(full))
     text = between(text, "seeds", seeds_table(full))
-    made = {CSV: write(small), FULL_CSV: write(full), PAGE: text}
+    text = between(text, "ends", ends_table(full))
+    text = between(text, "gaps", gaps_table(full))
+    text = between(text, "first", first_table(beginnings))
+    made = {CSV: write(small), FULL_CSV: write(full), FIRST_CSV: write_first(beginnings), PAGE: text}
     made.update({IMAGES / f"{name}.svg": curves(small, names, "10,000 images") for name, names in CURVES.items()})
     made.update({IMAGES / f"{name}.svg": curves(full, names, "all images") for name, names in ROW_CURVES.items()})
     for file, content in made.items():

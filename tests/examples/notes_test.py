@@ -10,6 +10,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import shutil
 import signal
 import struct
@@ -257,10 +258,11 @@ class Keras(unittest.TestCase):
         """Keras' runs leave what ours leave, and of networks of the same size."""
         folder = ROOT / "keras"
         result = subprocess.run([sys.executable, PAGE.with_name("keras_runs.py"), "--data", CIFAR, "--out", folder, "--images",
-                                 "24", "--epochs", "2", "layers-both"], env={**os.environ, "KERAS_BACKEND": "jax"},
+                                 "24", "--epochs", "2", "layers-both", "b"], env={**os.environ, "KERAS_BACKEND": "jax"},
                                 capture_output=True, text=True, timeout=600, check=False)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("layers-both, seed 1: 21,963,236 parameters", result.stdout)
+        self.assertIn("b, seed 1: 21,622,154 parameters", result.stdout)  # a row, of ten classes
         theirs = lines_of(folder / "layers-both/seed-1.csv")
         self.assertEqual([line["epoch"] for line in theirs], ["1", "2"])
         self.assertTrue(theirs[0]["recipe"].startswith("Keras "))
@@ -271,6 +273,24 @@ class Keras(unittest.TestCase):
         # Of 100 classes, before anything is learned.
         for line in (theirs[0], ours[0]):
             self.assertAlmostEqual(float(line["loss"]), math.log(100), delta=0.2)
+        row = lines_of(folder / "b/seed-1.csv")
+        self.assertAlmostEqual(float(row[0]["loss"]), math.log(10), delta=0.2)
+        self.assertIn(", shift 0.1, flip,", row[0]["recipe"])
+
+    @unittest.skipUnless(importlib.util.find_spec("keras") and importlib.util.find_spec("jax"), "needs keras and jax")
+    def test_moved(self):
+        """Keras' runs shift and mirror their images as ours: linear between pixels, the nearest pixel outside."""
+        code = ("import sys, numpy; sys.path.insert(0, sys.argv[1]); import keras_runs; "
+                "image = numpy.arange(12, dtype='float32').reshape(3, 4, 1); "
+                "print(*[keras_runs.moved(image, *by)[..., 0].tolist() for by in ((1, -2, False), (0, 0.25, False), (0, 0, True))], "
+                "sep='\\n')")
+        result = subprocess.run([sys.executable, "-c", code, PAGE.parent], env={**os.environ, "KERAS_BACKEND": "jax"},
+                                capture_output=True, text=True, timeout=600, check=False)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual([json.loads(line) for line in result.stdout.splitlines()], [
+            [[2, 3, 3, 3], [2, 3, 3, 3], [6, 7, 7, 7]],  # down by one row, left by two columns
+            [[0, 0.75, 1.75, 2.75], [4, 4.75, 5.75, 6.75], [8, 8.75, 9.75, 10.75]],
+            [[3, 2, 1, 0], [7, 6, 5, 4], [11, 10, 9, 8]]])
 
 
 class Page(unittest.TestCase):
@@ -279,6 +299,26 @@ class Page(unittest.TestCase):
     def test_page(self):
         result = subprocess.run([sys.executable, PAGE, "--check"], capture_output=True, text=True, check=False)
         self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_figures(self):
+        """Where the page says 48.3% (`h`), a run of that name ends with that test accuracy."""
+        runs = {}
+        for line in lines_of(PAGE.parents[2] / "docs/full-runs.csv"):
+            runs.setdefault((line["run"], line["seed"], line["epochs"], line["recipe"]), []).append(line["test accuracy"])
+        ends = {(key[0], f"{100 * float(accuracies[-1]):.1f}") for key, accuracies in runs.items() if accuracies[-1]}
+        text = (PAGE.parents[2] / "docs/post-mortem.md").read_text().split("<!--")[0]
+        said = re.findall(r"([\d.]+)%\s\(`([\w.-]+)`\)", text)
+        self.assertGreater(len(said), 5)
+        for accuracy, name in said:
+            self.assertIn((name, accuracy), ends)
+
+    def test_first_page(self):
+        """It counts the seeds that leave chance as the table does."""
+        text = (PAGE.parents[2] / "docs/post-mortem.md").read_text()
+        rows = dict(re.findall(r"\(`([ab])`\) \| strata, avx512 \|.*\| (\d of \d) \|", text))
+        self.assertEqual(sorted(rows), ["a", "b"])
+        for row, left in rows.items():
+            self.assertRegex(text.split("<!--")[0], rf"{left} seeds of\s+row\s+{row}\b")
 
     def test_it_can_fail(self):
         copy = ROOT / "copy"
@@ -321,7 +361,24 @@ class Page(unittest.TestCase):
             add("layers-rate", f"layers-rate,{seed},50000,10000,1,1,4,0.25,4,0.{seed},1,,,,\"Keras, b\"")
             self.assertEqual(page(folder.parent).returncode, 0)
         text = (copy / "docs/post-mortem.md").read_text()
-        self.assertRegex(text, r"seed 7 \| seed 8 \|")
+        self.assertRegex(text, r"seed 7 \| seed 8 \| left chance \|")
+        self.assertRegex(text, r"\(`layers-rate`\) \| Keras \|.* 2 of 2 \|")
+        # Five images of a hundred are chance for ten classes, and have left it for a hundred.
+        for run, left in (("b", 0), ("nn-both", 1)):
+            add(run, f"{run},7,50000,10000,1,1,4,0.25,4,0.05,1,,,,\"Keras, b\"")
+            self.assertEqual(page(folder.parent).returncode, 0)
+            text = (copy / "docs/post-mortem.md").read_text()
+            self.assertRegex(text, rf"\(`{run}`\) \| Keras \|.* 5\.0% \|.* {left} of \d \|")
+        # What first_updates prints.
+        begin = "row,seed,bias,kernels,update,loss,active channels\n"
+        (ROOT / "more/first-updates-a.csv").write_text(begin + "a,9,0.5,made,1,2.5,\na,9,0.5,made,80,2.5,17\n")
+        self.assertEqual(page(folder.parent).returncode, 0)
+        self.assertRegex((copy / "docs/post-mortem.md").read_text(), r"\| `a` \| made \| 0\.5 \|.* 17 \|")
+        (ROOT / "more/first-updates-b.csv").write_text(begin + "b,9,0.5,made,2,2.5,17\n")
+        result = page(folder.parent)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("has runs over 2 and 80 updates", result.stderr)
+        (ROOT / "more/first-updates-b.csv").unlink()
         self.assertRegex(text, r"\(`layers-rate`\) \| Keras \|.* 70\.0% \| 80\.0% \|")
         add("h-plain", "h-plain,8,10000,2000,5,5,4,0.25,4,0.75,1,5,0.5,,\"a, b\"")
         result = page(folder.parent)

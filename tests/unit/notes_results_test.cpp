@@ -133,8 +133,9 @@ TEST_CASE("a recipe says all that a result depends on") {
   const std::string plain = recipe_text(e, 10);
   CHECK(plain ==
         "SGD{learning_rate Cosine{learning_rate 0.5, total 10, final 0}, momentum 0.9, weight_decay 0.25}, batch 64, shift "
-        "0.1, flip, weights "
-        "GlorotUniform{}, biases Constant{0}");
+        "0.1, flip, weights GlorotUniform{}, biases Constant{0}, kernels " +
+            std::string(strata::cpu::kernel_path()));
+  CHECK(recipe_text(e, 10, true) == plain.substr(0, plain.find(", kernels ")) + ", on a GPU in TF32");
   const auto changed = [&](auto change) {
     Experiment other = e;
     change(other.recipe);
