@@ -268,7 +268,7 @@ def _parameters(text, columns):
 
 def _roles(text):
     """For each number of a text, what a parameter in its place is called."""
-    stack, roles, at = [], [], 0
+    stack, roles = [], []
     for match in re.finditer(r"([A-Za-z_]\w*)\s*<|[,>]|(?<![\w.-])\d+(?![\w.])", text):
         piece = match[0]
         if match[1]:
@@ -287,7 +287,6 @@ def _roles(text):
             role = {"Dense": "Units", "Size": "Side", "Stride": "Step", "Groups": "Channels", "Pad": "Border",
                     "Dilation": "Spread", "MaxPool": "Side", "AvgPool": "Side"}.get(head, role)
             roles.append(role)
-        at = match.end()
     return roles
 
 

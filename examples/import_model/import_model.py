@@ -45,8 +45,7 @@ class Network:
 
     def __init__(self, chain, shape, order, axes, source):
         self.chain, self.input, self.order, self.axes, self.source = chain, shape, order, axes, source
-        output = shape
-        self.output = shape_of(chain, output)
+        self.output = shape_of(chain, shape)
 
 
 def shape_of(chain, shape):
@@ -106,7 +105,7 @@ def check(network, reader):
     return inputs, expected, difference(found, expected)
 
 
-def notes_of(name, network, reader, path, fold):
+def notes_of(name, network, path, fold):
     source = network.source
     made = f"{source['kind']}{', made by ' + source['maker'] if source['maker'] else ''}"
     lines = [f"{name}: made by strata's import_model.py of {cpp_comment(Path(path).name)} ({cpp_comment(made)}).",
@@ -169,7 +168,7 @@ def run(a):
     tensors = {tensor: array for tensor, (array, _) in named_tensors(network.chain).items()}
     body = cpp.Printer(network.chain, network.input).text()
     text = cpp.header(name, body, network.input, network.output, parameters(network.chain),
-                      notes_of(name, network, reader, a.model, a.fold))
+                      notes_of(name, network, a.model, a.fold))
     folder = Path(a.out)
     files.write_all({folder / f"{name}.safetensors": files.safetensors(tensors, metadata),
                      folder / f"{name}.check.safetensors": files.safetensors({"input": inputs, "output": outputs}),
