@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // How many cases a test draws: `usual`, times STRATA_TEST_EFFORT from the environment if it is set, and at least one. It is
-// 10 in `tests/run.sh long`, and less than 1 under the thread sanitizer, which needs few shapes to see a race.
+// 10 in `tests/run.sh long`, and less than 1 where all shapes were drawn before: with the second compiler and under
+// sanitizers.
 #pragma once
 #include <algorithm>
 #include <cstdlib>
