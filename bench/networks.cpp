@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Predictions of known networks, in a model for inference and in one for training, which runs layer by layer. Arguments:
-// batch, threads. One argument of the program that is no option names the networks that run.
+// batch, threads. --benchmark_filter=LeNet
+// names the networks that run.
 #include <benchmark/benchmark.h>
 
 #include <cstddef>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
-// A chain: a product or a normalization, and the layers behind it that inference applies to its output while that is in the
-// cache: a normalization, the sum of a Residual, an activation. A model for inference runs a chain as one step, and keeps
-// the weights of its product packed as the kernel reads them, scaled by the normalization.
+// A chain is a product or a normalization, and the layers behind it that inference applies to its output while the output
+// is in the cache: a normalization, the sum of a Residual, an activation. A model for inference runs a chain as one step.
+// It keeps the weights of a chain's product packed, as the kernel reads them: a scale and a shift of each channel, which
+// have the bias and the normalization in them, then the weights in the kernel's order.
 #pragma once
 #include <cstdint>
 
@@ -14,7 +15,7 @@ namespace strata::inline STRATA_ABI {
 // The layers behind the first: y = f(y + add).
 template <class A>
 struct ChainEnd {
-  bool normalized = false;  // the packed weights begin with the scale and the shift of each channel
+  bool normalized = false;  // the scale is of a normalization; else it is 1, and the shift is the bias
   const A* add = nullptr;   // (N, out); null: none
   bool relu = false;
   void (*activation)(std::int64_t n, A* y) = nullptr;  // another f, in place; null: none
@@ -27,11 +28,13 @@ template <class Ops>
 struct ChainNode {
   using T = typename Ops::Parameter;
   using A = typename Ops::Activation;
-  // The first: elements of its packed weights; packs them, behind a scale and a shift if there is a normalization; scratch
-  // in elements; runs the chain, whose last output is p.y.
+  // The first. Elements of its packed weights:
   std::int64_t (*packed)(Shape in) = nullptr;
+  // Packs them; if normalized, the scale and the shift are there.
   void (*pack)(const Pass<Ops>& p, bool normalized, T* packed) = nullptr;
+  // Elements of scratch to run the chain:
   std::int64_t (*scratch)(Shape in, int batch, int threads) = nullptr;
+  // Runs it; p.y is the last output.
   void (*run)(const Pass<Ops>& p, const T* packed, const ChainEnd<A>& end) = nullptr;
   // A normalization: y = x * scale + shift, for each channel.
   void (*scale_and_shift)(const Pass<Ops>& p, T* scale, T* shift) = nullptr;

@@ -45,24 +45,29 @@ void list_tensors(Shape in, std::vector<TensorInfo>& to) {
   for (const TensorInfo& info : L::tensors(in)) to.push_back(info);
 }
 
-// K: the kernel of L, which is a layer or, for a join, the layer that is made of branches.
+// K: the kernel of L, which is a layer or, for a join, the layer that is made of branches. A kernel that is derived from
+// another layer's is in no chain, since it may compute something else.
 template <class K, class L, class Ops>
 constexpr ChainNode<Ops> make_chain_node() {
   using P = Pass<Ops>;
   ChainNode<Ops> n;
-  if constexpr (requires { &K::template run_chain<P>; }) {
-    n.packed = &K::template packed<Ops>;
-    n.scratch = &K::template chain_scratch<Ops>;
-    n.pack = &K::template pack<P>;
-    n.run = &K::template run_chain<P>;
+  if constexpr (!requires { requires std::is_same_v<typename K::chain_layer, L>; }) {
+    return n;
+  } else {
+    if constexpr (requires { &K::template run_chain<P>; }) {
+      n.packed = &K::template packed<Ops>;
+      n.scratch = &K::template chain_scratch<Ops>;
+      n.pack = &K::template pack<P>;
+      n.run = &K::template run_chain<P>;
+    }
+    if constexpr (requires { &K::template scale_and_shift<P>; }) n.scale_and_shift = &K::template scale_and_shift<P>;
+    if constexpr (requires { K::adds; }) n.adds = K::adds;
+    if constexpr (std::is_same_v<L, ReLU>)
+      n.relu = true;
+    else if constexpr (Elementwise<L>)
+      n.activation = &Ops::template activate<L>;
+    return n;
   }
-  if constexpr (requires { &K::template scale_and_shift<P>; }) n.scale_and_shift = &K::template scale_and_shift<P>;
-  if constexpr (requires { K::adds; }) n.adds = K::adds;
-  if constexpr (std::is_same_v<L, ReLU>)
-    n.relu = true;
-  else if constexpr (Elementwise<L>)
-    n.activation = &Ops::template activate<L>;
-  return n;
 }
 template <class K, class L, class Ops>
 inline constexpr ChainNode<Ops> chain_node = make_chain_node<K, L, Ops>();

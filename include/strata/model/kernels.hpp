@@ -38,6 +38,7 @@ struct Kernel<Expect<Dimensions...>> : ViewKernel {};
 // Any struct with forward(x) and backward(y, dy) or backward(x, y, dy).
 template <detail::Elementwise L>
 struct Kernel<L> : KernelTraits {
+  using chain_layer = L;  // it may end a chain (model/chain.hpp)
   static constexpr bool from_output = detail::BackwardFromOutput<L>;
   static constexpr bool in_place = from_output;
   static constexpr bool reads_output = [] {

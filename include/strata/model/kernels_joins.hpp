@@ -11,7 +11,8 @@ namespace strata::inline STRATA_ABI {
 // A Residual adds two branches.
 template <class... Layers>
 struct Kernel<Residual<Layers...>> {
-  static constexpr bool adds = true;
+  using chain_layer = Residual<Layers...>;
+  static constexpr bool adds = true;  // in a chain (model/chain.hpp)
   template <class P>
   static void forward(const P& p) {
     p.ops.add(p.rows * p.channels, p.branches[1].x, p.branches[0].x, p.y);

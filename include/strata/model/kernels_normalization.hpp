@@ -91,6 +91,7 @@ struct BatchNormKernel : KernelTraits {
   }
 
   // In a chain (model/chain.hpp): y = x * scale + shift in a prediction. It may begin one too.
+  using chain_layer = L;
   template <class P>
   static void scale_and_shift(const P& p, typename P::Parameter* scale, typename P::Parameter* shift) {
     using T = typename P::Parameter;

@@ -50,6 +50,7 @@ struct Kernel<Conv<Size_, Filters, Options...>> : KernelTraits {
   }
 
   // As the first of a chain (model/chain.hpp).
+  using chain_layer = layer;
   template <class Ops>
   static constexpr std::int64_t packed(Shape in) {
     return Ops::packed_conv(layer::geometry(in));
@@ -131,6 +132,7 @@ struct Kernel<Dense<Units, Options...>> : KernelTraits {
   }
 
   // As the first of a chain (model/chain.hpp).
+  using chain_layer = layer;
   template <class Ops>
   static constexpr std::int64_t packed(Shape) {
     return Ops::packed_dense(Units);

@@ -195,8 +195,10 @@ class Model {
   template <class F>
   void for_each_tensor(F&& f) {
     core_->on_host([&](const HostTensors<T>& host) {
-      for (const detail::NamedTensor& t : core_->tensors())
+      for (const detail::NamedTensor& t : core_->tensors()) {
         f(t.name, t.info, std::span<T>(Core::values(host, t), static_cast<std::size_t>(t.info.size())));
+        core_->packed_state().suspect();  // f of the next tensor may predict
+      }
     });
   }
 

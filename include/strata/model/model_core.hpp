@@ -48,15 +48,16 @@ class ModelCore : NoCopy {
   // Calls f(tensors) with the tensors on the host. Then the engine gets what f changed, also if f throws.
   template <class F>
   void on_host(F&& f) {
-    packed_state_.suspect();
     const HostTensors<T> tensors = engine_.open_tensors(regions());
     try {
       f(tensors);
     } catch (...) {
       engine_.close_tensors(regions());
+      packed_state_.suspect();
       throw;
     }
     engine_.close_tensors(regions());
+    packed_state_.suspect();
   }
   [[nodiscard]] static T* values(const HostTensors<T>& host, const NamedTensor& t) {
     return (t.info.trainable() ? host.parameters : host.state) + t.offset;

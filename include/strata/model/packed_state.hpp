@@ -14,17 +14,17 @@
 namespace strata::inline STRATA_ABI::detail {
 
 // Shared by a model and its sessions. Whoever gets at the tensors calls suspect(); the next prediction compares a hash of
-// them and packs again if they are others. Predictions of several sessions may do so at once. Only reading the tensors, as
-// saving them does, changes no packed weight that another thread reads.
+// them and packs again if they are others. Predictions of several sessions may do so at once. Saving only reads the
+// tensors: the hash is the same, so that nothing is packed while other threads read.
 class PackedState : NoCopy {
  public:
-  void suspect() { suspected_.store(true, std::memory_order_release); }
+  void suspect() { suspicions_.fetch_add(1, std::memory_order_release); }
 
   // Calls pack() if the tensors, which are of a whole number of 4-byte words, or the kernels are others than the last time.
   void refresh(std::span<const std::byte> tensors, int kernels, FunctionRef<void()> pack);
 
  private:
-  std::atomic<bool> suspected_{true};
+  std::atomic<std::uint32_t> suspicions_{1}, settled_{0};  // all of them, and those before the last refresh
   std::atomic<int> kernels_{-1};
   std::mutex mutex_;
   std::uint64_t hash_ = 0;

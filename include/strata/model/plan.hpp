@@ -31,7 +31,7 @@ template <class Ops>
 struct NodePlan {
   const BlockNode<Ops>* block = nullptr;  // that begins here
   int length = 1;                         // nodes of the block or chain that begins here; 0: inside one
-  Chain chain{};                          // that begins here, if it has links or packed weights
+  Chain chain{};                          // that begins here, if one does
   bool begins_chain = false;
   int chain_first = -1;         // the first of the chain that it is a later part of
   int value = 0, gradient = 0;  // the buffers of its output and of that one's gradient

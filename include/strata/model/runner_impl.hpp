@@ -90,6 +90,7 @@ const typename Runner<Engine>::A* Runner<Engine>::run_nodes(const A* images, int
       forward_node(i, training);
     if (timed(i)) engine_->finish();
   }
+  if (training && layout_.plan.packed > 0) packed_state_->suspect();  // running statistics have moved
   return input_of(static_cast<int>(plan_.size()) - 1);
 }
 
@@ -133,6 +134,7 @@ void Runner<Engine>::watch(Profile* profile) {
 template <class Engine>
 LayerName Runner<Engine>::first_not_finite(bool training) {
   // Layer by layer, also inside blocks: a block's scratch is large enough for both.
+  if (training && layout_.plan.packed > 0) packed_state_->suspect();
   for (std::size_t i = 0; i < plan_.size(); ++i) {
     forward_node(i, training);
     const Row& row = program_->rows[i];

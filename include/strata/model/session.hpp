@@ -38,9 +38,10 @@ class SessionCore : NoCopy {
 }  // namespace detail
 
 // Made by Model::session(). It allocates its memory once; predict() allocates nothing and waits for no lock, so that it may
-// run in a real-time thread. A session belongs to one thread at a time; two at once get std::logic_error. The weights must
-// not change while a session predicts: do not train, load or initialize the model meanwhile. The weights live as long as
-// the model or one of its sessions does. A session can be moved.
+// run in a real-time thread. Only the first prediction after the model's tensors were read or written may wait: it compares
+// a hash of them. A session belongs to one thread at a time; two at once get std::logic_error. The weights must not change
+// while a session predicts: do not train, load or initialize the model meanwhile. The weights live as long as the model or
+// one of its sessions does. A session can be moved.
 template <class Net, class Backend>
 class Session {
  public:

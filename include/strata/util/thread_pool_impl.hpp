@@ -17,8 +17,8 @@
 namespace strata::inline STRATA_ABI {
 
 struct ThreadPool::State {
-  // Workers look for the next call for some tens of microseconds before they sleep: layers follow each other closely, and
-  // waking a thread takes as long as a small layer does.
+  // Workers look for the next call, and the caller for the last worker, for some tens of microseconds (with x86's pause)
+  // before they sleep: layers follow each other closely, and waking a thread takes as long as a small layer does.
   static constexpr int kSpins = 2000;
   // gate_: kOpen while there may be tasks left, plus kInside for each worker that reads the fields of the call. The fields
   // change only while it is 0, so a worker that wakes late finds either a closed gate or a newer, complete call.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
-// Convolutions without im2col. A tile's rows are the same output position in several samples, or neighbouring positions of
-// one sample, so that all rows have the same taps. Taps on padding are left out, and only the weights are copied, once per
-// call. x (N,H,W,C), w (KH,KW,C/groups,F), y (N,H',W',F).
+// Convolutions by packed filters. With eight samples or more a tile's rows are the same output position in several samples,
+// so that they have the same taps, taps on padding are left out, and nothing but the weights is copied. With fewer samples,
+// or few channels, they are positions of one sample: neighbours in a row of the output, over a padded copy of a few rows of
+// the input; or, in a narrow map, positions whose patches are gathered first. x (N,H,W,C), w (KH,KW,C/groups,F), y
+// (N,H',W',F).
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -60,10 +62,11 @@ void copy_padded_rows(const Geometry& g, const RowsPlan& plan, const T* map, int
   }
 }
 
-// A convolution by packed filters. kept: scratch behind them. finish may be null.
+// A convolution by packed filters, in one of four ways. kept: scratch for sums and patches. finish may be null.
 template <class T>
 void packed_forward(const Geometry& g, const TileSet<T, RowsTile>& tiles, int batch, const T* x, const T* packed, bool bias,
                     bool relu, T* y, ThreadPool& pool, T* kept, const Finish<T>* finish = nullptr) {
+  if (batch == 0) return;
   const Window& win = g.window;
   const int channels = g.in.channels / g.groups, filters = g.out.channels / g.groups;
   const Panels panels{filters, tiles.width, static_cast<int>(g.taps())};
@@ -120,27 +123,25 @@ void packed_forward(const Geometry& g, const TileSet<T, RowsTile>& tiles, int ba
     const auto gather = [&](int group, std::int64_t first, int count, T* patches) {
       if (!pointwise) im2col(g, x, first, count, group, 0, win.kernel_h * win.kernel_w, patches);
     };
-    if (rows <= few_rows) {
+    if (rows <= few_rows && g.groups == 1) {
       // Tasks are panels, so that each is read once or twice: the weights are most of what there is to read.
       T* patches = kept + pool.size() * kept_size<T>;
       constexpr int piece = 16;
       const int pieces = static_cast<int>((rows + piece - 1) / piece);
-      for (int group = 0; group < g.groups; ++group) {
-        if (!pointwise)
-          pool.parallel_for(pieces, [&](int task, int) {
-            const std::int64_t first = std::int64_t{task} * piece;
-            gather(group, first, static_cast<int>(std::min<std::int64_t>(piece, rows - first)), patches + first * g.taps());
-          });
-        const int each = std::clamp(panels.count() / 8, 1, panels_at_once), tasks = (panels.count() + each - 1) / each;
-        const int blocks = static_cast<int>((rows + rows_at_once - 1) / rows_at_once);
-        const std::int64_t share = (rows + blocks - 1) / blocks;
-        pool.parallel_for(tasks, [&](int task, int worker) {
-          for (std::int64_t first = 0; first < rows; first += share)
-            multiply(group, first, static_cast<int>(std::min(share, rows - first)),
-                     {task * each, std::min((task + 1) * each, panels.count())},
-                     pointwise ? nullptr : patches + first * g.taps(), kept + worker * kept_size<T>);
+      if (!pointwise)
+        pool.parallel_for(pieces, [&](int task, int) {
+          const std::int64_t first = std::int64_t{task} * piece;
+          gather(0, first, static_cast<int>(std::min<std::int64_t>(piece, rows - first)), patches + first * g.taps());
         });
-      }
+      const int each = std::clamp(panels.count() / 8, 1, panels_at_once), tasks = (panels.count() + each - 1) / each;
+      const int blocks = static_cast<int>((rows + rows_at_once - 1) / rows_at_once);
+      const std::int64_t share = (rows + blocks - 1) / blocks;
+      pool.parallel_for(tasks, [&](int task, int worker) {
+        for (std::int64_t first = 0; first < rows; first += share)
+          multiply(0, first, static_cast<int>(std::min(share, rows - first)),
+                   {task * each, std::min((task + 1) * each, panels.count())},
+                   pointwise ? nullptr : patches + first * g.taps(), kept + worker * kept_size<T>);
+      });
       return;
     }
     const std::int64_t patch_size = pointwise ? 0 : rows_at_once * g.taps();
@@ -152,8 +153,7 @@ void packed_forward(const Geometry& g, const TileSet<T, RowsTile>& tiles, int ba
       T* patches = kept + worker * (patch_size + kept_size<T>);
       gather(group, first, count, patches);
       for (int panel = 0; panel < panels.count(); panel += panels_at_once)
-        multiply(group, first, count, {panel, std::min(panel + panels_at_once, panels.count())}, patches,
-                 patches + patch_size);
+        multiply(group, first, count, panels.part(panel / panels_at_once), patches, patches + patch_size);
     });
     return;
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Chains of inference (model/chain.hpp). Packed weights are the scale and the shift of each channel, and what follows; a
-// product without a normalization has its bias as the shift.
+// Chains of inference (model/chain.hpp). A depthwise convolution and one by packed filters have the scale in their packed
+// weights; Winograd's and the skinny one read the weights themselves, and the scale is applied to their sums.
 #pragma once
 #include <algorithm>
 #include <cstdint>

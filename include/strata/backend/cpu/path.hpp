@@ -10,7 +10,7 @@ enum class KernelPath { baseline, avx2, avx512, eigen };
 // The kernels in use: the best this processor has, or what the environment variable STRATA_KERNELS names (avx512, avx2,
 // baseline, eigen; anything else throws std::runtime_error).
 [[nodiscard]] const char* kernel_path();
-// Forces a path, for tests; false if the processor lacks it.
+// Forces a path, for tests; false if the processor lacks it. No model may predict meanwhile.
 bool set_kernel_path(KernelPath path);
 
 namespace detail {

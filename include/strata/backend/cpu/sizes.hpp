@@ -131,9 +131,9 @@ inline constexpr int direct_batch = 8;
 // A tile's rows are positions of the output, whose patches are gathered first.
 constexpr bool gathers(const Geometry& g, int batch) { return by_patches(g) || is_pointwise(g) || batch < direct_batch; }
 // The positions of a row of the output are a tile's rows, over a copy of the input's rows with their padding, which costs
-// less than a patch for each position. A narrow map leaves rests that do not fill a tile.
+// less than a patch for each position. A narrow map leaves rests that do not fill a tile, and a low one has too few tasks.
 constexpr bool goes_along_rows(const Geometry& g) {
-  return g.groups == 1 && !is_pointwise(g) && g.out.width >= (by_patches(g) ? 8 : 24);
+  return g.groups == 1 && !is_pointwise(g) && g.out.width >= (by_patches(g) ? 8 : 24) && g.out.height >= 4;
 }
 struct RowsPlan {
   int outputs, inputs, width;  // rows of the output in a task, the input's rows under them, columns of these
