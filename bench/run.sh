@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # bench/run.sh [OPTION...]: strata beside its peers on the same network, data and optimizer, one and two threads: AlexNet in
-# training and inference, then predictions of known networks. Installs what is missing, builds, measures in interleaved rounds, writes build/bench/table.md and prints
-# it; the last three lines are strata's ratios to the best peer of a row.
+# training and inference, then predictions of known networks. Installs what is missing, builds, measures in interleaved
+# rounds, writes build/bench/table.md and prints it; the last lines are strata's ratios to the best peer of a row.
 #   --peers A,B,...   only these (and strata), of: onednn2 onednn3 pytorch pytorch-compiled onnxruntime openvino keras
 #                     libtorch dlib
 #   --quick           one round, two threads, short: to see that it works
