@@ -106,7 +106,7 @@ using Plain = Sequential<Input<13, 11, 3>, Conv<5, 20, Same>, BatchNorm, ReLU, C
                          BatchNormOf<NoScale>, Conv<3, 33, Groups<33>, Same>, BatchNorm, Clip<0, 6>, Conv<3, 40, Stride<2>>,
                          HardSwish, Conv<3, 17, Pad<1>>, BatchNormOf<NoShift>, Tanh, Flatten, Dense<19>, BatchNorm, ReLU,
                          Dense<7>, ELU, Dense<5>>;
-// What it inherits from the convolution's kernel about chains is not its own.
+// Its kernel is derived from the convolution's, so that it must not run as a convolution in a chain.
 struct Doubled : Conv<3, 8> {};
 }  // namespace
 template <>

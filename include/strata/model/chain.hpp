@@ -23,7 +23,7 @@ struct ChainEnd {
 
 namespace detail {
 
-// What a node can be in a chain; a null function means that it cannot.
+// A node's parts in a chain. A null function means that the node does not have that part.
 template <class Ops>
 struct ChainNode {
   using T = typename Ops::Parameter;

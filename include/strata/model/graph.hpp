@@ -51,9 +51,7 @@ template <class K, class L, class Ops>
 constexpr ChainNode<Ops> make_chain_node() {
   using P = Pass<Ops>;
   ChainNode<Ops> n;
-  if constexpr (!requires { requires std::is_same_v<typename K::chain_layer, L>; }) {
-    return n;
-  } else {
+  if constexpr (requires { requires std::is_same_v<typename K::chain_layer, L>; }) {
     if constexpr (requires { &K::template run_chain<P>; }) {
       n.packed = &K::template packed<Ops>;
       n.scratch = &K::template chain_scratch<Ops>;
@@ -66,8 +64,8 @@ constexpr ChainNode<Ops> make_chain_node() {
       n.relu = true;
     else if constexpr (Elementwise<L>)
       n.activation = &Ops::template activate<L>;
-    return n;
   }
+  return n;
 }
 template <class K, class L, class Ops>
 inline constexpr ChainNode<Ops> chain_node = make_chain_node<K, L, Ops>();
