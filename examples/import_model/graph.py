@@ -5,7 +5,7 @@ import numpy as np
 
 from layers import Affine, AvgPool, BatchNorm, Conv, ConvTranspose, Dense, Flatten, GlobalPool, Join, Window, check_size, \
     hard_sigmoid, join_shape, scale
-from refusals import LIMIT_DEPTH, Refused
+from refusals import LIMIT_DEPTH, AllRefused, Refused
 
 JOINS = ("Add", "Concat", "Multiply")
 
@@ -16,6 +16,19 @@ class NeedsMap(Exception):
     def __init__(self, pool):
         super().__init__(pool)
         self.pool = pool
+
+
+def read_with_maps(reader, read):
+    """What read() gives. A Graph is made again for each global pool whose map of one pixel is needed as a map; reader.maps has
+    these pools. Throws AllRefused."""
+    reader.maps = set()
+    while True:
+        try:
+            return read()
+        except NeedsMap as need:
+            if need.pool in reader.maps:
+                raise AllRefused([f"{need.pool}: its vector would have to become a map again"]) from need
+            reader.maps.add(need.pool)
 
 
 class Step:

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 import layers
-from graph import Graph, NeedsMap, whole_pool
+from graph import Graph, NeedsMap, read_with_maps, whole_pool
 from keras_file import KerasFile
 from refusals import LIMIT_DEPTH, LIMIT_NODES, AllRefused, Refused, counted
 
@@ -58,14 +58,7 @@ class KerasReader:
 
     def read(self):
         """(Graph, number of its output's step, axes of the output, None). Throws AllRefused."""
-        self.maps = set()
-        while True:
-            try:
-                return self._read()
-            except NeedsMap as need:
-                if need.pool in self.maps:
-                    raise AllRefused([f"{need.pool}: its vector would have to become a map again"]) from need
-                self.maps.add(need.pool)
+        return read_with_maps(self, self._read)
 
     def _read(self):
         self.refusals, self.calls = [], 0

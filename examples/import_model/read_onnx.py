@@ -11,7 +11,7 @@ import numpy as np
 
 import layers
 import onnx_patterns as patterns
-from graph import Graph, NeedsMap, whole_pool
+from graph import Graph, NeedsMap, read_with_maps, whole_pool
 from onnx_constants import axes_of, computes, known, reshaped
 from onnx_file import array_of, read_model
 from refusals import LIMIT_ELEMENTS, LIMIT_NODES, AllRefused, Refused, counted
@@ -238,15 +238,7 @@ class OnnxReader:
 
     def read(self):
         """(Graph, number of its output's step, axes of the output). Throws AllRefused."""
-        # A Graph is made again for each global pool whose map of one pixel is needed as a map.
-        self.maps = set()
-        while True:
-            try:
-                return self._read()
-            except NeedsMap as need:
-                if need.pool in self.maps:
-                    raise AllRefused([f"{need.pool}: its vector would have to become a map again"]) from need
-                self.maps.add(need.pool)
+        return read_with_maps(self, self._read)
 
     def _read(self):
         sides = dict(zip(self.input_axes[1:], self.input_sides))
