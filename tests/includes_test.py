@@ -31,14 +31,20 @@ ALLOWED = {
     "training": TRAINING,
     "io": IO,
     "report": IO | {"io"},
+    "parallel": BASE | {"training"},
     "backend/reference": BASE | {"layers"},
     "backend/cpu": BACKEND,
     "backend/cuda": BACKEND,
+    # The CPU's threads and instruction sets, and the GPU's kernels of single elements.
+    "backend/cpu_bf16": BACKEND | {"backend/cpu", "backend/cuda"},
 }
 ALLOWED["top"] = set(ALLOWED)
 NO_BACKEND = ("model", "training")  # not even through other headers
 EVERYWHERE = {"core/linkage.hpp"}  # one macro
 MAX_LINES = 400
+# The only header that includes headers of a system, so that a port is one file; and what counts as one.
+SYSTEM = "util/system_impl.hpp"
+OF_SYSTEM = re.compile(r"(sys|linux|netinet|arpa)/.*|(dirent|dlfcn|fcntl|io|poll|process|pthread|sched|signal|unistd|windows)\.h")
 
 # X_impl.hpp defines the functions that X.hpp declares and is a part of it. X.hpp ends with this, so that nobody misses them.
 IMPL = "_impl.hpp"
@@ -170,6 +176,8 @@ def check(folder):
                 beside = (pathlib.PurePosixPath(name).parent / target).as_posix()
                 ours = beside if beside in texts else ours
             elif not target.startswith("strata/"):
+                if OF_SYSTEM.fullmatch(target) and name != SYSTEM and room != "core":
+                    fault(name, line, f"only {SYSTEM} may include <{target}>, a header of the system")
                 if room == "core" and target not in STANDARD:
                     fault(name, line, f"core/ includes <{target}>, which is not in the standard library")
                 continue
@@ -213,6 +221,8 @@ GOOD = {
     "core/linkage.hpp": "#pragma once\n",
     "training/loop.hpp": "#pragma once\n#include <strata/model/model.hpp>\n" + ENDING.format("training/loop_impl.hpp"),
     "training/loop_impl.hpp": "#pragma once\n#include <strata/training/loop.hpp>\n",
+    "util/system.hpp": "#pragma once\n" + ENDING.format("util/system_impl.hpp"),
+    "util/system_impl.hpp": "#pragma once\n#include <sys/stat.h>\n#include <strata/util/system.hpp>\n",
     "util/numbers.hpp": "#pragma once\n" + ENDING.format("util/numbers_impl.hpp"),
     "util/numbers_impl.hpp": "#pragma once\n#include <strata/core/linkage.hpp>\n#include <strata/util/numbers.hpp>\n",
     "io/events.hpp": "#pragma once\n#include <strata/io/events.pb.h>\n",
@@ -291,6 +301,10 @@ BROKEN = {
     "core includes another library": (
         {"core/shape.hpp": "#include <Eigen/Core>\n"},
         ["strata/core/shape.hpp:3: core/ includes <Eigen/Core>, which is not in the standard library"]),
+    "a header of the system": (
+        {"util/numbers_impl.hpp": "#include <csignal>\n#include <sys/mman.h>\n", "layers/conv.hpp": "#include <unistd.h>\n"},
+        ["strata/layers/conv.hpp:3: only util/system_impl.hpp may include <unistd.h>, a header of the system",
+         "strata/util/numbers_impl.hpp:5: only util/system_impl.hpp may include <sys/mman.h>, a header of the system"]),
     "core includes a header of the system": (
         {"core/shape.hpp": "#include <unistd.h>\n"},
         ["strata/core/shape.hpp:3: core/ includes <unistd.h>, which is not in the standard library"]),

@@ -118,8 +118,8 @@ TEST_CASE("options that leave nothing to train on, or cannot be, are refused") {
   };
   const Data plain = data(9);
   refused(data(3), TrainOptions<Data>{.drop_last = true},
-          "strata: the data set to train on has no full batch, and drop_last leaves out what is less");
-  refused(plain, TrainOptions<Data>{.augment = {.mixup = 1}}, "which a class index cannot be; give train() one_hot(data)");
+          "strata: the data set to train on has less than one batch, and drop_last leaves that out");
+  refused(plain, TrainOptions<Data>{.augment = {.mixup = 1}}, "a class index cannot be mixed; give train() one_hot(data)");
   refused(plain, TrainOptions<Data>{.loader_threads = -1}, "threads -1 is below 0");
 }
 

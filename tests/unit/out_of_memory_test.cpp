@@ -29,7 +29,7 @@ TEST_CASE("a batch that no memory has") {
   } catch (const std::bad_alloc& e) {
     const std::string what = e.what();
     INFO(what);
-    CHECK(what.find("strata: the system does not give " + std::to_string(bytes) + " bytes (") == 0);
+    CHECK(what.find("strata: the system cannot provide " + std::to_string(bytes) + " bytes (") == 0);
     CHECK(what.find(" GB) for a model; a smaller batch needs less") != std::string::npos);
     const auto* known = dynamic_cast<const OutOfMemory*>(&e);
     REQUIRE(known != nullptr);

@@ -15,6 +15,7 @@
 #include <span>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 #include <strata/data/batches.hpp>
@@ -105,7 +106,7 @@ TEST_CASE("a pool takes the processors that the affinity allows") {
   cpu_set_t before;
   CPU_ZERO(&before);
   REQUIRE(::sched_getaffinity(0, sizeof before, &before) == 0);
-  CHECK(detail::affinity_processors() == CPU_COUNT(&before));
+  CHECK(detail::os::allowed_processors() == CPU_COUNT(&before));
   std::size_t first = 0;
   while (!CPU_ISSET(first, &before)) ++first;
   cpu_set_t one;

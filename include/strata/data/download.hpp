@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // Downloads the official archives of CIFAR into a cache. The CMake target strata::download links libcurl, OpenSSL's
-// libcrypto and zlib. For Linux and other POSIX systems.
+// libcrypto and zlib.
 //   const auto data = Cifar10::train(download(cifar10_archive()));
 #pragma once
 #include <curl/curl.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <zlib.h>
 
@@ -30,6 +29,7 @@
 #include <strata/core/linkage.hpp>
 #include <strata/util/no_copy.hpp>
 #include <strata/util/open_file.hpp>
+#include <strata/util/system.hpp>
 
 namespace strata::inline STRATA_ABI {
 
@@ -94,7 +94,7 @@ inline std::string md5_of(const std::filesystem::path& file) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned length = 0;
   bool good = context && EVP_DigestInit_ex(context.get(), EVP_md5(), nullptr) == 1;
-  OpenFile in(file, O_RDONLY);
+  OpenFile in(file, os::OpenFor::reading);
   std::vector<char> piece(std::size_t{1} << 20);
   while (const std::size_t n = good ? in.read(piece) : 0) good = EVP_DigestUpdate(context.get(), piece.data(), n) == 1;
   if (!good || EVP_DigestFinal_ex(context.get(), digest.data(), &length) != 1)
@@ -108,7 +108,7 @@ inline std::string md5_of(const std::filesystem::path& file) {
 class Transfer : NoCopy {
  public:
   Transfer(const std::string& address, const std::filesystem::path& part, const DownloadOptions& options)
-      : had_(size_or_zero(part)), out_(part, O_WRONLY | O_CREAT | O_APPEND), options_(options) {
+      : had_(size_or_zero(part)), out_(part, os::OpenFor::appending), options_(options) {
     static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
     const std::unique_ptr<CURL, void (*)(CURL*)> curl(ready == CURLE_OK ? curl_easy_init() : nullptr, curl_easy_cleanup);
     if (!curl) throw std::runtime_error("strata: libcurl does not start");
@@ -229,7 +229,7 @@ inline void unpack(const Archive& archive, const std::filesystem::path& tar, con
     // The name is from the list of files to keep, never from the archive.
     const std::filesystem::path target = cache / archive.folder / (wanted ? *found : std::string("none"));
     const std::filesystem::path part = target.string() + ".part";
-    const auto out = wanted ? std::make_unique<OpenFile>(part, O_WRONLY | O_CREAT | O_TRUNC) : nullptr;
+    const auto out = wanted ? std::make_unique<OpenFile>(part, os::OpenFor::overwriting) : nullptr;
     for (std::uint64_t left = (size + 511) / 512 * 512, data = size; left > 0;) {
       const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(left, block.size()));
       read(n);
@@ -260,7 +260,7 @@ inline std::filesystem::path download(const Archive& archive, DownloadOptions op
   };
   if (there()) return cache;
   fs::create_directories(cache);
-  detail::OpenFile lock(cache / (archive.file + ".lock"), O_RDWR | O_CREAT);
+  detail::OpenFile lock(cache / (archive.file + ".lock"), detail::os::OpenFor::locking);
   while (!lock.try_lock()) {
     if (options.progress) options.progress(0, 0);
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
@@ -279,7 +279,7 @@ inline std::filesystem::path download(const Archive& archive, DownloadOptions op
       // The part from an earlier call may be wrong: try again from the beginning.
       if (!resumed) throw DownloadError(address, "its MD5 is " + md5 + "; expected " + archive.md5);
     }
-    detail::OpenFile(part, O_RDONLY).sync();
+    detail::OpenFile(part, detail::os::OpenFor::reading).sync();
     detail::publish(part, whole);
   }
   detail::unpack(archive, whole, cache);

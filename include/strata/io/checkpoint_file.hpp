@@ -20,10 +20,6 @@
 namespace strata::inline STRATA_ABI {
 namespace detail {
 
-// What must be the same for a run to continue, one "name: value" a line. The length of a run is not in it. Equal text means
-// equal numbers, to the bit.
-std::string recipe_text(const TrainingRun& run);
-
 std::vector<Tensor> tensors_of(const TrainingRun& run, std::size_t count);
 
 void write_checkpoint(const std::filesystem::path& path, const TrainingRun& run, const std::string& recipe,

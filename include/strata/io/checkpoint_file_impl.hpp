@@ -18,7 +18,6 @@
 #include <strata/io/seal.hpp>
 #include <strata/io/training_state.hpp>
 #include <strata/io/weights_file.hpp>
-#include <strata/util/checksum.hpp>
 #include <strata/util/numbers.hpp>
 #include <strata/util/take_line.hpp>
 #include <strata/util/version.hpp>
@@ -29,20 +28,6 @@ namespace detail {
 inline constexpr const char* state_key = "strata.training";
 inline constexpr const char* recipe_key = "strata.recipe";
 inline constexpr const char* version_key = "strata.version";  // files of strata 0.1 have none
-
-STRATA_DEFINE std::string recipe_text(const TrainingRun& run) {
-  std::string text = "optimizer: " + run.optimizer + "\nloss: " + std::string(run.loss) +
-                     "\nbatch: " + std::to_string(run.batch) + "\nseed: " + std::to_string(run.seed) +
-                     "\nlayers: " + Checksum().text(run.summary).digits() + "\naugmentation: " + run.augment.describe() +
-                     "\nnormalisation:";
-  for (const auto* v : {&run.normalize.mean, &run.normalize.stddev}) {
-    text += v == &run.normalize.mean ? " mean" : ", stddev";
-    for (const float x : *v) text += " " + number_text(static_cast<double>(x));
-  }
-  text += "\ngradients clipped to: " + number_text(run.clip_norm);
-  for (const std::string& line : run.more) text += "\n" + line;
-  return text + "\ntraining data: " + run.training_data + "\nvalidation data: " + run.validation_data + "\n";
-}
 
 STRATA_DEFINE std::vector<Tensor> tensors_of(const TrainingRun& run, std::size_t count) {
   std::vector<Tensor> tensors;

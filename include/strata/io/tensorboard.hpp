@@ -7,9 +7,6 @@
 #include <strata/core/errors.hpp>
 #include <strata/core/linkage.hpp>
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -30,6 +27,7 @@
 #include <strata/training/metrics.hpp>
 #include <strata/util/no_copy.hpp>
 #include <strata/util/open_file.hpp>
+#include <strata/util/system.hpp>
 
 namespace strata::inline STRATA_ABI {
 
@@ -40,7 +38,7 @@ class TensorBoardWriter : NoCopy {
   // Makes the directory and a new file in it. Events of step `first` and later in older files there are declared void: they
   // belong to a run that continues from an earlier step. Throws std::filesystem::filesystem_error or std::system_error.
   explicit TensorBoardWriter(const std::filesystem::path& directory, std::int64_t first = 0)
-      : path_(new_file(directory)), file_(path_, O_WRONLY | O_CREAT | O_EXCL | O_APPEND) {
+      : path_(new_file(directory)), file_(path_, detail::os::OpenFor::creating) {
     tensorboard::Event head;
     head.set_file_version("brain.Event:2");
     write(0, head);
@@ -98,7 +96,7 @@ class TensorBoardRun {
   // events of older files, and the run may still be refused before.
   explicit TensorBoardRun(std::filesystem::path directory) : directory_(std::move(directory)) {
     std::filesystem::create_directories(directory_);
-    if (::access(directory_.c_str(), W_OK) != 0)
+    if (!detail::os::may_write(directory_))
       throw std::system_error(errno, std::generic_category(), "cannot write to " + directory_.string());
   }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The functions of progress.hpp.
 #pragma once
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -16,6 +14,7 @@
 
 #include <strata/core/linkage.hpp>
 #include <strata/training/progress.hpp>
+#include <strata/util/system.hpp>
 
 namespace strata::inline STRATA_ABI {
 namespace detail {
@@ -86,7 +85,7 @@ STRATA_DEFINE std::size_t ProgressLine::format(std::span<char> out) const {
 }
 
 STRATA_DEFINE Progress::Progress(std::FILE* to, std::int64_t steps, std::optional<bool> terminal)
-    : to_(to), steps_(steps), terminal_(to && terminal.value_or(to && ::isatty(::fileno(to)) != 0)), begin_(clock::now()) {}
+    : to_(to), steps_(steps), terminal_(to && terminal.value_or(to && detail::os::is_terminal(to))), begin_(clock::now()) {}
 
 STRATA_DEFINE void Progress::resume(std::int64_t step, double seconds) {
   step_ = step;

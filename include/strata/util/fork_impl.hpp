@@ -2,10 +2,9 @@
 #pragma once
 #include <atomic>
 
-#include <pthread.h>
-
 #include <strata/core/linkage.hpp>
 #include <strata/util/fork.hpp>
+#include <strata/util/system.hpp>
 
 namespace strata::inline STRATA_ABI::detail {
 
@@ -15,8 +14,10 @@ STRATA_DEFINE std::atomic<unsigned>& fork_count() {
 }
 
 STRATA_DEFINE unsigned forks() {
-  [[maybe_unused]] static const int once =
-      ::pthread_atfork(nullptr, nullptr, [] { fork_count().fetch_add(1, std::memory_order_relaxed); });
+  [[maybe_unused]] static const bool once = [] {
+    os::on_fork([] { fork_count().fetch_add(1, std::memory_order_relaxed); });
+    return true;
+  }();
   return fork_count().load(std::memory_order_relaxed);
 }
 

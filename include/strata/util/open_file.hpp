@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Files by their descriptors, and how a finished file gets its name. For Linux and other POSIX systems.
+// Files by their descriptors, and how a finished file gets its name.
 #pragma once
 #include <cstddef>
 #include <filesystem>
@@ -8,14 +8,14 @@
 
 #include <strata/core/linkage.hpp>
 #include <strata/util/no_copy.hpp>
+#include <strata/util/system.hpp>
 
 namespace strata::inline STRATA_ABI::detail {
 
 // An open file or directory, closed with its owner. Errors are std::system_error with the path.
 class OpenFile : NoCopy {
  public:
-  // flags: as for open(2).
-  OpenFile(std::filesystem::path path, int flags);
+  OpenFile(std::filesystem::path path, os::OpenFor use);
   // Owns an open descriptor; `path` is for messages.
   OpenFile(int descriptor, std::filesystem::path path);
   ~OpenFile();
@@ -24,7 +24,7 @@ class OpenFile : NoCopy {
   void write(std::string_view bytes);
   // The bytes read; 0 at the end of the file.
   std::size_t read(std::span<char> to);
-  // Waits until the disk has it. Some file systems cannot flush a directory (EINVAL).
+  // Waits until the disk has it.
   void sync();
   // An exclusive lock until this is destroyed; false if another process has it. True if the file system has no locks.
   [[nodiscard]] bool try_lock();

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // The functions of open_file.hpp.
 #pragma once
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/types.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstddef>
-#include <cstdio>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -18,11 +13,12 @@
 
 #include <strata/core/linkage.hpp>
 #include <strata/util/open_file.hpp>
+#include <strata/util/system.hpp>
 
 namespace strata::inline STRATA_ABI::detail {
 
-STRATA_DEFINE OpenFile::OpenFile(std::filesystem::path path, int flags) : path_(std::move(path)) {
-  descriptor_ = ::open(path_.c_str(), flags | O_CLOEXEC, 0666);
+STRATA_DEFINE OpenFile::OpenFile(std::filesystem::path path, os::OpenFor use)
+    : path_(std::move(path)), descriptor_(os::open(path_, use)) {
   if (descriptor_ < 0) fail("cannot open");
 }
 
@@ -30,13 +26,12 @@ STRATA_DEFINE OpenFile::OpenFile(int descriptor, std::filesystem::path path)
     : path_(std::move(path)), descriptor_(descriptor) {}
 
 STRATA_DEFINE OpenFile::~OpenFile() {
-  if (descriptor_ >= 0) ::close(descriptor_);
+  if (descriptor_ >= 0) static_cast<void>(os::close(descriptor_));
 }
 
 STRATA_DEFINE void OpenFile::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    const ::ssize_t n = ::write(descriptor_, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
+    const std::int64_t n = os::write(descriptor_, bytes.data(), bytes.size());
     if (n < 0) fail("cannot write to");
     bytes = bytes.subspan(static_cast<std::size_t>(n));
   }
@@ -45,25 +40,19 @@ STRATA_DEFINE void OpenFile::write(std::span<const std::byte> bytes) {
 STRATA_DEFINE void OpenFile::write(std::string_view bytes) { write(std::as_bytes(std::span(bytes))); }
 
 STRATA_DEFINE std::size_t OpenFile::read(std::span<char> to) {
-  for (;;) {
-    const ::ssize_t n = ::read(descriptor_, to.data(), to.size());
-    if (n >= 0) return static_cast<std::size_t>(n);
-    if (errno != EINTR) fail("cannot read");
-  }
+  const std::int64_t n = os::read(descriptor_, to.data(), to.size());
+  if (n < 0) fail("cannot read");
+  return static_cast<std::size_t>(n);
 }
 
 STRATA_DEFINE void OpenFile::sync() {
-  if (::fsync(descriptor_) != 0 && errno != EINVAL) fail("cannot flush");
+  if (!os::flush(descriptor_)) fail("cannot flush");
 }
 
-STRATA_DEFINE bool OpenFile::try_lock() {
-  while (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0)
-    if (errno != EINTR) return errno != EWOULDBLOCK;
-  return true;
-}
+STRATA_DEFINE bool OpenFile::try_lock() { return os::try_lock(descriptor_); }
 
 STRATA_DEFINE void OpenFile::close() {
-  if (::close(std::exchange(descriptor_, -1)) != 0) fail("cannot close");
+  if (!os::close(std::exchange(descriptor_, -1))) fail("cannot close");
 }
 
 STRATA_DEFINE void OpenFile::fail(const char* what) const {
@@ -71,9 +60,12 @@ STRATA_DEFINE void OpenFile::fail(const char* what) const {
 }
 
 STRATA_DEFINE void publish(const std::filesystem::path& from, const std::filesystem::path& to) {
-  if (std::rename(from.c_str(), to.c_str()) != 0)
-    throw std::system_error(errno, std::generic_category(), "cannot replace " + to.string());
-  OpenFile(to.has_parent_path() ? to.parent_path() : ".", O_RDONLY | O_DIRECTORY).sync();
+  std::error_code error;
+  std::filesystem::rename(from, to, error);
+  if (error) throw std::system_error(error, "cannot replace " + to.string());
+  const std::filesystem::path directory = to.has_parent_path() ? to.parent_path() : ".";
+  if (!os::flush_directory(directory))
+    throw std::system_error(errno, std::generic_category(), "cannot flush " + directory.string());
 }
 
 }  // namespace strata::inline STRATA_ABI::detail

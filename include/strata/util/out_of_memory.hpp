@@ -12,7 +12,7 @@ namespace strata::inline STRATA_ABI {
 class OutOfMemory : public std::bad_alloc {
  public:
   OutOfMemory(std::int64_t bytes, const char* purpose) : bytes_(bytes) {
-    std::snprintf(what_, sizeof what_, "strata: the system does not give %lld bytes (%.1f GB) for %s",
+    std::snprintf(what_, sizeof what_, "strata: the system cannot provide %lld bytes (%.1f GB) for %s",
                   static_cast<long long>(bytes), static_cast<double>(bytes) * 1e-9, purpose);
   }
   [[nodiscard]] const char* what() const noexcept override { return what_; }

@@ -3,21 +3,14 @@
 // is how containers are limited.
 #pragma once
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cstdint>
 #include <fstream>
 #include <iterator>
 #include <limits>
-#include <memory>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
-
-#if defined(__linux__)
-#include <sched.h>
-#endif
 
 #include <strata/core/linkage.hpp>
 
@@ -92,21 +85,6 @@ int cgroup_processors(const Read& read) {
     }
   }
   return least;
-}
-
-// The processors on which the system may run this thread.
-inline int affinity_processors() {
-#if defined(__linux__)
-  // The mask of the kernel may be larger than a cpu_set_t; the call fails with EINVAL until there is room for it.
-  for (int room = CPU_SETSIZE; room <= CPU_SETSIZE * 64; room *= 2) {
-    const auto release = [](cpu_set_t* set) { CPU_FREE(set); };
-    const std::unique_ptr<cpu_set_t, decltype(release)> set(CPU_ALLOC(static_cast<std::size_t>(room)), release);
-    const std::size_t bytes = CPU_ALLOC_SIZE(static_cast<std::size_t>(room));
-    if (set && ::sched_getaffinity(0, bytes, set.get()) == 0) return CPU_COUNT_S(bytes, set.get());
-    if (!set || errno != EINVAL) break;
-  }
-#endif
-  return static_cast<int>(std::thread::hardware_concurrency());
 }
 
 }  // namespace strata::inline STRATA_ABI::detail

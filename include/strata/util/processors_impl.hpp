@@ -8,15 +8,19 @@
 #include <strata/core/linkage.hpp>
 #include <strata/util/processor_limits.hpp>
 #include <strata/util/processors.hpp>
+#include <strata/util/system.hpp>
 
 namespace strata::inline STRATA_ABI::detail {
 
-STRATA_DEFINE int usable_processors() {
-  const auto read = [](const std::string& path) {
+STRATA_DEFINE int processors_of_quota() {
+  return cgroup_processors([](const std::string& path) {
     std::ifstream in(path);
     return std::string(std::istreambuf_iterator<char>(in), {});
-  };
-  return std::max(1, std::min(affinity_processors(), cgroup_processors(read)));
+  });
+}
+
+STRATA_DEFINE int usable_processors() {
+  return std::max(1, std::min({os::allowed_processors(), processors_of_quota(), processor_limit.load()}));
 }
 
 }  // namespace strata::inline STRATA_ABI::detail

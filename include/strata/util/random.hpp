@@ -34,9 +34,23 @@ class Random {
         tag_(static_cast<std::uint32_t>(purpose) << 28 | (static_cast<std::uint32_t>(step >> 32) & 0xFFF) << 16 |
              (layer & 0xFFFF)) {}
 
+  // The same numbers, with elements counted from this one.
+  [[nodiscard]] constexpr Random from(std::uint64_t element) const {
+    Random later = *this;
+    later.first_ += element;
+    return later;
+  }
   // Words 4 * block .. 4 * block + 3 at once.
   [[nodiscard]] constexpr std::array<std::uint32_t, 4> block(std::uint64_t index) const {
-    return philox4x32({static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), step_, tag_}, key_);
+    const auto low = aligned(index + first_ / 4);
+    if (first_ % 4 == 0) return low;
+    const auto high = aligned(index + first_ / 4 + 1);
+    std::array<std::uint32_t, 4> words{};
+    for (std::uint64_t i = 0; i < 4; ++i) {
+      const std::uint64_t at = first_ % 4 + i;
+      words[i] = at < 4 ? low[at] : high[at - 4];
+    }
+    return words;
   }
   [[nodiscard]] constexpr std::uint32_t bits(std::uint64_t element) const { return block(element / 4)[element % 4]; }
 
@@ -50,9 +64,14 @@ class Random {
   }
 
  private:
+  [[nodiscard]] constexpr std::array<std::uint32_t, 4> aligned(std::uint64_t index) const {
+    return philox4x32({static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), step_, tag_}, key_);
+  }
+
   std::array<std::uint32_t, 2> key_;
   std::uint32_t step_;
   std::uint32_t tag_;
+  std::uint64_t first_ = 0;
 };
 
 }  // namespace strata::inline STRATA_ABI

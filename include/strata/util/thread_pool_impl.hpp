@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <exception>
+#include <memory>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -17,19 +20,28 @@
 namespace strata::inline STRATA_ABI {
 
 struct ThreadPool::State {
-  // Workers look for the next call, and the caller for the last worker, for some tens of microseconds (with x86's pause)
-  // before they sleep: layers follow each other closely, and waking a thread takes as long as a small layer does.
+  // Workers look for the next call, and the caller for the last worker, for some tens of microseconds (with the pauses
+  // below) before they sleep: layers follow each other closely, and waking a thread takes as long as a small layer does.
   static constexpr int kSpins = 2000;
   // gate_: kOpen while there may be tasks left, plus kInside for each worker that reads the fields of the call. The fields
   // change only while it is 0, so a worker that wakes late finds either a closed gate or a newer, complete call.
   static constexpr int kOpen = 1, kInside = 2;
 
-  explicit State(int size) : size_(size) { start(); }
+  // A worker's tasks are neighbours, and the same in calls of the same size, so that it finds what it wrote in its cache.
+  // When it has none left, it takes those of the next worker.
+  struct alignas(64) Share {
+    std::atomic<int> next{0};
+    int end = 0;
+  };
+
+  explicit State(int size) : size_(size), shares_(std::make_unique<Share[]>(static_cast<std::size_t>(size))) { start(); }
   ~State() { stop(); }
 
   static void pause() {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("isb");  // some tens of cycles; `yield` does nothing on most processors
 #endif
   }
 
@@ -37,8 +49,10 @@ struct ThreadPool::State {
     if (forks_ != detail::forks()) restart();
     call_ = call;
     context_ = context;
-    tasks_ = tasks;
-    next_.store(0, std::memory_order_relaxed);
+    for (int worker = 0; worker < size_; ++worker) {
+      share(worker).next.store(first_of(worker, tasks), std::memory_order_relaxed);
+      share(worker).end = first_of(worker + 1, tasks);
+    }
     gate_.store(kOpen, std::memory_order_release);
     round_.fetch_add(1);
     round_.notify_all();
@@ -58,12 +72,19 @@ struct ThreadPool::State {
 
   void take(int worker) {
     try {
-      for (int task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < tasks_;) call_(context_, task, worker);
+      for (int i = 0; i < size_; ++i) {
+        Share& of = share((worker + i) % size_);
+        // Reading is cheap where many workers look for the last tasks.
+        if (of.next.load(std::memory_order_relaxed) >= of.end) continue;
+        for (int task; (task = of.next.fetch_add(1, std::memory_order_relaxed)) < of.end;) call_(context_, task, worker);
+      }
     } catch (...) {
       if (!failed_.exchange(true, std::memory_order_relaxed)) error_ = std::current_exception();
-      next_.store(tasks_, std::memory_order_relaxed);
+      for (int i = 0; i < size_; ++i) share(i).next.store(share(i).end, std::memory_order_relaxed);
     }
   }
+  Share& share(int worker) { return shares_[static_cast<std::size_t>(worker)]; }
+  [[nodiscard]] int first_of(int worker, int tasks) const { return static_cast<int>(std::int64_t{tasks} * worker / size_); }
 
   void work(int worker) {
     const detail::FlushSubnormals flush;
@@ -124,11 +145,10 @@ struct ThreadPool::State {
   std::vector<std::thread> workers_;
   Call call_ = nullptr;
   void* context_ = nullptr;
-  int tasks_ = 0;
+  std::unique_ptr<Share[]> shares_;
   std::exception_ptr error_;
   std::atomic<bool> failed_{false}, stop_{false};
   std::atomic<unsigned> busy_{0};
-  alignas(64) std::atomic<int> next_{0};
   alignas(64) std::atomic<int> gate_{0};
   alignas(64) std::atomic<unsigned> round_{0};
 };
