@@ -27,6 +27,7 @@
 #include <strata/layers/normalization.hpp>
 #include <strata/layers/pool.hpp>
 #include <strata/layers/prelu.hpp>
+#include <strata/layers/reshape.hpp>
 #include <strata/layers/upsample.hpp>
 
 // Losses

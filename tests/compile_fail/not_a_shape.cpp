@@ -3,7 +3,7 @@
 #include <strata/network.hpp>
 using namespace strata;
 
-// expect-error: a shape is Expect<height, width, channels> or Expect<n>, each at least 1
+// expect-error: a shape is three numbers, height, width and channels; Expect also takes one, n; each is at least 1
 // expect-error: not_a_shape<.*at_layer<2>.*Expect<8, 8>
 #ifdef EXPECT_COMPILE_FAIL
 using Net = Sequential<Input<8, 8, 3>, Conv<3, 16>, Expect<8, 8>, Flatten, Dense<10>>;

@@ -115,6 +115,21 @@ static_assert(is_shape(at_vector<Gate<Dense<1>>>, Fault::gate_shapes_differ, 3, 
 static_assert(at_map<Gate<GlobalMaxPool>, Gate<>>.ok() && at_vector<Gate<Sigmoid>>.ok());
 static_assert(recovered<Four<Gate<Conv<1, 1>>>> == Shape{10});
 
+// --- reshape_sizes_differ, channels_outside_range -----------------------------------------------------------------------
+static_assert(is_shape(at_map<Reshape<15, 14, 96>>, Fault::reshape_sizes_differ, 4, Shape{15, 14, 96}, Shape{15, 15, 96}));
+static_assert(is_shape(at_vector<Reshape<8, 8, 4>>, Fault::reshape_sizes_differ, 2, Shape{8, 8, 4}, Shape{192}));
+static_assert(is_shape(at_vector<Reshape<65536, 65536, 65536>>, Fault::reshape_sizes_differ, 2, Shape{65536, 65536, 65536},
+                       Shape{192}));
+static_assert(is(at_map<Reshape<0, 15, 96>>, Fault::not_a_shape, 4) &&
+              is(at_vector<Reshape<1, 192, -1>>, Fault::not_a_shape, 2));
+static_assert(at_map<Reshape<15, 96, 15>, Reshape<15, 15, 96>>.ok() && at_vector<Reshape<8, 8, 3>, Flatten>.ok());
+static_assert(is(at_map<Channels<90, 7>>, Fault::channels_outside_range, 4, 96, 97));
+static_assert(is(at_map<Channels<-1, 7>>, Fault::channels_outside_range, 4, 96, -1));
+static_assert(is(at_vector<Channels<1, 0>>, Fault::channels_outside_range, 2, 192, 0));
+static_assert(is(at_map<Channels<2147483647, 2147483647>>, Fault::channels_outside_range, 4, 96, 4294967294));
+static_assert(at_map<Channels<95, 1>>.ok() && at_map<Channels<0, 96>>.ok() && at_vector<Channels<191, 1>>.ok());
+static_assert(recovered<Four<Channels<0, 97>>> == Shape{10} && recovered<Four<Reshape<1, 1, 1>>> == Shape{10});
+
 // --- shortcut_misplaced -------------------------------------------------------------------------------------------------
 template <class... L>
 inline constexpr bool misplaced = at_map<L...>.fault == Fault::shortcut_misplaced;

@@ -237,6 +237,9 @@ static_assert(GroupNorm<7>::epsilon == 1e-3 && LayerNormOf<Epsilon<1e-6>>::epsil
 static_assert(LayerNormOf<NoScale>::tensors(Shape{4, 4, 7})[0].role == Role::shift &&
               LayerNormOf<NoScale, NoShift>::tensors(Shape{7}).empty());
 static_assert(leaves<LayerNorm>(Shape{2, 3, 4}) == Shape{2, 3, 4} && leaves<ChannelShuffle<2>>(Shape{8}) == Shape{8});
+static_assert(leaves<Reshape<3, 4, 2>>(Shape{24}) == Shape{3, 4, 2} &&
+              leaves<Reshape<2, 3, 4>>(Shape{4, 3, 2}) == Shape{2, 3, 4});
+static_assert(leaves<Channels<2, 3>>(Shape{4, 5, 6}) == Shape{4, 5, 3} && leaves<Channels<0, 6>>(Shape{6}) == Shape{6});
 static_assert(after<PReLU>(Shape{4, 4, 7}).parameters == 7 && PReLU::tensors(Shape{4, 4, 7})[0].role == Role::slope);
 static_assert(leaves<Scale<2>>(Shape{2, 3, 4}) == Shape{2, 3, 4} && Scale<0.5f>::factor == 0.5);
 static_assert(StochasticDepth<Keep{0.75}>::rate == 0.25);

@@ -7,6 +7,7 @@
 #include <strata/backend/reference/group_norm.hpp>
 #include <strata/backend/reference/prelu.hpp>
 #include <strata/backend/reference/upsample.hpp>
+#include <strata/model/kernels_maps.hpp>
 
 namespace conformance {
 
@@ -230,6 +231,31 @@ TEST_CASE_TEMPLATE("orders of channels", B, CONFORMANCE_BACKENDS) {
         run<B>([&](const auto& ops, T* to) { ops.shuffle_channels(rows, channels, width, shuffled.data(), to); },
                Out<T>(rows * channels));
     check_equal("shuffled back", back, x);
+  }
+}
+
+TEST_CASE_TEMPLATE("some of the channels", B, CONFORMANCE_BACKENDS) {
+  using T = typename B::T;
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    Draw draw(seed);
+    const std::int64_t rows = draw.chance(10) ? 3000 : draw.between(1, 40);
+    const int count = draw.between(1, 9), first = draw.between(0, 5), channels = first + count + draw.between(0, 5);
+    const auto width = static_cast<std::size_t>(count), whole = static_cast<std::size_t>(channels);
+    const Numbers x = seen<T>(draw.numbers(rows * channels)), dy = seen<T>(draw.numbers(rows * count));
+    const auto x_ = as<T>(x), dy_ = as<T>(dy);
+    Numbers y(dy.size()), dx(x.size(), 0);
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      const std::size_t at = i / width * whole + static_cast<std::size_t>(first) + i % width;
+      y[i] = x[at], dx[at] = dy[i];
+    }
+    const auto [got] = run<B>([&](const auto& ops, T* to) { ops.concat_take(rows, count, to, channels, first, x_.data()); },
+                              Out<T>(rows * count));
+    check_equal("channels", got, y);
+    const auto [back] =
+        run<B>([&](const auto& ops,
+                   T* to) { strata::detail::channels_backward(ops, rows, channels, first, count, dy_.data(), to); },
+               Out<T>(rows * channels));
+    check_equal("gradients of channels", back, dx);
   }
 }
 

@@ -46,6 +46,7 @@ static_assert(has_label<ConvTranspose<3, 4, Stride<2>>>("\nConvTranspose 3x3 /2 
 static_assert(has_label<Upsample<Size<2, 1>, Bilinear>>("\nUpsample 2x1 bilinear  "));
 static_assert(has_label<GroupNorm<2>>("\nGroupNorm groups 2  ") &&
               has_label<ChannelShuffle<4>>("\nChannelShuffle groups 4  "));
+static_assert(has_label<Channels<1, 3>>("\nChannels 1 to 3  ") && has_label<Reshape<4, 8, 8>>("\nReshape  "));
 static_assert(has_label<Scale<-1.5>>("\nScale -1.5  ") && has_label<Scale<1000>>("\nScale 1,000  "));
 static_assert(has_label<StochasticDepth<0.1>>("\nStochasticDepth 0.1  ") && has_label<LayerNorm>("\nLayerNorm  "));
 // Behind a layer that enlarges the map, neighbours see parts of the image that are nearer to each other.
@@ -119,6 +120,27 @@ Non-trainable parameters            16
 Multiply-adds, one image            63,520
 Bytes to train, batch of 128        5,659,360
 )");
+}
+
+// The column "Sees" of a row.
+std::string sees(std::string_view text, const std::string& layer) {
+  const std::string_view row = text.substr(text.find('\n' + layer) + 1);
+  const std::string_view cells = row.substr(0, row.find('\n'));
+  const auto end = cells.find_last_not_of(' ') + 1;
+  const auto begin = cells.find_last_of(' ', end - 1) + 1;
+  return std::string(cells.substr(begin, end - begin));
+}
+
+TEST_CASE("behind a Reshape that moves positions, an element may depend on the whole image") {
+  using Moved = Sequential<Input<12, 10, 3>, Conv<3, 6>, Reshape<1, 1, 720>, Conv<1, 5>>;
+  CHECK(sees(summary<Moved>(), "Conv 3x3") == "3x3");
+  CHECK(sees(summary<Moved>(), "Reshape") == "all");
+  CHECK(sees(summary<Moved>(), "Conv 1x1") == "all");
+  CHECK(sees(summary<Sequential<Input<4, 4, 3>, Conv<3, 2>, Flatten, Reshape<8, 2, 2>, Conv<1, 5>>>(), "Conv 1x1") ==
+        "all");
+  CHECK(sees(summary<Sequential<Input<4, 4, 3>, Conv<3, 2>, Reshape<4, 4, 2>, Conv<1, 5>>>(), "Conv 1x1") == "3x3");
+  // As many elements, and no move: a window says which.
+  CHECK(sees(summary<Sequential<Input<8, 8, 3>, Conv<3, 12, Stride<2>>, ReLU>>(), "ReLU") == "3x3");
 }
 
 TEST_CASE("a momentum that is not Keras' is in the text, by which a run knows its network") {

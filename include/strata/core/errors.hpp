@@ -163,6 +163,17 @@ struct gate_shapes_differ {
   static_assert(never<At, Layer, Expected, Got>,
                 "strata: a Gate's layers must give its input's shape, or one number a channel; resize their last layer");
 };
+template <class At, class Layer, class Expected, class Got>
+struct reshape_sizes_differ {
+  static_assert(never<At, Layer, Expected, Got>,
+                "strata: Reshape keeps the number of elements; height x width x channels must be as many as arrive");
+};
+template <class At, class Layer, class Expected, class Got>
+struct channels_outside_range {
+  static_assert(never<At, Layer, Expected, Got>,
+                "strata: Channels<first, count> takes at least one channel, all of them channels of its input; correct "
+                "first or count");
+};
 template <class At, class Layer>
 struct shortcut_misplaced {
   static_assert(never<At, Layer>,
@@ -225,7 +236,9 @@ struct not_a_size {
 };
 template <class At, class Layer>
 struct not_a_shape {
-  static_assert(never<At, Layer>, "strata: a shape is Expect<height, width, channels> or Expect<n>, each at least 1");
+  static_assert(
+      never<At, Layer>,
+      "strata: a shape is three numbers, height, width and channels; Expect also takes one, n; each is at least 1");
 };
 template <class At, class Layer, class Expected, class Got>
 struct window_does_not_tile {

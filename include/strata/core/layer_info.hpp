@@ -32,6 +32,8 @@ enum class Fault {
   residual_shapes_differ,
   concat_shapes_differ,
   gate_shapes_differ,
+  reshape_sizes_differ,
+  channels_outside_range,
   shortcut_misplaced,
   not_a_layer,
   no_input,
@@ -68,6 +70,7 @@ struct LayerInfo {
   Window window{};                              // for the receptive field; 1x1 for a layer that works on single positions
   int enlarged_rows = 1, enlarged_columns = 1;  // outputs for each input position, of a layer that enlarges its map
   int unread_rows = 0, unread_columns = 0;      // of the padded input, which no window reads
+  bool moves_positions = false;                 // an output may be anywhere else than the inputs that it depends on
 
   // Keeps the first fault.
   constexpr void fail(Fault f, std::int64_t wanted = 0, std::int64_t found = 0, Parameter which = Parameter::none) {

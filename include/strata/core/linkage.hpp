@@ -24,6 +24,10 @@
 #define STRATA_VECTORS _sse4
 #elif defined(__SSE3__)
 #define STRATA_VECTORS _sse3
+#elif defined(__ARM_FEATURE_SVE2)
+#define STRATA_VECTORS _sve2
+#elif defined(__ARM_FEATURE_SVE)
+#define STRATA_VECTORS _sve
 #else
 #define STRATA_VECTORS
 #endif
@@ -33,6 +37,8 @@
 #define STRATA_EXTRAS _fma
 #elif defined(__BMI2__)
 #define STRATA_EXTRAS _bmi2
+#elif defined(__ARM_FEATURE_ATOMICS)
+#define STRATA_EXTRAS _lse
 #else
 #define STRATA_EXTRAS
 #endif

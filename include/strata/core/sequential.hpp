@@ -87,6 +87,8 @@ STRATA_VERDICT(groups_do_not_divide_channels, L, typename w::expected_number, ty
 STRATA_VERDICT(residual_shapes_differ, L, typename w::wanted_shape, typename w::shape_here);
 STRATA_VERDICT(concat_shapes_differ, L, typename w::wanted_shape, typename w::shape_here);
 STRATA_VERDICT(gate_shapes_differ, L, typename w::wanted_shape, typename w::shape_here);
+STRATA_VERDICT(reshape_sizes_differ, L, typename w::wanted_shape, typename w::shape_here);
+STRATA_VERDICT(channels_outside_range, L, typename w::expected_number, typename w::got_number);
 STRATA_VERDICT(shortcut_misplaced, L);
 STRATA_VERDICT(not_a_layer, L);
 STRATA_VERDICT(input_not_first, L);

@@ -123,6 +123,8 @@ constexpr Cell label() {
     if (L::bilinear) c.put(" bilinear");
   } else if constexpr (requires { int{L::groups}; }) {
     c.put(" groups ").number(L::groups);
+  } else if constexpr (requires { L::first, L::count; }) {
+    c.put(' ').number(L::first).put(" to ").number(std::int64_t{L::first} + L::count - 1);
   } else if constexpr (requires { double{L::factor}; }) {
     c.put(' ').fraction(L::factor);
   } else if constexpr (requires { double{L::rate}; }) {
@@ -145,7 +147,7 @@ constexpr Cell label_of_node() {
 struct ReceptiveField {
   std::int64_t rows = 1, columns = 1;            // padding included
   std::int64_t step_rows = 1, step_columns = 1;  // from one element to the next
-  bool all = false;                              // behind a Dense
+  bool all = false;                              // behind a Dense, or a Reshape
 };
 constexpr ReceptiveField larger(const ReceptiveField& a, const ReceptiveField& b) {
   return {std::max(a.rows, b.rows), std::max(a.columns, b.columns), a.step_rows, a.step_columns, a.all || b.all};
@@ -174,7 +176,7 @@ constexpr void find_receptive_fields(std::span<const Row> rows, std::span<Recept
       };
       s.step_rows = step(s.step_rows, w.stride_h, row.step.enlarged_rows);
       s.step_columns = step(s.step_columns, w.stride_w, row.step.enlarged_columns);
-      s.all = s.all || (row.in.flat && row.out.flat && row.step.macs > 0);
+      s.all = s.all || row.step.moves_positions || (row.in.flat && row.out.flat && row.step.macs > 0);
     }
     fields[i] = s;
   }

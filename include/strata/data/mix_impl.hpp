@@ -59,7 +59,7 @@ STRATA_DEFINE void check_mixable(const Augment& augment, TargetKind kind) {
   if (!augment.mixes()) return;
   if (is_class(kind))
     throw std::invalid_argument(
-        "strata: mixup and cutmix make mixed targets of classes, which a class index cannot be; give train() "
+        "strata: mixup and cutmix mix targets, and a class index cannot be mixed; give train() "
         "one_hot(data) of data/one_hot.hpp, for training and validation");
   if (augment.cutmix > 0 && kind == TargetKind::values)
     throw std::invalid_argument("strata: cutmix is for distributions and labels, not for values; take mixup");

@@ -28,8 +28,11 @@ struct Targets {
 
   [[nodiscard]] constexpr bool empty() const { return classes.empty() && values.empty(); }
   // The target of sample n, if each has `size` elements.
-  [[nodiscard]] constexpr Targets sample(std::size_t n, std::size_t size) const {
-    return classes.empty() ? Targets(values.subspan(n * size, size)) : Targets(classes.subspan(n * size, size));
+  [[nodiscard]] constexpr Targets sample(std::size_t n, std::size_t size) const { return part(n, 1, size); }
+  // Those of `count` samples from sample n on.
+  [[nodiscard]] constexpr Targets part(std::size_t n, std::size_t count, std::size_t size) const {
+    return classes.empty() ? Targets(values.subspan(n * size, count * size))
+                           : Targets(classes.subspan(n * size, count * size));
   }
 };
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The functions of checkpoint.hpp.
 #pragma once
-#include <fcntl.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -24,8 +22,10 @@
 #include <strata/io/checkpoint.hpp>
 #include <strata/io/checkpoint_file.hpp>
 #include <strata/io/weights_file.hpp>
+#include <strata/training/recipe.hpp>
 #include <strata/util/file_error.hpp>
 #include <strata/util/open_file.hpp>
+#include <strata/util/system.hpp>
 
 namespace strata::inline STRATA_ABI {
 namespace detail {
@@ -41,7 +41,7 @@ class CheckpointFiles final : public Checkpointer {
                                   std::to_string(options_.keep) + " kept; expected 0 or more, and 1 or more");
     const std::string directory = options_.directory.string();
     std::filesystem::create_directories(options_.directory);
-    lock_.emplace(options_.directory, O_RDONLY | O_DIRECTORY);
+    lock_.emplace(options_.directory, os::OpenFor::directory);
     if (!lock_->try_lock()) throw std::runtime_error(directory + ": another run is writing its checkpoints here");
     if (!resume && (!steps().empty() || std::filesystem::exists(best_file())))
       throw std::runtime_error(directory +

@@ -29,6 +29,7 @@
 #include <strata/layers/normalization.hpp>
 #include <strata/layers/pool.hpp>
 #include <strata/layers/prelu.hpp>
+#include <strata/layers/reshape.hpp>
 #include <strata/layers/upsample.hpp>
 #include <strata/model/fingerprint.hpp>
 #include <strata/model/model.hpp>
@@ -112,6 +113,14 @@ struct OnnxLayer<ChannelShuffle<Groups>> {
   static std::string write(OnnxGraph& graph, const OnnxInput& in) {
     return detail::onnx_channel_shuffle(graph, in, Groups);
   }
+};
+template <int Height, int Width, int Channels_>
+struct OnnxLayer<Reshape<Height, Width, Channels_>> {
+  static std::string write(OnnxGraph& graph, const OnnxInput& in) { return detail::onnx_reshape(graph, in); }
+};
+template <int First, int Count>
+struct OnnxLayer<Channels<First, Count>> {
+  static std::string write(OnnxGraph& graph, const OnnxInput& in) { return detail::onnx_channels(graph, in, First, Count); }
 };
 
 // ---- Normalizations ---------------------------------------------------------------------------------------------------

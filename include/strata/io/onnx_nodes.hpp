@@ -32,6 +32,8 @@ std::string onnx_layer_norm(OnnxGraph& graph, const OnnxInput& in, const OnnxNor
 std::string onnx_lrn(OnnxGraph& graph, const OnnxInput& in, const LrnParameters& p);
 std::string onnx_prelu(OnnxGraph& graph, const OnnxInput& in);
 std::string onnx_upsample(OnnxGraph& graph, const OnnxInput& in, const Upsampling& u);
+std::string onnx_reshape(OnnxGraph& graph, const OnnxInput& in);
+std::string onnx_channels(OnnxGraph& graph, const OnnxInput& in, int first, int count);
 std::string onnx_channel_shuffle(OnnxGraph& graph, const OnnxInput& in, int groups);
 std::string onnx_gelu(OnnxGraph& graph, const OnnxInput& in);
 std::string onnx_gelu_tanh(OnnxGraph& graph, const OnnxInput& in);

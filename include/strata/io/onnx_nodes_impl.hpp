@@ -260,6 +260,16 @@ STRATA_DEFINE std::string onnx_upsample(OnnxGraph& graph, const OnnxInput& in, c
                      {"nearest_mode", std::string("floor")}});
 }
 
+// strata's maps and vectors are ordered by row, column and channel.
+STRATA_DEFINE std::string onnx_reshape(OnnxGraph& graph, const OnnxInput& in) {
+  const std::string from = in.in.flat ? in.x : transpose(graph, in.x, {0, 2, 3, 1});
+  return transpose(graph, reshape(graph, from, {0, in.out.height, in.out.width, in.out.channels}), {0, 3, 1, 2});
+}
+STRATA_DEFINE std::string onnx_channels(OnnxGraph& graph, const OnnxInput& in, int first, int count) {
+  const auto one = [&graph](std::int64_t n) { return graph.integers(Integers{n}); };
+  return graph.node("Slice", {in.x, one(first), one(std::int64_t{first} + count), one(1)});
+}
+
 STRATA_DEFINE std::string onnx_channel_shuffle(OnnxGraph& graph, const OnnxInput& in, int groups) {
   const Shape s = in.in;
   const std::int64_t each = s.channels / groups;

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
-// Activations, and the two softmaxes. All keep the shape.
+// Activations, and the two softmaxes. The fields of the reference (docs/reference.py) that stand here hold for each layer
+// below that has none of its own.
+// Shapes: (N,H,W,C) or (N,n), which it keeps
+// Options: none
+// Errors: loss_needs_logits, as the last layer before a loss that takes logits
 //
 // An activation is one struct, and runs on every backend: a name, forward(x) of one element, and one of
 //   backward(y, dy)     the gradient from the output; the layer may then work in place
@@ -47,7 +51,11 @@ struct Activation {
   static constexpr LayerInfo infer(Shape in) { return detail::keep(in, Kind); }
 };
 
-// max(x, 0)
+// Sets negative elements to zero. A NaN stays a NaN.
+// Formula: y = max(x, 0)
+// Example: using Net = Sequential<Input<32, 32, 3>, Conv<3, 16>, ReLU>;
+// Keras: ReLU(), or activation="relu" of a layer
+// PyTorch: nn.ReLU()
 struct ReLU : Activation<Values::rectified> {
   static constexpr const char* name = "ReLU";
   // Backward asks only whether y is above 0, and y is above 0 iff x is. See KernelTraits.
@@ -61,8 +69,13 @@ struct ReLU : Activation<Values::rectified> {
     return y > T{0} ? dy : T{0};
   }
 };
-// x if x > 0, else Slope x; Slope is at least 0. Keras 3 and PyTorch differ in their defaults (0.3, 0.01); this is
-// PyTorch's.
+// A ReLU that multiplies negative elements by a small slope. LeakyReLU has the slope 0.01, LeakyReLUOf<Slope> another.
+// Formula: y = x if x > 0, else Slope x
+// Options: Slope, at least 0
+// Errors: number_outside_range; loss_needs_logits, as the last layer before a loss that takes logits
+// Example: using Net = Sequential<Input<32, 32, 3>, Conv<3, 16>, LeakyReLU, Conv<3, 16>, LeakyReLUOf<0.3>>;
+// Keras: LeakyReLU(negative_slope=0.01); without an argument its slope is 0.3
+// PyTorch: nn.LeakyReLU(), whose slope is 0.01 too
 template <double Slope = 0.01>
 struct LeakyReLUOf : Activation<Values::rectified> {
   static constexpr const char* name = "LeakyReLU";
@@ -84,7 +97,11 @@ struct LeakyReLUOf : Activation<Values::rectified> {
   }
 };
 using LeakyReLU = LeakyReLUOf<>;
-// 1 / (1 + exp(-x))
+// Maps each element into (0, 1).
+// Formula: y = 1 / (1 + exp(-x))
+// Example: using Net = Sequential<Input<32, 32, 3>, Conv<3, 16>, Gate<GlobalAvgPool, Dense<16>, Sigmoid>>;
+// Keras: activation="sigmoid"
+// PyTorch: nn.Sigmoid()
 struct Sigmoid : Activation<Values::squashed> {
   static constexpr const char* name = "Sigmoid";
   template <class T>
@@ -96,6 +113,11 @@ struct Sigmoid : Activation<Values::squashed> {
     return dy * y * (T{1} - y);
   }
 };
+// Maps each element into (-1, 1).
+// Formula: y = tanh(x)
+// Example: using Net = Sequential<Input<28, 28, 1>, Flatten, Dense<64>, Tanh, Dense<10>>;
+// Keras: activation="tanh"
+// PyTorch: nn.Tanh()
 struct Tanh : Activation<Values::squashed> {
   static constexpr const char* name = "Tanh";
   static constexpr bool keeps_signs = true;
@@ -108,7 +130,12 @@ struct Tanh : Activation<Values::squashed> {
     return dy * (T{1} - y * y);
   }
 };
-// x P(X <= x) for a normal X, by the error function (Hendrycks, Gimpel 2016).
+// Multiplies each element by the probability that a standard normal number is below it. Computed with the error function.
+// Formula: y = x P(X <= x) = x (1 + erf(x / sqrt(2))) / 2
+// Example: using Net = Sequential<Input<32, 32, 3>, Conv<3, 16>, GELU>;
+// Keras: activation="gelu"
+// PyTorch: nn.GELU()
+// Source: Hendrycks, Gimpel 2016
 struct GELU : Activation<Values::rectified> {
   static constexpr const char* name = "GELU";
   static constexpr bool reads_output = false;
@@ -128,7 +155,12 @@ struct GELU : Activation<Values::rectified> {
     return std::erfc(x * static_cast<T>(-0.70710678118654752440)) / 2;
   }
 };
-// x / 2 (1 + tanh u), u = sqrt(2 / pi) (x + 0.044715 x^3): the approximation of GELU. Computed as x / (1 + exp(-2 u)).
+// The approximation of GELU by a hyperbolic tangent. Computed as x / (1 + exp(-2 u)).
+// Formula: y = x / 2 (1 + tanh(u)), u = sqrt(2 / pi) (x + 0.044715 x^3)
+// Example: using Net = Sequential<Input<32, 32, 3>, Conv<3, 16>, GELUTanh>;
+// Keras: keras.activations.gelu(x, approximate=True)
+// PyTorch: nn.GELU(approximate="tanh")
+// Source: Hendrycks, Gimpel 2016
 struct GELUTanh : Activation<Values::rectified> {
   static constexpr const char* name = "GELUTanh";
   static constexpr bool reads_output = false;
@@ -154,7 +186,11 @@ struct GELUTanh : Activation<Values::rectified> {
     return static_cast<T>(0.79788456080286535588 * 0.044715);
   }
 };
-// x / (1 + exp(-x)), also called swish.
+// Multiplies each element by its own sigmoid; also called swish.
+// Formula: y = x / (1 + exp(-x))
+// Example: using Net = Sequential<Input<32, 32, 3>, Conv<3, 16>, SiLU>;
+// Keras: activation="silu"
+// PyTorch: nn.SiLU()
 struct SiLU : Activation<Values::rectified> {
   static constexpr const char* name = "SiLU";
   static constexpr bool reads_output = false;
@@ -168,7 +204,11 @@ struct SiLU : Activation<Values::rectified> {
     return dy * sigmoid * (T{1} + x * (T{1} - sigmoid));
   }
 };
-// min(max(x + 3, 0), 6) / 6
+// A sigmoid made of straight lines. Its gradient is 0 where y is 0 or 1.
+// Formula: y = min(max(x + 3, 0), 6) / 6
+// Example: using Net = Sequential<Input<32, 32, 3>, Conv<3, 16>, Gate<GlobalAvgPool, Dense<16>, HardSigmoid>>;
+// Keras: activation="hard_sigmoid" of Keras 3; that of Keras 2 has another slope, 0.2
+// PyTorch: nn.Hardsigmoid()
 struct HardSigmoid : Activation<Values::squashed> {
   static constexpr const char* name = "HardSigmoid";
   template <class T>
@@ -180,7 +220,11 @@ struct HardSigmoid : Activation<Values::squashed> {
     return y > T{0} && y < T{1} ? dy / T{6} : T{0};
   }
 };
-// x times the hard sigmoid of x
+// Multiplies each element by its own hard sigmoid.
+// Formula: y = x min(max(x + 3, 0), 6) / 6
+// Example: using Net = Sequential<Input<32, 32, 3>, Conv<3, 16>, HardSwish>;
+// Keras: activation="hard_silu"
+// PyTorch: nn.Hardswish()
 struct HardSwish : Activation<Values::rectified> {
   static constexpr const char* name = "HardSwish";
   static constexpr bool reads_output = false;
@@ -193,7 +237,13 @@ struct HardSwish : Activation<Values::rectified> {
     return x >= T{3} ? dy : x > T{-3} ? dy * (2 * x + T{3}) / T{6} : T{0};
   }
 };
-// min(max(x, Low), High), numbers with Low < High. The gradient at the limits is 0. Error: number_outside_range.
+// Limits each element to an interval. The gradient is 0 at the limits and beyond them. ReLU6 is Clip<0, 6>.
+// Formula: y = min(max(x, Low), High)
+// Options: Low and High, numbers with Low < High
+// Errors: number_outside_range; loss_needs_logits, as the last layer before a loss that takes logits
+// Example: using Net = Sequential<Input<32, 32, 3>, Conv<3, 16>, ReLU6, Conv<3, 16>, Clip<-1, 1>>;
+// Keras: keras.ops.clip(x, Low, High); ReLU(max_value=6) for ReLU6
+// PyTorch: nn.Hardtanh(Low, High); nn.ReLU6() for ReLU6
 template <auto Low, auto High>
 struct Clip : Activation<Values::squashed> {
   static constexpr const char* name = "Clip";
@@ -215,7 +265,19 @@ struct Clip : Activation<Values::squashed> {
   }
 };
 using ReLU6 = Clip<0, 6>;
-// x if x > 0, else Alpha (exp(x) - 1); Alpha is at least 0. Error: number_outside_range.
+namespace detail {
+template <class L>
+inline constexpr bool is_clip = false;
+template <auto Low, auto High>
+inline constexpr bool is_clip<Clip<Low, High>> = true;
+}  // namespace detail
+// A ReLU whose negative part falls smoothly to -Alpha. ELU has the alpha 1, ELUOf<Alpha> another.
+// Formula: y = x if x > 0, else Alpha (exp(x) - 1)
+// Options: Alpha, at least 0
+// Errors: number_outside_range; loss_needs_logits, as the last layer before a loss that takes logits
+// Example: using Net = Sequential<Input<32, 32, 3>, Conv<3, 16>, ELU, Conv<3, 16>, ELUOf<0.5>>;
+// Keras: ELU(alpha=1.0)
+// PyTorch: nn.ELU(alpha=1.0)
 template <double Alpha = 1.0>
 struct ELUOf : Activation<Values::rectified> {
   static constexpr const char* name = "ELU";
@@ -237,7 +299,11 @@ struct ELUOf : Activation<Values::rectified> {
   }
 };
 using ELU = ELUOf<>;
-// log(1 + exp(x))
+// A smooth ReLU.
+// Formula: y = log(1 + exp(x))
+// Example: using Net = Sequential<Input<32, 32, 3>, Conv<3, 16>, Softplus>;
+// Keras: activation="softplus"
+// PyTorch: nn.Softplus(), which returns x above 20
 struct Softplus : Activation<Values::rectified> {
   static constexpr const char* name = "Softplus";
   template <class T>
@@ -249,8 +315,14 @@ struct Softplus : Activation<Values::rectified> {
     return dy * -std::expm1(-y);
   }
 };
-// Factor x, for a number that is not trained, such as the factor of a network's logits. Keeps the kind of values. Keras'
-// Rescaling(Factor). Error: number_outside_range.
+// Multiplies each element by a number that is not trained. A loss sees the kind of values that came before it: scaled
+// logits are logits.
+// Formula: y = Factor x
+// Options: Factor, a finite number
+// Errors: number_outside_range
+// Example: using Net = Sequential<Input<28, 28, 1>, Flatten, Dense<10>, Scale<0.125>>;
+// Keras: Rescaling(Factor)
+// PyTorch: `x * factor` in forward()
 template <auto Factor>
 struct Scale {
   static constexpr const char* name = "Scale";
@@ -279,11 +351,25 @@ struct Scale {
     return static_cast<T>(factor) * dy;
   }
 };
-// exp(x) / sum exp(x), over the flat vector: logits to probabilities.
+// Turns logits into probabilities, whose sum is 1. Training is more exact without it: SoftmaxCrossEntropy contains it.
+// Formula: y_i = exp(x_i) / sum over j of exp(x_j)
+// Shapes: (N,n), which it keeps
+// Errors: needs_flat_input; loss_needs_logits or loss_needs_log_probabilities before a loss that does not take
+//   probabilities
+// Example: using Net = Sequential<Input<28, 28, 1>, Flatten, Dense<10>, Softmax>;
+// Keras: Softmax(), or activation="softmax"
+// PyTorch: nn.Softmax(dim=1)
 struct Softmax {
   static constexpr const char* name = "Softmax";
   static constexpr LayerInfo infer(Shape in) { return detail::keep_flat(in, Values::probabilities); }
 };
+// The logarithm of Softmax, for NegativeLogLikelihood.
+// Formula: y_i = x_i - log(sum over j of exp(x_j))
+// Shapes: (N,n), which it keeps
+// Errors: needs_flat_input; loss_needs_logits or loss_needs_probabilities before a loss that takes those
+// Example: using Net = Sequential<Input<28, 28, 1>, Flatten, Dense<10>, LogSoftmax>;
+// Keras: activation="log_softmax"
+// PyTorch: nn.LogSoftmax(dim=1)
 struct LogSoftmax {
   static constexpr const char* name = "LogSoftmax";
   static constexpr LayerInfo infer(Shape in) { return detail::keep_flat(in, Values::log_probabilities); }

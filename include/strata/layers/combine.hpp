@@ -12,9 +12,18 @@
 
 namespace strata {
 
-// The second branch of a Residual, which otherwise is the input itself. It is the last layer of its Residual:
-// Residual<Conv<3, 64, Stride<2>>, ..., Shortcut<Conv<1, 64, Stride<2>>>>. Anywhere else it is an error.
-// Error: shortcut_misplaced.
+// The second branch of a Residual, which otherwise is the input itself. It is the last layer of its Residual.
+// Formula: Residual<Layers..., Shortcut<Others...>> computes y = layers(x) + others(x)
+// Shapes: (N,H,W,C) or (N,n) -> the shape that the Residual's other layers give
+// Options: its layers
+// Errors: shortcut_misplaced
+// Example:
+//   using Net = Sequential<Input<32, 32, 16>,
+//                          Residual<Conv<3, 64, Stride<2>>, ReLU, Conv<3, 64>, Shortcut<Conv<1, 64, Stride<2>>>>>;
+//   static_assert(Net::output == Shape{16, 16, 64});
+// Keras: Add()([layers(x), others(x)])
+// PyTorch: `layers(x) + others(x)` in forward()
+// Source: He, Zhang, Ren, Sun 2016
 template <class... Layers>
 struct Shortcut {
   static constexpr const char* name = "Shortcut";
@@ -56,8 +65,17 @@ struct ConcatNodes<Parent, First, Rest...> {
 }  // namespace detail
 }  // namespace STRATA_ABI
 
-// y = layers(x) + x, or layers(x) + shortcut(x) (He, Zhang, Ren, Sun 2016). Both have the same shape, (N,H,W,C) or (N,n).
-// Error: residual_shapes_differ.
+// Adds the input to the output of its layers. If they change the shape, end them in a Shortcut that changes it likewise.
+// Formula: y = layers(x) + x
+// Shapes: (N,H,W,C) or (N,n), which its layers keep
+// Options: its layers; the last one may be a Shortcut
+// Errors: residual_shapes_differ
+// Example:
+//   using Net = Sequential<Input<32, 32, 16>, Residual<Conv<3, 16>, BatchNorm, ReLU, Conv<3, 16>, BatchNorm>, ReLU>;
+//   static_assert(Net::output == Shape{32, 32, 16});
+// Keras: Add()([layers(x), x])
+// PyTorch: `layers(x) + x` in forward()
+// Source: He, Zhang, Ren, Sun 2016
 template <class... Layers>
 struct Residual {
   static constexpr const char* name = "Residual";
@@ -72,9 +90,18 @@ struct Residual {
   }
 };
 
-// y = x * layers(x), element by element, where layers(x) has the shape of x, or is one number for each channel, (N,C) or
-// (N,1,1,C), which holds for all positions: Gate<GlobalAvgPool, Dense<C / 16>, ReLU, Dense<C>, Sigmoid> is squeeze and
-// excitation (Hu, Shen, Sun 2018). Keras' Multiply. Error: gate_shapes_differ.
+// Multiplies the input by the output of its layers, element by element. Layers that give one number for each channel
+// multiply the whole channel by it, as in squeeze and excitation.
+// Formula: y = x * layers(x)
+// Shapes: (N,H,W,C) or (N,n), which it keeps; its layers give the same shape, or (N,C) or (N,1,1,C) for (N,H,W,C)
+// Options: its layers
+// Errors: gate_shapes_differ
+// Example:
+//   using Net = Sequential<Input<32, 32, 64>, Gate<GlobalAvgPool, Dense<4>, ReLU, Dense<64>, Sigmoid>>;
+//   static_assert(Net::output == Shape{32, 32, 64});
+// Keras: Multiply()([x, layers(x)])
+// PyTorch: `x * layers(x)` in forward()
+// Source: Hu, Shen, Sun 2018 (squeeze and excitation)
 template <class... Layers>
 struct Gate {
   static constexpr const char* name = "Gate";
@@ -88,8 +115,16 @@ struct Gate {
   }
 };
 
-// Concatenates its branches over the channels: (N,H,W,C1), (N,H,W,C2), ... -> (N,H,W,C1+C2+...), and vectors likewise. Each
-// argument is a branch: a layer, or a Sequential of layers; all start at the same input. Error: concat_shapes_differ.
+// Runs several branches on the same input and joins their channels.
+// Formula: y = [branch1(x), branch2(x), ...]
+// Shapes: branches of (N,H,W,C1), (N,H,W,C2), ... -> (N,H,W,C1+C2+...); vectors likewise
+// Options: its branches; each is a layer or a Sequential of layers
+// Errors: concat_shapes_differ, size_overflows; not_a_layer without branches
+// Example:
+//   using Net = Sequential<Input<32, 32, 16>, Concat<Conv<1, 8>, Sequential<Conv<1, 4>, ReLU, Conv<3, 24>>>>;
+//   static_assert(Net::output == Shape{32, 32, 32});
+// Keras: Concatenate()([branch1(x), branch2(x)])
+// PyTorch: torch.cat([branch1(x), branch2(x)], dim=1) in forward()
 template <class... Branches>
 struct Concat : detail::ConcatNodes<Concat<Branches...>, Branches...> {
   static constexpr const char* name = "Concat";

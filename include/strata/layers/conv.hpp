@@ -6,12 +6,22 @@
 
 namespace strata {
 
-// A convolution (more exactly a cross-correlation, as in every framework) with a bias. Kernel is a number or Size<h, w>.
-// (N,H,W,C) -> (N,H',W',Filters); weights (KH,KW,C/groups,Filters), bias (Filters). The default padding is Same.
-// Options: Stride, Same, Valid, Pad, Dilation, Groups, In, NoBias, Exact.
+// A convolution (more exactly a cross-correlation, as in every framework) with a bias. The default padding is Same.
+// Formula: y[i,j,f] = bias[f] + sum over u, v, c of
+//          kernel[u,v,c,f] x[i stride + u dilation - top, j stride + v dilation - left, c]
+// Shapes: (N,H,W,C) -> (N,H',W',Filters), and W' is computed like H'. Same: H' = H / stride, rounded up. Otherwise
+//   H' = (H + top + bottom - extent) / stride + 1, rounded down, where extent = dilation (kernel - 1) + 1
+// Trained: kernel (KH,KW,C/groups,Filters), bias (Filters)
+// Options: Kernel, a number or Size<rows, columns>; Filters; Stride, Same, Valid, Pad, Dilation, Groups, In, NoBias,
+//   Exact
 // Errors: needs_feature_map, kernel_larger_than_padded_input, groups_do_not_divide_channels, input_channels_differ,
-// window_does_not_tile, size_overflows, and for its arguments not_a_size, not_positive, negative_padding,
-// options_contradict and option_not_taken.
+//   window_does_not_tile, size_overflows, not_a_size, not_positive, negative_padding, options_contradict,
+//   option_not_taken
+// Example:
+//   using Net = Sequential<Input<32, 32, 3>, Conv<5, 96>, ReLU, Conv<Size<1, 3>, 64, Stride<2>, Pad<0, 0, 1, 1>, NoBias>>;
+//   static_assert(Net::output == Shape{16, 16, 64});
+// Keras: Conv2D(Filters, Kernel, padding="same"); without an argument its padding is "valid"
+// PyTorch: nn.Conv2d(C, Filters, Kernel, padding=Kernel // 2); without an argument it does not pad
 template <auto Kernel, int Filters, class... Options>
 struct Conv {
   static constexpr const char* name = "Conv";

@@ -9,15 +9,24 @@
 
 namespace strata {
 
-// The transpose of a convolution from Filters channels to those of the input, which computes what that one's backward pass
-// does, with a bias: with a stride it enlarges a map. Kernel is a number or Size<h, w>. (N,H,W,C) -> (N,H',W',Filters);
-// weights (KH,KW,Filters,C) as in Keras, bias (Filters). With extent = dilation x (kernel - 1) + 1:
-//   Same (the default)  H' = H x stride                                     Keras' Conv2DTranspose(padding="same")
-//   Valid               H' = H x stride + max(extent - stride, 0)           Keras' padding="valid"
-//   Pad<p>              H' = (H - 1) x stride + extent - 2 p + output padding   PyTorch's ConvTranspose2d(padding=p)
-// Options: Stride, Same, Valid, Pad, OutputPadding (with Pad), Dilation, In, NoBias.
-// Errors: needs_feature_map, padding_removes_output, input_channels_differ, number_outside_range, size_overflows, and for
-// its arguments not_a_size, not_positive, negative_padding, options_contradict and option_not_taken.
+// The transpose of a convolution, with a bias: it computes what the backward pass of a Conv from Filters to C channels
+// does. With a stride it enlarges a map. The default padding is Same.
+// Formula: y[p,q,f] = bias[f] + sum of kernel[u,v,f,c] x[i,j,c] over all i, j, u, v, c with
+//          p = i stride + u dilation - top and q = j stride + v dilation - left
+// Shapes: (N,H,W,C) -> (N,H',W',Filters), and W' is computed like H'. With extent = dilation (kernel - 1) + 1:
+//   Same: H' = H stride. Valid: H' = H stride + max(extent - stride, 0).
+//   Pad<p>: H' = (H - 1) stride + extent - 2 p + output padding
+// Trained: kernel (KH,KW,Filters,C), bias (Filters)
+// Options: Kernel, a number or Size<rows, columns>; Filters; Stride, Same, Valid, Pad, OutputPadding (with Pad),
+//   Dilation, In, NoBias
+// Errors: needs_feature_map, padding_removes_output, input_channels_differ, number_outside_range, size_overflows,
+//   not_a_size, not_positive, negative_padding, options_contradict, option_not_taken
+// Example:
+//   using Net = Sequential<Input<16, 16, 32>, ConvTranspose<3, 16, Stride<2>>, ReLU,
+//                          ConvTranspose<4, 8, Stride<2>, Pad<1>>>;
+//   static_assert(Net::output == Shape{64, 64, 8});
+// Keras: Conv2DTranspose(Filters, Kernel, padding="same"); without an argument its padding is "valid"
+// PyTorch: nn.ConvTranspose2d(C, Filters, Kernel, padding=p), which is Pad<p>
 template <auto Kernel, int Filters, class... Options>
 struct ConvTranspose {
   static constexpr const char* name = "ConvTranspose";

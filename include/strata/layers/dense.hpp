@@ -6,8 +6,16 @@
 
 namespace strata {
 
-// (N,H,W,C) -> (N,H*W*C), in the order of memory: rows, columns, channels. Copies nothing. A flat vector stays as it is.
-// Error: size_overflows.
+// Makes a vector of a map, in the order of memory: rows, columns, channels. Copies nothing. A vector stays as it is.
+// Formula: y[(i W + j) C + c] = x[i,j,c]
+// Shapes: (N,H,W,C) -> (N,H*W*C)
+// Options: none
+// Errors: size_overflows
+// Example:
+//   using Net = Sequential<Input<32, 32, 3>, Flatten, Dense<10>>;
+//   static_assert(Net::shapes[1] == Shape{32 * 32 * 3});
+// Keras: Flatten()
+// PyTorch: nn.Flatten(), which orders by channels, rows, columns
 struct Flatten {
   static constexpr const char* name = "Flatten";
   static constexpr LayerInfo infer(Shape in) {
@@ -18,8 +26,17 @@ struct Flatten {
   }
 };
 
-// A fully connected layer with a bias. (N,n) -> (N,Units); weights (n,Units), bias (Units). Options: In, NoBias.
-// Errors: needs_flat_input, input_channels_differ, not_positive, size_overflows, options_contradict, option_not_taken.
+// A fully connected layer with a bias.
+// Formula: y = x kernel + bias
+// Shapes: (N,n) -> (N,Units)
+// Trained: kernel (n,Units), bias (Units)
+// Options: Units; In, NoBias
+// Errors: needs_flat_input, input_channels_differ, not_positive, size_overflows, options_contradict, option_not_taken
+// Example:
+//   using Net = Sequential<Input<28, 28, 1>, Flatten, Dense<128>, ReLU, Dense<10, In<128>>>;
+//   static_assert(Net::output == Shape{10});
+// Keras: Dense(Units)
+// PyTorch: nn.Linear(n, Units), whose weight is the transpose of kernel
 template <int Units, class... Options>
 struct Dense {
   static constexpr const char* name = "Dense";

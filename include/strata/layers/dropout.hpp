@@ -27,9 +27,16 @@ constexpr double rate_of(Rate rate) {
 }  // namespace detail
 }  // namespace STRATA_ABI
 
-// In training, sets a random fraction of the elements to zero and divides the others by the fraction that is kept, so that
-// their expected values stay the same; otherwise does nothing. Keeps the shape, (N,H,W,C) or (N,n). Dropout<0.5> drops
-// half, Dropout<Keep{0.75}> a quarter. Error: rate_outside_range.
+// In training, sets a random fraction of the elements to zero and divides the others by the fraction that is kept, so
+// that their expected values stay the same. Otherwise it does nothing.
+// Formula: in training y = x / (1 - Rate) with probability 1 - Rate, else 0; otherwise y = x
+// Shapes: (N,H,W,C) or (N,n), which it keeps
+// Options: Rate, the fraction that is dropped, in [0, 1); or Keep{fraction}, the fraction that is kept, in (0, 1]
+// Errors: rate_outside_range; loss_needs_logits, as the last layer before a loss that takes logits
+// Example: using Net = Sequential<Input<28, 28, 1>, Flatten, Dense<64>, ReLU, Dropout<0.5>, Dense<10>>;
+// Keras: Dropout(Rate)
+// PyTorch: nn.Dropout(Rate)
+// Source: Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014
 template <auto Rate>
 struct Dropout {
   static constexpr const char* name = "Dropout";
@@ -41,10 +48,16 @@ struct Dropout {
   }
 };
 
-// Dropout of whole samples (Huang, Sun, Liu, Sedra, Weinberger 2016): in training, sets all elements of a random fraction
-// of the samples to zero and divides the others by the fraction that is kept. As the last layer of a Residual's branch it
-// drops the branch: Residual<Conv<3, 64>, BatchNorm, StochasticDepth<0.1>>. torchvision's StochasticDepth(rate,
-// mode="row"). Keeps the shape. Error: rate_outside_range.
+// Dropout of whole samples: in training, sets all elements of a random fraction of the samples to zero and divides the
+// others by the fraction that is kept. As the last layer of a Residual's branch it drops the branch.
+// Formula: in training y = x / (1 - Rate) with probability 1 - Rate, else 0, for each sample; otherwise y = x
+// Shapes: (N,H,W,C) or (N,n), which it keeps
+// Options: Rate, the fraction that is dropped, in [0, 1); or Keep{fraction}, the fraction that is kept, in (0, 1]
+// Errors: rate_outside_range; loss_needs_logits, as the last layer before a loss that takes logits
+// Example: using Net = Sequential<Input<32, 32, 64>, Residual<Conv<3, 64>, BatchNorm, StochasticDepth<0.1>>>;
+// Keras: Dropout(Rate, noise_shape=(None, 1, 1, 1))
+// PyTorch: torchvision.ops.StochasticDepth(Rate, mode="row")
+// Source: Huang, Sun, Liu, Sedra, Weinberger 2016
 template <auto Rate>
 struct StochasticDepth {
   static constexpr const char* name = "StochasticDepth";

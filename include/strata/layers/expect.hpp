@@ -5,8 +5,14 @@
 
 namespace strata {
 
-// An error unless the input has this shape: Expect<h, w, c> for (N,h,w,c), Expect<n> for (N,n). Passes its input on without
-// computing anything. Errors: shape_differs, not_a_shape.
+// Makes it an error if another shape arrives. It computes nothing.
+// Formula: y = x
+// Shapes: Expect<h, w, c> for (N,h,w,c), Expect<n> for (N,n)
+// Options: the numbers of the shape
+// Errors: shape_differs, not_a_shape
+// Example: using Net = Sequential<Input<32, 32, 3>, Conv<5, 96>, ReLU, MaxPool<3, 2>, Expect<15, 15, 96>>;
+// Keras: none
+// PyTorch: none; assert x.shape[1:] == (c, h, w) in forward() checks at run time
 template <int First, int... Rest>
 struct Expect {
   static constexpr const char* name = "Expect";

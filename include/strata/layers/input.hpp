@@ -9,8 +9,16 @@
 
 namespace strata {
 
-// The start of a network, with the shape of one image in the order of Keras and the AlexNet paper:
-// -> (N,Height,Width,Channels). Errors: not_positive, input_not_first, and no_input for a network without.
+// The start of a network: the shape of one image.
+// Formula: y = the images of the batch
+// Shapes: -> (N,Height,Width,Channels)
+// Options: Height, Width and Channels, each at least 1
+// Errors: not_positive, input_not_first, size_overflows; no_input for a network without it
+// Example:
+//   using Net = Sequential<Input<28, 28, 1>, Flatten, Dense<10>>;
+//   static_assert(Net::input == Shape{28, 28, 1});
+// Keras: Input((Height, Width, Channels))
+// PyTorch: none; its images are (N,Channels,Height,Width)
 template <int Height, int Width, int Channels>
 struct Input {
   static constexpr const char* name = "Input";

@@ -10,11 +10,19 @@
 
 namespace strata {
 
-// Batch normalisation (Ioffe, Szegedy 2015) of each channel, over (N,H,W,C) or (N,C). Trainable: gamma and beta, 2C
-// numbers. The running mean and variance are state, not parameters; Keras counts them too (4C). Momentum 0.99 and epsilon
-// 0.001 are the defaults of Keras; those of PyTorch are Momentum<0.9>, Epsilon<1e-5>.
-// Options: Momentum, in [0, 1), Epsilon, above 0, NoScale, NoShift.
-// Errors: number_outside_range, options_contradict, option_not_taken.
+// Normalises each channel by its mean and variance: in training those of the batch, otherwise the running ones, which
+// training keeps up to date. BatchNorm has the defaults, BatchNormOf takes options.
+// Formula: y = gamma (x - mean) / sqrt(variance + epsilon) + beta; in training also
+//          running = momentum running + (1 - momentum) batch, for mean and variance (divided by N H W, not by N H W - 1)
+// Shapes: (N,H,W,C) or (N,C), which it keeps
+// Trained: gamma (C), beta (C); the running mean and variance, 2C numbers, are state and not parameters
+// Options: Momentum, in [0, 1), 0.99 by default; Epsilon, above 0, 0.001 by default; NoScale, NoShift
+// Errors: number_outside_range, options_contradict, option_not_taken
+// Example: using Net = Sequential<Input<32, 32, 3>, BatchNorm, Conv<3, 16>, BatchNormOf<Momentum<0.9>, Epsilon<1e-5>>>;
+// Keras: BatchNormalization(), with the same defaults
+// PyTorch: nn.BatchNorm2d(C) is BatchNormOf<Momentum<0.9>, Epsilon<1e-5>>, but its running variance is divided by N H W -
+//   1
+// Source: Ioffe, Szegedy 2015
 template <class... Options>
 struct BatchNormOf {
   static constexpr const char* name = "BatchNorm";
@@ -83,11 +91,17 @@ struct SampleNorm {
 }  // namespace detail
 }  // namespace STRATA_ABI
 
-// Group normalisation (Wu, He 2018): each of Groups groups of channels of each sample, over (H,W,C/Groups), by its own mean
-// and variance; (N,H,W,C), or (N,C). Trainable: gamma and beta, 2C numbers. Epsilon 0.001 is the default of Keras'
-// GroupNormalization(Groups), 1e-5 that of PyTorch's nn.GroupNorm(Groups, C). One group is Keras' groups=1, which takes all
-// of a sample; Groups = C is instance normalisation. Options: Epsilon, above 0, NoScale, NoShift.
-// Errors: not_positive, groups_do_not_divide_channels, number_outside_range, options_contradict, option_not_taken.
+// Normalises each group of channels of each sample by its own mean and variance, over (H,W,C/Groups). One group takes all
+// of a sample; as many groups as channels is instance normalisation.
+// Formula: y = gamma (x - mean) / sqrt(variance + epsilon) + beta
+// Shapes: (N,H,W,C) or (N,C), which it keeps
+// Trained: gamma (C), beta (C)
+// Options: Groups, a divisor of the channels; Epsilon, above 0, 0.001 by default; NoScale, NoShift
+// Errors: not_positive, groups_do_not_divide_channels, number_outside_range, options_contradict, option_not_taken
+// Example: using Net = Sequential<Input<32, 32, 3>, Conv<3, 16>, GroupNorm<4>, ReLU, GroupNorm<16, Epsilon<1e-5>>>;
+// Keras: GroupNormalization(Groups), with the same epsilon
+// PyTorch: nn.GroupNorm(Groups, C) is GroupNorm<Groups, Epsilon<1e-5>>
+// Source: Wu, He 2018
 template <int Groups, class... Options>
 struct GroupNorm : detail::SampleNorm<Options...> {
   static constexpr const char* name = "GroupNorm";
@@ -102,10 +116,18 @@ struct GroupNorm : detail::SampleNorm<Options...> {
   }
 };
 
-// Layer normalisation (Ba, Kiros, Hinton 2016) of the channels of each position, as in ConvNeXt: (N,H,W,C), or (N,C), a
-// vector as a whole. Trainable: gamma and beta, 2C numbers. Keras' LayerNormalization(axis=-1), with its epsilon of 0.001;
-// PyTorch's nn.LayerNorm(C) of data with the channels last, with Epsilon<1e-5>. (PyTorch's nn.LayerNorm((C, H, W)) takes
-// all of a sample, as GroupNorm<1> does, but has a gamma and beta for each element.) Options and errors: as GroupNorm.
+// Normalises the channels of each position by their mean and variance, as in ConvNeXt. A vector is normalised as a whole.
+// LayerNorm has the defaults, LayerNormOf takes options.
+// Formula: y = gamma (x - mean) / sqrt(variance + epsilon) + beta
+// Shapes: (N,H,W,C) or (N,C), which it keeps
+// Trained: gamma (C), beta (C)
+// Options: Epsilon, above 0, 0.001 by default; NoScale, NoShift
+// Errors: number_outside_range, options_contradict, option_not_taken
+// Example: using Net = Sequential<Input<32, 32, 3>, Conv<4, 96, Stride<4>>, LayerNorm, LayerNormOf<Epsilon<1e-6>>>;
+// Keras: LayerNormalization(), with the same epsilon
+// PyTorch: nn.LayerNorm(C) on data with the channels last is LayerNormOf<Epsilon<1e-5>>. nn.LayerNorm((C, H, W)) takes
+//   all of a sample, as GroupNorm<1> does, but has a gamma and a beta for each element
+// Source: Ba, Kiros, Hinton 2016
 template <class... Options>
 struct LayerNormOf : detail::SampleNorm<Options...> {
   static constexpr const char* name = "LayerNorm";
@@ -116,10 +138,17 @@ struct LayerNormOf : detail::SampleNorm<Options...> {
 // A type of its own, so that it is written, and stands in errors, without <>.
 struct LayerNorm : LayerNormOf<> {};
 
-// Local response normalisation across channels (Krizhevsky, Sutskever, Hinton 2012, section 3.3), over (N,H,W,C):
-// y = x / (k + alpha * sum of x^2 over n neighbouring channels)^beta. alpha multiplies the sum, as in the paper and in
-// TensorFlow; Caffe, PyTorch and cuDNN divide alpha by n first.
-// Errors: needs_feature_map, not_positive, number_outside_range.
+// Local response normalisation: divides each element by a power of the sum of squares of the N channels around it. Alpha
+// multiplies the sum, as in the paper and in TensorFlow; Caffe, PyTorch and cuDNN divide alpha by N first.
+// Formula: y[c] = x[c] / (K + Alpha sum of x[i]^2 for i from c - N / 2 on, N channels)^Beta; N / 2 is rounded down
+// Shapes: (N,H,W,C), which it keeps
+// Options: N, at least 1, 5 by default; K, above 0, 2 by default; Alpha, at least 0, 1e-4 by default; Beta, at least 0,
+//   0.75 by default
+// Errors: needs_feature_map, not_positive, number_outside_range
+// Example: using Net = Sequential<Input<32, 32, 3>, Conv<5, 96>, ReLU, LRN<>, Conv<5, 96>, LRN<11, 1.0, 1e-4, 0.75>>;
+// Keras: none; tf.nn.lrn(x, depth_radius=2, bias=K, alpha=Alpha, beta=Beta) for N = 5
+// PyTorch: nn.LocalResponseNorm(N, alpha=N * Alpha, beta=Beta, k=K)
+// Source: Krizhevsky, Sutskever, Hinton 2012, section 3.3
 template <int N = 5, double K = 2.0, double Alpha = 1e-4, double Beta = 0.75>
 struct LRN {
   static constexpr const char* name = "LRN";

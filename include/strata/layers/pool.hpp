@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Pools: (N,H,W,C) -> (N,H',W',C), or (N,C) for the global one.
+// Pools.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -32,18 +32,37 @@ struct Pool {
 }  // namespace detail
 }  // namespace STRATA_ABI
 
-// The maximum of each window: (N,H,W,C) -> (N,H',W',C). Window and stride are a number or Size<h, w>. The default stride is
-// the window's size; another is given by position or as Stride<rows, columns>. The default padding is Valid. Options:
-// Stride, Same, Valid, Pad, Dilation, In, Exact, CeilMode. Errors: needs_feature_map, kernel_larger_than_padded_input,
-// input_channels_differ, window_does_not_tile, and for its arguments not_a_size, not_positive, negative_padding,
-// options_contradict and option_not_taken.
+// The maximum of each window, without its padding. The default stride is the window's size, the default padding Valid.
+// Formula: y[i,j,c] = max over u, v of x[i stride + u dilation - top, j stride + v dilation - left, c]
+// Shapes: (N,H,W,C) -> (N,H',W',C), and W' is computed like H'. Same: H' = H / stride, rounded up. Otherwise
+//   H' = (H + top + bottom - extent) / stride + 1, rounded down, where extent = dilation (window - 1) + 1
+// Options: Window, a number or Size<rows, columns>; the stride, likewise, as second argument or as Stride; Same, Valid,
+//   Pad, Dilation, In, Exact, CeilMode. Give the stride before any other option: MaxPool<3, 2, Same>
+// Errors: needs_feature_map, kernel_larger_than_padded_input, input_channels_differ, window_does_not_tile,
+//   size_overflows, not_a_size, not_positive, negative_padding, options_contradict, option_not_taken
+// Example:
+//   using Net = Sequential<Input<32, 32, 3>, Conv<5, 96>, ReLU, MaxPool<3, 2>, Conv<3, 96>, MaxPool<2>>;
+//   static_assert(Net::output == Shape{7, 7, 96});
+// Keras: MaxPooling2D(Window, stride)
+// PyTorch: nn.MaxPool2d(Window, stride)
 template <auto Window, auto Stride_ = Window, class... Options>
 struct MaxPool : detail::Pool<0, Window, Stride_, Options...> {
   static constexpr const char* name = "MaxPool";
 };
 
-// The mean of each window, without its padding, as in TensorFlow and Keras. PyTorch counts padding by default:
-// CountPadding. Shapes, errors and the other options are those of MaxPool.
+// The mean of each window, without its padding, as in TensorFlow and Keras. With CountPadding the zeros of the padding
+// count.
+// Formula: y[i,j,c] = mean over u, v of x[i stride + u dilation - top, j stride + v dilation - left, c]
+// Shapes: (N,H,W,C) -> (N,H',W',C), where H' and W' are as for MaxPool
+// Options: Window, a number or Size<rows, columns>; the stride, likewise, as second argument or as Stride; Same, Valid,
+//   Pad, Dilation, In, Exact, CeilMode, CountPadding. Give the stride before any other option
+// Errors: needs_feature_map, kernel_larger_than_padded_input, input_channels_differ, window_does_not_tile,
+//   size_overflows, not_a_size, not_positive, negative_padding, options_contradict, option_not_taken
+// Example:
+//   using Net = Sequential<Input<32, 32, 3>, AvgPool<2>, Conv<3, 8>, AvgPool<3, 2, Pad<1>, CountPadding>>;
+//   static_assert(Net::output == Shape{8, 8, 8});
+// Keras: AveragePooling2D(Window, stride)
+// PyTorch: nn.AvgPool2d(Window, stride); with padding=p it is Pad<p>, CountPadding
 template <auto Window, auto Stride_ = Window, class... Options>
 struct AvgPool : detail::Pool<detail::sets_count_padding, Window, Stride_, Options...> {
   static constexpr const char* name = "AvgPool";
@@ -51,7 +70,16 @@ struct AvgPool : detail::Pool<detail::sets_count_padding, Window, Stride_, Optio
   static constexpr std::array<double, std::size_t{counts_padding ? 1 : 0}> numbers{};
 };
 
-// The mean of each channel: (N,H,W,C) -> (N,C), a flat vector. Error: needs_feature_map.
+// The mean of each channel.
+// Formula: y[c] = mean over i, j of x[i,j,c]
+// Shapes: (N,H,W,C) -> (N,C), a flat vector
+// Options: none
+// Errors: needs_feature_map
+// Example:
+//   using Net = Sequential<Input<32, 32, 3>, Conv<3, 64>, ReLU, GlobalAvgPool, Dense<10>>;
+//   static_assert(Net::output == Shape{10});
+// Keras: GlobalAveragePooling2D()
+// PyTorch: nn.AdaptiveAvgPool2d(1) and nn.Flatten()
 struct GlobalAvgPool {
   static constexpr const char* name = "GlobalAvgPool";
   static constexpr LayerInfo infer(Shape in) {
@@ -61,7 +89,16 @@ struct GlobalAvgPool {
     return in.flat ? detail::fault(s.out, Fault::needs_feature_map, 0, in.channels) : s;
   }
 };
-// The maximum of each channel, likewise. Error: needs_feature_map.
+// The maximum of each channel.
+// Formula: y[c] = max over i, j of x[i,j,c]
+// Shapes: (N,H,W,C) -> (N,C), a flat vector
+// Options: none
+// Errors: needs_feature_map
+// Example:
+//   using Net = Sequential<Input<32, 32, 3>, Conv<3, 64>, ReLU, GlobalMaxPool, Dense<10>>;
+//   static_assert(Net::output == Shape{10});
+// Keras: GlobalMaxPooling2D()
+// PyTorch: nn.AdaptiveMaxPool2d(1) and nn.Flatten()
 struct GlobalMaxPool {
   static constexpr const char* name = "GlobalMaxPool";
   static constexpr LayerInfo infer(Shape in) { return GlobalAvgPool::infer(in); }

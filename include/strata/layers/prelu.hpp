@@ -8,9 +8,16 @@
 
 namespace strata {
 
-// x if x > 0, else slope x, with a slope for each channel (He, Zhang, Ren, Sun 2015): (N,H,W,C) or (N,C), which it keeps.
-// Trainable: alpha, C numbers, 0.25 at the beginning. PyTorch's nn.PReLU(C); Keras' PReLU(shared_axes=[1, 2]), whose slopes
-// begin at 0 and are (1,1,C).
+// A leaky ReLU that learns a slope for each channel. The slopes begin at 0.25.
+// Formula: y = x if x > 0, else alpha[c] x
+// Shapes: (N,H,W,C) or (N,C), which it keeps
+// Trained: alpha (C)
+// Options: none
+// Errors: loss_needs_logits, as the last layer before a loss that takes logits
+// Example: using Net = Sequential<Input<32, 32, 3>, Conv<3, 16>, PReLU>;
+// Keras: PReLU(shared_axes=[1, 2]), whose slopes begin at 0
+// PyTorch: nn.PReLU(C)
+// Source: He, Zhang, Ren, Sun 2015
 struct PReLU {
   static constexpr const char* name = "PReLU";
   static constexpr const char* keras = "p_re_lu";

@@ -9,11 +9,18 @@
 
 namespace strata {
 
-// Enlarges a map by a whole factor, a number or Size<rows, columns>: (N,H,W,C) -> (N,H*rows,W*columns,C). Each element is
-// repeated, or, with the option Bilinear, outputs between elements are mixtures of four. Keras' UpSampling2D(Factor) and
-// UpSampling2D(Factor, interpolation="bilinear"); PyTorch's nn.Upsample(scale_factor=Factor) and, with mode="bilinear",
-// that of align_corners=False. Errors: needs_feature_map, not_a_size, not_positive, option_not_taken, options_contradict,
-// size_overflows.
+// Enlarges a map by a whole factor. Each element is repeated; with Bilinear an output is a mixture of the four elements
+// around it.
+// Formula: y[i,j,c] = x[i / rows, j / columns, c], rounded down. Bilinear: x at the place
+//          ((i + 1/2) / rows - 1/2, (j + 1/2) / columns - 1/2), interpolated; beyond the outermost elements it is constant
+// Shapes: (N,H,W,C) -> (N,H*rows,W*columns,C)
+// Options: Factor, a number or Size<rows, columns>; Bilinear
+// Errors: needs_feature_map, not_a_size, not_positive, option_not_taken, options_contradict, size_overflows
+// Example:
+//   using Net = Sequential<Input<8, 8, 32>, Upsample<2>, Conv<3, 16>, Upsample<Size<2, 3>, Bilinear>>;
+//   static_assert(Net::output == Shape{32, 48, 16});
+// Keras: UpSampling2D(Factor), and with interpolation="bilinear"
+// PyTorch: nn.Upsample(scale_factor=Factor), and with mode="bilinear", whose align_corners is False
 template <auto Factor, class... Options>
 struct Upsample {
   static constexpr const char* name = "Upsample";

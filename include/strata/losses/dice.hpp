@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Dice, a loss of whole maps.
+// Dice, a loss of whole maps. In the formula t is the target: of a class map, 1 for the class and 0 for the others.
 #pragma once
 #include <cmath>
 #include <string>
@@ -11,12 +11,25 @@
 
 namespace strata::inline STRATA_ABI {
 
-// Soft Dice (Milletari et al. 2016) of whole samples: 1 - the mean over the classes of (2 sum p t + s) / (sum p + sum t +
-// s), the sums over the places of a map, p the softmax of the logits at a place, t the class as 0 or 1, s the smoothing. Of
-// labels, such as a mask (H,W,1), p is the sigmoid and the sums are over all outputs: Keras' Dice with axis (1, 2, 3), of
-// probabilities. At most 64 classes, which a kernel keeps beside it. On a GPU one thread does a sample.
+// The soft Dice loss of whole samples, for segmentation: how little the predicted area of each class overlaps with the
+// true one. Include `<strata/losses/dice.hpp>`. On a GPU one thread does a sample.
+// Formula: 1 - mean over the classes of (2 sum p t + smoothing) / (sum p + sum t + smoothing)
+//          class map: sums over the places of the map, p = softmax of the logits at a place
+//          labels: one sum over all outputs, p = 1 / (1 + exp(-x))
+// Shapes: outputs (N,H,W,classes) for a class map, with at most 64 classes; any shape for labels, such as (N,H,W,1) for a
+//   mask
+// Errors: loss_needs_logits, loss_takes_other_target, outputs_differ_from_target; std::invalid_argument if smoothing is
+//   out of range, and for more than 64 classes
+// Example:
+//   const ArrayDataset<Shape{8, 8, 1}, Target::class_map(8, 8, 3)> maps(std::vector<float>(64 * 8 * 8),
+//                                                                       std::vector<int>(64 * 8 * 8));
+//   Model<Sequential<Input<8, 8, 1>, Conv<3, 8>, ReLU, Conv<1, 3>>> segmentation{{.batch = 32}};
+//   train(segmentation, maps, Dice{}, Adam{});
+// Keras: Dice(axis=(1, 2, 3)), of labels and probabilities; its smoothing is fixed
+// PyTorch: none
+// Source: Milletari et al. 2016
 struct Dice final {
-  double smoothing = 1;  // above 0
+  double smoothing = 1;  // keeps the quotient defined where nothing is predicted and nothing is true; above 0
 
   static constexpr Takes takes = Takes::logits;
   static constexpr TargetKinds targets{TargetKind::class_map, TargetKind::labels};

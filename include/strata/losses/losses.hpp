@@ -1,120 +1,38 @@
 // SPDX-License-Identifier: BSL-1.0
-// Losses. Each is a value: its fields change training and are recorded with a run. The loss of a batch is the mean over its
-// rows. A loss of your own is a struct with the same members (examples/custom_loss).
+// Losses. Each is a value: its fields change training and are recorded with a run. A loss of your own is a struct with
+// the same members (examples/custom_loss). The fields of the reference (docs/reference.py) that stand here hold for each
+// loss below that has none of its own. In the formulas x is a row of outputs, t its target: of a class index, 1 for the
+// class and 0 for the others.
+// Shapes: outputs (N,n), or (N,H,W,n) for a class map; a row is n outputs. The loss of a batch is the mean over its rows.
 #pragma once
 #include <cmath>
-#include <concepts>
 #include <cstddef>
 #include <span>
 #include <string>
 
 #include <strata/core/linkage.hpp>
 #include <strata/core/target.hpp>
-#include <strata/losses/row.hpp>
+#include <strata/losses/loss.hpp>
 #include <strata/util/numbers.hpp>
 
 namespace strata::inline STRATA_ABI {
 
-// What a loss has besides its work on a row. `targets` may be left out: a class index then. validate() may be left out.
-template <class L>
-concept LossFunction = requires(const L& loss) {
-  { L::takes } -> std::convertible_to<Takes>;
-  { loss.describe() } -> std::convertible_to<std::string>;
-};
-
 namespace detail {
-
-// Whether its row is a sample even of a class map.
-template <class L>
-constexpr bool whole_samples() {
-  if constexpr (requires { bool{L::whole_samples}; })
-    return L::whole_samples;
-  else
-    return false;
-}
-
-// The largest output of a row, and the logarithm of the sum of exp(output - largest): nothing overflows.
-template <class N>
-struct LogSum {
-  N top, log;
-};
-template <class Row>
-STRATA_HOST_DEVICE LogSum<typename Row::number> log_sum_exp(const Row& row) {
-  using N = typename Row::number;
-  N top = row.output(0), sum{0};
-  for (int c = 1; c < row.size(); ++c)
-    if (const N x = row.output(c); x > top) top = x;
-  for (int c = 0; c < row.size(); ++c) sum += std::exp(row.output(c) - top);
-  return {top, std::log(sum)};
-}
-
-// What one output adds to the loss of its row, and the slope of that.
-template <class N>
-struct LossTerm {
-  N value, slope;
-};
-// The mean over the outputs of term(output, target).
-template <class Row, class F>
-STRATA_HOST_DEVICE auto mean_over_outputs(const Row& row, const F& term) {
-  using N = typename Row::number;
-  const N n = static_cast<N>(row.size());
-  N sum{0};
-  for (int c = 0; c < row.size(); ++c) {
-    const LossTerm<N> t = term(row.output(c), row.target(c));
-    sum += t.value;
-    row.gradient(c, t.slope / n);
-  }
-  return sum / n;
-}
-
-// A row whose gradients are multiplied by a factor.
-template <class Row>
-struct ScaledRow {
-  using number = typename Row::number;
-  static constexpr bool has_label = Row::has_label;
-  Row row;
-  number factor;
-  [[nodiscard]] STRATA_HOST_DEVICE int size() const { return row.size(); }
-  [[nodiscard]] STRATA_HOST_DEVICE number output(int i) const { return row.output(i); }
-  [[nodiscard]] STRATA_HOST_DEVICE int label() const { return row.label(); }
-  [[nodiscard]] STRATA_HOST_DEVICE number target(int i) const { return row.target(i); }
-  [[nodiscard]] STRATA_HOST_DEVICE bool wants_gradient() const { return row.wants_gradient(); }
-  STRATA_HOST_DEVICE void gradient(int i, number value) const { row.gradient(i, factor * value); }
-};
-
 void check_class_weights(std::span<const float> weights);
 void check_class_weights(int weights, int outputs);
 std::string class_weights_text(std::span<const float> weights, const std::string& loss);
-
-template <class L>
-void validate_loss(const L& loss) {
-  if constexpr (requires { loss.validate(); }) loss.validate();
-}
-// A loss that fits some numbers of outputs alone has validate(int outputs), of a row.
-template <class L>
-void validate_loss(const L& loss, int outputs) {
-  if constexpr (requires { loss.validate(outputs); }) loss.validate(outputs);
-}
-
-// The probability of class c that a loss sees in the outputs of a row: its own probability(outputs, c), or the output.
-template <class L, class T>
-double probability(const L& loss, std::span<const T> outputs, int c) {
-  if constexpr (requires { loss.probability(outputs, c); })
-    return loss.probability(outputs, c);
-  else
-    return static_cast<double>(outputs[static_cast<std::size_t>(c)]);
-}
-template <class T>
-double sigmoid(T x) {
-  return 1 / (1 + std::exp(-static_cast<double>(x)));
-}
-
 }  // namespace detail
 
-// -sum over c of t_c log softmax(outputs)_c, with t = (1 - label_smoothing) target + label_smoothing / classes (Szegedy et
-// al. 2016). Keras' SparseCategoricalCrossentropy and CategoricalCrossentropy from logits, PyTorch's CrossEntropyLoss.
+// The cross-entropy of a softmax, which it contains, for one class per image or per position. Label smoothing (Szegedy et
+// al. 2016) takes a share of the target from the class and spreads it over all classes.
+// Formula: -sum over c of s_c log(softmax(x)_c), s = (1 - label_smoothing) t + label_smoothing / n
+// Errors: loss_needs_logits, loss_takes_other_target, outputs_differ_from_classes, outputs_differ_from_target;
+//   std::invalid_argument if label_smoothing is out of range
+// Example: train(model, data, SoftmaxCrossEntropy{.label_smoothing = 0.1}, Adam{});
+// Keras: SparseCategoricalCrossentropy(from_logits=True), CategoricalCrossentropy(from_logits=True)
+// PyTorch: nn.CrossEntropyLoss()
 struct SoftmaxCrossEntropy final {
-  double label_smoothing = 0;  // in [0, 1)
+  double label_smoothing = 0;  // the share of the target that is spread, in [0, 1)
 
   static constexpr Takes takes = Takes::logits;
   static constexpr TargetKinds targets{TargetKind::class_index, TargetKind::class_map, TargetKind::distribution};
@@ -156,7 +74,14 @@ struct SoftmaxCrossEntropy final {
   }
 };
 
-// -sum over c of t_c x_c. PyTorch's NLLLoss.
+// The cross-entropy of a network that ends in LogSoftmax.
+// Formula: -sum over c of t_c x_c
+// Errors: loss_needs_log_probabilities, loss_takes_other_target, outputs_differ_from_classes, outputs_differ_from_target
+// Example:
+//   Model<Sequential<Input<8, 8, 1>, Flatten, Dense<2>, LogSoftmax>> logarithmic{{.batch = 32}};
+//   train(logarithmic, data, NegativeLogLikelihood{}, Adam{});
+// Keras: none
+// PyTorch: nn.NLLLoss()
 struct NegativeLogLikelihood final {
   static constexpr Takes takes = Takes::log_probabilities;
   static constexpr TargetKinds targets{TargetKind::class_index, TargetKind::class_map, TargetKind::distribution};
@@ -178,8 +103,14 @@ struct NegativeLogLikelihood final {
   }
 };
 
-// -sum over c of t_c log p_c, p clipped to [1e-7, 1 - 1e-7]: Keras' cross-entropies with from_logits=False. Where the clip
-// holds the gradient is 0.
+// The cross-entropy of a network that ends in Softmax, as Keras computes it. Where p is clipped the gradient is 0.
+// Formula: -sum over c of t_c log(p_c), p = x clipped to [1e-7, 1 - 1e-7]
+// Errors: loss_needs_probabilities, loss_takes_other_target, outputs_differ_from_classes, outputs_differ_from_target
+// Example:
+//   Model<Sequential<Input<8, 8, 1>, Flatten, Dense<2>, Softmax>> probable{{.batch = 32}};
+//   train(probable, data, CrossEntropy{}, Adam{});
+// Keras: SparseCategoricalCrossentropy(), CategoricalCrossentropy()
+// PyTorch: none; its losses take logits or their logarithms
 struct CrossEntropy final {
   static constexpr Takes takes = Takes::probabilities;
   static constexpr TargetKinds targets{TargetKind::class_index, TargetKind::class_map, TargetKind::distribution};
@@ -199,7 +130,12 @@ struct CrossEntropy final {
   }
 };
 
-// The mean over the outputs of (x - t)^2.
+// The mean square of the differences.
+// Formula: mean over c of (x_c - t_c)^2
+// Errors: loss_takes_other_target, outputs_differ_from_classes, outputs_differ_from_target
+// Example: train(model, data, MeanSquaredError{}, Adam{});
+// Keras: MeanSquaredError()
+// PyTorch: nn.MSELoss()
 struct MeanSquaredError final {
   static constexpr Takes takes = Takes::anything;
   static constexpr TargetKinds targets{TargetKind::class_index, TargetKind::class_map, TargetKind::labels,
@@ -215,8 +151,12 @@ struct MeanSquaredError final {
   }
 };
 
-// The mean over the outputs of the binary cross-entropy of sigmoid(x) with t. Keras' BinaryCrossentropy from logits,
-// PyTorch's BCEWithLogitsLoss.
+// The binary cross-entropy of a sigmoid, which it contains, for several labels per image.
+// Formula: mean over c of -(t_c log(s_c) + (1 - t_c) log(1 - s_c)), s = 1 / (1 + exp(-x))
+// Errors: loss_needs_logits, loss_takes_other_target, outputs_differ_from_classes, outputs_differ_from_target
+// Example: train(model, data, SigmoidCrossEntropy{}, Adam{});
+// Keras: BinaryCrossentropy(from_logits=True)
+// PyTorch: nn.BCEWithLogitsLoss()
 struct SigmoidCrossEntropy final {
   static constexpr Takes takes = Takes::logits;
   static constexpr TargetKinds targets{TargetKind::class_index, TargetKind::class_map, TargetKind::labels,
@@ -237,13 +177,18 @@ struct SigmoidCrossEntropy final {
   }
 };
 
-// The mean over the outputs of a m^gamma times the binary cross-entropy of s = sigmoid(x) with t, where
-// m = t (1 - s) + (1 - t) s is what is missing: outputs that are right already count less (Lin et al. 2017).
-// a = t alpha + (1 - t) (1 - alpha); with alpha below 0, the default, a is 1. Keras' BinaryFocalCrossentropy from logits,
-// torchvision's sigmoid_focal_loss.
+// A SigmoidCrossEntropy in which outputs that are right already count less: m is what they miss.
+// Formula: mean over c of a m^gamma (binary cross-entropy of s with t), s = 1 / (1 + exp(-x)),
+//          m = t (1 - s) + (1 - t) s, a = t alpha + (1 - t) (1 - alpha), or 1 if alpha is negative
+// Errors: loss_needs_logits, loss_takes_other_target, outputs_differ_from_classes, outputs_differ_from_target;
+//   std::invalid_argument if gamma or alpha is out of range
+// Example: train(model, data, FocalCrossEntropy{.gamma = 2, .alpha = 0.25}, Adam{});
+// Keras: BinaryFocalCrossentropy(from_logits=True); apply_class_balancing=True for an alpha
+// PyTorch: torchvision.ops.sigmoid_focal_loss(x, t, alpha, gamma, reduction="mean")
+// Source: Lin et al. 2017
 struct FocalCrossEntropy final {
-  double gamma = 2;   // at least 0
-  double alpha = -1;  // at most 1
+  double gamma = 2;   // at least 0; 0 counts all outputs alike
+  double alpha = -1;  // the weight of targets of 1, at most 1; below 0: no weights
 
   static constexpr Takes takes = Takes::logits;
   static constexpr TargetKinds targets{TargetKind::class_index, TargetKind::class_map, TargetKind::labels};
@@ -275,7 +220,12 @@ struct FocalCrossEntropy final {
   }
 };
 
-// The mean over the outputs of |x - t|. PyTorch's L1Loss, Keras' MeanAbsoluteError; here that is the name of the metric.
+// The mean absolute difference. MeanAbsoluteError is the metric.
+// Formula: mean over c of |x_c - t_c|
+// Errors: loss_takes_other_target, outputs_differ_from_classes, outputs_differ_from_target
+// Example: train(model, data, AbsoluteError{}, Adam{});
+// Keras: MeanAbsoluteError()
+// PyTorch: nn.L1Loss()
 struct AbsoluteError final {
   static constexpr Takes takes = Takes::anything;
   static constexpr TargetKinds targets = MeanSquaredError::targets;
@@ -290,10 +240,16 @@ struct AbsoluteError final {
   }
 };
 
-// The mean over the outputs of Huber's loss (1964): d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2), d = x - t.
-// Keras' Huber, PyTorch's HuberLoss.
+// Squares small differences and takes large ones as they are, so that outliers pull less.
+// Formula: mean over c of d^2 / 2 if |d| <= delta, else delta (|d| - delta / 2); d = x_c - t_c
+// Errors: loss_takes_other_target, outputs_differ_from_classes, outputs_differ_from_target; std::invalid_argument if
+//   delta is out of range
+// Example: train(model, data, Huber{.delta = 0.5}, Adam{});
+// Keras: Huber(delta=1.0)
+// PyTorch: nn.HuberLoss(delta=1.0)
+// Source: Huber 1964
 struct Huber final {
-  double delta = 1;  // above 0
+  double delta = 1;  // the difference from which on the loss is a straight line, above 0
 
   static constexpr Takes takes = Takes::anything;
   static constexpr TargetKinds targets = MeanSquaredError::targets;
@@ -312,16 +268,23 @@ struct Huber final {
   }
 };
 
-// Any loss of class indices or a class map, each row times the weight of its class:
-//   ClassWeighted<3>{.weights = {1, 2, 0.5}}, ClassWeighted<3, CrossEntropy>{...}
-// The loss of a batch stays the sum over the rows divided by their number, as with Keras' class_weight; PyTorch's
-// CrossEntropyLoss(weight) divides by the sum of the rows' weights. A weight of 0 leaves a class out, as ignore_index does.
-// Evaluations weigh too.
+// Any loss of class indices or a class map, each row times the weight of its class. The loss of a batch stays the sum
+// over the rows divided by their number. A weight of 0 leaves a class out, as PyTorch's ignore_index does. Evaluations
+// weigh too.
+// Formula: weights[class] loss(x, t)
+// Errors: those of the loss; loss_takes_other_target; std::invalid_argument if a weight is negative or not finite, if all
+//   are 0, and if the network has outputs for another number of classes
+// Example:
+//   train(model, data, ClassWeighted<2>{.weights = {1, 0.5}}, Adam{});
+//   const ClassWeighted<2, SigmoidCrossEntropy> of_another_loss{.weights = {1, 3}};
+// Keras: `class_weight={0: 1, 1: 0.5}` of fit()
+// PyTorch: nn.CrossEntropyLoss(weight), which divides by the sum of the rows' weights
 template <int Classes, class Loss = SoftmaxCrossEntropy>
 struct ClassWeighted final {
   static_assert(!detail::whole_samples<Loss>(), "strata: this loss has no class of its own in each row to weigh");
-  float weights[static_cast<std::size_t>(Classes)]{};  // an array of the language, which a GPU can read
-  Loss loss{};
+  // An array of the language, which a GPU can read.
+  float weights[static_cast<std::size_t>(Classes)]{};  // of each class, at least 0
+  Loss loss{};                                         // the loss that is weighted
 
   static constexpr Takes takes = Loss::takes;
   static constexpr TargetKinds targets{TargetKind::class_index, TargetKind::class_map};
@@ -344,10 +307,17 @@ struct ClassWeighted final {
   }
 };
 
-// The same loss without the check of what the network ends in: Unchecked<SoftmaxCrossEntropy>{}, Unchecked{loss}.
+// The same loss without the check of what the network ends in.
+// Formula: loss(x, t)
+// Errors: those of the loss, but not loss_needs_logits, loss_needs_log_probabilities and loss_needs_probabilities
+// Example:
+//   Model<Sequential<Input<8, 8, 1>, Flatten, Dense<2>, ReLU>> rectified{{.batch = 32}};
+//   train(rectified, data, Unchecked{SoftmaxCrossEntropy{}}, Adam{});
+// Keras: none; it does not check
+// PyTorch: none; it does not check
 template <class Loss>
 struct Unchecked {
-  Loss loss{};
+  Loss loss{};  // the loss that is not checked
 
   static constexpr Takes takes = Takes::anything;
   static constexpr TargetKinds targets = detail::targets_of<Loss>();

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
-// The optimizers. Each is a value: its fields change training and are recorded with a run. In the formulas w is a weight, g
-// its gradient (of the batch's mean loss), r the learning rate. One of your own is a struct with the same members
-// (optimizers/update.hpp, examples/custom_optimizer).
+// The optimizers. Each is a value: its fields change training and are recorded with a run. In the formulas w is a weight,
+// g its gradient (of the batch's mean loss), r the learning rate, t the number of the update, from 1. One of your own is
+// a struct with the same members (optimizers/update.hpp, examples/custom_optimizer). The field of the reference
+// (docs/reference.py) that stands here holds for each optimizer below.
+// Errors: std::invalid_argument from train() and Trainer if a number is out of range
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -20,14 +22,20 @@ void check_fraction(const char* what, double x);
 
 }  // namespace detail
 
-// Stochastic gradient descent as in Keras: v = momentum * v - r * (g + weight_decay * w), then w += v; with Nesterov's
-// momentum w += momentum * v - r * (g + weight_decay * w). With momentum 0.9 and weight_decay 0.0005 it is the AlexNet
-// paper's update. PyTorch keeps v without the rate, which differs when the rate changes. Without momentum nothing is kept.
+// Stochastic gradient descent, with momentum in the form of Keras. With a momentum of 0.9 and a weight_decay of 0.0005 it
+// is the update of the AlexNet paper.
+// Formula: p = r (g + weight_decay w), v = momentum v - p, w = w + v
+//          nesterov: w = w + momentum v - p
+// State: v, one number for each parameter; none without momentum
+// Example: train(model, data, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.05, .momentum = 0.9, .weight_decay = 5e-4});
+// Keras: SGD(0.01, momentum, nesterov), with an L2 regularizer of weight_decay / 2; its own weight_decay is decoupled
+// PyTorch: optim.SGD(params, lr, momentum, weight_decay), which keeps v without the rate: they differ when the rate
+//   changes
 struct SGD final {
-  Schedule learning_rate = 0.01;
-  double momentum = 0;
-  bool nesterov = false;
-  double weight_decay = 0;  // L2, through the gradient
+  Schedule learning_rate = 0.01;  // a number or a schedule
+  double momentum = 0;            // in [0, 1)
+  bool nesterov = false;          // needs a momentum above 0
+  double weight_decay = 0;        // L2, through the gradient; at least 0
 
   [[nodiscard]] int slot_count() const { return momentum > 0 ? 1 : 0; }
   // Throws std::invalid_argument.
@@ -63,9 +71,11 @@ std::string adam_text(const char* name, const Schedule& learning_rate, double be
 // Adam and AdamW. Decoupled: the decay acts on the weights, not through the gradient.
 template <bool Decoupled>
 struct AdamOf final {
-  Schedule learning_rate = 0.001;
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7;
-  double weight_decay = Decoupled ? 0.004 : 0;
+  Schedule learning_rate = 0.001;               // a number or a schedule
+  double beta1 = 0.9;                           // the share of m that is kept, in [0, 1)
+  double beta2 = 0.999;                         // the share of v that is kept, in [0, 1)
+  double epsilon = 1e-7;                        // above 0
+  double weight_decay = Decoupled ? 0.004 : 0;  // through the gradient, in AdamW of the weights; at least 0
 
   [[nodiscard]] static int slot_count() { return 2; }
   // Throws std::invalid_argument.
@@ -103,24 +113,46 @@ struct AdamOf final {
 
 }  // namespace detail
 
-// Kingma, Ba 2015, in the form of their section 2 and of Keras: m and v are running means of g and g^2 (g with
-// weight_decay * w added: L2, as in PyTorch's Adam), w -= r * sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + epsilon).
-// epsilon is Keras'; PyTorch's is 1e-8 and stands inside the correction.
+// Steps of about the same length for all weights, from running means of the gradient and its square. In the form of
+// section 2 of the paper, and of Keras.
+// Formula: g = g + weight_decay w, m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2,
+//          w = w - r sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + epsilon)
+// State: m and v, two numbers for each parameter
+// Example: train(model, data, SoftmaxCrossEntropy{}, Adam{.learning_rate = 0.0005});
+// Keras: Adam(), with the same defaults; its own weight_decay is decoupled, as in AdamW
+// PyTorch: optim.Adam(params, eps=1e-8); its epsilon stands inside the correction
+// Source: Kingma, Ba 2015
 using Adam = detail::AdamOf<false>;
 
-// Loshchilov, Hutter 2019: Adam whose decay acts on the weights and not through the gradient: w -= r * weight_decay * w
-// before the step. 0.004 is Keras' default; PyTorch's is 0.01.
+// Adam whose decay acts on the weights and not through the gradient.
+// Formula: m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2,
+//          w = w - r weight_decay w - r sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + epsilon)
+// State: m and v, two numbers for each parameter
+// Example:
+//   train(model, data, SoftmaxCrossEntropy{}, AdamW{.weight_decay = 0.05},
+//         {.groups = {no_decay_of_biases_and_norms()}});
+// Keras: AdamW(), with the same defaults
+// PyTorch: optim.AdamW(params, eps=1e-8, weight_decay=0.01)
+// Source: Loshchilov, Hutter 2019
 using AdamW = detail::AdamOf<true>;
 
-// Hinton's RMSprop (2012) in Keras' form: v = rho * v + (1 - rho) * g^2, s = r * g / sqrt(v + epsilon), then w -= s; with
-// momentum b = momentum * b + s and w -= b. Centered: a = rho * a + (1 - rho) * g, and v - a^2 stands in place of v.
-// PyTorch's has alpha = 0.99 for rho, adds epsilon = 1e-8 to the root, and keeps b without the rate, which differs when the
-// rate changes; TensorFlow 1 began with v = 1.
+// Divides the gradient by the root of a running mean of its square. In the form of Keras; TensorFlow 1 began with v = 1.
+// Formula: g = g + weight_decay w, v = rho v + (1 - rho) g^2, s = r g / sqrt(v + epsilon), w = w - s
+//          momentum: b = momentum b + s, w = w - b
+//          centered: a = rho a + (1 - rho) g, and v - a^2 stands in place of v in s
+// State: v, one number for each parameter; b with momentum, a if centered
+// Example: train(model, data, SoftmaxCrossEntropy{}, RMSprop{.learning_rate = 0.001, .momentum = 0.9});
+// Keras: RMSprop(), with the same defaults
+// PyTorch: optim.RMSprop(params, alpha=0.9), which adds its eps=1e-8 to the root and keeps b without the rate: they
+//   differ when the rate changes
+// Source: Hinton 2012
 struct RMSprop final {
-  Schedule learning_rate = 0.001;
-  double rho = 0.9, momentum = 0, epsilon = 1e-7;
-  bool centered = false;
-  double weight_decay = 0;  // L2, through the gradient, as in PyTorch
+  Schedule learning_rate = 0.001;  // a number or a schedule
+  double rho = 0.9;                // the share of v that is kept, in [0, 1)
+  double momentum = 0;             // in [0, 1)
+  double epsilon = 1e-7;           // above 0
+  bool centered = false;           // subtracts the square of the mean gradient
+  double weight_decay = 0;         // L2, through the gradient, as in PyTorch; at least 0
 
   // v, then b, then a.
   [[nodiscard]] int slot_count() const { return 1 + (momentum > 0 ? 1 : 0) + (centered ? 1 : 0); }
@@ -162,13 +194,19 @@ struct RMSprop final {
   }
 };
 
-// Lion (Chen et al. 2023): w -= r * (sign(beta1 * m + (1 - beta1) * g) + weight_decay * w), then
-// m = beta2 * m + (1 - beta2) * g: all weights move equally far. Keras' Lion, whose default rate is 0.001; the paper's
-// rates are 3 to 10 times lower than AdamW's, its decays as many times higher.
+// Moves all weights equally far, in the direction of a running mean of the gradient. The paper's rates are 3 to 10 times
+// lower than those of AdamW, its decays as many times higher.
+// Formula: w = w - r (sign(beta1 m + (1 - beta1) g) + weight_decay w), then m = beta2 m + (1 - beta2) g
+// State: m, one number for each parameter
+// Example: train(model, data, SoftmaxCrossEntropy{}, Lion{.learning_rate = 3e-4, .weight_decay = 0.01});
+// Keras: Lion(learning_rate=0.0001); without an argument its rate is 0.001
+// PyTorch: none
+// Source: Chen et al. 2023
 struct Lion final {
-  Schedule learning_rate = 0.0001;
-  double beta1 = 0.9, beta2 = 0.99;
-  double weight_decay = 0;  // of the weights, as in AdamW
+  Schedule learning_rate = 0.0001;  // a number or a schedule
+  double beta1 = 0.9;               // the share of m in the direction, in [0, 1)
+  double beta2 = 0.99;              // the share of m that is kept, in [0, 1)
+  double weight_decay = 0;          // of the weights, as in AdamW; at least 0
 
   [[nodiscard]] static int slot_count() { return 1; }
   // Throws std::invalid_argument.
@@ -193,13 +231,22 @@ struct Lion final {
   }
 };
 
-// LAMB (You et al. 2020): Adam's corrected step m / (sqrt(v) + epsilon) plus weight_decay * w, made as long as the tensor
-// itself, times the rate: w -= r * |w| / |s| * s for each tensor; where one of the norms is 0 the quotient is 1. For large
-// batches. Keras' Lamb; PyTorch has none. It works on whole tensors, so it runs on the processor alone.
+// For large batches: the step of AdamW, but for each tensor as long as the tensor itself, times the rate. It works on
+// whole tensors, so it runs on the CPU only.
+// Formula: m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2,
+//          s = m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon) + weight_decay w,
+//          w = w - r |w| / |s| s; where |w| or |s| is 0, the quotient is 1
+// State: m and v, two numbers for each parameter
+// Example: train(model, data, SoftmaxCrossEntropy{}, LAMB{.learning_rate = 0.002});
+// Keras: Lamb(), whose decay is 0 by default
+// PyTorch: none
+// Source: You et al. 2020
 struct LAMB final {
-  Schedule learning_rate = 0.001;
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-6;
-  double weight_decay = 0.01;
+  Schedule learning_rate = 0.001;  // a number or a schedule
+  double beta1 = 0.9;              // the share of m that is kept, in [0, 1)
+  double beta2 = 0.999;            // the share of v that is kept, in [0, 1)
+  double epsilon = 1e-6;           // above 0
+  double weight_decay = 0.01;      // of the weights; at least 0
 
   [[nodiscard]] static int slot_count() { return 2; }  // m, v
   // Throws std::invalid_argument.

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // Learning-rate schedules: the learning rate of an update, from the number of updates done before it (0 for the first).
-// An update follows one batch, or several whose gradients are accumulated. After its end a schedule stays at its last rate.
-// validate() throws std::invalid_argument for a rate that is negative, infinite or NaN, and for a length below 1.
+// An update follows one batch, or several whose gradients are accumulated. After its end a schedule stays at its last
+// rate. In the formulas u is the number of updates done before. The field of the reference (docs/reference.py) that
+// stands here holds for each schedule below that has none of its own.
+// Errors: std::invalid_argument from train() and Trainer for a rate that is negative, infinite or NaN, for a length below
+//   1, and for another number that is out of range
 #pragma once
 #include <cstdint>
 #include <span>
@@ -48,18 +51,27 @@ constexpr bool follows_validation(const S& s) {
 
 }  // namespace detail
 
-// The same rate for every update; what a plain number means.
+// The same rate for every update. A plain number means this.
+// Formula: learning_rate
+// Example: const SGD optimizer{.learning_rate = 0.05};
+// Keras: a number
+// PyTorch: a number
 struct ConstantRate {
-  double learning_rate = 0.01;
+  double learning_rate = 0.01;  // at least 0
   [[nodiscard]] constexpr double operator()(std::int64_t) const { return learning_rate; }
   void validate() const;
   [[nodiscard]] std::string describe() const;
 };
 
-// learning_rate / (1 + decay * updates): the meaning of `decay=` in Keras' optimizers up to 2.10 (now InverseTimeDecay with
-// decay_steps 1). It lowers the rate; it is not weight decay, which lowers the weights.
+// Divides the rate by a number that grows with the updates, as `decay=` of Keras' optimizers did up to 2.10. This is not
+// weight decay, which lowers the weights.
+// Formula: learning_rate / (1 + decay u)
+// Example: const SGD optimizer{.learning_rate = InverseTimeDecay{.learning_rate = 0.03, .decay = 0.0005}};
+// Keras: InverseTimeDecay(learning_rate, decay_steps=1, decay_rate=decay)
+// PyTorch: lr_scheduler.LambdaLR(opt, lambda u: 1 / (1 + decay * u))
 struct InverseTimeDecay {
-  double learning_rate = 0.01, decay = 0;
+  double learning_rate = 0.01;  // the first rate, at least 0
+  double decay = 0;             // at least 0
   [[nodiscard]] constexpr double operator()(std::int64_t update) const {
     return learning_rate / (1 + decay * static_cast<double>(update));
   }
@@ -67,11 +79,15 @@ struct InverseTimeDecay {
   [[nodiscard]] std::string describe() const;
 };
 
-// learning_rate * factor^(updates / every), the quotient rounded down. PyTorch's StepLR counts epochs instead of updates;
-// Keras has it as ExponentialDecay(staircase=True).
+// Multiplies the rate by a factor whenever `every` updates are done.
+// Formula: learning_rate factor^n, n = u / every, rounded down
+// Example: const SGD optimizer{.learning_rate = StepDecay{.learning_rate = 0.1, .factor = 0.5, .every = 5000}};
+// Keras: ExponentialDecay(learning_rate, decay_steps=every, decay_rate=factor, staircase=True)
+// PyTorch: lr_scheduler.StepLR(opt, step_size=every, gamma=factor), with step() after each update
 struct StepDecay {
-  double learning_rate = 0.01, factor = 0.1;
-  std::int64_t every = 1;
+  double learning_rate = 0.01;  // the first rate, at least 0
+  double factor = 0.1;          // above 0, at most 1
+  std::int64_t every = 1;       // updates, at least 1
   [[nodiscard]] constexpr double operator()(std::int64_t update) const {
     // By squaring, since std::pow may differ in the last bit between systems.
     double result = learning_rate, power = factor;
@@ -83,89 +99,127 @@ struct StepDecay {
   [[nodiscard]] std::string describe() const;
 };
 
-// final + (learning_rate - final) * (1 + cos(pi * updates / total)) / 2, and final from `total` on (Loshchilov, Hutter
-// 2017, without restarts). PyTorch's CosineAnnealingLR; Keras' CosineDecay, whose alpha is final / learning_rate.
+// Falls along half a cosine, and stays at its final rate.
+// Formula: final + (learning_rate - final) (1 + cos(pi u / total)) / 2, and final from u = total on
+// Example: const SGD optimizer{.learning_rate = Cosine{.learning_rate = 0.1, .total = 20 * 782}};
+// Keras: CosineDecay(learning_rate, decay_steps=total, alpha=final / learning_rate)
+// PyTorch: lr_scheduler.CosineAnnealingLR(opt, T_max=total, eta_min=final), with step() after each update; after T_max it
+//   rises again
+// Source: Loshchilov, Hutter 2017, without restarts
 struct Cosine {
-  double learning_rate = 0.01;
-  std::int64_t total = 1;
-  double final = 0;
+  double learning_rate = 0.01;  // the first rate, at least 0
+  std::int64_t total = 1;       // updates, at least 1
+  double final = 0;             // the last rate, at least 0
   [[nodiscard]] double operator()(std::int64_t update) const;
   void validate() const;
   [[nodiscard]] std::string describe() const;
 };
 
-// Along a cosine from max / start_divisor up to max during the first `fraction` of the updates, then down to
-// max / start_divisor / final_divisor at update total - 1: PyTorch's OneCycleLR with its defaults (Smith, Topin 2018). As
-// there, the peak is at update fraction * total - 1, which need not be whole. Momentum is not cycled.
+// Rises along half a cosine to its highest rate, then falls along another to a very low one. Momentum is not cycled.
+// Formula: from max / start_divisor at u = 0 to max at u = fraction total - 1, which need not be whole,
+//          then to max / start_divisor / final_divisor at u = total - 1
+// Example: const SGD optimizer{.learning_rate = OneCycle{.max = 0.1, .total = 20 * 782}, .momentum = 0.9};
+// Keras: none
+// PyTorch: lr_scheduler.OneCycleLR(opt, max_lr=max, total_steps=total, cycle_momentum=False), with the same defaults
+// Source: Smith, Topin 2018
 struct OneCycle {
-  double max = 0.1;
-  std::int64_t total = 1;
-  double fraction = 0.3, start_divisor = 25, final_divisor = 1e4;
+  double max = 0.1;            // the highest rate, at least 0
+  std::int64_t total = 1;      // updates, at least 1
+  double fraction = 0.3;       // of the updates before the highest rate, in [0, 1]
+  double start_divisor = 25;   // above 0
+  double final_divisor = 1e4;  // above 0
   [[nodiscard]] double operator()(std::int64_t update) const;
   void validate() const;
   [[nodiscard]] std::string describe() const;
 };
 
-// final + (learning_rate - final) * (1 + cos(pi * t)) / 2 in cycles: t runs from 0 to 1 in `first` updates, then, from the
-// start again, in first * factor, first * factor^2, ... (Loshchilov, Hutter 2017). Each cycle begins at `peak` times the
-// rate at which the one before began. PyTorch's CosineAnnealingWarmRestarts (T_0, T_mult); Keras' CosineDecayRestarts
-// (t_mul, m_mul).
+// A Cosine that begins again, in cycles that may become longer and lower.
+// Formula: final + (begin - final) (1 + cos(pi s)) / 2, where s runs from 0 to 1 in each cycle;
+//          the cycles have first, first factor, first factor^2, ... updates, and begin = learning_rate peak^(cycles before)
+// Example: const SGD optimizer{.learning_rate = CosineRestarts{.learning_rate = 0.1, .first = 1000, .factor = 2}};
+// Keras: CosineDecayRestarts(learning_rate, first, t_mul=factor, m_mul=peak), for a final rate of 0
+// PyTorch: lr_scheduler.CosineAnnealingWarmRestarts(opt, T_0=first, T_mult=factor, eta_min=final), with step() after each
+//   update; it has no peak
+// Source: Loshchilov, Hutter 2017
 struct CosineRestarts {
-  double learning_rate = 0.01;
-  std::int64_t first = 1;
-  int factor = 1;
-  double peak = 1, final = 0;
+  double learning_rate = 0.01;  // the first rate, at least 0
+  std::int64_t first = 1;       // updates of the first cycle, at least 1
+  int factor = 1;               // how many times longer each cycle is than the one before, at least 1
+  double peak = 1;              // how many times higher each cycle begins than the one before, above 0, at most 1
+  double final = 0;             // the last rate of each cycle, at least 0
   [[nodiscard]] double operator()(std::int64_t update) const;
   void validate() const;
   [[nodiscard]] std::string describe() const;
 };
 
-// learning_rate * factor^n, n being how many of the updates in `at` are done. PyTorch's MultiStepLR (of epochs:
-// PerEpoch{MultiStep{...}}); Keras' PiecewiseConstantDecay.
+// Multiplies the rate by a factor after each of the given updates.
+// Formula: learning_rate factor^n, n = how many numbers of `at` are at most u
+// Example: const SGD optimizer{.learning_rate = PerEpoch{MultiStep{.learning_rate = 0.1, .factor = 0.1, .at = {30, 60}}}};
+// Keras: PiecewiseConstantDecay(boundaries, values), which changes one update later
+// PyTorch: lr_scheduler.MultiStepLR(opt, milestones=at, gamma=factor), with step() after each update
 struct MultiStep {
-  double learning_rate = 0.01, factor = 0.1;
-  std::vector<std::int64_t> at{};
+  double learning_rate = 0.01;     // the first rate, at least 0
+  double factor = 0.1;             // at least 0
+  std::vector<std::int64_t> at{};  // updates, each at least 1
   [[nodiscard]] double operator()(std::int64_t update) const;
   void validate() const;
   [[nodiscard]] std::string describe() const;
 };
 
-// Straight lines between points, the first rate before the first point and the last rate after the last. `at` counts
-// updates, epochs, or runs: then it is a fraction of the run, and a resumed run may not become longer.
+// The unit in which a point of a PiecewiseLinear is given.
 enum class Unit { updates, epochs, runs };
 struct SchedulePoint {
   double at = 0, learning_rate = 0;
 };
+// Straight lines between points. A point counts updates, epochs, or runs: then it is a fraction of the run, and a resumed
+// run may not become longer.
+// Formula: between a point (from, a) and the next (to, b): a + (b - a) (u - from) / (to - from), u in the points' unit;
+//          before the first point the first rate, after the last point the last rate
+// Example: const SGD optimizer{.learning_rate = PiecewiseLinear{{{0, 0.02}, {0.25, 0.1}, {1, 0.001}}, Unit::runs}};
+// Keras: none
+// PyTorch: lr_scheduler.LambdaLR(opt, f) with a function of your own
 struct PiecewiseLinear {
-  std::vector<SchedulePoint> points{};
-  Unit unit = Unit::updates;
+  std::vector<SchedulePoint> points{};  // pairs of place and rate, in ascending order, at least one
+  Unit unit = Unit::updates;            // of the places: Unit::updates, Unit::epochs or Unit::runs
   [[nodiscard]] double operator()(std::int64_t update, const RunContext& run = {}) const;
   [[nodiscard]] bool follows_length() const { return unit == Unit::runs; }
   void validate() const;
   [[nodiscard]] std::string describe() const;
 };
 
-// Multiplies the rate by `factor` after each `patience` epochs without a validation loss that is lower than the lowest by
-// more than `threshold`; the `cooldown` epochs after that do not count. Keras' ReduceLROnPlateau; PyTorch's waits one epoch
-// longer, and its threshold is a fraction. The rate follows from the losses so far, which checkpoints have.
+// Lowers the rate when the validation loss does not fall any more. Training needs a validation. The rate follows from the
+// losses so far, which checkpoints have.
+// Formula: rate = max(rate factor, least) after each `patience` epochs in a row without a validation loss below the lowest
+//          minus threshold; the `cooldown` epochs after that do not count
+// Errors: std::invalid_argument from train() and Trainer without a validation, and for a number that is out of range
+// Example:
+//   train(model, data, SoftmaxCrossEntropy{}, SGD{.learning_rate = ReduceOnPlateau{.learning_rate = 0.1, .patience = 5}},
+//         {.validation = data});
+// Keras: ReduceLROnPlateau(factor, patience, min_delta=threshold, cooldown, min_lr=least)
+// PyTorch: lr_scheduler.ReduceLROnPlateau(opt, factor=factor, patience=patience - 1), whose threshold is a fraction
 struct ReduceOnPlateau {
-  double learning_rate = 0.01, factor = 0.1;
-  int patience = 10;
-  double threshold = 1e-4;
-  int cooldown = 0;
-  double least = 0;
+  double learning_rate = 0.01;  // the first rate, at least 0
+  double factor = 0.1;          // above 0, less than 1
+  int patience = 10;            // epochs, at least 1
+  double threshold = 1e-4;      // by how much a loss must be lower, at least 0
+  int cooldown = 0;             // epochs, at least 0
+  double least = 0;             // the lowest rate, at least 0, at most learning_rate
   [[nodiscard]] double operator()(std::int64_t update, const RunContext& run = {}) const;
   [[nodiscard]] static constexpr bool follows_validation() { return true; }
   void validate() const;
   [[nodiscard]] std::string describe() const;
 };
 
-// Counts epochs where a schedule says updates, any schedule, one of your own too; the size of the data set stands nowhere
-// in the recipe. PerEpoch{StepDecay{0.1, 0.1, 30}} is PyTorch's StepLR(30) whose step() is called after each epoch, and
-// Keras' LearningRateScheduler. The rate is the same for all updates of an epoch.
+// Counts epochs where a schedule says updates, so that the size of the data set does not occur in it. The schedule may be
+// one of your own. The rate is the same for all updates of an epoch.
+// Formula: schedule(e), e = the number of epochs that are done
+// Errors: those of the schedule; std::invalid_argument in a loop of your own that does not call Trainer::plan()
+// Example: const SGD optimizer{.learning_rate = PerEpoch{StepDecay{.learning_rate = 0.1, .factor = 0.1, .every = 30}}};
+// Keras: LearningRateScheduler
+// PyTorch: a scheduler whose step() is called after each epoch
 template <class S>
 struct PerEpoch {
-  S schedule;
+  S schedule;  // of epochs
   [[nodiscard]] double operator()(std::int64_t update, const RunContext& run = {}) const {
     const std::int64_t epoch = detail::updates_of_epoch(run, "PerEpoch");
     return detail::rate_of(
@@ -180,12 +234,17 @@ struct PerEpoch {
 template <class S>
 PerEpoch(S) -> PerEpoch<S>;
 
-// Rises linearly from 0 to the first rate of `then` during `updates` updates; `then` starts to count after them. Keras'
-// warm-up (CosineDecay with initial_learning_rate 0, warmup_target and warmup_steps): the very first update has rate 0.
+// Rises linearly from 0 to the first rate of another schedule, which starts to count after that. The very first update
+// has the rate 0.
+// Formula: then(0) u / updates before u = updates, then(u - updates) from there on
+// Errors: those of the other schedule; std::invalid_argument for a length below 1
+// Example: const SGD optimizer{.learning_rate = WarmUp{Cosine{.learning_rate = 0.1, .total = 10'000}, 500}};
+// Keras: CosineDecay(0, decay_steps, warmup_target=learning_rate, warmup_steps=updates), for a Cosine
+// PyTorch: lr_scheduler.SequentialLR of a LinearLR and the other schedule; a LinearLR cannot begin at 0
 template <class S>
 struct WarmUp {
-  S then;
-  std::int64_t updates = 1;
+  S then;                    // the schedule after the rise
+  std::int64_t updates = 1;  // of the rise, at least 1
   [[nodiscard]] constexpr double operator()(std::int64_t update, const RunContext& run = {}) const {
     RunContext rest = run;
     if (rest.updates > updates) rest.updates -= updates;

@@ -24,15 +24,15 @@ STRATA_DEFINE void check_updates(const std::string& what, std::int64_t n) {
 STRATA_DEFINE std::int64_t updates_of_epoch(const RunContext& run, const char* who) {
   if (run.epoch < 1)
     throw std::invalid_argument("strata: " + std::string(who) +
-                                " counts epochs, and nobody has said how many updates one has; train() says it, and "
-                                "Trainer::plan() in a loop of your own");
+                                " counts epochs, but the number of updates in an epoch is not known; train() sets it, and "
+                                "Trainer::plan() does in a loop of your own");
   return run.epoch;
 }
 STRATA_DEFINE std::int64_t updates_of_run(const RunContext& run, const char* who) {
   if (run.updates < 1)
     throw std::invalid_argument("strata: " + std::string(who) +
-                                " follows the length of the run, and nobody has said how many updates it has; train() "
-                                "says it, and Trainer::plan() in a loop of your own");
+                                " follows the length of the run, but its number of updates is not known; train() sets it, "
+                                "and Trainer::plan() does in a loop of your own");
   return run.updates;
 }
 

@@ -44,7 +44,7 @@ class GpuEngine {
 
   // Bytes of the arena that the engine needs for itself: the step's numbers, the images as floats and in the activations'
   // type, the weights' copy.
-  static constexpr std::int64_t own_bytes(std::int64_t parameters, std::int64_t images) {
+  static constexpr std::int64_t own_bytes(std::int64_t parameters, std::int64_t images, std::int64_t /*outputs*/) {
     using strata::detail::aligned;
     const std::int64_t floats = aligned(sizeof(StepNumbers)) + aligned(images * static_cast<std::int64_t>(sizeof(float)));
     if (!copies) return floats;
