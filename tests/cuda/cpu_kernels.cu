@@ -10,7 +10,7 @@ using namespace strata;
 using Activations = Sequential<ReLU, Tanh, Sigmoid, GELU, GELUTanh, SiLU, HardSwish, HardSigmoid, Clip<0, 6>, ELU, Softplus,
                                LeakyReLU, PReLU, Scale<0.5>>;
 using Maps = Sequential<MaxPool<3, 2, Same>, AvgPool<3, 1, Same>, LRN<>, BatchNorm, GroupNorm<4>, LayerNorm,
-                        ChannelShuffle<2>, Upsample<2>, Upsample<2, Bilinear>>;
+                        ChannelShuffle<2>, Channels<0, 16>, Upsample<2>, Upsample<2, Bilinear>>;
 using Products = Sequential<Conv<3, 16, Groups<16>, Same>, Conv<3, 16, Groups<4>, Same>, Conv<3, 16, Same>, Conv<1, 16>,
                             ConvTranspose<3, 16, Same>>;
 using Net = Sequential<Input<8, 8, 16>, Activations, Products, Maps, Gate<GlobalAvgPool, Dense<16>, Sigmoid>, GlobalMaxPool,

@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include <strata/cpu_bf16.hpp>
 #include <strata/strata.hpp>
 #include <strata/training/progress.hpp>
 
@@ -67,6 +68,23 @@ TEST_CASE("a training step and a prediction allocate nothing after the first") {
   trainer.step(images, labels);
   const long before = allocations;
   for (int i = 0; i < 5; ++i) trainer.step(images, labels);
+  model.predict(images);
+  CHECK(allocations == before);
+}
+
+TEST_CASE("in bfloat16 a larger batch, and a prediction, allocate no more than the model") {
+  using Net = Sequential<Input<8, 8, 3>, Conv<3, 8>, ReLU, Flatten, Dense<10>>;
+  cpu::bf16::set_unit(cpu::bf16::Unit::emulated);
+  const auto pool = std::make_shared<ThreadPool>(2);
+  const long bytes = aligned_bytes;
+  Model<Net, CpuBF16> model{{.batch = 20, .pool = pool, .seed = 7}};
+  CHECK(aligned_bytes - bytes == Model<Net, CpuBF16>::plan(20, 2).total());
+  Trainer trainer(model, SoftmaxCrossEntropy{}, Adam{.learning_rate = 0.001});
+  const auto images = numbers(20 * 8 * 8 * 3);
+  const std::vector<int> labels(20, 3);
+  trainer.step(std::span(images).first(8 * 8 * 3), std::span(labels).first(1));
+  const long before = allocations;
+  trainer.step(images, labels);
   model.predict(images);
   CHECK(allocations == before);
 }

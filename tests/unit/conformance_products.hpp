@@ -150,8 +150,9 @@ void check_conv_chain(const Geometry& g, int batch, Draw& draw) {
   if constexpr (requires { B::Ops::runs_chains; }) {
     using T = typename B::T;
     const bool with_bias = draw.chance(50), normalized = draw.chance(60), with_sum = draw.chance(40),
-               relu = draw.chance(40), tanh = !relu && draw.chance(40);
-    const std::int64_t filters = g.out.channels, count = batch * g.out.size();
+               relu = draw.chance(30), clip = !relu && draw.chance(40), tanh = !relu && !clip && draw.chance(60);
+    const int gap = !with_sum && draw.chance(50) ? draw.between(1, 20) : 0;  // elements between two rows of y
+    const std::int64_t filters = g.out.channels, count = batch * g.out.size(), rows = count / filters;
     const Numbers x = draw.numbers(batch * g.in.size()), w = draw.numbers(g.taps() * filters), bias = draw.numbers(filters),
                   scale = draw.numbers(filters), shift = draw.numbers(filters), sum = draw.numbers(count);
     const auto x_ = as<T>(x), w_ = as<T>(w), bias_ = as<T>(bias), sum_ = as<T>(sum);
@@ -163,25 +164,36 @@ void check_conv_chain(const Geometry& g, int batch, Draw& draw) {
       const std::size_t f = i % static_cast<std::size_t>(filters);
       if (normalized) want[i] = want[i] * scale[f] + shift[f], size[i] = size[i] * std::abs(scale[f]) + std::abs(shift[f]);
       if (with_sum) want[i] += sum[i], size[i] += std::abs(sum[i]);
-      want[i] = relu ? std::max(want[i], 0.0) : tanh ? std::tanh(want[i]) : want[i];
+      want[i] = relu ? std::max(want[i], 0.0) : clip ? std::clamp(want[i], -1.0, 2.0) : tanh ? std::tanh(want[i]) : want[i];
     }
-    std::vector<T> packed(static_cast<std::size_t>(B::Ops::packed_conv(g)));
-    const auto [y] = run_with<B>(
-        [&](int threads) { return B::Ops::conv_inference_scratch(g, batch, threads); },
-        [&](const auto& ops, T* work, T* out) {
-          if (normalized) {
-            std::ranges::copy(as<T>(scale), packed.begin());
-            std::ranges::copy(as<T>(shift), packed.begin() + filters);
-          }
-          ops.pack_conv(g, w_.data(), with_bias ? bias_.data() : nullptr, normalized, packed.data());
-          const strata::ChainEnd<T> end{.normalized = normalized,
-                                        .add = with_sum ? sum_.data() : nullptr,
-                                        .relu = relu,
-                                        .activation = tanh ? &B::Ops::template activate<strata::Tanh> : nullptr};
-          ops.conv_inference(g, batch, x_.data(), w_.data(), packed.data(), end, out, work);
-        },
-        Out<T>(count));
-    check_close("conv_inference", y, want, size, static_cast<double>(g.taps() + 4));
+    // The kernel must not write to the gaps between rows.
+    constexpr double untouched = 7;
+    Numbers apart(static_cast<std::size_t>(rows * (filters + gap)), untouched), apart_size(apart.size(), 1.0);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      std::copy_n(want.begin() + r * filters, filters, apart.begin() + r * (filters + gap));
+      std::copy_n(size.begin() + r * filters, filters, apart_size.begin() + r * (filters + gap));
+    }
+    const int capacity = std::max(1, batch + draw.between(-2, 2));  // a session's batch may be larger than the model's
+    std::vector<T> packed(static_cast<std::size_t>(B::Ops::packed_conv(g, capacity)));
+    const auto [y] =
+        run_with<B>([&](int threads) { return B::Ops::conv_inference_scratch(g, batch, threads); },
+                    [&](const auto& ops, T* work, T* out) {
+                      if (normalized) {
+                        std::ranges::copy(as<T>(scale), packed.begin());
+                        std::ranges::copy(as<T>(shift), packed.begin() + filters);
+                      }
+                      ops.pack_conv(g, w_.data(), with_bias ? bias_.data() : nullptr, normalized, capacity, packed.data());
+                      const strata::ChainEnd<T> end{.normalized = normalized,
+                                                    .add = with_sum ? sum_.data() : nullptr,
+                                                    .limits = clip ? strata::Limits{-1, 2} : strata::Limits::of_relu(relu),
+                                                    .activation = tanh ? &B::Ops::template activate<strata::Tanh> : nullptr,
+                                                    .capacity = capacity,
+                                                    .stride = gap > 0 ? static_cast<int>(filters) + gap : 0};
+                      std::fill_n(out, apart.size(), static_cast<T>(untouched));
+                      ops.conv_inference(g, batch, x_.data(), w_.data(), packed.data(), end, out, work);
+                    },
+                    Out<T>(rows * (filters + gap)));
+    check_close("conv_inference", y, apart, apart_size, static_cast<double>(g.taps() + 4));
   }
 }
 
@@ -205,7 +217,7 @@ TEST_CASE_TEMPLATE("convolutions of drawn geometries in inference", B, CONFORMAN
     check_conv_chain<B>(g, batch, draw);
   }
   Draw draw(5);
-  for (const int batch : {1, 9}) {  // by Winograd, by patches, with many panels
+  for (const int batch : {1, 9, 1, 9, 1, 9}) {  // by Winograd, by patches, with many panels
     check_conv_chain<B>(place({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{12, 12, 48}, 40), batch,
                         draw);
     check_conv_chain<B>(place({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{5, 5, 40}, 300), batch, draw);
@@ -384,8 +396,8 @@ void check_winograd(const Geometry& g, int batch, Draw& draw) {
   const auto [got] =
       run_with<B>([&](int threads) { return cpu::detail::winograd_scratch<T>(g, threads); },
                   [&](const auto& ops, T* work, T* out) {
-                    cpu::detail::winograd_forward(g, batch, x_.data(), w_.data(), with_bias ? bias_.data() : nullptr, relu,
-                                                  out, ops.pool(), work);
+                    cpu::detail::winograd_forward(g, batch, x_.data(), w_.data(), with_bias ? bias_.data() : nullptr,
+                                                  strata::Limits::of_relu(relu), out, ops.pool(), work);
                   },
                   Out<T>(batch * g.out.size()));
   check_close("winograd_forward", got, want, size, static_cast<double>(g.taps() + 1));
@@ -465,7 +477,7 @@ TEST_CASE("Winograd's convolutions lose few digits") {
     reference::conv_forward<double>(g, batch, x.data(), w.data(), nullptr, want.data());
     ThreadPool pool(1);
     std::vector<float> got(want.size()), work(static_cast<std::size_t>(cpu::detail::winograd_scratch<float>(g, 1)));
-    cpu::detail::winograd_forward<float>(g, batch, x_.data(), w_.data(), nullptr, false, got.data(), pool, work.data());
+    cpu::detail::winograd_forward<float>(g, batch, x_.data(), w_.data(), nullptr, {}, got.data(), pool, work.data());
     double squares = 0, largest = 0;
     for (std::size_t i = 0; i < want.size(); ++i) {
       squares += (got[i] - want[i]) * (got[i] - want[i]);

@@ -116,6 +116,8 @@ TEST_CASE("means of more numbers than a float can count") {
   CHECK(dbeta == doctest::Approx(static_cast<double>(side) * side).epsilon(1e-6));
 }
 
+TEST_CASE("BatchNorm of a batch that two processes share") { check_shared_batch_norm<cpu::Ops<float>>(1e-5); }
+
 TEST_CASE("normalizations worked out by hand") {
   const Numbers x{1, 2}, one{1}, zero{0};
   Numbers y(2);

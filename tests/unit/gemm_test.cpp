@@ -21,6 +21,8 @@
 #include <strata/backend/cpu/gemm.hpp>
 #include <strata/util/thread_pool.hpp>
 
+#include "effort.hpp"
+
 namespace {
 std::atomic<long> allocations{0};
 }
@@ -172,7 +174,7 @@ TEST_CASE_TEMPLATE("gemm is a matrix product for small sizes", T, float, double)
 TEST_CASE_TEMPLATE("gemm is a matrix product for random sizes", T, float, double) {
   std::mt19937 random(2);
   const auto draw = [&](int most) { return std::uniform_int_distribution<int>(1, most)(random); };
-  for (int round = 0; round < 40; ++round) check_all<T>(draw(130), draw(130), draw(130), draw(5) - 1, random);
+  for (int round = 0; round < as_many_as(40); ++round) check_all<T>(draw(130), draw(130), draw(130), draw(5) - 1, random);
 }
 
 TEST_CASE_TEMPLATE("gemm is a matrix product around the edges of its blocks", T, float, double) {
@@ -252,9 +254,22 @@ TEST_CASE("STRATA_KERNELS names a path or is refused") {
   const std::string kept = before ? before : "";
   setenv("STRATA_KERNELS", "baseline", 1);
   CHECK(strata::cpu::detail::choose_path() == KernelPath::baseline);
+#if defined(__aarch64__)
+  const char *own = "neon", *foreign = "avx2";
+#else
+  const char *own = "baseline", *foreign = "neon";
+#endif
+  setenv("STRATA_KERNELS", own, 1);
+  CHECK(strata::cpu::detail::choose_path() == KernelPath::baseline);
+  setenv("STRATA_KERNELS", foreign, 1);
+  CHECK_THROWS_WITH_AS(
+      (void)strata::cpu::detail::choose_path(),
+      (std::string("strata: STRATA_KERNELS=") + foreign + ": this processor cannot run these kernels").c_str(),
+      std::runtime_error);
   setenv("STRATA_KERNELS", "fastest", 1);
   CHECK_THROWS_WITH_AS((void)strata::cpu::detail::choose_path(),
-                       "strata: STRATA_KERNELS=fastest is none of avx512, avx2, baseline and eigen", std::runtime_error);
+                       "strata: STRATA_KERNELS=fastest is none of avx512, avx2, neon, baseline and eigen",
+                       std::runtime_error);
   if (before)
     setenv("STRATA_KERNELS", kept.c_str(), 1);
   else

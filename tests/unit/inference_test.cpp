@@ -132,7 +132,19 @@ using Sums = Sequential<Input<9, 9, 8>, Unit<24>, ReLU, Residual<Unit<24>, ReLU,
                         Residual<Residual<Conv<1, 44>>, BatchNorm>, Gate<GlobalAvgPool, Dense<44>, Sigmoid>, BatchNorm,
                         ReLU, Dropout<0.3>, Conv<2, 9>, StochasticDepth<0.1>, Flatten, Dense<4>>;
 
+// Branches that end in a chain of each kind write to the output of their Concat; others are copied to it.
+using Joined = Sequential<
+    Input<12, 12, 44>,
+    Concat<Sequential<Conv<3, 40, Same, NoBias>, BatchNorm, ReLU>, Sequential<Conv<1, 12>, GELU>,
+           Sequential<Conv<3, 44, Groups<44>, Same>, Clip<-1, 1>>, Sequential<Conv<3, 8, Groups<4>, Same>, BatchNorm>,
+           Sequential<>, Sequential<MaxPool<3, 1, Same>, Conv<5, 6, Same>, ReLU>,
+           Sequential<Conv<1, 5>, Residual<Conv<1, 5>>>, Sequential<Conv<1, 3>, ReLU, AvgPool<3, 1, Same>>>,
+    BatchNorm, ReLU, Concat<Concat<Conv<1, 9>, Sequential<Conv<3, 7, Same>, Tanh>>, Sequential<Conv<1, 64>, Conv<1, 4>>>,
+    Conv<5, 12, Stride<4>>, Concat<Conv<3, 8, Same>, Sequential<Conv<1, 8>, SiLU>>, GlobalAvgPool,
+    Concat<Dense<6>, Dense<5>>, Dense<3>>;
+
 TEST_CASE("chains give the outputs of their layers") {
+  check_network<Joined>("Joined");
   check_network<Plain>("Plain");
   check_network<Wide>("Wide");
   check_network<Sums>("Sums");
@@ -219,6 +231,16 @@ TEST_CASE("sessions predict the model's bits while its weights are read") {
   first.join(), second.join();
   CHECK(same[0]);
   CHECK(same[1]);
+}
+
+TEST_CASE("weights are packed for the model's batch, and read by sessions of larger ones") {
+  using Deep = Sequential<Input<14, 14, 64>, Unit<64>, ReLU, GlobalAvgPool, Dense<3>>;
+  CHECK(Model<Deep, Cpu, Inference>::plan(1, 1).packed < Model<Deep, Cpu, Inference>::plan(9, 1).packed);
+  Model<Deep, Cpu, Inference> one{{.batch = 1, .threads = 1}}, nine{{.batch = 9, .threads = 1}};
+  fill_tensors(one, 5), fill_tensors(nine, 5);
+  auto session = one.session({.batch = 9});
+  const std::vector<float> x = images<float>(9 * Deep::input.size(), 2);
+  CHECK(distance<float>(session.predict(x), nine.predict(x)) < 1e-5);
 }
 
 TEST_CASE("packed weights are in the plan") {

@@ -118,6 +118,10 @@ using SampleNorms =
                Scale<-1.5>, GroupNorm<1, NoScale>, PReLU, Conv<3, 4>, GroupNorm<2, NoScale, NoShift, Epsilon<1e-5>>, Tanh,
                LayerNormOf<NoShift>, Residual<Conv<3, 4>, StochasticDepth<0.4>>, Scale<2>, Flatten, LayerNorm, Dense<6>,
                PReLU, GroupNorm<3>, Dense<4>, Scale<0.5>>;
+// Two halves of a shuffle unit, a vector that becomes a map, and a map that becomes another.
+using Parts = Sequential<Input<4, 3, 5>, Concat<Channels<0, 2>, Sequential<Channels<2, 3>, Conv<3, 4>, Tanh>>,
+                         Channels<1, 5>, Flatten, Dense<24>, Reshape<2, 3, 4>, Conv<3, 6>, Tanh, Reshape<3, 4, 3>,
+                         Conv<2, 2>, Flatten, Concat<Channels<20, 4>, Channels<3, 9>>, Dense<3>>;
 using Own = Sequential<Input<6, 6, 2>, Conv<3, 4>, SiLU, Residual<Conv<3, 4>, SiLU, Softsign>, Softsign, Flatten, Dense<6>,
                        SiLU, Dense<3>>;
 
@@ -136,6 +140,7 @@ TEST_CASE("backward agrees with finite differences") {
   CHECK(gradient_error<Gates, SoftmaxCrossEntropy>(2) < 1e-6);
   CHECK(gradient_error<Enlarged, SoftmaxCrossEntropy>(3) < 1e-6);
   CHECK(gradient_error<SampleNorms, SoftmaxCrossEntropy>(4) < 1e-6);
+  CHECK(gradient_error<Parts, SoftmaxCrossEntropy>(3) < 1e-6);
   CHECK(gradient_error<Plain, SigmoidCrossEntropy>(3) < 1e-6);
   CHECK(gradient_error<Plain, MeanSquaredError>(1) < 1e-6);
   CHECK(gradient_error<Ends<Softmax>, CrossEntropy>(4) < 1e-6);

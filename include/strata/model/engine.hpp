@@ -7,6 +7,7 @@
 #include <span>
 
 #include <strata/core/linkage.hpp>
+#include <strata/util/no_copy.hpp>
 #include <strata/util/thread_pool.hpp>
 
 namespace strata::inline STRATA_ABI {
@@ -16,6 +17,13 @@ struct EngineOptions {
   std::shared_ptr<ThreadPool> pool{};  // instead of threads of its own
   int device = 0;                      // which GPU
   bool autotune = false;               // measure several ways to compute each product and keep the fastest
+};
+
+// Sums numbers over a batch that several processes compute together.
+class BatchSums : public Interface {
+ public:
+  // Replaces the numbers by their sums over all processes, which make the same calls in the same order.
+  virtual void sum(std::span<double> numbers) = 0;
 };
 
 // The memory of a model, parameters first.

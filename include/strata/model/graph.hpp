@@ -60,8 +60,12 @@ constexpr ChainNode<Ops> make_chain_node() {
     }
     if constexpr (requires { &K::template scale_and_shift<P>; }) n.scale_and_shift = &K::template scale_and_shift<P>;
     if constexpr (requires { K::adds; }) n.adds = K::adds;
+    if constexpr (requires { K::concatenates; }) n.concatenates = K::concatenates;
+    if constexpr (requires { K::takes_stride; }) n.takes_stride = K::takes_stride;
     if constexpr (std::is_same_v<L, ReLU>)
-      n.relu = true;
+      n.limits = Limits::of_relu();
+    else if constexpr (is_clip<L>)
+      n.limits = {L::low, L::high};
     else if constexpr (Elementwise<L>)
       n.activation = &Ops::template activate<L>;
   }

@@ -12,6 +12,7 @@
 #include <strata/layers/expect.hpp>
 #include <strata/layers/input.hpp>
 #include <strata/layers/prelu.hpp>
+#include <strata/layers/reshape.hpp>
 #include <strata/model/kernel_traits.hpp>
 #include <strata/model/kernels_joins.hpp>
 #include <strata/model/kernels_maps.hpp>
@@ -30,6 +31,8 @@ template <int Height, int Width, int Channels>
 struct Kernel<Input<Height, Width, Channels>> : ViewKernel {};
 template <>
 struct Kernel<Flatten> : ViewKernel {};
+template <int Height, int Width, int Channels>
+struct Kernel<Reshape<Height, Width, Channels>> : ViewKernel {};
 template <int... Dimensions>
 struct Kernel<Expect<Dimensions...>> : ViewKernel {};
 

@@ -49,11 +49,13 @@ struct Kernel<Gate<Layers...>> {
 
 template <class... Branches>
 struct Kernel<Concat<Branches...>> {
+  using chain_layer = Concat<Branches...>;
+  static constexpr bool concatenates = true;  // behind a chain (model/chain.hpp)
   template <class P>
   static void forward(const P& p) {
     int offset = 0;
     for (const auto& branch : p.branches) {
-      p.ops.concat_copy(p.rows, branch.channels, branch.x, p.channels, offset, p.y);
+      if (branch.x) p.ops.concat_copy(p.rows, branch.channels, branch.x, p.channels, offset, p.y);
       offset += branch.channels;
     }
   }

@@ -3,9 +3,11 @@
 #pragma once
 #include <cstdint>
 
+#include <strata/core/host_device.hpp>
 #include <strata/core/linkage.hpp>
 #include <strata/layers/channel_shuffle.hpp>
 #include <strata/layers/pool.hpp>
+#include <strata/layers/reshape.hpp>
 #include <strata/layers/upsample.hpp>
 #include <strata/model/kernel_traits.hpp>
 
@@ -85,6 +87,32 @@ struct Kernel<ChannelShuffle<Groups>> : KernelTraits {
   template <class P>
   static void backward(const P& p) {
     if (p.dx) p.ops.shuffle_channels(p.count_in() / p.in.channels, p.in.channels, p.in.channels / Groups, p.dy, p.dx);
+  }
+};
+
+namespace detail {
+template <class A>
+struct SetToZero {
+  A* x;
+  STRATA_HOST_DEVICE void operator()(std::int64_t i) const { x[i] = A{}; }
+};
+// dx (rows,channels) of all channels: dy (rows,count) for channels first to first + count - 1, 0 for the others.
+template <class Ops, class A>
+void channels_backward(const Ops& ops, std::int64_t rows, int channels, int first, int count, const A* dy, A* dx) {
+  if (count != channels) ops.elements(rows * channels, SetToZero<A>{dx});
+  ops.concat_copy(rows, count, dy, channels, first, dx);
+}
+}  // namespace detail
+
+template <int First, int Count>
+struct Kernel<Channels<First, Count>> : KernelTraits {
+  template <class P>
+  static void forward(const P& p) {
+    p.ops.concat_take(p.count_in() / p.in.channels, Count, p.y, p.in.channels, First, p.x);
+  }
+  template <class P>
+  static void backward(const P& p) {
+    if (p.dx) detail::channels_backward(p.ops, p.count_in() / p.in.channels, p.in.channels, First, Count, p.dy, p.dx);
   }
 };
 

@@ -23,13 +23,13 @@ struct Kernel<Dropout<Rate>> : DropoutTraits {
   template <class P>
   static void forward(const P& p) {
     if (p.dropout)
-      p.ops.dropout_forward(p.count_in(), Dropout<Rate>::rate, p.random, p.x, p.y);
+      p.ops.dropout_forward(p.count_in(), Dropout<Rate>::rate, p.random_of(p.in.size()), p.x, p.y);
     else if (p.x != p.y)
       p.ops.copy(p.count_in(), p.x, p.y);
   }
   template <class P>
   static void backward(const P& p) {
-    if (p.dx) p.ops.dropout_backward(p.count_in(), Dropout<Rate>::rate, p.random, p.dy, p.dx);
+    if (p.dx) p.ops.dropout_backward(p.count_in(), Dropout<Rate>::rate, p.random_of(p.in.size()), p.dy, p.dx);
   }
 };
 template <auto Rate>
@@ -37,14 +37,14 @@ struct Kernel<StochasticDepth<Rate>> : DropoutTraits {
   template <class P>
   static void forward(const P& p) {
     if (p.dropout)
-      p.ops.drop_samples(p.batch, p.in.size(), StochasticDepth<Rate>::rate, p.random, p.x, p.y);
+      p.ops.drop_samples(p.batch, p.in.size(), StochasticDepth<Rate>::rate, p.random_of(1), p.x, p.y);
     else if (p.x != p.y)
       p.ops.copy(p.count_in(), p.x, p.y);
   }
   // The gradient is dropped and scaled in the same way.
   template <class P>
   static void backward(const P& p) {
-    if (p.dx) p.ops.drop_samples(p.batch, p.in.size(), StochasticDepth<Rate>::rate, p.random, p.dy, p.dx);
+    if (p.dx) p.ops.drop_samples(p.batch, p.in.size(), StochasticDepth<Rate>::rate, p.random_of(1), p.dy, p.dx);
   }
 };
 
@@ -104,7 +104,7 @@ struct BatchNormKernel : KernelTraits {
     }
   }
   template <class Ops>
-  static constexpr std::int64_t packed(Shape in) {
+  static constexpr std::int64_t packed(Shape in, int /*capacity*/) {
     return std::int64_t{2} * in.channels;
   }
   template <class Ops>
@@ -112,7 +112,7 @@ struct BatchNormKernel : KernelTraits {
     return 0;
   }
   template <class P>
-  static void pack(const P& p, bool /*normalized*/, typename P::Parameter* packed) {
+  static void pack(const P& p, bool /*normalized*/, int /*capacity*/, typename P::Parameter* packed) {
     scale_and_shift(p, packed, packed + p.in.channels);
   }
   template <class P>

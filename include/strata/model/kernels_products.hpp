@@ -51,18 +51,19 @@ struct Kernel<Conv<Size_, Filters, Options...>> : KernelTraits {
 
   // As the first of a chain (model/chain.hpp).
   using chain_layer = layer;
+  static constexpr bool takes_stride = true;
   template <class Ops>
-  static constexpr std::int64_t packed(Shape in) {
-    return Ops::packed_conv(layer::geometry(in));
+  static constexpr std::int64_t packed(Shape in, int capacity) {
+    return Ops::packed_conv(layer::geometry(in), capacity);
   }
   template <class Ops>
   static constexpr std::int64_t chain_scratch(Shape in, int batch, int threads) {
     return Ops::conv_inference_scratch(layer::geometry(in), batch, threads);
   }
   template <class P>
-  static void pack(const P& p, bool normalized, typename P::Parameter* packed) {
+  static void pack(const P& p, bool normalized, int capacity, typename P::Parameter* packed) {
     const Geometry g = layer::geometry(p.in);
-    p.ops.pack_conv(g, p.parameters, bias<const typename P::Parameter>(g, p.parameters), normalized, packed);
+    p.ops.pack_conv(g, p.parameters, bias<const typename P::Parameter>(g, p.parameters), normalized, capacity, packed);
   }
   template <class P>
   static void run_chain(const P& p, const typename P::Parameter* packed, const ChainEnd<typename P::A>& end) {
@@ -134,7 +135,7 @@ struct Kernel<Dense<Units, Options...>> : KernelTraits {
   // As the first of a chain (model/chain.hpp).
   using chain_layer = layer;
   template <class Ops>
-  static constexpr std::int64_t packed(Shape) {
+  static constexpr std::int64_t packed(Shape, int /*capacity*/) {
     return Ops::packed_dense(Units);
   }
   template <class Ops>
@@ -142,7 +143,7 @@ struct Kernel<Dense<Units, Options...>> : KernelTraits {
     return scratch<Ops>(in, batch, threads);
   }
   template <class P>
-  static void pack(const P& p, bool normalized, typename P::Parameter* packed) {
+  static void pack(const P& p, bool normalized, int /*capacity*/, typename P::Parameter* packed) {
     p.ops.pack_dense(Units, bias<const typename P::Parameter>(p.in, p.parameters), normalized, packed);
   }
   template <class P>

@@ -79,14 +79,17 @@ class Model {
   // constant, except with 0 threads, which are all that the process may use.
   static constexpr MemoryPlan plan(std::int64_t batch, int threads, int slot_count = 0) {
     std::array<detail::NodePlan<Ops>, graph::count> nodes{};
-    MemoryPlan p = detail::lay_out(graph::program,
-                                   {.batch = batch,
-                                    .threads = threads > 0 ? threads : detail::usable_processors(),
-                                    .scalar = {sizeof(T), sizeof(A)},
-                                    .training = training_mode,
-                                    .engine = Engine::own_bytes(Net::parameters, batch * Net::input.size())},
-                                   std::span<detail::NodePlan<Ops>>(nodes))
-                       .plan;
+    MemoryPlan p =
+        detail::lay_out(
+            graph::program,
+            {.batch = batch,
+             .threads = threads > 0 ? threads : detail::usable_processors(),
+             .scalar = {sizeof(T), sizeof(A)},
+             .training = training_mode,
+             .capacity = static_cast<int>(batch),
+             .engine = Engine::own_bytes(Net::parameters, batch * Net::input.size(), batch * Net::output.size())},
+            std::span<detail::NodePlan<Ops>>(nodes))
+            .plan;
     p.optimizer = slot_count * detail::aligned(Net::parameters * static_cast<std::int64_t>(sizeof(T)));
     return p;
   }

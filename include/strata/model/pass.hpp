@@ -33,7 +33,16 @@ struct Pass {
   bool dropout;  // drop elements; a prediction may ask for it too
   typename Ops::Random random;
   Ops ops;
+  // Where this batch begins in the batch of all processes; random numbers of a sample follow its place there.
+  std::int64_t first_sample = 0;
 
+  // The layer's random numbers, where each sample has so many of its own.
+  [[nodiscard]] auto random_of(std::int64_t each) const {
+    if constexpr (requires { random.from(std::uint64_t{}); })
+      return random.from(static_cast<std::uint64_t>(first_sample * each));
+    else
+      return random;
+  }
   [[nodiscard]] std::int64_t count_in() const { return batch * in.size(); }
   [[nodiscard]] std::int64_t count_out() const { return batch * out.size(); }
 };

@@ -36,9 +36,9 @@ struct NodePlan {
   int chain_first = -1;         // the first of the chain that it is a later part of
   int value = 0, gradient = 0;  // the buffers of its output and of that one's gradient
   bool learns = false;          // it or a node before it has parameters, so that its gradient is needed
-  int value_end = 0, gradient_begin = 0, gradient_end = 0;   // first and last node that touch the buffer
-  std::int64_t value_at = 0, gradient_at = 0, saved_at = 0;  // bytes from the start of the working memory
-  std::int64_t parameters = 0, state = 0, packed = 0;        // elements from the start of their region
+  int value_begin = 0, value_end = 0, gradient_begin = 0, gradient_end = 0;  // first and last node that touch the buffer
+  std::int64_t value_at = 0, gradient_at = 0, saved_at = 0;                  // bytes from the start of the working memory
+  std::int64_t parameters = 0, state = 0, packed = 0;                        // elements from the start of their region
 };
 
 // Where the regions begin. Weights, state and packed weights are one part of the arena, which keeps its values between
@@ -61,6 +61,7 @@ struct PlanRequest {
   int threads;
   ScalarBytes scalar;
   bool training;
+  int capacity;         // the batch that weights are packed for: the model's
   std::int64_t engine;  // bytes that the engine needs for itself
 };
 
@@ -82,9 +83,23 @@ constexpr void choose_chains(const Program<Ops>& p, std::span<NodePlan<Ops>> pla
     int next = i + 1;
     if (part(next) && part(next)->scale_and_shift && !part(i)->scale_and_shift) node.chain.normalization = next++;
     if (part(next) && part(next)->adds && adds_two(next)) node.chain.sum = next++;
-    if (part(next) && (part(next)->relu || part(next)->activation)) node.chain.activation = next++;
+    if (part(next) && (part(next)->limits.any() || part(next)->activation)) node.chain.activation = next++;
     node.begins_chain = true, node.length = next - i;
     for (int j = i + 1; j < next; ++j) plan[at(j)].length = 0, plan[at(j)].chain_first = i;
+  }
+  // Chains that end a branch of a Concat.
+  for (int i = 1; i < nodes; ++i) {
+    if (!part(i) || !part(i)->concatenates) continue;
+    int channel = p.rows[at(i)].out.channels;
+    const auto place = [&](int end) {
+      channel -= p.rows[at(end)].out.channels;
+      const int first = plan[at(end)].chain_first >= 0 ? plan[at(end)].chain_first : end;
+      NodePlan<Ops>& node = plan[at(first)];
+      if (node.begins_chain && first + node.length - 1 == end && part(first)->takes_stride && node.chain.sum == 0)
+        node.chain.whole = i, node.chain.channel = channel;
+    };
+    place(p.rows[at(i)].source);
+    for (int end = p.rows[at(i)].previous_end; end >= 0; end = p.rows[at(end)].previous_end) place(p.rows[at(end)].source);
   }
 }
 
@@ -134,13 +149,15 @@ constexpr void assign_buffers(const Program<Ops>& p, std::span<NodePlan<Ops>> b)
   }
   // Lifetimes, in node numbers. The readers of a node's output write its gradient, and the node reads it.
   for (int i = 0; i < nodes; ++i) {
-    b[at(i)].value_end = i;
+    b[at(i)].value_begin = b[at(i)].value_end = i;
     b[at(i)].gradient_begin = b[at(i)].gradient_end = i;
   }
   const auto touch_value = [&](int value, int by) {
     int& end = b[at(b[at(value)].value)].value_end;
     if (by > end) end = by;
   };
+  for (int i = nodes - 1; i > 0; --i)
+    if (const int whole = b[at(i)].chain.whole; whole > 0) b[at(whole)].value_begin = i;
   const auto touch_gradient = [&](int value, int by) {
     const auto root = at(b[at(value)].gradient);
     if (by > b[root].gradient_end) b[root].gradient_end = by;
@@ -205,7 +222,7 @@ constexpr Layout lay_out(const Program<Ops>& p, const PlanRequest& request, std:
   const auto value_of = [&](std::size_t i) -> BufferPlace {
     if (i == 0 || plan[i].value != static_cast<int>(i)) return {};
     // Backward reads the values of forward.
-    return {bytes_of(i), static_cast<int>(i), request.training ? nodes : plan[i].value_end, plan[i].value_at};
+    return {bytes_of(i), plan[i].value_begin, request.training ? nodes : plan[i].value_end, plan[i].value_at};
   };
   const auto gradient_of = [&](std::size_t i) -> BufferPlace {
     if (i == 0 || !request.training || plan[i].gradient != static_cast<int>(i)) return {};
@@ -238,7 +255,8 @@ constexpr Layout lay_out(const Program<Ops>& p, const PlanRequest& request, std:
     if (!node.begins_chain) continue;
     const ChainNode<Ops>& first = *p.nodes[i].chain;
     raise(scratch, aligned(first.scratch(row.in, batch, request.threads) * request.scalar.parameter));
-    node.packed = packed, packed += aligned(first.packed(row.in) * request.scalar.parameter) / request.scalar.parameter;
+    node.packed = packed,
+    packed += aligned(first.packed(row.in, request.capacity) * request.scalar.parameter) / request.scalar.parameter;
   }
   l.plan.weights = aligned(parameters * request.scalar.parameter);
   l.plan.state = aligned(state * request.scalar.parameter);

@@ -38,8 +38,9 @@ class Runner {
   using A = typename Ops::Activation;
   using T = typename Ops::Parameter;
 
-  // Plans the memory for this batch and this engine's threads. The engine must outlive the runner.
-  Runner(const Program<Ops>& program, Engine& engine, int batch, bool training, std::uint64_t seed);
+  // Plans the memory for this batch and this engine's threads. The engine must outlive the runner. packed_for: the batch of
+  // the model whose packed weights it reads; 0: this one.
+  Runner(const Program<Ops>& program, Engine& engine, int batch, bool training, std::uint64_t seed, int packed_for = 0);
 
   [[nodiscard]] const Layout& layout() const { return layout_; }
   [[nodiscard]] const NodePlan<Ops>& node(std::size_t i) const { return plan_[i]; }
@@ -55,7 +56,8 @@ class Runner {
 
   // images (N,H,W,C), N up to the batch. See Model.
   std::span<const T> run(std::span<const T> images, bool training, bool dropout, std::uint64_t step);
-  const A* run_on_engine(const A* images, int n, bool training, bool dropout, std::uint64_t step);
+  // first: see Pass::first_sample.
+  const A* run_on_engine(const A* images, int n, bool training, bool dropout, std::uint64_t step, std::int64_t first = 0);
   void backward(const GradientsReady& ready);
   void watch(Profile* profile);
   [[nodiscard]] LayerName first_not_finite(bool training);
@@ -83,8 +85,9 @@ class Runner {
   std::array<Pass<Ops>, longest_block> passes(std::size_t i, bool training) const;
   void run_chain(std::size_t i);
   void pack_chain(std::size_t i);
-  void call_join(std::size_t i, void (*function)(const JoinPass<Ops>*));
-  void forward_node(std::size_t i, bool training);
+  [[nodiscard]] bool placed_by_chain(std::size_t i) const;
+  void call_join(std::size_t i, void (*function)(const JoinPass<Ops>*), bool after_chains = false);
+  void forward_node(std::size_t i, bool training, bool after_chains = false);
   void backward_node(std::size_t i);
 
   const Program<Ops>* program_;
@@ -92,7 +95,7 @@ class Runner {
   std::vector<NodePlan<Ops>> plan_;
   Layout layout_;
   bool training_;
-  int capacity_;
+  int capacity_, packed_for_;
   std::uint64_t seed_;
   std::vector<typename JoinPass<Ops>::Branch> branches_;  // of the join that is under way
   std::vector<int> row_of_profile_;                       // of each node; -1: none
@@ -104,6 +107,7 @@ class Runner {
   int batch_ = 0;
   bool dropout_ = false;
   std::uint64_t step_ = 0;
+  std::int64_t first_sample_ = 0;
   std::atomic<unsigned> busy_{0};
 };
 

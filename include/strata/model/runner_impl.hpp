@@ -11,19 +11,23 @@
 namespace strata::inline STRATA_ABI::detail {
 
 template <class Engine>
-Runner<Engine>::Runner(const Program<Ops>& program, Engine& engine, int batch, bool training, std::uint64_t seed)
+Runner<Engine>::Runner(const Program<Ops>& program, Engine& engine, int batch, bool training, std::uint64_t seed,
+                       int packed_for)
     : program_(&program),
       engine_(&engine),
       plan_(program.nodes.size()),
-      layout_(lay_out(program,
-                      {.batch = batch,
-                       .threads = engine.threads(),
-                       .scalar = {sizeof(T), sizeof(A)},
-                       .training = training,
-                       .engine = Engine::own_bytes(program.parameters, batch * program.input.size())},
-                      std::span<NodePlan<Ops>>(plan_))),
+      layout_(lay_out(
+          program,
+          {.batch = batch,
+           .threads = engine.threads(),
+           .scalar = {sizeof(T), sizeof(A)},
+           .training = training,
+           .capacity = packed_for > 0 ? packed_for : batch,
+           .engine = Engine::own_bytes(program.parameters, batch * program.input.size(), batch * program.output.size())},
+          std::span<NodePlan<Ops>>(plan_))),
       training_(training),
       capacity_(batch),
+      packed_for_(packed_for > 0 ? packed_for : batch),
       seed_(seed) {
   int rows = 0;
   for (std::size_t i = 0; i < plan_.size(); ++i) {
@@ -55,17 +59,19 @@ std::span<const typename Runner<Engine>::T> Runner<Engine>::run(std::span<const 
   const std::size_t one = static_cast<std::size_t>(program_->input.size());
   const std::size_t n = images.size() / one;
   if (images.size() != n * one || n > static_cast<std::size_t>(capacity_))
-    throw std::invalid_argument("strata: " + std::to_string(images.size()) + " numbers are not up to " +
+    throw std::invalid_argument("strata: " + std::to_string(images.size()) + " numbers; expected up to " +
                                 std::to_string(capacity_) + " images of " + std::to_string(one) + " numbers");
   const Busy now = in_use();
+  first_sample_ = 0;
   const A* outputs = run_nodes(engine_->upload(images, step), static_cast<int>(n), training, dropout, step);
   return engine_->download(outputs, n * static_cast<std::size_t>(program_->output.size()));
 }
 
 template <class Engine>
 const typename Runner<Engine>::A* Runner<Engine>::run_on_engine(const A* images, int n, bool training, bool dropout,
-                                                                std::uint64_t step) {
+                                                                std::uint64_t step, std::int64_t first) {
   const Busy now = in_use();
+  first_sample_ = first;
   return run_nodes(images, n, training, dropout, step);
 }
 
@@ -87,7 +93,7 @@ const typename Runner<Engine>::A* Runner<Engine>::run_nodes(const A* images, int
     else if (const BlockNode<Ops>* block = plan_[i].block)
       block->forward(passes(i, training).data());
     else
-      forward_node(i, training);
+      forward_node(i, training, !training);
     if (timed(i)) engine_->finish();
   }
   if (training && layout_.plan.packed > 0) packed_state_->suspect();  // running statistics have moved
@@ -179,7 +185,8 @@ Pass<typename Engine::Ops> Runner<Engine>::pass(std::size_t i, bool training) co
                    .training = training,
                    .dropout = dropout_,
                    .random = engine_->random(seed_, static_cast<std::uint32_t>(row.layer), step_),
-                   .ops = engine_->ops()};
+                   .ops = engine_->ops(),
+                   .first_sample = first_sample_};
 }
 
 template <class Engine>
@@ -209,7 +216,7 @@ void Runner<Engine>::pack_chain(std::size_t i) {
     if (normalization > 0)
       program_->nodes[normalization].chain->scale_and_shift(pass(normalization, false), packed,
                                                             packed + program_->rows[i].out.channels);
-    program_->nodes[i].chain->pack(pass(i, false), normalization > 0, packed);
+    program_->nodes[i].chain->pack(pass(i, false), normalization > 0, packed_for_, packed);
   }
 }
 
@@ -217,29 +224,41 @@ template <class Engine>
 void Runner<Engine>::run_chain(std::size_t i) {
   if constexpr (runs_chains<Ops>) {
     const Chain& chain = plan_[i].chain;
-    ChainEnd<A> end{.normalized = chain.normalization > 0};
+    ChainEnd<A> end{.normalized = chain.normalization > 0, .capacity = packed_for_};
     if (chain.sum > 0) {
       const Row& sum = program_->rows[static_cast<std::size_t>(chain.sum)];
       end.add = input_of(sum.identity ? sum.fork : program_->rows[static_cast<std::size_t>(sum.previous_end)].source);
     }
     if (chain.activation > 0) {
       const ChainNode<Ops>& activation = *program_->nodes[static_cast<std::size_t>(chain.activation)].chain;
-      end.relu = activation.relu, end.activation = activation.activation;
+      end.limits = activation.limits, end.activation = activation.activation;
     }
-    program_->nodes[i].chain->run(pass(i, false), packed_ + plan_[i].packed, end);
+    Pass<Ops> p = pass(i, false);
+    if (chain.whole > 0) {
+      const auto whole = static_cast<std::size_t>(chain.whole);
+      p.y = value(whole) + chain.channel, end.stride = program_->rows[whole].out.channels;
+    }
+    program_->nodes[i].chain->run(p, packed_ + plan_[i].packed, end);
   }
 }
 
-// Calls a function of the join at i.
+// Whether a chain that ends at i has written its output to a Concat's.
 template <class Engine>
-void Runner<Engine>::call_join(std::size_t i, void (*function)(const JoinPass<Ops>*)) {
+bool Runner<Engine>::placed_by_chain(std::size_t i) const {
+  return plan_[plan_[i].chain_first >= 0 ? static_cast<std::size_t>(plan_[i].chain_first) : i].chain.whole > 0;
+}
+
+// Calls a function of the join at i. after_chains: the chains before it have run as such.
+template <class Engine>
+void Runner<Engine>::call_join(std::size_t i, void (*function)(const JoinPass<Ops>*), bool after_chains) {
   const Row& row = program_->rows[i];
   std::size_t first = branches_.size();  // filled from the end: the table links each branch to the one before
   const auto rows = [this](Shape s) { return std::int64_t{batch_} * s.height * s.width; };
   const auto add = [&](int end, bool learns) {
     const auto e = static_cast<std::size_t>(end);
     const Shape out = program_->rows[e].out;
-    branches_[--first] = {rows(out), out.channels, input_of(end), learns ? gradient(e) : nullptr};
+    const A* x = after_chains && placed_by_chain(e) ? nullptr : input_of(end);
+    branches_[--first] = {rows(out), out.channels, x, learns ? gradient(e) : nullptr};
   };
   add(row.source, true);
   for (int end = row.previous_end; end >= 0; end = program_->rows[static_cast<std::size_t>(end)].previous_end)
@@ -255,13 +274,13 @@ void Runner<Engine>::call_join(std::size_t i, void (*function)(const JoinPass<Op
 }
 
 template <class Engine>
-void Runner<Engine>::forward_node(std::size_t i, bool training) {
+void Runner<Engine>::forward_node(std::size_t i, bool training, bool after_chains) {
   const GraphNode<Ops>& node = program_->nodes[i];
   if (node.forward) {
     const Pass<Ops> p = pass(i, training);
     node.forward(&p);
   } else if (node.join) {
-    call_join(i, node.join);
+    call_join(i, node.join, after_chains);
   }
 }
 

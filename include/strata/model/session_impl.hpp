@@ -29,7 +29,7 @@ SessionCore<Engine>::SessionCore(std::shared_ptr<ModelCore<Engine>> model, const
     : model_(std::move(model)),
       engine_(session_engine(*model_, options)),
       runner_(model_->program(), engine_, options.batch > 0 ? options.batch : model_->options().batch, false,
-              model_->options().seed) {
+              model_->options().seed, model_->options().batch) {
   const Layout& layout = runner_.layout();
   std::byte* work = engine_.allocate({.bytes = layout.plan.total() - layout.kept(), .own = layout.engine, .images = 0});
   runner_.use(model_->regions(), model_->runner().packed(), model_->packed_state(), work);

@@ -22,10 +22,6 @@ template <InVectors F>
 void backward_in_vectors(std::int64_t n, const float* x_or_y, const float* dy, float* dx);
 void clip_forward(std::int64_t n, float low, float high, const float* x, float* y);
 void clip_backward(std::int64_t n, float low, float high, const float* y, const float* dy, float* dx);
-template <class F>
-struct is_clip : std::false_type {};
-template <auto Low, auto High>
-struct is_clip<Clip<Low, High>> : std::true_type {};
 }  // namespace detail
 
 // The activation F over n elements, of which the caller makes a chunk. Specialize it for a faster way.
@@ -35,7 +31,7 @@ struct ActivationOf {
   static void forward(std::int64_t n, const T* x, T* y) {
     if constexpr (std::same_as<T, float> && detail::InVectors<F>)
       detail::forward_in_vectors<F>(n, x, y);
-    else if constexpr (std::same_as<T, float> && detail::is_clip<F>::value)
+    else if constexpr (std::same_as<T, float> && strata::detail::is_clip<F>)
       detail::clip_forward(n, static_cast<float>(F::low), static_cast<float>(F::high), x, y);
     else
       for (std::int64_t i = 0; i < n; ++i) y[i] = F::forward(x[i]);
@@ -46,7 +42,7 @@ struct ActivationOf {
     constexpr bool from_output = strata::detail::BackwardFromOutput<F>;
     if constexpr (std::same_as<T, float> && detail::InVectors<F>)
       detail::backward_in_vectors<F>(n, from_output ? y : x, dy, dx);
-    else if constexpr (std::same_as<T, float> && detail::is_clip<F>::value)
+    else if constexpr (std::same_as<T, float> && strata::detail::is_clip<F>)
       detail::clip_backward(n, static_cast<float>(F::low), static_cast<float>(F::high), y, dy, dx);
     else
       for (std::int64_t i = 0; i < n; ++i)

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/chunks.hpp>
@@ -14,6 +16,7 @@
 #include <strata/backend/cpu/sizes.hpp>
 #include <strata/core/linkage.hpp>
 #include <strata/core/shape.hpp>
+#include <strata/model/engine.hpp>
 
 namespace strata::inline STRATA_ABI::cpu {
 
@@ -173,18 +176,30 @@ struct NormScratch {
 
 }  // namespace detail
 
+// Replaces sums over `rows` rows by those over the rows of all processes, and returns how many these are.
+inline double sum_over_processes(BatchSums* all, double rows, double* sums, std::int64_t count) {
+  if (!all) return rows;
+  std::vector<double> numbers(sums, sums + count);
+  numbers.push_back(rows);
+  all->sum(numbers);
+  std::copy_n(numbers.begin(), count, sums);
+  return numbers.back();
+}
+
 // running = momentum * running + (1 - momentum) * batch, for channels whose batch statistics are finite: a NaN would stay
 // forever. The variance is the biased one, as in Keras.
 template <class T>
 void batch_norm_forward(Shape in, int batch, T epsilon, T momentum, const T* x, const T* gamma, const T* beta,
                         T* running_mean, T* running_variance, T* mean, T* inverse_deviation, T* y, ThreadPool& pool,
-                        T* scratch) {
+                        BatchSums* all, T* scratch) {
   const int channels = in.channels;
-  const double n = static_cast<double>(batch * in.size() / channels);
+  const double own = static_cast<double>(batch * in.size() / channels);
   const detail::NormScratch<T> work(in, batch, scratch);
   detail::sum_channels<T, false>(in, batch, x, nullptr, nullptr, work.sums, pool);
+  const double n = sum_over_processes(all, own, work.sums, channels);
   for (int c = 0; c < channels; ++c) mean[c] = static_cast<T>(work.sums[c] / n);
   detail::sum_channels<T, false>(in, batch, x, nullptr, mean, work.sums, pool);
+  sum_over_processes(all, own, work.sums, channels);
   for (int c = 0; c < channels; ++c) {
     const T variance = static_cast<T>(work.sums[c] / n);
     if (std::isfinite(mean[c] + variance)) {
@@ -225,15 +240,17 @@ void batch_norm_inference(Shape in, int batch, T epsilon, const T* x, const T* g
 // dx may be dy.
 template <class T>
 void batch_norm_backward(Shape in, int batch, const T* x, const T* gamma, const T* mean, const T* inverse_deviation,
-                         const T* dy, T* dx, T* dgamma, T* dbeta, ThreadPool& pool, T* scratch) {
+                         const T* dy, T* dx, T* dgamma, T* dbeta, ThreadPool& pool, BatchSums* all, T* scratch) {
   const int channels = in.channels;
-  const double n = static_cast<double>(batch * in.size() / channels);
   const detail::NormScratch<T> work(in, batch, scratch);
   detail::sum_channels<T, true>(in, batch, x, dy, mean, work.sums, pool);
+  for (int c = 0; c < channels; ++c) {  // of this process: gradients are summed later
+    dbeta[c] = static_cast<T>(work.sums[c]);
+    dgamma[c] = static_cast<T>(work.sums[channels + c] * static_cast<double>(inverse_deviation[c]));
+  }
+  const double n = sum_over_processes(all, static_cast<double>(batch * in.size() / channels), work.sums, 2 * channels);
   for (int c = 0; c < channels; ++c) {
     const double inverse = static_cast<double>(inverse_deviation[c]), product = work.sums[channels + c];
-    dbeta[c] = static_cast<T>(work.sums[c]);
-    dgamma[c] = static_cast<T>(product * inverse);
     work.factor[c] = gamma ? gamma[c] * inverse_deviation[c] : inverse_deviation[c];
     work.shift[c] = static_cast<T>(work.sums[c] / n);
     work.slope[c] = static_cast<T>(product * inverse * inverse / n);

@@ -9,6 +9,23 @@
 
 namespace strata::inline STRATA_ABI::cpu {
 
+// Equal parts of [0, n) for tasks whose results do not depend on where n is cut: as many for each thread, so that a thread
+// has neighbours, and the same in layers that follow each other. A part has at most `most` and, if n has, `least`.
+class Parts {
+ public:
+  Parts(std::int64_t n, std::int64_t most, std::int64_t least, int threads) : n_(n) {
+    const std::int64_t wanted = (n + most - 1) / most, even = (wanted + threads - 1) / threads * threads;
+    count_ = static_cast<int>(std::max(wanted, std::min(even, n / least)));
+  }
+  [[nodiscard]] int count() const { return count_; }
+  [[nodiscard]] std::int64_t first(int part) const { return n_ * part / count_; }
+  [[nodiscard]] std::int64_t size(int part) const { return first(part + 1) - first(part); }
+
+ private:
+  std::int64_t n_;
+  int count_;
+};
+
 // Calls f(first, count) over [0, n).
 template <class F>
 void for_chunks(std::int64_t n, ThreadPool& pool, F&& f, std::int64_t chunk = 16384) {

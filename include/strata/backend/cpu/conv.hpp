@@ -28,20 +28,21 @@ bool goes_depthwise(const Geometry& g) {
 template <class T>
 void conv_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, ThreadPool& pool, T* scratch,
                   bool relu = false, bool skip_zeros = false) {
-  if (detail::goes_depthwise<T>(g)) return detail::depthwise_forward(g, batch, x, w, bias, relu, y, pool, scratch);
+  if (detail::goes_depthwise<T>(g))
+    return detail::depthwise_forward(g, batch, x, w, bias, Limits::of_relu(relu), y, g.out.channels, pool, scratch);
   if (detail::goes_direct(batch)) {
     if (detail::winograd_pays(g, batch))
-      detail::winograd_forward(g, batch, x, w, bias, relu, y, pool, scratch);
+      detail::winograd_forward(g, batch, x, w, bias, Limits::of_relu(relu), y, pool, scratch);
     else
-      detail::direct_forward(g, batch, x, w, bias, relu, y, pool, scratch);
+      detail::direct_forward(g, batch, x, w, bias, Limits::of_relu(relu), y, pool, scratch);
     return;
   }
   if (detail::conv_is_skinny(g, batch) && detail::path_now() != KernelPath::eigen)
-    detail::conv_skinny(g, batch, x, w, bias, y, skip_zeros, pool, scratch);
+    detail::conv_skinny(g, batch, x, w, bias, y, g.out.channels, skip_zeros, pool, scratch);
   else if (detail::is_pointwise(g) && detail::path_now() != KernelPath::eigen)
-    return detail::direct_forward(g, batch, x, w, bias, relu, y, pool, scratch);
+    return detail::direct_forward(g, batch, x, w, bias, Limits::of_relu(relu), y, pool, scratch);
   else
-    detail::patches_forward(g, batch, x, w, bias, y, pool, scratch);
+    detail::patches_forward(g, batch, x, w, bias, y, g.out.channels, pool, scratch);
   if (relu) activation_forward<ReLU, T>(batch * g.out.size(), y, y, pool);
 }
 

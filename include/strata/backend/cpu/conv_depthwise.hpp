@@ -27,8 +27,8 @@ template <class T>
 struct DepthwiseSegment {
   template <int Bytes>
   STRATA_INLINE static void run(const T* x, std::int64_t step, const T* w, const T* bias, const DepthwiseTap* taps,
-                                int count, int channels, bool relu, T* y, std::int64_t step_y, int columns) {
-    constexpr int lanes = lanes_of<T, Bytes>, most = Bytes == 64 ? 8 : 4;
+                                int count, int channels, Limits limits, T* y, std::int64_t step_y, int columns) {
+    constexpr int lanes = lanes_of<T, Bytes>, most = registers_for(Bytes) / 4;
     // The last vector of channels and the last tile of columns begin earlier if they do not fit; some results are then
     // computed twice.
     const bool tiles = columns >= most;
@@ -38,15 +38,15 @@ struct DepthwiseSegment {
         const int c = std::min(from, channels - lanes);
         const T *source = x + t * step + c, *weights = w + c, *first = bias ? bias + c : nullptr;
         if (tiles)
-          tile<Bytes, most>(source, step, weights, first, taps, count, relu, y + t * step_y + c, step_y);
+          tile<Bytes, most>(source, step, weights, first, taps, count, limits, y + t * step_y + c, step_y);
         else
-          tile<Bytes, 1>(source, step, weights, first, taps, count, relu, y + t * step_y + c, step_y);
+          tile<Bytes, 1>(source, step, weights, first, taps, count, limits, y + t * step_y + c, step_y);
       }
     }
   }
   template <int Bytes, int Columns>
   STRATA_INLINE static void tile(const T* x, std::int64_t step, const T* w, const T* bias, const DepthwiseTap* taps,
-                                 int count, bool relu, T* y, std::int64_t step_y) {
+                                 int count, Limits limits, T* y, std::int64_t step_y) {
     using vector = detail::vector<T, Bytes>;
     vector sum[std::size_t{Columns}]{};
     if (bias) {
@@ -63,15 +63,15 @@ struct DepthwiseSegment {
         from += step;
       }
     }
-    const vector zero{};
+    const bool limited = limits.any();
     STRATA_UNROLL for (int j = 0; j < Columns; ++j) {
-      if (relu) sum[j] = sum[j] < zero ? zero : sum[j];  // keeps NaN
+      if (limited) cut(sum[j], static_cast<T>(limits.low), static_cast<T>(limits.high));
       store(y, sum[j]);
       y += step_y;
     }
   }
-  using table = versions<DepthwiseSegment, const T*, std::int64_t, const T*, const T*, const DepthwiseTap*, int, int, bool,
-                         T*, std::int64_t, int>;
+  using table = versions<DepthwiseSegment, const T*, std::int64_t, const T*, const T*, const DepthwiseTap*, int, int,
+                         Limits, T*, std::int64_t, int>;
 };
 
 // Adds to the sums of one vector of channels, for each tap, the products of `columns` elements of x and dy.
@@ -192,17 +192,17 @@ void for_segments(const DepthwiseAxis& rows, int row, const DepthwiseAxis& colum
   }
 }
 
-// A row of outputs, from the map of one sample.
+// A row of outputs, from the map of one sample. stride: from position to position of y.
 template <class T>
 void depthwise_row(typename DepthwiseSegment<T>::table::function run, const DepthwiseAxis& rows, int row,
                    const DepthwiseAxis& columns, int channels, int width, int kernel_width, const T* x, const T* w,
-                   const T* bias, bool relu, T* y, int width_y) {
-  T* to = y + (static_cast<std::int64_t>(rows.out) + row * rows.out_step) * width_y * channels;
-  const std::int64_t step_y = static_cast<std::int64_t>(columns.out_step) * channels;
+                   const T* bias, Limits limits, T* y, int width_y, int stride) {
+  T* to = y + (static_cast<std::int64_t>(rows.out) + row * rows.out_step) * width_y * stride;
+  const std::int64_t step_y = static_cast<std::int64_t>(columns.out_step) * stride;
   for_segments(rows, row, columns, channels, width, channels, kernel_width,
                [&](int t, int many, const DepthwiseTap* taps, int count) {
-                 run(x, static_cast<std::int64_t>(columns.step) * channels, w, bias, taps, count, channels, relu,
-                     to + static_cast<std::int64_t>(columns.out) * channels + t * step_y, step_y, many);
+                 run(x, static_cast<std::int64_t>(columns.step) * channels, w, bias, taps, count, channels, limits,
+                     to + static_cast<std::int64_t>(columns.out) * stride + t * step_y, step_y, many);
                });
 }
 
@@ -224,20 +224,22 @@ constexpr int depthwise_rows(const Geometry& g, int rows, int width) {
   return static_cast<int>(std::clamp<std::int64_t>(enough / (static_cast<std::int64_t>(width) * g.out.channels), 1, rows));
 }
 
-// finish may be null.
+// stride: from position to position of y. finish may be null.
 template <class T>
-void depthwise_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, bool relu, T* y,
+void depthwise_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, Limits limits, T* y, int stride,
                        ThreadPool& pool, T* scratch, const Finish<T>* finish = nullptr) {
   const Window& win = g.window;
   const int times = g.out.channels / g.in.channels;
+  const std::int64_t out_size = static_cast<std::int64_t>(g.out.height) * g.out.width * stride;
   const auto run = DepthwiseSegment<T>::table::of(path_for<T>(g.out.channels, Rest::cheap));
   const DepthwiseAxis rows =
       forward_axis(g.out.height, win.kernel_h, win.stride_h, win.dilation_h, win.pad_top, g.in.height);
   const DepthwiseAxis columns =
       forward_axis(g.out.width, win.kernel_w, win.stride_w, win.dilation_w, win.pad_left, g.in.width);
-  const int at_once = depthwise_rows(g, g.out.height, g.out.width), tasks = (g.out.height + at_once - 1) / at_once;
-  pool.parallel_for(batch * tasks, [=, &rows, &columns](int task, int worker) {
-    const int sample = task / tasks, first = task % tasks * at_once, end = std::min(first + at_once, g.out.height);
+  const Parts parts(g.out.height, depthwise_rows(g, g.out.height, g.out.width), times > 1 ? g.out.height : 1, pool.size());
+  pool.parallel_for(batch * parts.count(), [=, &rows, &columns](int task, int worker) {
+    const int sample = task / parts.count(), part = task % parts.count();
+    const auto first = static_cast<int>(parts.first(part)), end = static_cast<int>(parts.first(part + 1));
     const T* map = x + sample * g.in.size();
     if (times > 1) {
       T* repeated = scratch + worker * depthwise_repeated(g);
@@ -246,11 +248,11 @@ void depthwise_forward(const Geometry& g, int batch, const T* x, const T* w, con
       map = repeated;
     }
     for (int i = first; i < end; ++i) {
-      depthwise_row(run, rows, i, columns, g.out.channels, g.in.width, win.kernel_w, map, w, bias, relu,
-                    y + sample * g.out.size(), g.out.width);
+      depthwise_row(run, rows, i, columns, g.out.channels, g.in.width, win.kernel_w, map, w, bias, limits,
+                    y + sample * out_size, g.out.width, stride);
       if (finish)
-        (*finish)(y, sample* g.out.size() + static_cast<std::int64_t>(i) * g.out.width * g.out.channels, g.out.width,
-                  g.out.channels, 0, g.out.channels);
+        (*finish)(y, sample* out_size + static_cast<std::int64_t>(i) * g.out.width * stride, g.out.width, stride, 0,
+                  g.out.channels);
     }
   });
 }
@@ -273,7 +275,7 @@ void depthwise_backward_input(const Geometry& g, int batch, const T* dy, const T
         const DepthwiseAxis columns =
             backward_axis(residue, g.out.width, win.kernel_w, win.stride_w, win.dilation_w, win.pad_left, g.in.width);
         depthwise_row<T>(run, rows, i / win.stride_h, columns, g.out.channels, g.out.width, win.kernel_w,
-                         dy + sample * g.out.size(), w, nullptr, false, map, g.in.width);
+                         dy + sample * g.out.size(), w, nullptr, {}, map, g.in.width, g.out.channels);
       }
     }
     if (times > 1) sum_repeated(static_cast<std::int64_t>(g.in.height) * g.in.width, g.in.channels, times, map, to);

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include <strata/backend/cpu/arrays.hpp>
+#include <strata/backend/cpu/chunks.hpp>
 #include <strata/backend/cpu/conv_patches.hpp>
 #include <strata/backend/cpu/finish.hpp>
 #include <strata/backend/cpu/row_sums.hpp>
@@ -62,20 +63,21 @@ void copy_padded_rows(const Geometry& g, const RowsPlan& plan, const T* map, int
   }
 }
 
-// A convolution by packed filters, in one of four ways. kept: scratch for sums and patches. finish may be null.
+// A convolution by packed filters, in one of four ways. stride: from position to position of y. kept: scratch for
+// sums and patches. finish may be null.
 template <class T>
 void packed_forward(const Geometry& g, const TileSet<T, RowsTile>& tiles, int batch, const T* x, const T* packed, bool bias,
-                    bool relu, T* y, ThreadPool& pool, T* kept, const Finish<T>* finish = nullptr) {
+                    Limits limits, T* y, int stride, ThreadPool& pool, T* kept, const Finish<T>* finish = nullptr) {
   if (batch == 0) return;
   const Window& win = g.window;
   const int channels = g.in.channels / g.groups, filters = g.out.channels / g.groups;
   const Panels panels{filters, tiles.width, static_cast<int>(g.taps())};
   const int parts = (panels.count() + panels_at_once - 1) / panels_at_once;
-  const auto finished = [&](int group, IndexRange which, std::int64_t at, int rows, std::int64_t stride) {
+  const auto finished = [&](int group, IndexRange which, std::int64_t at, int rows, std::int64_t apart) {
     if (!finish) return;
     const int first = which.first * panels.width, count = std::min(filters, which.end * panels.width) - first;
     const int channel = group * filters + first;
-    (*finish)(y, at, rows, stride, channel, count);
+    (*finish)(y, at, rows, apart, channel, count);
   };
   if (gathers(g, batch) && goes_along_rows(g)) {
     const RowsPlan plan(g);
@@ -92,17 +94,16 @@ void packed_forward(const Geometry& g, const TileSet<T, RowsTile>& tiles, int ba
         for (int i = first; i < std::min(first + plan.outputs, g.out.height); ++i)
           for (int j = 0; j < g.out.width; j += piece) {
             const int count = std::min(piece, g.out.width - j);
-            const std::int64_t at =
-                sample * g.out.size() + (static_cast<std::int64_t>(i) * g.out.width + j) * g.out.channels;
+            const std::int64_t at = ((static_cast<std::int64_t>(sample) * g.out.height + i) * g.out.width + j) * stride;
             sums.begin(
                 rows + (static_cast<std::int64_t>(i - first) * win.stride_h * plan.width + j * win.stride_w) * channels,
-                win.stride_w * channels, count, y + at, g.out.channels, bias, relu);
+                win.stride_w * channels, count, y + at, stride, bias, limits);
             for (int kh = 0; kh < win.kernel_h; ++kh)
               for (int kw = 0; kw < win.kernel_w; kw += whole_rows ? win.kernel_w : 1)
                 sums.add((static_cast<std::int64_t>(kh) * win.dilation_h * plan.width + kw * win.dilation_w) * channels,
                          (kh * win.kernel_w + kw) * channels, (whole_rows ? win.kernel_w : 1) * channels);
             sums.end();
-            finished(0, panels.part(part), at, count, g.out.channels);
+            finished(0, panels.part(part), at, count, stride);
           }
       }
     });
@@ -114,16 +115,16 @@ void packed_forward(const Geometry& g, const TileSet<T, RowsTile>& tiles, int ba
     // Products of `count` rows from `first` on, whose patches are there, and of some panels.
     const auto multiply = [&](int group, std::int64_t first, int count, IndexRange which, const T* patches, T* sums_kept) {
       RowSums<T> sums(tiles, panels, packed + group * panels.count() * panels.size(), which, sums_kept);
-      sums.begin(pointwise ? x + first * g.in.channels : patches, panels.rows, count,
-                 y + first * g.out.channels + group * filters, g.out.channels, bias, relu);
+      sums.begin(pointwise ? x + first * g.in.channels : patches, panels.rows, count, y + first * stride + group * filters,
+                 stride, bias, limits);
       sums.add(0, 0, panels.rows);
       sums.end();
-      finished(group, which, first * g.out.channels, count, g.out.channels);
+      finished(group, which, first * stride, count, stride);
     };
     const auto gather = [&](int group, std::int64_t first, int count, T* patches) {
       if (!pointwise) im2col(g, x, first, count, group, 0, win.kernel_h * win.kernel_w, patches);
     };
-    if (rows <= few_rows && g.groups == 1) {
+    if (rows <= few_rows && g.groups == 1 && g.taps() * filters > batch * g.in.size() + rows * filters) {
       // Tasks are panels, so that each is read once or twice: the weights are most of what there is to read.
       T* patches = kept + pool.size() * kept_size<T>;
       constexpr int piece = 16;
@@ -145,11 +146,11 @@ void packed_forward(const Geometry& g, const TileSet<T, RowsTile>& tiles, int ba
       return;
     }
     const std::int64_t patch_size = pointwise ? 0 : rows_at_once * g.taps();
-    const auto blocks = static_cast<int>((rows + rows_at_once - 1) / rows_at_once);
-    pool.parallel_for(g.groups * blocks, [&](int task, int worker) {
+    const Parts blocks(rows, rows_at_once, tiles.tallest(), pool.size());
+    pool.parallel_for(g.groups * blocks.count(), [&](int task, int worker) {
       const int group = task % g.groups, block = task / g.groups;
-      const std::int64_t first = std::int64_t{block} * rows_at_once;
-      const int count = static_cast<int>(std::min<std::int64_t>(rows_at_once, rows - first));
+      const std::int64_t first = blocks.first(block);
+      const auto count = static_cast<int>(blocks.size(block));
       T* patches = kept + worker * (patch_size + kept_size<T>);
       gather(group, first, count, patches);
       for (int panel = 0; panel < panels.count(); panel += panels_at_once)
@@ -165,13 +166,14 @@ void packed_forward(const Geometry& g, const TileSet<T, RowsTile>& tiles, int ba
     const int group = task % g.groups, part = task / g.groups % parts, block = task / g.groups / parts % blocks;
     const int place = task / g.groups / parts / blocks, i = place / g.out.width, j = place % g.out.width;
     const int first = block * share, samples = std::min(share, batch - first);
-    const std::int64_t at = first * g.out.size() + static_cast<std::int64_t>(place) * g.out.channels;
+    const std::int64_t out_size = static_cast<std::int64_t>(g.out.height) * g.out.width * stride;
+    const std::int64_t at = first * out_size + static_cast<std::int64_t>(place) * stride;
     RowSums<T> sums(tiles, panels, packed + group * panels.count() * panels.size(), panels.part(part),
                     kept + worker * kept_size<T>);
     const IndexRange rows = taps_on(i, win.stride_h, win.dilation_h, win.kernel_h, win.pad_top, g.in.height);
     const IndexRange columns = taps_on(j, win.stride_w, win.dilation_w, win.kernel_w, win.pad_left, g.in.width);
-    sums.begin(x + first * g.in.size() + group * channels, g.in.size(), samples, y + at + group * filters, g.out.size(),
-               bias, relu);
+    sums.begin(x + first * g.in.size() + group * channels, g.in.size(), samples, y + at + group * filters, out_size, bias,
+               limits);
     for (int kh = rows.first; kh < rows.end; ++kh)
       for (int kw = columns.first; kw < columns.end; kw += whole_rows ? win.kernel_w : 1) {
         const std::int64_t row = static_cast<std::int64_t>(i) * win.stride_h - win.pad_top + kh * win.dilation_h;
@@ -180,18 +182,19 @@ void packed_forward(const Geometry& g, const TileSet<T, RowsTile>& tiles, int ba
                  whole_rows ? (columns.end - kw) * channels : channels);
       }
     sums.end();
-    finished(group, panels.part(part), at, samples, g.out.size());
+    finished(group, panels.part(part), at, samples, out_size);
   });
 }
 
 template <class T>
-void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, bool relu, T* y, ThreadPool& pool,
-                    T* scratch) {
+void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, Limits limits, T* y,
+                    ThreadPool& pool, T* scratch) {
   const TileSet<T, RowsTile> tiles(path_now());
   T* packed = at_cache_line(scratch);
   const T* no_scale = nullptr;
   pack_filters(g, tiles, w, bias, no_scale, packed, pool);
-  packed_forward(g, tiles, batch, x, packed, bias != nullptr, relu, y, pool, packed + packed_filters(g, tiles.width));
+  packed_forward(g, tiles, batch, x, packed, bias != nullptr, limits, y, g.out.channels, pool,
+                 packed + packed_filters(g, tiles.width));
 }
 
 // dx: each input position gathers from the outputs that read it.
@@ -224,7 +227,7 @@ void direct_backward_input(const Geometry& g, int batch, const T* dy, const T* w
                     kept + worker * kept_size<T>);
     sums.begin(dy + first * g.out.size(), g.out.size(), samples,
                dx + first * g.in.size() + static_cast<std::int64_t>(place) * g.in.channels + group * channels, g.in.size(),
-               false, false);
+               false);
     for (int kh = 0; kh < win.kernel_h; ++kh) {
       const int i = row + win.pad_top - kh * win.dilation_h;
       if (i < 0 || i % win.stride_h != 0 || i / win.stride_h >= g.out.height) continue;

@@ -96,8 +96,8 @@ void col2im(const Geometry& g, const T* patches, int first, int count, int part,
 inline constexpr int few_pieces = 8, filters_of_task = 128;
 
 template <class T>
-void patches_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, ThreadPool& pool,
-                     T* scratch) {
+void patches_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, int stride,
+                     ThreadPool& pool, T* scratch) {
   const int taps = static_cast<int>(g.taps()), filters = g.out.channels / g.groups;
   const int positions = g.window.kernel_h * g.window.kernel_w;
   const std::int64_t each = patches_scratch<T>(g), patch_size = static_cast<std::int64_t>(patch_rows) * taps;
@@ -106,10 +106,10 @@ void patches_forward(const Geometry& g, int batch, const T* x, const T* w, const
   // Filters [from, from + many) of a group at `count` positions from `first` on.
   const auto multiply = [=](std::int64_t first, int count, int group, int from, int many, const T* patches, T* mine) {
     const int start = group * filters + from;
-    T* out = y + first * g.out.channels + start;
+    T* out = y + first * stride + start;
     if (bias)
-      for (int r = 0; r < count; ++r) std::copy_n(bias + start, many, out + static_cast<std::int64_t>(r) * g.out.channels);
-    gemm(false, false, count, many, taps, patches, taps, w + start, g.out.channels, out, g.out.channels, bias != nullptr,
+      for (int r = 0; r < count; ++r) std::copy_n(bias + start, many, out + static_cast<std::int64_t>(r) * stride);
+    gemm(false, false, count, many, taps, patches, taps, w + start, g.out.channels, out, stride, bias != nullptr,
          mine + patch_size);
   };
   if (pieces >= few_pieces) {

@@ -23,7 +23,7 @@
 
 namespace strata::inline STRATA_ABI::cpu::detail {
 
-// Sums of winograd_points rows: to[i] = bias + sum of factors[i][k] * from[k], rectified if `relu`. If to[i] is null, that
+// Sums of winograd_points rows: to[i] = bias + sum of factors[i][k] * from[k], cut to the limits. If to[i] is null, that
 // sum is left out. Unused rows have a factor of zero, but are read.
 template <class T>
 struct WinogradSum {
@@ -32,7 +32,7 @@ struct WinogradSum {
   const typename WinogradFactors<T>::Row* factors;
   int count;
   const T* bias = nullptr;
-  bool relu = false;
+  Limits limits = {};
 };
 // For `blocks` blocks of rows of n elements. From block to block `from` and `to` advance by from_step and to_step.
 template <class T>
@@ -46,7 +46,8 @@ struct WinogradSumKernel {
     const auto* factors = sum.factors;
     const auto count = static_cast<std::size_t>(sum.count);
     const T* bias = sum.bias;
-    const bool relu = sum.relu;
+    const Limits limits = sum.limits;
+    const bool limited = limits.any();
     for (std::int64_t block = 0; block < blocks; ++block) {
       const std::int64_t from = block * from_step, to = block * to_step;
       for (int i = 0; n >= step && i < n; i += step) {
@@ -63,10 +64,9 @@ struct WinogradSumKernel {
             const T factor = factors[p][k];
             a += factor * rows[k][0], b += factor * rows[k][1];
           }
-          if (relu) {
-            const V zero{};
-            a = a < zero ? zero : a, b = b < zero ? zero : b;  // keeps NaN
-          }
+          if (limited)
+            cut(a, static_cast<T>(limits.low), static_cast<T>(limits.high)),
+                cut(b, static_cast<T>(limits.low), static_cast<T>(limits.high));
           store(sum.to[p] + to + at, a), store(sum.to[p] + to + at + lanes, b);
         }
       }
@@ -75,7 +75,7 @@ struct WinogradSumKernel {
           if (!sum.to[p]) continue;
           T a = bias ? bias[i] : T{0};
           for (std::size_t k = 0; k < winograd_points; ++k) a += factors[p][k] * sum.from[k][from + i];
-          sum.to[p][to + i] = relu && a < T{0} ? T{0} : a;
+          sum.to[p][to + i] = limits.cut(a);
         }
     }
   }
@@ -183,16 +183,17 @@ class Winograd {
   }
 
   // The outputs of one tile, from its sums at all points of the rows. bias may be null.
-  void outputs(const WinogradTile& tile, const T* sums, std::int64_t apart, const T* bias, bool relu, T* y) const {
-    T* image = y + tile.sample * g_.out.size();
+  void outputs(const WinogradTile& tile, const T* sums, std::int64_t apart, const T* bias, Limits limits, T* y,
+               int stride) const {
+    T* image = y + tile.sample * g_.out.height * g_.out.width * stride;
     for (int j = 0; j < std::min(plan_.columns.outputs, g_.out.width - tile.column); ++j) {
       WinogradSum<T> sum{
-          .from = {}, .to = {}, .factors = rows_.outputs(), .count = plan_.rows.outputs, .bias = bias, .relu = relu};
+          .from = {}, .to = {}, .factors = rows_.outputs(), .count = plan_.rows.outputs, .bias = bias, .limits = limits};
       for (int a = 0; a < winograd_points; ++a)
         sum.from[index(a)] = sums + ((a < plan_.rows.points() ? a : 0) * plan_.columns.outputs + j) * apart;
       for (int i = 0; i < plan_.rows.outputs; ++i) {
         const std::int64_t place = (tile.row + i) * static_cast<std::int64_t>(g_.out.width) + tile.column + j;
-        sum.to[index(i)] = tile.row + i < g_.out.height ? image + place * g_.out.channels : nullptr;
+        sum.to[index(i)] = tile.row + i < g_.out.height ? image + place * stride : nullptr;
       }
       run(sum, g_.out.channels);
     }
@@ -208,34 +209,66 @@ class Winograd {
   typename WinogradSumKernel<T>::table::function kernel_;
 };
 
-// finish may be null.
+// The sums of weights at each point of both axes: panels of filters. T is const where they are read.
 template <class T>
-void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, bool relu, T* y,
-                      ThreadPool& pool, T* scratch, const Finish<T>* finish = nullptr) {
+class WinogradFilters {
+ public:
+  struct Point {
+    Panels panels;
+    T* packed = nullptr;
+  };
+  WinogradFilters(const WinogradPlan& plan, int filters, int width, T* begin) : end_(at_cache_line(begin)) {
+    for (int a = 0; a < plan.rows.points(); ++a)
+      for (int b = 0; b < plan.columns.points(); ++b) {
+        Point& point = points_[static_cast<std::size_t>(a)][static_cast<std::size_t>(b)];
+        point = {{filters, width, plan.depth(a, b)}, end_};
+        end_ += point.panels.count() * point.panels.size();
+      }
+  }
+  [[nodiscard]] const Point& at(int a, int b) const {
+    return points_[static_cast<std::size_t>(a)][static_cast<std::size_t>(b)];
+  }
+  [[nodiscard]] int panels() const { return at(0, 0).panels.count(); }
+  [[nodiscard]] T* end() const { return end_; }
+
+ private:
+  std::array<std::array<Point, winograd_points>, winograd_points> points_{};
+  T* end_;
+};
+
+// scale (F) multiplies the filters; it may be null.
+template <class T>
+void winograd_pack(const Geometry& g, const T* w, const T* scale, T* packed, ThreadPool& pool) {
   const KernelPath path = path_now();
   const TileSet<T, RowsTile> tiles(path);
   const WinogradPlan plan(g);
   const Winograd<T> winograd(g, plan, path);
-  const int filters = g.out.channels, points_h = plan.rows.points(), points_w = plan.columns.points();
-
-  struct Point {
-    Panels panels;
-    T* packed;
-  };
-  std::array<std::array<Point, winograd_points>, winograd_points> points;
-  const auto at = [&](int a, int b) -> Point& { return points[static_cast<std::size_t>(a)][static_cast<std::size_t>(b)]; };
-  T* end = at_cache_line(scratch);
-  for (int a = 0; a < points_h; ++a)
-    for (int b = 0; b < points_w; ++b) {
-      at(a, b) = {{filters, tiles.width, plan.depth(a, b)}, end};
-      end += at(a, b).panels.count() * at(a, b).panels.size();
-    }
-  const int panels = at(0, 0).panels.count();
-  pool.parallel_for(panels, [&](int panel, int) {
-    const int from = panel * tiles.width, columns = std::min(tiles.width, filters - from);
-    winograd.weights(w + from, columns, columns > tiles.lanes ? tiles.width : tiles.lanes,
-                     [&](int a, int b) { return at(a, b).packed + panel * at(a, b).panels.size(); });
+  const WinogradFilters<T> filters(plan, g.out.channels, tiles.width, packed);
+  pool.parallel_for(filters.panels(), [&](int panel, int) {
+    const int from = panel * tiles.width, columns = std::min(tiles.width, g.out.channels - from);
+    const int wide = columns > tiles.lanes ? tiles.width : tiles.lanes;
+    winograd.weights(w + from, columns, wide,
+                     [&](int a, int b) { return filters.at(a, b).packed + panel * filters.at(a, b).panels.size(); });
+    if (!scale) return;
+    for (int a = 0; a < plan.rows.points(); ++a)
+      for (int b = 0; b < plan.columns.points(); ++b) {
+        T* row = filters.at(a, b).packed + panel * filters.at(a, b).panels.size();
+        for (int k = 0; k < plan.depth(a, b); ++k, row += wide)
+          Array<T>(row, columns) *= ConstArray<T>(scale + from, columns);
+      }
   });
+}
+
+// By what winograd_pack() packed. stride: from position to position of y. finish may be null.
+template <class T>
+void winograd_packed_forward(const Geometry& g, int batch, const T* x, const T* packed, const T* bias, Limits limits, T* y,
+                             int stride, ThreadPool& pool, T* scratch, const Finish<T>* finish = nullptr) {
+  const KernelPath path = path_now();
+  const TileSet<T, RowsTile> tiles(path);
+  const WinogradPlan plan(g);
+  const Winograd<T> winograd(g, plan, path);
+  const WinogradFilters<const T> right(plan, g.out.channels, tiles.width, packed);
+  const int filters = g.out.channels, points_h = plan.rows.points(), points_w = plan.columns.points();
 
   const std::int64_t all = static_cast<std::int64_t>(batch) * plan.tiles;
   // As many blocks for each thread.
@@ -245,7 +278,7 @@ void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, cons
     const std::int64_t first = task * share;
     const int count = static_cast<int>(std::min(share, all - first));
     const std::int64_t apart = winograd_apart(static_cast<std::int64_t>(count) * filters);
-    T* zeros = end + worker * winograd_task_scratch<T>(g);
+    T* zeros = scratch + worker * winograd_task_scratch<T>(g);
     T* partial = zeros + g.in.channels;
     T* inputs = partial + winograd_points * g.in.channels;
     T* products = inputs + tiles_at_once * plan.most_depth();
@@ -268,11 +301,10 @@ void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, cons
         for (int b = 0; b < points_w; ++b) to[static_cast<std::size_t>(b)] += plan.depth(a, b);
       }
       for (int b = 0; b < points_w; ++b)
-        for (int part = 0; part * panels_at_once < panels; ++part) {
-          const Point& point = at(a, b);
+        for (int part = 0; part * panels_at_once < right.panels(); ++part) {
+          const auto& point = right.at(a, b);
           RowSums<T> product(tiles, point.panels, point.packed, point.panels.part(part), kept);
-          product.begin(left[static_cast<std::size_t>(b)], point.panels.rows, count, products + b * apart, filters, false,
-                        false);
+          product.begin(left[static_cast<std::size_t>(b)], point.panels.rows, count, products + b * apart, filters, false);
           product.add(0, 0, point.panels.rows);
           product.end();
         }
@@ -283,14 +315,22 @@ void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, cons
     }
     for (int t = 0; t < count; ++t) {
       const WinogradTile& tile = own[static_cast<std::size_t>(t)];
-      winograd.outputs(tile, sums + static_cast<std::int64_t>(t) * filters, apart, bias, relu, y);
+      winograd.outputs(tile, sums + static_cast<std::int64_t>(t) * filters, apart, bias, limits, y, stride);
       if (!finish) continue;
       const int columns = std::min(plan.columns.outputs, g.out.width - tile.column);
       for (int row = tile.row; row < std::min(tile.row + plan.rows.outputs, g.out.height); ++row)
-        (*finish)(y, tile.sample* g.out.size() + (static_cast<std::int64_t>(row) * g.out.width + tile.column) * filters,
-                  columns, filters, 0, filters);
+        (*finish)(y, ((tile.sample * g.out.height + row) * g.out.width + tile.column) * stride, columns, stride, 0,
+                  filters);
     }
   });
+}
+
+template <class T>
+void winograd_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, Limits limits, T* y,
+                      ThreadPool& pool, T* scratch) {
+  const T* no_scale = nullptr;
+  winograd_pack(g, w, no_scale, scratch, pool);
+  winograd_packed_forward<T>(g, batch, x, scratch, bias, limits, y, g.out.channels, pool, scratch + winograd_filters<T>(g));
 }
 
 template <class T>
@@ -302,7 +342,7 @@ void winograd_backward_input(const Geometry& g, int batch, const T* dy, const T*
   });
   const T* turned_w = scratch;
   const T* no_bias = nullptr;
-  winograd_forward(turned(g), batch, dy, turned_w, no_bias, false, dx, pool, scratch + positions * each);
+  winograd_forward(turned(g), batch, dy, turned_w, no_bias, {}, dx, pool, scratch + positions * each);
 }
 
 }  // namespace strata::inline STRATA_ABI::cpu::detail

@@ -27,9 +27,13 @@ class CpuEngine {
       : pool_(options.pool ? options.pool : std::make_shared<ThreadPool>(options.threads)) {}
 
   // Bytes of the arena that the engine needs for itself: none.
-  static constexpr std::int64_t own_bytes(std::int64_t /*parameters*/, std::int64_t /*images*/) { return 0; }
+  static constexpr std::int64_t own_bytes(std::int64_t /*parameters*/, std::int64_t /*images*/, std::int64_t /*outputs*/) {
+    return 0;
+  }
 
-  [[nodiscard]] Ops ops() { return Ops(*pool_); }
+  [[nodiscard]] Ops ops() { return Ops(*pool_, batch_sums_); }
+  // From now on BatchNorm takes the statistics of the batch that these processes compute; null: of this process's images.
+  void sum_batches_by(BatchSums* sums) { batch_sums_ = sums; }
   [[nodiscard]] ThreadPool& pool() { return *pool_; }
   [[nodiscard]] const std::shared_ptr<ThreadPool>& shared_pool() const { return pool_; }
   [[nodiscard]] int threads() const { return pool_->size(); }
@@ -55,12 +59,16 @@ class CpuEngine {
   void finish() {}
   [[nodiscard]] static bool all_finite(const T* x, std::int64_t n);
 
+ protected:
+  [[nodiscard]] BatchSums* batch_sums() const { return batch_sums_; }
+
  private:
   static constexpr std::align_val_t align{detail::alignment};
   struct Release {
     void operator()(std::byte* p) const { ::operator delete(p, align); }
   };
   std::shared_ptr<ThreadPool> pool_;
+  BatchSums* batch_sums_ = nullptr;
   std::unique_ptr<std::byte, Release> memory_;
 };
 

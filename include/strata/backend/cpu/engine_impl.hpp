@@ -7,8 +7,8 @@
 #include <strata/backend/cpu/eigen.hpp>
 #include <strata/backend/cpu/engine.hpp>
 #include <strata/core/linkage.hpp>
-#include <strata/util/large_pages.hpp>
 #include <strata/util/out_of_memory.hpp>
+#include <strata/util/system.hpp>
 
 namespace strata::inline STRATA_ABI {
 
@@ -23,7 +23,7 @@ std::byte* CpuEngine<T>::allocate(const ArenaRequest& request) {
   const auto size = static_cast<std::size_t>(request.bytes);
   memory_.reset(static_cast<std::byte*>(::operator new(size, align, std::nothrow)));
   if (!memory_) throw OutOfMemory(request.bytes, "a model; a smaller batch needs less");
-  detail::prefer_large_pages(memory_.get(), size);
+  strata::detail::os::prefer_large_pages(memory_.get(), size);
   std::memset(memory_.get(), 0, size);
   return memory_.get();
 }

@@ -13,16 +13,16 @@ namespace strata::inline STRATA_ABI::cpu {
 
 namespace detail {
 
-// y = x * scale + shift + add, rectified or not, for rows of `channels` elements that are `stride` apart. scale and shift
+// y = x * scale + shift + add, cut to the limits, for rows of `channels` elements that are `stride` apart. scale and shift
 // are null together; add may be null; y may be x.
 template <class T>
 struct FinishKernel {
   template <int Bytes>
   STRATA_INLINE static void run(std::int64_t rows, std::int64_t stride, std::int64_t channels, const T* x, const T* scale,
-                                const T* shift, const T* add, bool relu, T* y) {
+                                const T* shift, const T* add, Limits limits, T* y) {
     using vector = detail::vector<T, Bytes>;
     constexpr int lanes = lanes_of<T, Bytes>;
-    const vector zero{};
+    const bool limited = limits.any();
     for (std::int64_t r = 0; r < rows; ++r, x += stride, y += stride) {
       std::int64_t c = 0;
       for (; c + lanes <= channels; c += lanes) {
@@ -39,20 +39,20 @@ struct FinishKernel {
           load(other, add + c);
           v += other;
         }
-        if (relu) v = v < zero ? zero : v;  // keeps NaN
+        if (limited) cut(v, static_cast<T>(limits.low), static_cast<T>(limits.high));
         store(y + c, v);
       }
       for (; c < channels; ++c) {
         T v = x[c];
         if (scale) v = v * scale[c] + shift[c];
         if (add) v += add[c];
-        y[c] = relu && v < T{0} ? T{0} : v;
+        y[c] = limits.cut(v);
       }
       if (add) add += stride;
     }
   }
   using table =
-      versions<FinishKernel, std::int64_t, std::int64_t, std::int64_t, const T*, const T*, const T*, const T*, bool, T*>;
+      versions<FinishKernel, std::int64_t, std::int64_t, std::int64_t, const T*, const T*, const T*, const T*, Limits, T*>;
 };
 
 }  // namespace detail
@@ -64,8 +64,8 @@ class Finish {
   Finish(const T* scale, const T* shift, const ChainEnd<T>& end)
       : scale_(scale), shift_(shift), end_(end), kernel_(detail::FinishKernel<T>::table::of(detail::path_now())) {}
 
-  // Whether the product rectifies its sums in registers, since nothing comes between.
-  [[nodiscard]] bool rectified() const { return end_.relu && !scale_ && !end_.add; }
+  // The limits of sums in registers, if nothing comes between.
+  [[nodiscard]] Limits limits() const { return scale_ || end_.add ? Limits{} : end_.limits; }
   // Whether anything is left to do.
   [[nodiscard]] bool pending() const { return scale_ || end_.add || end_.activation; }
 
@@ -80,22 +80,24 @@ class Finish {
       for (std::int64_t r = 0; r < rows; r += each) part(y, y, at + r * stride, std::min(each, rows - r), stride, 0, count);
     }
   }
-  // y from x, all rows of `channels` elements, for a product that has not rectified its sums.
-  void all(std::int64_t rows, int channels, const T* x, T* y, ThreadPool& pool) const {
-    if (!pending() && !end_.relu && x == y) return;
+  // y from x, all rows of `channels` elements that are `stride` apart, for a product that has not cut its sums.
+  void all(std::int64_t rows, int channels, const T* x, T* y, int stride, ThreadPool& pool) const {
+    if (!pending() && !end_.limits.any() && x == y) return;
     const std::int64_t each = std::max(1, 16384 / channels);
     pool.parallel_for(static_cast<int>((rows + each - 1) / each), [&](int task, int) {
       const std::int64_t first = task * each;
-      part(x, y, first * channels, std::min(each, rows - first), channels, 0, channels);
+      part(x, y, first * stride, std::min(each, rows - first), stride, 0, channels);
     });
   }
 
  private:
   void part(const T* x, T* y, std::int64_t at, std::int64_t rows, std::int64_t stride, int first, int count) const {
-    if (scale_ || end_.add || end_.relu || x != y)
+    if (scale_ || end_.add || end_.limits.any() || x != y)
       kernel_(rows, stride, count, x + at, scale_ ? scale_ + first : nullptr, scale_ ? shift_ + first : nullptr,
-              end_.add ? end_.add + at : nullptr, end_.relu, y + at);
-    if (end_.activation) end_.activation(rows == 1 ? count : rows * stride, y + at);
+              end_.add ? end_.add + at : nullptr, end_.limits, y + at);
+    if (!end_.activation) return;
+    if (count == stride) return end_.activation(rows * stride, y + at);
+    for (std::int64_t r = 0; r < rows; ++r) end_.activation(count, y + at + r * stride);
   }
 
   const T *scale_, *shift_;

@@ -17,6 +17,8 @@
 
 #if defined(__x86_64__)
 #include <emmintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 namespace strata::inline STRATA_ABI::cpu {
@@ -80,7 +82,7 @@ using Tile = void (*)(const T* a, const T* b, std::int64_t stride_b, T* packed, 
                       bool add);
 
 // Tiles grow in steps of this many rows: three steps fill the registers with sums.
-constexpr int step_of(int bytes) { return bytes == 64 ? 4 : 2; }  // 24 of 32 registers, 12 of 16
+constexpr int step_of(int bytes) { return registers_for(bytes) == 32 ? 4 : 2; }  // 24 of 32 registers, 12 of 16
 template <class T, int Steps, int Columns, bool Fresh>
 struct GemmTile {
   template <int Bytes>
@@ -126,6 +128,24 @@ void interleave4(const T* from, std::int64_t ld, int depth, T* to, std::int64_t 
       _mm_storeu_ps(to + stride, _mm_movehl_ps(cd, ab));
       _mm_storeu_ps(to + 2 * stride, _mm_movelh_ps(ab2, cd2));
       _mm_storeu_ps(to + 3 * stride, _mm_movehl_ps(cd2, ab2));
+      to += 4 * stride;
+    }
+  }
+#elif defined(__aarch64__)
+  if constexpr (std::is_same_v<T, float>) {
+    const auto join = [](float32x4_t low, float32x4_t high) { return vcombine_f32(vget_low_f32(low), vget_low_f32(high)); };
+    const auto join_high = [](float32x4_t low, float32x4_t high) {
+      return vcombine_f32(vget_high_f32(low), vget_high_f32(high));
+    };
+    for (; k + 4 <= depth; k += 4) {
+      const float32x4_t a = vld1q_f32(from + k), b = vld1q_f32(from + ld + k);
+      const float32x4_t c = vld1q_f32(from + 2 * ld + k), d = vld1q_f32(from + 3 * ld + k);
+      const float32x4_t ab = vzip1q_f32(a, b), cd = vzip1q_f32(c, d);
+      const float32x4_t ab2 = vzip2q_f32(a, b), cd2 = vzip2q_f32(c, d);
+      vst1q_f32(to, join(ab, cd));
+      vst1q_f32(to + stride, join_high(ab, cd));
+      vst1q_f32(to + 2 * stride, join(ab2, cd2));
+      vst1q_f32(to + 3 * stride, join_high(ab2, cd2));
       to += 4 * stride;
     }
   }

@@ -12,13 +12,14 @@
 #include <strata/core/upsample.hpp>
 #include <strata/core/window.hpp>
 #include <strata/model/chain.hpp>
+#include <strata/model/engine.hpp>
 #include <strata/model/kernel_traits.hpp>
 #include <strata/util/random.hpp>
 #include <strata/util/thread_pool.hpp>
 
 namespace strata::inline STRATA_ABI::cpu {
 
-// A handle: copy it freely. The pool must outlive it. `scratch` is as large as the function of that name says.
+// A handle: copy it freely. The pool and the sums must outlive it. `scratch` is as large as the function of that name says.
 template <class T>
 class Ops {
  public:
@@ -27,7 +28,8 @@ class Ops {
   using Compute = T;
   using Random = strata::Random;
 
-  explicit Ops(ThreadPool& pool) : pool_(&pool) {}
+  // BatchNorm's statistics are those that `sums` sums; null: of the batch at hand.
+  explicit Ops(ThreadPool& pool, BatchSums* sums = nullptr) : pool_(&pool), sums_(sums) {}
   [[nodiscard]] ThreadPool& pool() const { return *pool_; }
 
   // ---- For layers of your own ----
@@ -162,12 +164,12 @@ class Ops {
   // ---- Chains of inference (model/chain.hpp) ----
 
   static constexpr bool runs_chains = true;
-  static constexpr std::int64_t packed_conv(const Geometry& g) { return cpu::packed_conv<T>(g); }
+  static constexpr std::int64_t packed_conv(const Geometry& g, int capacity) { return cpu::packed_conv<T>(g, capacity); }
   static constexpr std::int64_t conv_inference_scratch(const Geometry& g, int batch, int threads) {
     return cpu::conv_inference_scratch<T>(g, batch, threads);
   }
   // bias may be null. If normalized, packed begins with the scale and the shift.
-  void pack_conv(const Geometry& g, const T* w, const T* bias, bool normalized, T* packed) const;
+  void pack_conv(const Geometry& g, const T* w, const T* bias, bool normalized, int capacity, T* packed) const;
   void conv_inference(const Geometry& g, int batch, const T* x, const T* w, const T* packed, const ChainEnd<T>& end, T* y,
                       T* scratch) const;
   static constexpr std::int64_t packed_dense(int units) { return std::int64_t{2} * units; }
@@ -192,6 +194,7 @@ class Ops {
 
  private:
   ThreadPool* pool_;
+  BatchSums* sums_;
 };
 
 }  // namespace strata::inline STRATA_ABI::cpu

@@ -168,7 +168,7 @@ void Ops<T>::batch_norm_forward(Shape in, int batch, T epsilon, T momentum, cons
                                 T* running_mean, T* running_variance, T* mean, T* inverse_deviation, T* y,
                                 T* scratch) const {
   cpu::batch_norm_forward(in, batch, epsilon, momentum, x, gamma, beta, running_mean, running_variance, mean,
-                          inverse_deviation, y, *pool_, scratch);
+                          inverse_deviation, y, *pool_, sums_, scratch);
 }
 template <class T>
 void Ops<T>::batch_norm_inference(Shape in, int batch, T epsilon, const T* x, const T* gamma, const T* beta,
@@ -178,7 +178,7 @@ void Ops<T>::batch_norm_inference(Shape in, int batch, T epsilon, const T* x, co
 template <class T>
 void Ops<T>::batch_norm_backward(Shape in, int batch, const T* x, const T* gamma, const T* mean, const T* inverse_deviation,
                                  const T* dy, T* dx, T* dgamma, T* dbeta, T* scratch) const {
-  cpu::batch_norm_backward(in, batch, x, gamma, mean, inverse_deviation, dy, dx, dgamma, dbeta, *pool_, scratch);
+  cpu::batch_norm_backward(in, batch, x, gamma, mean, inverse_deviation, dy, dx, dgamma, dbeta, *pool_, sums_, scratch);
 }
 template <class T>
 void Ops<T>::lrn_forward(Shape in, int batch, const LrnParameters& p, const T* x, T* y) const {
@@ -189,8 +189,8 @@ void Ops<T>::lrn_backward(Shape in, int batch, const LrnParameters& p, const T* 
   cpu::lrn_backward(in, batch, p, x, y, dy, dx, *pool_);
 }
 template <class T>
-void Ops<T>::pack_conv(const Geometry& g, const T* w, const T* bias, bool normalized, T* packed) const {
-  cpu::pack_conv(g, w, bias, normalized, packed, *pool_);
+void Ops<T>::pack_conv(const Geometry& g, const T* w, const T* bias, bool normalized, int capacity, T* packed) const {
+  cpu::pack_conv(g, w, bias, normalized, capacity, packed, *pool_);
 }
 template <class T>
 void Ops<T>::conv_inference(const Geometry& g, int batch, const T* x, const T* w, const T* packed, const ChainEnd<T>& end,

@@ -23,18 +23,22 @@ STRATA_DEFINE bool supported(KernelPath path) {
   return path == KernelPath::baseline || path == KernelPath::eigen;
 }
 
+#if defined(__aarch64__)
+inline constexpr const char* path_names[] = {"neon", "avx2", "avx512", "eigen"};
+#else
 inline constexpr const char* path_names[] = {"baseline", "avx2", "avx512", "eigen"};
+#endif
 
 STRATA_DEFINE KernelPath choose_path() {
   if (const char* wanted = std::getenv("STRATA_KERNELS"); wanted && *wanted) {
-    for (int i = 0; i < 4; ++i)
-      if (std::string_view(wanted) == path_names[i]) {
-        if (supported(static_cast<KernelPath>(i))) return static_cast<KernelPath>(i);
-        throw std::runtime_error(std::string("strata: STRATA_KERNELS=") + wanted +
-                                 ": this processor cannot run these kernels");
-      }
-    throw std::runtime_error(std::string("strata: STRATA_KERNELS=") + wanted +
-                             " is none of avx512, avx2, baseline and eigen");
+    const std::string_view name = wanted;
+    if (name == "baseline") return KernelPath::baseline;
+    for (const KernelPath path : {KernelPath::avx512, KernelPath::avx2, KernelPath::baseline, KernelPath::eigen})
+      if (name == path_names[static_cast<int>(path)] && supported(path)) return path;
+    const bool known = name == "avx512" || name == "avx2" || name == "neon";
+    throw std::runtime_error(
+        std::string("strata: STRATA_KERNELS=") + wanted +
+        (known ? ": this processor cannot run these kernels" : " is none of avx512, avx2, neon, baseline and eigen"));
   }
   for (const KernelPath path : {KernelPath::avx512, KernelPath::avx2})
     if (supported(path)) return path;

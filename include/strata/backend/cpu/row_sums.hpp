@@ -20,9 +20,9 @@ class RowSums {
       : tiles_(tiles), panels_(panels), packed_(packed), first_(which.first), end_(which.end), kept_(kept) {}
 
   // The sums of `rows` rows, from `a` in steps of stride_a, to `c` in steps of stride_c.
-  void begin(const T* a, std::int64_t stride_a, int rows, T* c, std::int64_t stride_c, bool bias, bool relu) {
+  void begin(const T* a, std::int64_t stride_a, int rows, T* c, std::int64_t stride_c, bool bias, Limits limits = {}) {
     a_ = a, stride_a_ = stride_a, rows_ = rows, c_ = c, stride_c_ = stride_c;
-    start_ = bias ? add_bias : 0, relu_ = relu;
+    start_ = bias ? add_bias : 0, limits_ = limits;
     count_ = depth_ = 0;
   }
   void add(std::int64_t left, int right, int length) {
@@ -34,7 +34,7 @@ class RowSums {
       depth_ += now;
     }
   }
-  void end() { flush(relu_ ? rectify : 0); }
+  void end() { flush(limits_.any() ? limit : 0); }
 
  private:
   static constexpr int most_spans = 16;
@@ -51,7 +51,7 @@ class RowSums {
       for (int r = 0; r < rows_;) {
         const int size = tiles_.fit(rows_ - r);
         tiles_.run[size][vectors - 1](a_ + r * stride_a_, stride_a_, spans_, count_, right, bias, kept + r * wide,
-                                      c_ + r * stride_c_ + from, stride_c_, how);
+                                      c_ + r * stride_c_ + from, stride_c_, how, limits_);
         r += tiles_.rows(size);
       }
       if (columns < wide && !(last & keep))
@@ -70,7 +70,7 @@ class RowSums {
   T* c_ = nullptr;
   std::int64_t stride_a_ = 0, stride_c_ = 0;
   int rows_ = 0, start_ = 0, count_ = 0, depth_ = 0;
-  bool relu_ = false;
+  Limits limits_;
   Span spans_[most_spans];
 };
 

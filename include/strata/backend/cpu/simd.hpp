@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // One kernel, several instruction sets: a kernel is written once over vectors of `Bytes` bytes and compiled here for
-// AVX-512, AVX2 and the baseline. The version is chosen at run time, so that a user's plain -O2 is enough.
+// AVX-512, AVX2 and the baseline, NEON on aarch64. The version is chosen at run time, so that a plain -O2 is enough.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -59,6 +59,14 @@ struct versions {
     return baseline;
   }
 };
+// How many registers hold vectors of this size.
+constexpr int registers_for([[maybe_unused]] int bytes) {
+#if defined(__aarch64__)
+  return 32;
+#else
+  return bytes == 64 ? 32 : 16;
+#endif
+}
 constexpr int bytes_of(KernelPath path) { return path == KernelPath::avx512 ? 64 : path == KernelPath::avx2 ? 32 : 16; }
 
 // The widest path whose vectors `count` elements fill. Where a rest that fills no vector is slow, a narrower path that
@@ -94,7 +102,16 @@ STRATA_INLINE void fill(V& v, T value) {
 }
 template <class V, class T>
 STRATA_INLINE void store(T* to, const V& v) {
-  std::memcpy(to, &v, sizeof v);
+  std::memcpy(static_cast<void*>(to), &v, sizeof v);
+}
+
+// Cuts every element to a range; NaN stays NaN.
+template <class V, class T>
+STRATA_INLINE void cut(V& v, T low, T high) {
+  V least, most;
+  fill(least, low), fill(most, high);
+  v = v < least ? least : v;
+  v = v > most ? most : v;
 }
 
 }  // namespace detail

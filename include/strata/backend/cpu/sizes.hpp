@@ -258,13 +258,18 @@ constexpr std::int64_t winograd_task_scratch(const Geometry& g) {
   return (1 + winograd_points) * g.in.channels + tiles_at_once * plan.most_depth() + products + sums + kept_size<T>;
 }
 
+// The sums of weights.
 template <class T>
-constexpr std::int64_t winograd_scratch(const Geometry& g, int threads) {
+constexpr std::int64_t winograd_filters(const Geometry& g) {
   const WinogradPlan plan(g);
-  std::int64_t weights = 0;
+  std::int64_t weights = line;
   for (int a = 0; a < plan.rows.points(); ++a)
     for (int b = 0; b < plan.columns.points(); ++b) weights += Panels::most<T>(g.out.channels, plan.depth(a, b));
-  return weights + threads * winograd_task_scratch<T>(g) + line;
+  return weights;
+}
+template <class T>
+constexpr std::int64_t winograd_scratch(const Geometry& g, int threads) {
+  return winograd_filters<T>(g) + threads * winograd_task_scratch<T>(g);
 }
 
 template <class T>
@@ -323,16 +328,18 @@ constexpr std::int64_t conv_pool_scratch(const Geometry& conv, int batch, int th
   return most;
 }
 
-// The weights of a convolution in a model for inference: scale and shift, then depthwise filters or packed ones.
+// The weights of a convolution in a model for inference: scale and shift, then depthwise filters, or packed ones and, if
+// they pay for a batch of this capacity, Winograd's.
 template <class T>
-constexpr std::int64_t packed_conv(const Geometry& g) {
-  return 2 * g.out.channels + detail::line +
-         (detail::is_depthwise<T>(g) ? g.taps() * g.out.channels : detail::most_packed_filters<T>(g));
+constexpr std::int64_t packed_conv(const Geometry& g, int capacity) {
+  if (detail::is_depthwise<T>(g)) return 2 * g.out.channels + detail::line + g.taps() * g.out.channels;
+  return 2 * g.out.channels + detail::line + detail::most_packed_filters<T>(g) +
+         (detail::winograd_pays_packed(g, capacity) ? detail::winograd_filters<T>(g) : 0);
 }
 template <class T>
 constexpr std::int64_t conv_inference_scratch(const Geometry& g, int batch, int threads) {
   return std::max({conv_scratch<T>(g, batch, threads), detail::packed_forward_scratch<T>(g, true, threads) + detail::line,
-                   detail::winograd_pays(g, batch) ? detail::winograd_scratch<T>(g, threads) : 0});
+                   detail::winograd_pays_packed(g, batch) ? threads * detail::winograd_task_scratch<T>(g) : 0});
 }
 
 template <class T>

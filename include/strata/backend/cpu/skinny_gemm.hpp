@@ -64,12 +64,12 @@ struct SkinnyGemm {
 
 // y = bias + the sums of all shares; sums (shares,rows,units), dense.
 template <class T>
-void add_shares(int rows, int units, const T* sums, const T* bias, T* y, ThreadPool& pool) {
+void add_shares(int rows, int units, const T* sums, const T* bias, T* y, int stride, ThreadPool& pool) {
   const std::int64_t apart = static_cast<std::int64_t>(rows) * units;
   for_elements(
       rows, pool,
       [=](std::int64_t r) {
-        Array<T> total(y + r * units, units);
+        Array<T> total(y + r * stride, units);
         total = ConstArray<T>(sums + r * units, units);
         for (int s = 1; s < depth_shares; ++s) total += ConstArray<T>(sums + s * apart + r * units, units);
         if (bias) total += ConstArray<T>(bias, units);
@@ -94,11 +94,11 @@ void dense_skinny(int in, int units, int batch, const T* x, const T* w, const T*
       rows[n] = {x + static_cast<std::int64_t>(n) * in + first, mine + static_cast<std::int64_t>(n) * units};
     run(rows, batch, depth, units, w + static_cast<std::int64_t>(first) * units, units, skip_zeros);
   });
-  add_shares(batch, units, sums, bias, y, pool);
+  add_shares(batch, units, sums, bias, y, units, pool);
 }
 
 template <class T>
-void conv_skinny(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, bool skip_zeros,
+void conv_skinny(const Geometry& g, int batch, const T* x, const T* w, const T* bias, T* y, int stride, bool skip_zeros,
                  ThreadPool& pool, T* scratch) {
   const auto run = SkinnyGemm<T>::table::of(path_now());
   const Window& win = g.window;
@@ -137,7 +137,7 @@ void conv_skinny(const Geometry& g, int batch, const T* x, const T* w, const T* 
       at += depth;
     }
   });
-  add_shares(all, g.out.channels, sums, bias, y, pool);
+  add_shares(all, g.out.channels, sums, bias, y, stride, pool);
 }
 
 }  // namespace strata::inline STRATA_ABI::cpu::detail

@@ -25,14 +25,14 @@
 #include <strata/training/right.hpp>
 #include <strata/training/rows.hpp>
 #include <strata/training/steps.hpp>
-#include <strata/util/large_pages.hpp>
 #include <strata/util/out_of_memory.hpp>
+#include <strata/util/system.hpp>
 
 namespace strata::inline STRATA_ABI {
 namespace cpu {
 
 template <class T>
-class Steps final : public GradientEngine<T> {
+class Steps : public GradientEngine<T> {
  public:
   static constexpr bool on_host = true;
   static constexpr int in_flight = 1;
@@ -44,6 +44,8 @@ class Steps final : public GradientEngine<T> {
   Steps(CpuEngine<T>& engine, const StepSizes& sizes)
       : pool_(engine.pool()),
         parameters_(sizes.parameters),
+        image_(sizes.input.size()),
+        target_(sizes.target),
         stride_(strata::detail::aligned(sizes.parameters * static_cast<std::int64_t>(sizeof(T))) /
                 static_cast<std::int64_t>(sizeof(T))),
         values_(static_cast<std::size_t>(sizes.batch * sizes.rows)) {
@@ -53,15 +55,28 @@ class Steps final : public GradientEngine<T> {
     } catch (const std::bad_alloc&) {
       throw OutOfMemory(static_cast<std::int64_t>(n * sizeof(T)), "the memory of an optimizer");
     }
-    strata::detail::prefer_large_pages(slots_.data(), n * sizeof(T));
+    strata::detail::os::prefer_large_pages(slots_.data(), n * sizeof(T));
     slots_.assign(n, T{0});
   }
 
   // Images and targets stay where the caller has them.
   void put(const StepNumber& number, std::span<const T> images, const void* targets) {
     now_ = FinishedStep{.number = number};
-    images_ = images.data();
-    targets_ = targets;
+    all_images_ = images_ = images.data();
+    all_targets_ = targets_ = targets;
+    weight_ = 1;
+  }
+  // From now on the step works on the samples from `first` on. weight: of their mean loss in the batch of all processes.
+  void take_part(std::int64_t first, double weight) {
+    images_ = all_images_ + first * image_;
+    static_assert(sizeof(int) == sizeof(float));
+    targets_ = static_cast<const std::byte*>(all_targets_) + first * target_ * static_cast<std::int64_t>(sizeof(int));
+    weight_ = weight;
+  }
+  [[nodiscard]] const FinishedStep& now() const { return now_; }
+  // The results of all processes are in place of this one's.
+  void put_results(int samples, const FinishedStep& all) {
+    now_.samples = samples, now_.loss = all.loss, now_.correct = all.correct, now_.finite = all.finite;
   }
   void stage(const StepNumber& number, const Batch& batch, const void* targets)
     requires std::is_same_v<T, float>
@@ -90,6 +105,9 @@ class Steps final : public GradientEngine<T> {
                                                               targets_, static_cast<const T*>(values_.data()));
     now_.loss = sums.loss, now_.correct = sums.correct;
     now_.finite = std::isfinite(sums.loss);
+    if (weight_ == 1) return;
+    const std::int64_t count = n * rows.each * rows.width;
+    for (std::int64_t i = 0; i < count; ++i) gradient[i] *= static_cast<T>(weight_);
   }
   // Whether the rest of the step must not happen.
   [[nodiscard]] bool halted() const { return !now_.finite || !now_.finite_gradients; }
@@ -161,6 +179,10 @@ class Steps final : public GradientEngine<T> {
         update_chunk);
   }
 
+ protected:
+  // The images of the whole step; images() begins at those of the part that is computed now.
+  [[nodiscard]] const T* all_images() const { return all_images_; }
+
  private:
   // Calls f(values, their average, how many) for pieces of both regions, in threads.
   template <class F>
@@ -174,13 +196,14 @@ class Steps final : public GradientEngine<T> {
   }
 
   ThreadPool& pool_;
-  std::int64_t parameters_, stride_;
+  std::int64_t parameters_, image_, target_, stride_;
   std::vector<T> values_;  // losses of a batch's rows
   std::vector<T> slots_;   // the optimizer's, one after the other
   std::vector<std::vector<T>> kept_;
   std::vector<T> average_;
-  const T* images_ = nullptr;
-  const void* targets_ = nullptr;
+  const T *images_ = nullptr, *all_images_ = nullptr;
+  const void *targets_ = nullptr, *all_targets_ = nullptr;
+  double weight_ = 1;
   FinishedStep now_{};
   bool pending_ = false;
 };

@@ -17,7 +17,9 @@ template class EvaluatorCore<Cpu>;
 template class EvaluatorCore<CpuOf<double>>;
 template class TrainerCore<Cpu>;
 template class TrainerCore<CpuOf<double>>;
-template Evaluation evaluate_batches(EvaluatorCore<Cpu>&, const EvaluationData&, const EvaluateOptions&);
+template Evaluation evaluate_batches(EvaluatorCore<Cpu>&, const EvaluationData&, const EvaluateOptions&, Processes*);
+template void check_evaluation(EvaluatorCore<Cpu>&, const std::string&, const std::string&, const EvaluateOptions&,
+                               Processes&);
 template std::vector<EpochRecord> run_training(TrainerCore<Cpu>&, TrainerCore<Cpu>::Steps::Ring&, const RunOptions&);
 
 }  // namespace detail

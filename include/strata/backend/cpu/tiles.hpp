@@ -11,6 +11,7 @@
 #include <strata/backend/cpu/simd.hpp>
 #include <strata/backend/cpu/sizes.hpp>
 #include <strata/core/linkage.hpp>
+#include <strata/model/chain.hpp>
 
 namespace strata::inline STRATA_ABI::cpu::detail {
 
@@ -23,7 +24,7 @@ struct Span {
 // The last step of a tile of rows. Sums that need several calls stay in `kept`, which is dense: in the output,
 // whose rows may be a power of two apart, they would evict each other from the cache. The terms of one output are added in
 // the order of the calls, so that the bits are independent of the tiles.
-enum TileEnd : int { add_bias = 1, add_kept = 2, keep = 4, rectify = 8 };
+enum TileEnd : int { add_bias = 1, add_kept = 2, keep = 4, limit = 8 };
 
 template <class T, int Bytes, int Rows, int Columns>
 STRATA_INLINE void prefetch_tile(const T* c, std::int64_t stride_c) {
@@ -36,16 +37,23 @@ STRATA_INLINE void prefetch_tile(const T* c, std::int64_t stride_c) {
 // Heights of tiles, by size 0 to 4. The tallest tiles that fit cover the remaining rows.
 constexpr int tile_rows(int bytes, int size) {
   constexpr int wide[] = {1, 2, 4, 8, 12}, narrow[] = {1, 2, 3, 4, 6};  // 24 of 32 registers hold sums, 12 of 16
-  constexpr int baseline[] = {1, 1, 1, 1, 6};                           // few processors run it, but all users compile it
-  return bytes == 64 ? wide[size] : bytes == 32 ? narrow[size] : baseline[size];
+  constexpr int baseline[] = {1, 1, 1, 1, 6};  // x86 without AVX2: few processors run it, but all users compile it
+  return registers_for(bytes) == 32 ? wide[size] : bytes == 32 ? narrow[size] : baseline[size];
 }
 inline constexpr int tile_sizes = 5;
+
+// Also past the end, where a pointer may not point.
+template <class T>
+STRATA_INLINE void prefetch_ahead(const T* from, int elements) {
+  const auto ahead = static_cast<std::uintptr_t>(elements) * sizeof(T);
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(from) + ahead));
+}
 
 template <class T, int Size, int Columns>
 struct RowsTile {
   template <int Bytes>
   STRATA_INLINE static void run(const T* a, std::int64_t stride_a, const Span* spans, int count, const T* b, const T* bias,
-                                T* kept, T* c, std::int64_t stride_c, int end) {
+                                T* kept, T* c, std::int64_t stride_c, int end, Limits limits) {
     using vector = detail::vector<T, Bytes>;
     constexpr int rows = tile_rows(Bytes, Size), lanes = lanes_of<T, Bytes>, width = Columns * lanes;
     constexpr int threes = (rows + 2) / 3;  // x86 reaches three rows from one pointer, with the stride and twice the stride
@@ -58,6 +66,9 @@ struct RowsTile {
       for (int k = spans[s].length; k > 0; --k) {
         vector r[std::size_t{Columns}];
         STRATA_UNROLL for (int j = 0; j < Columns; ++j) load(r[j], right + j * lanes);
+        // The packed rows come from far away at their first use.
+        STRATA_UNROLL for (int at = 0; at < width; at += line / static_cast<int>(sizeof(T)))
+            prefetch_ahead(right, 16 * width + at);
         STRATA_UNROLL for (int i = 0; i < rows; ++i) {
           const T l = left[i / 3][i % 3 * stride_a];
           STRATA_UNROLL for (int j = 0; j < Columns; ++j) sum[i][j] += l * r[j];
@@ -82,10 +93,10 @@ struct RowsTile {
         }
       }
     }
-    if (end & rectify) {
-      const vector zero{};
+    if (end & limit) {
       STRATA_UNROLL for (int i = 0; i < rows; ++i) {
-        STRATA_UNROLL for (int j = 0; j < Columns; ++j) sum[i][j] = sum[i][j] < zero ? zero : sum[i][j];  // keeps NaN
+        STRATA_UNROLL for (int j = 0; j < Columns; ++j)
+            cut(sum[i][j], static_cast<T>(limits.low), static_cast<T>(limits.high));
       }
     }
     T* to = end & keep ? kept : c;
@@ -95,7 +106,8 @@ struct RowsTile {
       to += stride;
     }
   }
-  using table = versions<RowsTile, const T*, std::int64_t, const Span*, int, const T*, const T*, T*, T*, std::int64_t, int>;
+  using table =
+      versions<RowsTile, const T*, std::int64_t, const Span*, int, const T*, const T*, T*, T*, std::int64_t, int, Limits>;
 };
 
 template <class T, int Size, int Columns>

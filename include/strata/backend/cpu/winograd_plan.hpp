@@ -140,9 +140,10 @@ constexpr bool winograd_applies(const Geometry& g) {
 }
 
 // Whether it is faster. The sums of inputs and of products take time too, so that each sum must serve many products, and 7
-// in 16 of the multiplications (without padding) must be saved. A batch must also save the time for the sums of weights.
+// in 16 of the multiplications (without padding) must be saved. A batch must also save the time for the sums of weights,
+// or for reading them.
 // The limits are measured.
-constexpr bool winograd_pays(const Geometry& g, int batch) {
+constexpr bool winograd_pays(const Geometry& g, int batch, bool packed = false) {
   if (!winograd_applies(g)) return false;
   const std::int64_t channels = g.in.channels, filters = g.out.channels;
   if (channels * filters < 20 * (channels + filters)) return false;
@@ -160,8 +161,11 @@ constexpr bool winograd_pays(const Geometry& g, int batch) {
   const std::int64_t products = plan.tiles * plan.products(),
                      direct = taps(g.out.height, w.stride_h, w.kernel_h, w.pad_top, g.in.height) *
                               taps(g.out.width, w.stride_w, w.kernel_w, w.pad_left, g.in.width);
-  return 16 * products <= 9 * direct && batch * (direct - products) >= 40 * plan.products();
+  const std::int64_t sums = packed ? plan.products() - w.kernel_h * w.kernel_w : plan.products();
+  return 16 * products <= 9 * direct && batch * (direct - products) >= 40 * sums;
 }
+// With the sums of weights at hand, which are only read.
+constexpr bool winograd_pays_packed(const Geometry& g, int batch) { return winograd_pays(g, batch, true); }
 
 // If the stride is 1, the input's gradient is a convolution of dy with w rotated by 180 degrees, its filters being
 // channels.
