@@ -210,6 +210,18 @@ TEST_CASE("mixup and cutmix mix images and targets by the same share") {
   }
 }
 
+TEST_CASE("random numbers counted from an element are those from there on") {
+  const Random random(7, Purpose::dropout, 2, 5);
+  for (const std::uint64_t first : {0U, 4U, 5U, 1022U, 1023U}) {
+    const Random later = random.from(first);
+    for (std::uint64_t i = 0; i < 12; ++i) {
+      CHECK(later.bits(i) == random.bits(first + i));
+      CHECK(later.block(i / 4)[i % 4] == random.bits(first + i));
+    }
+    CHECK(later.from(3).bits(1) == random.bits(first + 4));
+  }
+}
+
 TEST_CASE("shares follow the Beta distribution") {
   for (const double alpha : {0.2, 1.0, 3.0}) {
     double sum = 0, squares = 0;
@@ -280,11 +292,10 @@ TEST_CASE("an Augment describes and checks these") {
           "strata: reflect_border needs a shift or pad_crop, which show the border");
   refused({.mixup = -1}, "strata: mixup or cutmix of -1 is not at least 0");
   refused({.cutmix = std::nan("")}, "strata: mixup or cutmix of nan is not at least 0");
-  CHECK_THROWS_WITH_AS(
-      Batches<Data>(made(2), {.augment = {.mixup = 1}}),
-      "strata: mixup and cutmix make mixed targets of classes, which a class index cannot be; give train() "
-      "one_hot(data) of data/one_hot.hpp, for training and validation",
-      std::invalid_argument);
+  CHECK_THROWS_WITH_AS(Batches<Data>(made(2), {.augment = {.mixup = 1}}),
+                       "strata: mixup and cutmix mix targets, and a class index cannot be mixed; give train() "
+                       "one_hot(data) of data/one_hot.hpp, for training and validation",
+                       std::invalid_argument);
   using Values = ArrayDataset<shape, Target::values(Shape{1})>;
   const Values values(std::vector<float>(120), {1, 2});
   CHECK_THROWS_WITH_AS(Batches<Values>(values, {.augment = {.cutmix = 1}}),

@@ -20,6 +20,7 @@
 #include <strata/data/gzip.hpp>
 #include <strata/data/idx.hpp>
 #include <strata/data/normalize_for.hpp>
+#include <strata/data/one_hot.hpp>
 #include <strata/util/numbers.hpp>
 
 #include "files.hpp"
@@ -527,6 +528,53 @@ TEST_CASE("augmentation does not depend on the batch") {
       fives(data, {.batch = 5, .seed = 4, .augment = everything});
   threes.start(6), fives.start(6);
   CHECK(rest(threes).images == rest(fives).images);
+}
+
+TEST_CASE("the shares of several processes are the batches of one, and so is every n-th batch") {
+  const auto data = one_hot(small(23));
+  using Mixed = Batches<decltype(one_hot(small(23)))>;
+  BatchOptions options{.batch = 8, .seed = 3, .shuffle = true, .augment = {.width_shift = 0.3, .mixup = 1}, .threads = 1};
+  const auto equal = [](auto part, auto whole, std::size_t first, std::size_t count, std::size_t each) {
+    return part.size() == count * each && std::ranges::equal(part, whole.subspan(first * each, count * each));
+  };
+  for (const int parts : {2, 3, 5, 8}) {
+    std::vector<std::size_t> samples(3, 0);  // of each step so far
+    for (int part = 0; part < parts; ++part) {
+      Mixed all(data, options);
+      BatchOptions shared = options;
+      shared.share = {.parts = parts, .first = part, .last = part + 1};
+      Mixed share(data, shared);
+      CHECK(share.steps() == 3);
+      all.start(1), share.start(1);
+      for (std::size_t step = 0; const Batch* b = share.next(); ++step) {
+        const Batch* const whole = all.next();  // the last batch has 7 images
+        REQUIRE(whole);
+        const std::size_t first = samples[step], count = b->indices.size();
+        CHECK(b->whole == whole->size);
+        CHECK(b->first == static_cast<int>(first));
+        CHECK((b->size == b->whole / parts || b->size == b->whole / parts + 1));
+        CHECK(equal(b->indices, whole->indices, first, count, 1));
+        CHECK(equal(b->images, whole->images, first, count, 60));
+        CHECK(equal(b->targets.values, whole->targets.values, first, count, 7));
+        samples[step] += count;
+      }
+    }
+    CHECK(samples == std::vector<std::size_t>{8, 8, 7});
+  }
+  for (int offset = 0; offset < 2; ++offset) {
+    Mixed all(data, options);
+    options.stride = 2, options.offset = offset;
+    Mixed some(data, options);
+    options.stride = 1, options.offset = 0;
+    CHECK(some.steps() == (offset == 0 ? 2 : 1));
+    all.start(1), some.start(1);
+    if (offset == 1) all.next();
+    CHECK(std::ranges::equal(some.next()->indices, all.next()->indices));
+  }
+  options.stride = 2, options.offset = 2;
+  CHECK_THROWS_AS(Mixed(data, options), std::invalid_argument);
+  options.offset = 0, options.share = {.parts = 2, .first = 1, .last = 3};
+  CHECK_THROWS_AS(Mixed(data, options), std::invalid_argument);
 }
 
 TEST_CASE("a batch stays until the next call, while threads work ahead") {

@@ -426,7 +426,7 @@ TEST_CASE("a run that accumulates is not checkpointed") {
   options.average = SWA{};
   CHECK_THROWS_AS(train(model, data(), SoftmaxCrossEntropy{}, SGD{}, options), std::invalid_argument);
   CHECK_THROWS_WITH_AS(
-      run(true), "strata: a run whose reducer accumulates gradients cannot be checkpointed; the option accumulate can",
+      run(true), "strata: checkpoints do not work with a reducer that accumulates gradients; use the option accumulate",
       std::invalid_argument);
 }
 

@@ -446,7 +446,7 @@ TEST_CASE_TEMPLATE("the model ends with its best weights", Backend, Cpu, Gpu) {
   }
   auto model = model_of<Backend>();
   CHECK_THROWS_WITH_AS(train(model, data(), SoftmaxCrossEntropy{}, sgd, {.verbose = false, .restore_best = true}),
-                       "strata: the best weights are known by a validation; restore_best needs one", std::invalid_argument);
+                       "strata: restore_best needs a validation, which finds the best epoch", std::invalid_argument);
 }
 
 // --- Fine-tuning --------------------------------------------------------------------------------------------------------

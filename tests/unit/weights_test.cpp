@@ -174,6 +174,7 @@ TEST_CASE("numbers that change what a layer computes are in the fingerprint") {
   CHECK(of(LayerNorm{}) != of(LayerNormOf<Epsilon<1e-6>>{}));
   CHECK(of(LayerNormOf<NoScale>{}) != of(LayerNormOf<NoShift>{}));
   CHECK(of(ChannelShuffle<2>{}) != of(ChannelShuffle<4>{}));
+  CHECK(of(Channels<0, 4>{}) != of(Channels<4, 4>{}));
   CHECK(of(Upsample<2>{}) != of(Upsample<2, Bilinear>{}));
   CHECK(of(AvgPool<3, 1, Pad<1>>{}) != of(AvgPool<3, 1, Pad<1>, CountPadding>{}));
   CHECK(of(MaxPool<2>{}) == of(MaxPool<2, 2, CeilMode>{}));  // the same windows

@@ -11,6 +11,7 @@
 
 #include <strata/core/linkage.hpp>
 #include <strata/data/augment.hpp>
+#include <strata/data/batch_share.hpp>
 #include <strata/data/batch_source.hpp>
 #include <strata/data/dataset.hpp>
 #include <strata/data/targets.hpp>
@@ -26,6 +27,10 @@ struct BatchOptions {
   Augment augment{};
   Normalize normalize{};
   int threads = 1;  // in the background; with 0, next() does the work. The batches are the same.
+  // For several processes: only this share of each batch is prepared, and of the batches only number `offset` and every
+  // `stride`-th after it. The samples, their order and what augmentation makes of them stay the same.
+  BatchShare share{};
+  int stride = 1, offset = 0;
 };
 
 template <class Pixel>
@@ -35,6 +40,7 @@ struct BatchOf {
   Targets targets;                         // (N, elements of one target)
   std::span<const std::uint32_t> indices;  // (N), the position of each sample in the data set
   std::uint64_t epoch = 0;
+  int first = 0, whole = 0;  // of a share: its first sample's place in the whole batch, and the samples of that
 };
 using Batch = BatchOf<float>;
 
@@ -83,12 +89,12 @@ class Batches : NoCopy {
  public:
   using Pixel = std::conditional_t<Form::ready, float, detail::PixelOf<D>>;
 
-  // Copies the data set. Throws std::invalid_argument for a batch below 1, threads below 0, options that Augment or
-  // Normalize refuses, and transforms of raw images.
+  // Copies the data set. Throws std::invalid_argument for a batch below 1, threads below 0, a share or a stride that is
+  // none, options that Augment or Normalize refuses, and transforms of raw images.
   Batches(const D& data, BatchOptions options)
       : ring_(std::make_shared<const detail::SourceOf<D, Pixel>>(data), std::move(options)) {}
 
-  // Steps in an epoch; the last may be smaller, unless it is dropped.
+  // Steps in an epoch, of those that options select; the last may be smaller, unless it is dropped.
   [[nodiscard]] std::size_t steps() const noexcept { return ring_.steps(); }
   // Begins an epoch, at `first_step` to resume one. Batches that were prepared before are dropped. Throws std::out_of_range
   // for a step that the epoch does not have, and std::system_error if the threads cannot be started.

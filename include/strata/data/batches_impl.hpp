@@ -29,6 +29,15 @@ struct BatchRing<Form, Pixel>::State : NoCopy {
       throw std::invalid_argument("strata: batch " + std::to_string(options_.batch) + " is not at least 1");
     if (options_.threads < 0)
       throw std::invalid_argument("strata: threads " + std::to_string(options_.threads) + " is below 0");
+    const BatchShare& share = options_.share;
+    if (share.first < 0 || share.first >= share.last || share.last > share.parts)
+      throw std::invalid_argument("strata: the parts " + std::to_string(share.first) + " to " + std::to_string(share.last) +
+                                  " of " + std::to_string(share.parts) +
+                                  " are not a share of a batch; expected 0 <= first < last <= parts");
+    if (options_.stride < 1 || options_.offset < 0 || options_.offset >= options_.stride)
+      throw std::invalid_argument("strata: batch " + std::to_string(options_.offset) + " and every " +
+                                  std::to_string(options_.stride) +
+                                  " after it are not a selection of batches; expected 0 <= offset < stride");
     if (order_.size() > std::numeric_limits<std::uint32_t>::max())
       throw std::invalid_argument("strata: " + std::to_string(order_.size()) + " samples; at most 2^32 - 1 fit");
     options_.augment.validate(source_->image());
@@ -36,7 +45,10 @@ struct BatchRing<Form, Pixel>::State : NoCopy {
       throw std::invalid_argument("strata: transforms change images on the host; take ReadyImagesIn, not RawImages");
     check_mixable(options_.augment, source_->kind());
     options_.normalize.validate(source_->image().channels);
-    const std::size_t largest = std::min(batch(), order_.size());
+    // A share of a smaller batch may be larger by one sample only if the batch is not divided evenly.
+    const std::size_t most = std::min(batch(), order_.size()), parts = static_cast<std::size_t>(share.last - share.first);
+    const std::size_t largest =
+        share.whole() ? most : std::min(most, (most * parts) / static_cast<std::size_t>(share.parts) + 1);
     const auto workers = static_cast<std::size_t>(options_.threads);
     // One that the caller reads, one that is ready, one for each worker.
     ring_.resize(workers == 0 ? 1 : workers + 2);
@@ -51,7 +63,9 @@ struct BatchRing<Form, Pixel>::State : NoCopy {
   ~State() { stop(); }
 
   [[nodiscard]] std::size_t steps() const noexcept {
-    return (order_.size() + (options_.drop_last ? 0 : batch() - 1)) / batch();
+    const std::size_t all = (order_.size() + (options_.drop_last ? 0 : batch() - 1)) / batch();
+    const auto stride = static_cast<std::size_t>(options_.stride), offset = static_cast<std::size_t>(options_.offset);
+    return all > offset ? (all - offset + stride - 1) / stride : 0;
   }
 
   void start(std::uint64_t epoch, std::size_t first_step) {
@@ -170,7 +184,10 @@ struct BatchRing<Form, Pixel>::State : NoCopy {
   }
 
   void fill(Slot& slot, std::size_t step, std::vector<float>& scratch) const {
-    const std::size_t first = step * batch(), n = std::min(batch(), order_.size() - first);
+    const std::size_t number = step * static_cast<std::size_t>(options_.stride) + static_cast<std::size_t>(options_.offset);
+    const std::size_t start = number * batch(), whole = std::min(batch(), order_.size() - start);
+    const auto begin = static_cast<std::size_t>(options_.share.begin(static_cast<std::int64_t>(whole)));
+    const auto n = static_cast<std::size_t>(options_.share.size(static_cast<std::int64_t>(whole))), first = start + begin;
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t index = order_[first + i];
       fill_image(index, slot.images.data() + i * one(), scratch.data());
@@ -181,27 +198,36 @@ struct BatchRing<Form, Pixel>::State : NoCopy {
       slot.indices[i] = order_[first + i];
     }
     if constexpr (Form::ready)
-      if (options_.augment.mixes()) mix(slot, n, scratch);
+      if (options_.augment.mixes() && n > 0) mix(slot, n, order_[start + (begin > 0 ? begin : whole) - 1], scratch);
     slot.batch = BatchOf<Pixel>{.size = static_cast<int>(n),
                                 .images = {slot.images.data(), n * one()},
                                 .targets = {},
                                 .indices = {slot.indices.data(), n},
-                                .epoch = epoch_};
+                                .epoch = epoch_,
+                                .first = static_cast<int>(begin),
+                                .whole = static_cast<int>(whole)};
     if (source_->classes())
       slot.batch.targets = std::span<const int>(slot.classes.data(), n * source_->elements());
     else
       slot.batch.targets = std::span<const float>(slot.values.data(), n * source_->elements());
   }
 
-  // Backwards, so that each partner is still as it was; the last is the first one's partner and is kept in `scratch`.
-  void mix(Slot& slot, std::size_t n, std::vector<float>& scratch) const
+  // Backwards, so that each partner is still as it was. The first one's partner, the image before it in the whole batch, is
+  // kept in `scratch`.
+  void mix(Slot& slot, std::size_t n, std::size_t before, std::vector<float>& scratch) const
     requires(Form::ready)
   {
     const std::size_t each = source_->elements();
     float* const images = slot.images.data();
     float* const targets = slot.values.data();
-    std::copy_n(images + (n - 1) * one(), one(), scratch.data());
-    std::copy_n(targets + (n - 1) * each, each, scratch.data() + one());
+    if (options_.share.whole()) {
+      std::copy_n(images + (n - 1) * one(), one(), scratch.data());
+      std::copy_n(targets + (n - 1) * each, each, scratch.data() + one());
+    } else {
+      std::vector<float> moved(one());
+      fill_image(before, scratch.data(), moved.data());
+      source_->copy_values(before, scratch.data() + one());
+    }
     for (std::size_t i = n; i-- > 0;) {
       const Mixture m = draw_mixture(options_.augment, source_->image(),
                                      transform_random(options_.seed, epoch_, slot.indices[i], mix_numbers));

@@ -50,6 +50,10 @@ class EvaluatorCore : NoCopy {
 
   StepResult evaluate(std::span<const T> images, const Targets& targets, const Observers& observers,
                       std::optional<std::uint64_t> draw, std::span<const std::uint32_t> indices);
+  // The two halves of evaluate(): the outputs, which the next call overwrites, and what is said of them, on the host.
+  std::span<const T> outputs(std::span<const T> images, std::optional<std::uint64_t> draw);
+  StepResult judge(std::span<const T> outputs, const Targets& targets, const Observers& observers,
+                   std::span<const std::uint32_t> indices);
   // Throws std::invalid_argument for targets that do not fit n samples; indices: see Evaluator::evaluate.
   void check(const Targets& targets, std::size_t n, std::span<const std::uint32_t> indices) const;
 

@@ -22,10 +22,21 @@ EvaluatorCore<Backend>::EvaluatorCore(std::shared_ptr<Core> model, std::unique_p
 template <class Backend>
 StepResult EvaluatorCore<Backend>::evaluate(std::span<const T> images, const Targets& targets, const Observers& observers,
                                             std::optional<std::uint64_t> draw, std::span<const std::uint32_t> indices) {
+  return judge(outputs(images, draw), targets, observers, indices);
+}
+
+template <class Backend>
+std::span<const typename EvaluatorCore<Backend>::T> EvaluatorCore<Backend>::outputs(std::span<const T> images,
+                                                                                    std::optional<std::uint64_t> draw) {
   const auto run = [&](std::span<const T> x) {
     return std::span<const T>(model_->runner().run(x, false, draw.has_value(), draw.value_or(0)));
   };
-  const std::span<const T> outputs = views_.empty() ? run(images) : viewed_(views_, model_->program().input, images, run);
+  return views_.empty() ? run(images) : viewed_(views_, model_->program().input, images, run);
+}
+
+template <class Backend>
+StepResult EvaluatorCore<Backend>::judge(std::span<const T> outputs, const Targets& targets, const Observers& observers,
+                                         std::span<const std::uint32_t> indices) {
   const auto samples = outputs.size() / static_cast<std::size_t>(rows_.output.size());
   check(targets, samples, indices);
   const auto rows = static_cast<std::int64_t>(samples) * rows_.each;

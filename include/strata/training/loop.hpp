@@ -53,8 +53,8 @@ struct LoopOptions {
   int patience;
   bool restore_best;
   int accumulate;  // steps of an update
-  const std::function<bool()>& stop;
-  const std::function<void(std::span<const EpochRecord>)>& on_epoch;
+  std::function<bool()> stop;
+  std::function<void(std::span<const EpochRecord>)> on_epoch;
 
   void validate() const;
 };

@@ -26,7 +26,7 @@ STRATA_DEFINE void LoopOptions::validate() const {
     throw std::invalid_argument("strata: a patience of " + std::to_string(patience) + " epochs " +
                                 (validates ? "is negative" : "needs a validation"));
   if (restore_best && !validates)
-    throw std::invalid_argument("strata: the best weights are known by a validation; restore_best needs one");
+    throw std::invalid_argument("strata: restore_best needs a validation, which finds the best epoch");
   if (accumulate < 1)
     throw std::invalid_argument("strata: gradients are accumulated over " + std::to_string(accumulate) +
                                 " steps; expected at least 1");

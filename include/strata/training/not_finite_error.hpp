@@ -17,10 +17,13 @@ class NotFiniteError : public std::runtime_error {
   NotFiniteError(std::int64_t update, LayerName first, bool validation = false);
   // The loss is finite, but not the norm of its gradients.
   static NotFiniteError of_gradients(std::int64_t update);
+  // The loss of another process is not finite.
+  static NotFiniteError of_process(std::int64_t update, int rank, bool validation = false);
   [[nodiscard]] std::int64_t update() const noexcept { return update_; }
   [[nodiscard]] int layer() const noexcept { return layer_; }  // Input is 0; -1: none
 
  private:
+  static std::string which(std::int64_t update, bool validation);
   NotFiniteError(std::int64_t update, const std::string& what);
   static std::string why(LayerName first);
   std::int64_t update_;

@@ -11,10 +11,18 @@
 namespace strata::inline STRATA_ABI {
 
 STRATA_DEFINE NotFiniteError::NotFiniteError(std::int64_t update, LayerName first, bool validation)
-    : std::runtime_error((validation ? "strata: the validation loss after update " : "strata: the loss of update ") +
-                         std::to_string(update) + " is NaN or infinite; " + why(first)),
+    : std::runtime_error(which(update, validation) + " is NaN or infinite; " + why(first)),
       update_(update),
       layer_(first.number) {}
+
+STRATA_DEFINE std::string NotFiniteError::which(std::int64_t update, bool validation) {
+  return (validation ? "strata: the validation loss after update " : "strata: the loss of update ") +
+         std::to_string(update);
+}
+
+STRATA_DEFINE NotFiniteError NotFiniteError::of_process(std::int64_t update, int rank, bool validation) {
+  return {update, which(update, validation) + " is NaN or infinite in the process of rank " + std::to_string(rank)};
+}
 
 STRATA_DEFINE NotFiniteError NotFiniteError::of_gradients(std::int64_t update) {
   return {update, "strata: the loss of update " + std::to_string(update) +

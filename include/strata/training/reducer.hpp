@@ -22,9 +22,10 @@ class GradientEngine : public Interface {
   [[nodiscard]] virtual void* stream() { return nullptr; }
 };
 
-// A trainer calls attach() when it is given the reducer, and for each step: phase(); ready() for stretches of gradients as
+// A trainer calls attach() when it is given the reducer, and for each step: phase(); ready() for buckets of gradients as
 // they become final, the last layers' first; reduce() when all are; advance(). On a GPU the calls of ready() and reduce()
-// are captured once for each phase and batch size and then replayed, so they must depend on the phase alone.
+// are captured once for each phase and batch size and then replayed, so they must depend on the phase alone. With several
+// processes a reducer gets gradients that are summed over all of them already, and ready() is not called.
 template <class T>
 class Reducer : public Interface {
  public:
@@ -37,6 +38,8 @@ class Reducer : public Interface {
   virtual void ready(GradientEngine<T>&, int /*phase*/, T* /*gradients*/, std::int64_t /*count*/) {}
   virtual void reduce(GradientEngine<T>& engine, int phase, T* gradients, std::int64_t count) = 0;
   virtual void advance() {}
+  // Whether reduce() is linear. If it is, sums over processes may be taken after it, and only in steps that update.
+  [[nodiscard]] virtual bool linear() const { return false; }
   // The next step is this one of an epoch, from 0: train() says it when it begins an epoch or resumes in one.
   virtual void start(std::int64_t /*step*/) {}
   // For the record of a run.
@@ -56,6 +59,7 @@ class Accumulate final : public Reducer<T> {
       throw std::invalid_argument("strata: gradients are accumulated over " + std::to_string(steps) +
                                   " steps; expected at least 1");
   }
+  [[nodiscard]] bool linear() const override { return true; }
   void attach(GradientEngine<T>&) override { done_ = 0, at_ = 0, sum_ = nullptr; }
   // 0: an update of one batch; 1: the first of several; 2: neither first nor last; 1 + n: the last of n.
   [[nodiscard]] int phase() const override {

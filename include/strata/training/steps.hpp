@@ -15,6 +15,7 @@ struct StepSizes {
   int slot_count = 0;              // of the optimizer
   int batch = 0;                   // capacity
   Shape input{};                   // of an image
+  std::int64_t output = 0;         // numbers of a sample's output
   std::int64_t rows = 1;           // of a sample: the places of a class map, else 1
   std::int64_t target = 1;         // elements of a sample's target
   std::int64_t ranges = 1;         // of parameters, each with its numbers of an update

@@ -61,6 +61,12 @@ struct TrainOptions {
   // An update follows so many batches, by the mean of their gradients, and the last batch of an epoch (training/reducer.hpp
   // has the details). max_steps, checkpoints and schedules count updates; training ends, and is checkpointed, after one.
   int accumulate = 1;
+  // Several processes train together (parallel.hpp): {.processes = Mpi{}}. Each takes its share of every batch, and all end
+  // with the same weights. Order, augmentation and dropout of the images are those of one process, and the model's batch is
+  // that of all processes together. BatchNorm takes the statistics of each share; the running ones are their mean. `stop`
+  // is asked in all, on_epoch and the checkpointer are called in rank 0 alone, and progress is printed there. If a process
+  // fails, all end with a ProcessError (training/processes.hpp).
+  MakeProcesses processes{};
   // At the end the model has the weights of the best epoch (best_epoch()) instead of the last ones. Keras'
   // EarlyStopping(restore_best_weights=True), with or without patience.
   bool restore_best = false;
@@ -99,15 +105,34 @@ Evaluation evaluate_checked(M& model, const Data& data, Loss loss, const Evaluat
   static_assert(Dataset<Data>, "strata: this is not a data set; data/dataset.hpp says what one has");
   takes_batches<typename M::T>();
   check_classes<typename M::network>(data);
-  Evaluator<M, Loss, target_of<Data>().kind> evaluator(model, std::move(loss));
-  EvaluateOptions resolved = options;
-  resolved.loader_threads = loader_threads<Data>(options.loader_threads);
-  return evaluate_batches(evaluator.core(), evaluation_data(data), resolved);
+  const std::shared_ptr<Processes> processes = options.processes ? options.processes() : nullptr;
+  return together(processes.get(), [&] {
+    Evaluator<M, Loss, target_of<Data>().kind> evaluator(model, std::move(loss));
+    EvaluateOptions resolved = options;
+    resolved.loader_threads = loader_threads<Data>(options.loader_threads);
+    resolved.stop = shared_stop(processes.get(), options.stop);
+    if (processes && processes->size() > 1)
+      check_evaluation(evaluator.core(), architecture_fingerprint<typename M::network>(), data_fingerprint(data), options,
+                       *processes);
+    return evaluate_batches(evaluator.core(), evaluation_data(data), resolved, processes.get());
+  });
 }
+
+template <class M, class Data, class Loss, class Optimizer_>
+std::vector<EpochRecord> train_with(std::shared_ptr<Processes> processes, M& model, const Data& data, Loss loss,
+                                    Optimizer_ optimizer, const TrainOptions<Data>& options);
 
 template <class M, class Data, class Loss, class Optimizer_>
 std::vector<EpochRecord> train_checked(M& model, const Data& data, Loss loss, Optimizer_ optimizer,
                                        const TrainOptions<Data>& options) {
+  const std::shared_ptr<Processes> processes = options.processes ? options.processes() : nullptr;
+  return together(processes.get(),
+                  [&] { return train_with(processes, model, data, std::move(loss), std::move(optimizer), options); });
+}
+
+template <class M, class Data, class Loss, class Optimizer_>
+std::vector<EpochRecord> train_with(std::shared_ptr<Processes> processes, M& model, const Data& data, Loss loss,
+                                    Optimizer_ optimizer, const TrainOptions<Data>& options) {
   using Net = typename M::network;
   static_assert(Dataset<Data>, "strata: this is not a data set; data/dataset.hpp says what one has");
   static_assert(Optimizer<Optimizer_>, "strata: this is not an optimizer; optimizers/update.hpp says what one has");
@@ -131,14 +156,15 @@ std::vector<EpochRecord> train_checked(M& model, const Data& data, Loss loss, Op
                  .groups = options.groups,
                  .metrics = options.metrics,
                  .reducer = options.reducer,
-                 .average = options.average};
+                 .average = options.average,
+                 .processes = std::move(processes)};
   run.loop.validate();
   check_classes<Net>(data);
   // The loss has been checked: Unchecked keeps the trainer from doing it again.
   using Training_ = Trainer<M, Unchecked<Loss>, Optimizer_, target_of<Data>().kind>;
   Training_ trainer(model, {std::move(loss)}, std::move(optimizer));
   if (options.validation) run.validation = evaluation_data(*options.validation);
-  if (options.checkpoint) {
+  if (options.checkpoint || run.processes) {
     run.architecture = architecture_fingerprint<Net>(), run.summary = summary_text(summary_numbers<Net>());
     run.training_data = data_fingerprint(data);
     run.validation_data = options.validation ? data_fingerprint(*options.validation) : "none";

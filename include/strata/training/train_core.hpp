@@ -11,6 +11,7 @@
 #include <strata/core/linkage.hpp>
 #include <strata/data/batches.hpp>
 #include <strata/training/loop.hpp>
+#include <strata/training/processes.hpp>
 #include <strata/training/trainer_core.hpp>
 
 namespace strata::inline STRATA_ABI {
@@ -26,6 +27,9 @@ struct EvaluateOptions {
   std::vector<Metric> metrics{};
   std::vector<View> views{};  // test-time augmentation: everything is computed from the mean outputs of these views
   int loader_threads = 0;     // as in TrainOptions
+  // The batches are shared out among these processes, all of which call evaluate() and get the same result, that of one
+  // process. Metrics see all samples in each.
+  MakeProcesses processes{};
 };
 
 namespace detail {
@@ -48,6 +52,7 @@ struct RunOptions {
   const std::vector<Metric>& metrics;
   const std::shared_ptr<Reducer<float>>& reducer;
   const Average& average;
+  std::shared_ptr<Processes> processes{};  // null: this one alone
   EvaluationData validation{};
   std::string architecture{}, summary{}, training_data{}, validation_data{};
 };
@@ -59,11 +64,18 @@ struct RunOptions {
           .drop_last = options.drop_last,
           .augment = options.augment,
           .normalize = options.normalize,
-          .threads = options.loader_threads};
+          .threads = options.loader_threads,
+          .share = options.processes ? options.processes->share() : BatchShare{}};
 }
 
 template <class Backend>
-Evaluation evaluate_batches(EvaluatorCore<Backend>& evaluator, const EvaluationData& data, const EvaluateOptions& options);
+Evaluation evaluate_batches(EvaluatorCore<Backend>& evaluator, const EvaluationData& data, const EvaluateOptions& options,
+                            Processes* processes);
+
+// Throws std::runtime_error, the same in all processes, unless they evaluate the same weights on the same data.
+template <class Backend>
+void check_evaluation(EvaluatorCore<Backend>& evaluator, const std::string& architecture, const std::string& data,
+                      const EvaluateOptions& options, Processes& processes);
 
 template <class Backend>
 std::vector<EpochRecord> run_training(TrainerCore<Backend>& trainer, typename TrainerCore<Backend>::Steps::Ring& batches,

@@ -17,6 +17,7 @@
 #include <strata/optimizers/optimizers.hpp>
 #include <strata/optimizers/parameter_groups.hpp>
 #include <strata/training/not_finite_error.hpp>
+#include <strata/training/same_program.hpp>
 #include <strata/training/trainer_core.hpp>
 #include <strata/util/no_copy.hpp>
 
@@ -24,7 +25,8 @@ namespace strata::inline STRATA_ABI {
 
 //   Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.01, .momentum = 0.9});
 //   for (...) const StepResult r = trainer.step(images, labels);
-// A step is: forward and loss, backward, reduction of the gradients, update. It allocates nothing. Kind: of the targets,
+// A step is: forward and loss, backward, reduction of the gradients, update. It allocates nothing, unless several processes
+// compute it. Kind: of the targets,
 // where a loss takes several.
 template <class M, class Loss, class Optimizer_, TargetKind Kind = detail::default_target<Loss, typename M::network>()>
 class Trainer : NoCopy {
@@ -77,6 +79,23 @@ class Trainer : NoCopy {
   void groups(std::vector<ParameterGroup> groups) { core_.groups(std::move(groups)); }
   // Stands between gradients and update from now on; null: nothing does.
   void reduce_by(std::shared_ptr<Reducer<T>> reducer) { core_.reduce_by(std::move(reducer)); }
+  // From now on each step is computed by several processes, all of which call it: work_with(Mpi{}). Each passes the whole
+  // batch to step(), takes its share of it, and gets the results of the whole. All go on from the weights, the state and
+  // the optimizer's memory of rank 0; an average begins anew. Null: one process alone. Throws ProcessError if the processes
+  // have different networks, losses, optimizers or options (set these before), and if there are more of them than images in
+  // a batch; from then on step() throws it if another process fails, if a step is without images, and if the processes
+  // compute different steps.
+  void work_with(const MakeProcesses& make) {
+    const std::shared_ptr<Processes> processes = make ? make() : nullptr;
+    detail::together(processes.get(), [&] {
+      core_.work_with(processes);
+      if (!processes || processes->size() == 1) return;
+      const TrainingRun own =
+          core_.recipe(architecture_fingerprint<Net>(), detail::summary_text(detail::summary_numbers<Net>()));
+      detail::check_same(*processes, detail::program_lines(*processes, own));
+      core_.share_weights();
+    });
+  }
   // From now on the weights of each update are averaged (training/averages.hpp): average_by(EMA{}). It begins as what the
   // model has before the next step. Throws std::invalid_argument for impossible numbers.
   void average_by(Average average) { core_.average_by(std::move(average)); }

@@ -15,6 +15,8 @@
 #include <strata/training/averages.hpp>
 #include <strata/training/calls.hpp>
 #include <strata/training/evaluator.hpp>
+#include <strata/training/parts.hpp>
+#include <strata/training/processes.hpp>
 #include <strata/training/reducer.hpp>
 #include <strata/training/run.hpp>
 #include <strata/util/function_ref.hpp>
@@ -40,10 +42,16 @@ class TrainerCore : NoCopy {
   template <class Batch>  // the steps' own
   void learn(const Batch& batch, const ReportStep& report) {
     make_room(report);
-    evaluator_.check(batch.targets, static_cast<std::size_t>(batch.size), batch.indices);
-    steps_.stage({.update = updates_, .step = steps_done_, .epoch = batch.epoch}, batch,
-                 evaluator_.rows().data(batch.targets));
-    queue(batch.size);
+    together(processes(), [&] {
+      evaluator_.check(batch.targets, static_cast<std::size_t>(batch.size), batch.indices);
+      if constexpr (Steps::on_host) {
+        if (parts_) check_share(batch.first, batch.whole, batch.size);
+        first_ = batch.first, whole_ = batch.whole;
+      }
+      steps_.stage({.update = updates_, .step = steps_done_, .epoch = batch.epoch}, batch,
+                   evaluator_.rows().data(batch.targets));
+      queue(batch.size);
+    });
     if constexpr (Steps::in_flight == 1) finish(report);
   }
   void drain(const ReportStep& report);
@@ -51,7 +59,12 @@ class TrainerCore : NoCopy {
   void clip_gradients(double norm);
   void groups(std::vector<ParameterGroup> groups);
   void reduce_by(std::shared_ptr<Reducer<T>> reducer);
-  // The record of the run of this architecture.
+  void work_with(std::shared_ptr<Processes> processes);
+  // All processes go on from the weights, the state and the number of updates of rank 0, and what its optimizer keeps. An
+  // average begins anew.
+  void share_weights();
+  // The record of the run of this architecture; the first without tensors.
+  [[nodiscard]] TrainingRun recipe(std::string architecture, std::string summary) const;
   [[nodiscard]] TrainingRun run(std::string architecture, std::string summary)
     requires std::is_same_v<T, float>;
   void continue_at(std::int64_t updates, std::int64_t steps) { updates_ = updates, steps_done_ = steps; }
@@ -76,6 +89,7 @@ class TrainerCore : NoCopy {
   [[nodiscard]] const std::vector<ParameterGroup>& groups() const { return groups_; }
   [[nodiscard]] const Reducer<T>* reducer() const { return reducer_.get(); }
   [[nodiscard]] int phase() const { return reducer_ ? reducer_->phase() : 0; }
+  [[nodiscard]] Processes* processes() const { return parts_ ? &parts_->processes() : nullptr; }
   [[nodiscard]] const Average& average() const { return average_; }
   [[nodiscard]] RunContext context() const {
     return {.epoch = epoch_, .updates = run_updates_, .validation_losses = losses_};
@@ -85,12 +99,19 @@ class TrainerCore : NoCopy {
 
  private:
   void make_room(const ReportStep& report);
+  // Throws std::invalid_argument for a batch that is not this process's share.
+  void check_share(int first, int whole, int size) const;
   // Tensors that a group freezes from this update on.
   void freeze();
   void begin_average();
+  // Checks and queues a step.
+  void put(std::span<const T> images, const Targets& targets);
   // Images and targets are in place.
   void queue(int n);
   void compute(int n, int now);
+  // The same for the batch of all processes.
+  void compute_parts(int now);
+  PartResult compute_part(int part, double& weight, GradientSum<T>* sum);
   void update();
   // Waits for the oldest step under way and reports it.
   void finish(const ReportStep& report);
@@ -103,6 +124,9 @@ class TrainerCore : NoCopy {
   std::vector<ParameterRange> ranges_;
   Steps steps_;
   std::shared_ptr<Reducer<T>> reducer_;
+  std::unique_ptr<PartsOfStep<T>> parts_;  // null: one process computes each step
+  // first_: place of this process's first sample in the whole batch; whole_: samples of the whole batch.
+  int first_ = 0, whole_ = 0;
   Average average_;
   bool averaging_ = false;  // the average has begun
   std::int64_t updates_ = 0, steps_done_ = 0;

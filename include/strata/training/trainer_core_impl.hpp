@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -7,9 +8,21 @@
 #include <strata/training/evaluator_impl.hpp>
 #include <strata/training/not_finite_error.hpp>
 #include <strata/training/trainer_core.hpp>
+#include <strata/util/no_copy.hpp>
 #include <strata/util/numbers.hpp>
 
 namespace strata::inline STRATA_ABI::detail {
+
+// While it lives, BatchNorm takes the statistics of the batch of all processes.
+template <class Engine>
+class SummedBatches : NoCopy {
+ public:
+  SummedBatches(Engine& engine, BatchSums* sums) : engine_(engine) { engine_.sum_batches_by(sums); }
+  ~SummedBatches() { engine_.sum_batches_by(nullptr); }
+
+ private:
+  Engine& engine_;
+};
 
 template <class Backend>
 TrainerCore<Backend>::TrainerCore(std::shared_ptr<Core> model, std::unique_ptr<LossCalls<Backend>> loss,
@@ -22,6 +35,7 @@ TrainerCore<Backend>::TrainerCore(std::shared_ptr<Core> model, std::unique_ptr<L
                                 .slot_count = optimizer_->slot_count(),
                                 .batch = model_->options().batch,
                                 .input = model_->program().input,
+                                .output = model_->program().output.size(),
                                 .rows = rows.decision_rows(),
                                 .target = rows.target,
                                 .ranges = static_cast<std::int64_t>(tensors_.size()),
@@ -32,18 +46,39 @@ TrainerCore<Backend>::TrainerCore(std::shared_ptr<Core> model, std::unique_ptr<L
 template <class Backend>
 StepResult TrainerCore<Backend>::step(std::span<const T> images, const Targets& targets) {
   drain([](const StepResult&) {});
-  if (images.empty() && targets.empty()) return {};
-  const std::size_t one = static_cast<std::size_t>(model_->program().input.size()), n = images.size() / one;
-  const int batch = model_->options().batch;
-  if (images.size() != n * one || n > static_cast<std::size_t>(batch))
-    throw std::invalid_argument("strata: " + std::to_string(images.size()) + " numbers are not up to " +
-                                std::to_string(batch) + " images of " + std::to_string(one) + " numbers");
-  evaluator_.check(targets, n, {});
-  steps_.put({.update = updates_, .step = steps_done_, .epoch = 0}, images, evaluator_.rows().data(targets));
-  queue(static_cast<int>(n));
+  if (images.empty() && targets.empty() && !parts_) return {};
+  together(processes(), [&] { put(images, targets); });
   StepResult result;
   drain([&](const StepResult& r) { result = r; });
   return result;
+}
+
+template <class Backend>
+void TrainerCore<Backend>::put(std::span<const T> images, const Targets& targets) {
+  if (images.empty() && targets.empty())
+    throw std::invalid_argument("strata: a step of several processes needs images, and the same ones in each process");
+  const std::size_t one = static_cast<std::size_t>(model_->program().input.size()), n = images.size() / one;
+  const int batch = model_->options().batch;
+  if (images.size() != n * one || n > static_cast<std::size_t>(batch))
+    throw std::invalid_argument("strata: " + std::to_string(images.size()) + " numbers; expected up to " +
+                                std::to_string(batch) + " images of " + std::to_string(one) + " numbers");
+  evaluator_.check(targets, n, {});
+  // Each process takes its share.
+  const BatchShare share = parts_ ? parts_->share() : BatchShare{};
+  whole_ = static_cast<int>(n), first_ = static_cast<int>(share.begin(whole_));
+  const auto own = static_cast<std::size_t>(share.size(whole_)), before = static_cast<std::size_t>(first_);
+  const RowsOfSample& rows = evaluator_.rows();
+  steps_.put({.update = updates_, .step = steps_done_, .epoch = 0}, images.subspan(before * one, own * one),
+             rows.data(targets.part(before, own, static_cast<std::size_t>(rows.target))));
+  queue(static_cast<int>(own));
+}
+
+template <class Backend>
+void TrainerCore<Backend>::check_share(int first, int whole, int size) const {
+  const BatchShare share = parts_->share();
+  if (whole == 0 || first != share.begin(whole) || size != share.size(whole))
+    throw std::invalid_argument(
+        "strata: the batch is not the share of this process; prepare batches with the option share");
 }
 
 template <class Backend>
@@ -87,6 +122,41 @@ void TrainerCore<Backend>::reduce_by(std::shared_ptr<Reducer<T>> reducer) {
   reducer_ = std::move(reducer);
   if (reducer_) reducer_->attach(steps_);
   steps_.forget_captured();
+}
+
+template <class Backend>
+void TrainerCore<Backend>::work_with(std::shared_ptr<Processes> processes) {
+  drain([](const StepResult&) {});
+  parts_.reset();
+  if (!processes || processes->parts() == 1) return;
+  if constexpr (Steps::on_host) {
+    const int batch = model_->options().batch;
+    if (processes->parts() > batch)
+      throw std::invalid_argument("strata: " + std::to_string(processes->size()) + " processes compute each batch in " +
+                                  std::to_string(processes->parts()) + " parts, but a batch has only " +
+                                  std::to_string(batch) + " images");
+    parts_ = std::make_unique<PartsOfStep<T>>(std::move(processes), model_->regions());
+  } else {
+    throw std::invalid_argument("strata: a model on a GPU is trained by one process alone");
+  }
+}
+
+template <class Backend>
+void TrainerCore<Backend>::share_weights() {
+  if (!parts_ || parts_->processes().size() == 1) return;
+  Processes& all = parts_->processes();
+  const auto broadcast = [&all](auto* values, std::int64_t count) {
+    all.broadcast(std::as_writable_bytes(std::span(values, static_cast<std::size_t>(count))));
+  };
+  const auto regions = model_->regions();
+  model_->on_host([&](const auto& host) {
+    broadcast(host.parameters, regions.parameter_count);
+    broadcast(host.state, regions.state_count);
+  });
+  broadcast(&updates_, 1), broadcast(&steps_done_, 1);
+  if (updates_ > 0)
+    for (int slot = 0; slot < optimizer_->slot_count(); ++slot) broadcast(memory(slot).data(), regions.parameter_count);
+  averaging_ = false;
 }
 
 template <class Backend>
@@ -151,7 +221,59 @@ void TrainerCore<Backend>::exchange_average() {
 }
 
 template <class Backend>
+void TrainerCore<Backend>::compute_parts(int now) {
+  if constexpr (Steps::on_host) {
+    T* gradients = model_->runner().gradients();
+    const std::int64_t count = model_->program().parameters;
+    const bool updates = !reducer_ || reducer_->updates(now);
+    // The bits of reproducible sums depend on their order.
+    const bool after = reducer_ && reducer_->linear() && !parts_->processes().reproducible();
+    const FinishedStep all =
+        parts_->run(steps_, gradients, count, !after,
+                    [this](int part, double& weight, GradientSum<T>* sum) { return compute_part(part, weight, sum); });
+    steps_.put_results(whole_, all);
+    if (steps_.halted()) return;
+    const Profile::Timer timer(profile_ ? &profile_->rows.back().backward : nullptr);
+    if (reducer_) reducer_->reduce(steps_, now, gradients, count);
+    if (after && updates) parts_->sum(gradients, count);
+    if (updates) update();
+  }
+}
+
+template <class Backend>
+PartResult TrainerCore<Backend>::compute_part(int part, double& weight, GradientSum<T>* sum) {
+  PartResult result{.part = part, .whole = whole_, .step = steps_done_};
+  if constexpr (Steps::on_host) {
+    Runner<typename Backend::Engine>& runner = model_->runner();
+    const BatchShare share = parts_->share();
+    const std::int64_t first = share.begin_of(part, whole_), n = share.begin_of(part + 1, whole_) - first;
+    // Then all processes run all layers, also without images or with a loss that is not finite: each layer sums.
+    const bool synchronized = parts_->processes().synchronizes_batch_norm();
+    if (n == 0) std::fill_n(runner.gradients(), model_->program().parameters, T{0});
+    if (n == 0 && !synchronized) return result;
+    weight = static_cast<double>(n) / whole_;
+    steps_.take_part(first - first_, weight);
+    SumsOfProcesses sums(parts_->processes());
+    const SummedBatches summed(model_->engine(), synchronized ? &sums : nullptr);
+    const A* outputs = runner.run_on_engine(steps_.images(), static_cast<int>(n), true, true,
+                                            static_cast<std::uint64_t>(steps_.step()), first);
+    {
+      const Profile::Timer timer(profile_ ? &profile_->rows[profile_->rows.size() - 2].backward : nullptr);
+      evaluator_.loss().step(steps_, static_cast<int>(n), evaluator_.rows(), outputs, runner.output_gradient());
+    }
+    const FinishedStep& done = steps_.now();
+    if ((done.finite || synchronized) && sum)
+      runner.backward([&](std::int64_t from, std::int64_t ready) { sum->ready(from, ready); });
+    else if (done.finite)
+      runner.backward({});
+    result.loss = done.loss, result.correct = done.correct, result.finite = done.finite ? 1 : 0;
+  }
+  return result;
+}
+
+template <class Backend>
 void TrainerCore<Backend>::compute(int n, int now) {
+  if (parts_) return compute_parts(now);
   Runner<typename Backend::Engine>& runner = model_->runner();
   const A* outputs = runner.run_on_engine(steps_.images(), n, true, true, static_cast<std::uint64_t>(steps_.step()));
   {
@@ -190,6 +312,15 @@ void TrainerCore<Backend>::finish(const ReportStep& report) {
   if (!done.finite) {
     // Later steps that were queued have changed nothing but BatchNorm's statistics, since the loss halts the device.
     updates_ = done.number.update, steps_done_ = done.number.step;
+    if (parts_) {
+      // Synchronized statistics carry what is not finite to all processes, so that each looks for it in its own images.
+      const bool synchronized = parts_->processes().synchronizes_batch_norm();
+      const bool own = parts_->not_finite() == parts_->processes().rank();
+      const LayerName first = own || synchronized ? runner.first_not_finite(true) : LayerName{};
+      parts_->restore_state();  // the search has run the layers again
+      if (first.number >= 0 || (own && !synchronized)) throw NotFiniteError(updates_, first);
+      throw NotFiniteError::of_process(updates_, parts_->not_finite());
+    }
     if (steps_.restage(done))
       runner.run_on_engine(steps_.images(), done.samples, true, true, static_cast<std::uint64_t>(steps_done_));
     throw NotFiniteError(updates_, runner.first_not_finite(true));
@@ -203,9 +334,7 @@ void TrainerCore<Backend>::finish(const ReportStep& report) {
 }
 
 template <class Backend>
-TrainingRun TrainerCore<Backend>::run(std::string architecture, std::string summary)
-  requires std::is_same_v<T, float>
-{
+TrainingRun TrainerCore<Backend>::recipe(std::string architecture, std::string summary) const {
   TrainingRun run{.architecture = std::move(architecture),
                   .summary = std::move(summary),
                   .optimizer = optimizer_->describe(),
@@ -216,12 +345,18 @@ TrainingRun TrainerCore<Backend>::run(std::string architecture, std::string summ
                   .kernels = model_->engine().kernels()};
   for (const auto& group : groups_) run.more.push_back("parameter group: " + group.describe());
   if (reducer_) run.more.push_back("reducer: " + reducer_->describe());
-  if (average_) {
-    begin_average();
-    run.more.push_back("average of the weights: " + average_.describe());
-  }
+  if (average_) run.more.push_back("average of the weights: " + average_.describe());
   if (optimizer_->follows_length() || average_.follows_length())
     run.more.push_back("updates of the run: " + std::to_string(run_updates_));
+  return run;
+}
+
+template <class Backend>
+TrainingRun TrainerCore<Backend>::run(std::string architecture, std::string summary)
+  requires std::is_same_v<T, float>
+{
+  TrainingRun run = recipe(std::move(architecture), std::move(summary));
+  if (average_) begin_average();
   std::vector<RunTensor> kept, averaged;
   std::size_t offset = 0;
   model_->on_host([&](const HostTensors<T>& host) {

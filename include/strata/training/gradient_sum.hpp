@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSL-1.0
+// Sums gradients over processes in buckets, as soon as they are final, while earlier layers are still computed.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <strata/core/linkage.hpp>
+#include <strata/training/processes.hpp>
+
+namespace strata::inline STRATA_ABI::detail {
+
+// Sums gradients over all processes, in buckets from the last parameter to the first. Their sizes do not depend on the
+// calls of ready(), since a process without samples makes none and must sum the same buckets.
+template <class T>
+class GradientSum {
+ public:
+  void begin(Processes& processes, T* values, std::int64_t count) {
+    processes_ = &processes, values_ = values;
+    begun_ = final_ = count;
+    waiting_.clear();
+  }
+  // The gradients [first, first + count) are final.
+  void ready(std::int64_t first, std::int64_t count) {
+    waiting_.emplace_back(first, count);
+    for (bool found = true; found;) {
+      const auto next = std::find_if(waiting_.begin(), waiting_.end(),
+                                     [this](const auto& some) { return some.first + some.second == final_; });
+      found = next != waiting_.end();
+      if (found) final_ = next->first, waiting_.erase(next);
+    }
+    while (begun_ - final_ >= bucket) sum(bucket);
+  }
+  // All are.
+  void rest() {
+    while (begun_ > 0) sum(std::min(bucket, begun_));
+  }
+
+ private:
+  // 4 MiB of float32: large enough for a network's bandwidth, and small enough that the first sums begin early.
+  static constexpr std::int64_t bucket = std::int64_t{1} << 20;
+
+  void sum(std::int64_t count) {
+    begun_ -= count;
+    processes_->all_reduce(std::span<T>(values_ + begun_, static_cast<std::size_t>(count)), Wire::as_chosen);
+  }
+
+  Processes* processes_ = nullptr;
+  T* values_ = nullptr;
+  std::int64_t begun_ = 0, final_ = 0;  // from here on, sums have begun, gradients are final
+  std::vector<std::pair<std::int64_t, std::int64_t>> waiting_;
+};
+
+}  // namespace strata::inline STRATA_ABI::detail
