@@ -1,10 +1,16 @@
 #!/usr/bin/env bash
-# examples/run.sh [NAME] [OPTION...]: builds an example and runs it; without a name, AlexNet for CIFAR-10, which without
-# options trains for one epoch. Paths are those of the folder where it is called.
+# examples/run.sh [--with-mpi] [NAME] [OPTION...]: builds an example and runs it; without a name, AlexNet for CIFAR-10, which
+# without options trains for one epoch. Paths are those of the folder where it is called.
+# --with-mpi installs Open MPI and builds it in; docs/several-machines.md says how several processes run the program.
 # CXXFLAGS=-march=native examples/run.sh compiles everything for this processor, not only the dispatched kernels.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
+mpi=OFF mpi_packages=()
+if [[ ${1:-} == --with-mpi ]]; then
+  mpi=ON mpi_packages=(libopenmpi-dev openmpi-bin)
+  shift
+fi
 name=alexnet_cifar
 if (($# > 0)) && [[ $1 != -* ]]; then
   name=$1
@@ -42,9 +48,11 @@ if ((classes == 0)); then classes=2; fi
 (
   cd "$root"
   ./cmake/install.sh g++ cmake ninja-build libeigen3-dev libcli11-dev dataset-fashion-mnist zlib1g-dev libcurl4-openssl-dev \
-    libssl-dev libprotobuf-dev protobuf-compiler libpng-dev libjpeg-dev
+    libssl-dev libprotobuf-dev protobuf-compiler libpng-dev libjpeg-dev \
+    "${mpi_packages[@]}"
   cmake -S . -B build/examples -G Ninja -D CMAKE_BUILD_TYPE=Release -D CMAKE_CXX_FLAGS="${CXXFLAGS:-}" \
-    -D STRATA_BUILD_EXAMPLES=ON -D STRATA_BUILD_TESTS=OFF -D STRATA_BUILD_BENCH=OFF -D STRATA_CLASSES="$classes"
+    -D STRATA_BUILD_EXAMPLES=ON -D STRATA_BUILD_TESTS=OFF -D STRATA_BUILD_BENCH=OFF -D STRATA_BUILD_MPI=$mpi \
+    -D STRATA_CLASSES="$classes"
   cmake --build build/examples --target "$name"
 ) >&2
 

@@ -11,13 +11,14 @@
 #include <strata/optimizers/optimizers.hpp>
 #include <strata/optimizers/schedules.hpp>
 
+#include "../common/processes.hpp"
+
 // The dropout rate is part of the network's type, so only these are compiled. Each one more costs some seconds to compile.
 inline constexpr std::array dropout_rates{0.0, 0.25, 0.5};
 
 struct Arguments {
   std::string dataset, data, mirror, optimizer = "sgd", schedule = "inverse-time", initializer = "glorot-uniform", save,
-                                     load, checkpoint, report, metrics, tensorboard, command, device = "cpu",
-                                     precision = "tf32";
+                                     load, checkpoint, report, metrics, tensorboard, command, device = "cpu", precision;
   int epochs = 20, batch = 64, threads = 0, step_every = 10, pad_crop = 0, patience = 0;
   std::int64_t warm_up = 0, max_steps = 0, images = 0, checkpoint_every = 0;
   double learning_rate = 0.01, momentum = 0.9, decay = 0.0005, step_factor = 0.1, weight_decay = 0, dropout = 0.5,
@@ -26,6 +27,7 @@ struct Arguments {
   bool nesterov = false, augment = true, standardize = false, describe = false, profile = false, resume = false,
        autotune = false;
   int gpu = 0;  // the N of --device cuda:N
+  ProcessArguments processes;
 };
 
 // steps: the steps of one epoch.

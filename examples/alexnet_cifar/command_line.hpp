@@ -25,9 +25,11 @@ inline void check_together(const CLI::App& app, const Arguments& a) {
   only("--resume", !a.checkpoint.empty(), "runs with --checkpoint");
   only("--initializer", a.load.empty(), "runs without --load");
   only("--pad-crop", a.augment, "runs with --augment");
-  only("--precision", a.device == "cuda", "--device cuda");
+  if (a.precision == "tf32" && a.device != "cuda") throw CLI::ValidationError("--precision tf32 is only for --device cuda");
   only("--autotune", a.device == "cuda", "--device cuda");
   only("--threads", a.device == "cpu", "--device cpu");
+  only("--processes", a.device == "cpu" && !a.profile && !a.describe, "--device cpu, and runs that train");
+  check_process_options(app, a.processes);
   only("--mirror", a.data.empty(), "runs without --data");
   const std::pair<const char*, const std::string&> files[] = {
       {"--save", a.save}, {"--report", a.report}, {"--metrics", a.metrics}};
@@ -100,13 +102,16 @@ inline int parse(int argc, char** argv, Arguments& a) {
   app.add_option("--seed", a.seed, "seed of weights, order, dropout and augmentation")
       ->check(unsigned_64_bits())
       ->capture_default_str();
-  app.add_option("--threads", a.threads, "0: all usable processors")->check(CLI::Range(0, 1024))->capture_default_str();
+  app.add_option("--threads", a.threads, "0: all usable processors, or a share of them for each process")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  add_process_options(app, a.processes);
   app.add_option("--device", device, "cpu, cuda, or cuda:N for GPU number N")
       ->check(names_a_device())
       ->capture_default_str();
-  app.add_option("--precision", a.precision, "for cuda: number type of the products")
-      ->check(CLI::IsMember({"tf32", "float32", "bf16"}))
-      ->capture_default_str();
+  app.add_option("--precision", a.precision,
+                 "type of activations and products: float32 or bf16, for cuda also tf32 (default: float32, for cuda tf32)")
+      ->check(CLI::IsMember({"tf32", "float32", "bf16"}));
   app.add_flag("--autotune", a.autotune, "for cuda: choose the fastest way to compute each convolution");
   app.add_option("--save", a.save, "write the weights to this safetensors file at the end")->check(not_empty());
   app.add_option("--load", a.load, "start with the weights in this file")->check(CLI::ExistingFile);
@@ -126,6 +131,7 @@ inline int parse(int argc, char** argv, Arguments& a) {
     app.parse(argc, argv);
     a.device = gpu_of(device) < 0 ? "cpu" : "cuda";
     a.gpu = std::max(gpu_of(device), 0);
+    if (a.precision.empty()) a.precision = a.device == "cuda" ? "tf32" : "float32";
     detail::check_together(app, a);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;

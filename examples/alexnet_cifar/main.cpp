@@ -7,6 +7,7 @@
 #include "../common/exit_code.hpp"
 #include "../common/sources.hpp"
 #include "command_line.hpp"
+#include "cpu_bf16.hpp"
 #include "cuda.hpp"
 #include "training.hpp"
 
@@ -31,12 +32,16 @@ void describe(const Arguments& a) {
   a.dataset == "cifar100" ? with_network<100>(a.dropout, print) : with_network<10>(a.dropout, print);
 }
 
-void start(const Arguments& a) {
+void start(Arguments& a) {
+  if (!a.processes.writes) a.save = a.report = a.metrics = a.tensorboard = "";
   if (a.describe) return describe(a);
   check(a);
   const Source source = find_source(a.dataset, a.data, a.mirror);
   std::printf("%s from %s\n", source.dataset.c_str(), source.folder.c_str());
-  if (a.device == "cpu") return train_on<Cpu>(a, source.dataset, source.folder);
+  if (a.device == "cpu") {
+    const auto train_on_cpu = a.precision == "bf16" ? &train_on_cpu_bf16 : &train_on<Cpu>;
+    return train_on_cpu(a, source.dataset, source.folder);
+  }
 #if defined(ALEXNET_CIFAR_CUDA)
   const auto train_on_gpu = a.precision == "bf16"      ? &train_on_cuda_bf16
                             : a.precision == "float32" ? &train_on_cuda_float32
@@ -65,7 +70,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   return exit_code(
-      "alexnet_cifar", [&] { start(a); },
+      "alexnet_cifar", [&] { run_together(a.processes, [&] { start(a); }); },
       a.checkpoint.empty() ? "nothing was saved" : "--resume continues from the newest checkpoint in " + a.checkpoint,
       "not enough memory; try a smaller --batch");
 }

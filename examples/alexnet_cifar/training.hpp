@@ -100,7 +100,8 @@ void run_network(const Arguments& a, const std::string& dataset, const Data& tra
                              .on_epoch = [&](std::span<const EpochRecord> history) { outputs.write(history); },
                              .resume = a.resume,
                              .clip_norm = a.clip_norm,
-                             .patience = a.patience};
+                             .patience = a.patience,
+                             .processes = a.processes.make};
   if (a.standardize) options.normalize = normalize_for(training);  // nvcc 13.0 crashes on this within the braces
   const auto metadata = metadata_of(data_info<Data>(options.normalize));
   if (!a.checkpoint.empty())
@@ -124,9 +125,11 @@ void run_network(const Arguments& a, const std::string& dataset, const Data& tra
   if (a.profile) return;
   outputs.write(history);
 
-  const auto [e, evaluated_per_second] =
-      timed_evaluation(model, test, SoftmaxCrossEntropy{},
-                       {.normalize = options.normalize, .stop = was_interrupted, .mistakes = a.report.empty() ? 0U : 40U});
+  const auto [e, evaluated_per_second] = timed_evaluation(model, test, SoftmaxCrossEntropy{},
+                                                          {.normalize = options.normalize,
+                                                           .stop = was_interrupted,
+                                                           .mistakes = a.report.empty() ? 0U : 40U,
+                                                           .processes = a.processes.make});
   check_interrupted();
   // After --max-steps, this may be the first loss since the last update.
   if (!std::isfinite(e.loss))

@@ -69,7 +69,8 @@ int main(int argc, char** argv) try {
         {.epochs = 5, .validation = test, .metrics = {MeanAbsoluteError{}}});
   const Evaluation result = evaluate(model, test, Huber{.delta = 0.2}, {.metrics = {MeanAbsoluteError{}}});
   const double degrees = result.metrics[0].value * static_cast<double>(most);
-  std::printf("mean error %.1f degrees; whoever always says 0 errs by %.1f\n", degrees, static_cast<double>(most) / 2);
+  std::printf("mean error %.1f degrees; always answering 0 would be wrong by %.1f\n", degrees,
+              static_cast<double>(most) / 2);
   return degrees < 4 ? 0 : 1;
 } catch (const std::exception& e) {
   std::fprintf(stderr, "angles: %s\n", e.what());

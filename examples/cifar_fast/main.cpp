@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include <strata/strata.hpp>
+#include <strata/cpu_bf16.hpp>
 
 #include "../common/exit_code.hpp"
 #include "../common/sources.hpp"
@@ -64,19 +64,22 @@ struct Whitening {
 // The recipe's numbers are for a rate that does not depend on momentum, and for a loss that is summed over 1,024 images.
 constexpr double momentum = 0.85, per_update = 1 + 1 / (1 - momentum);
 constexpr double rate = 11.5 / per_update, weight_decay = 0.0153 / 11.5;
-constexpr int batch = 1024;
 
-void train_on(const Arguments& a) {
+template <class Backend>
+void train_on(Arguments& a) {
+  constexpr int batch = 1024;
+  if (!a.processes.writes) a.save.clear();
   if (!a.save.empty()) check_can_be_written(a.save);
   const Source source = find_source("cifar10", a.data, {});
   const Cifar10 training = Cifar10::train(source.folder), test = Cifar10::test(source.folder);
   const double steps = std::ceil(a.epochs * static_cast<double>(training.size() / batch));
 
-  Model<Net> model{{.batch = batch,
-                    .threads = a.threads,
-                    .seed = a.seed,
-                    .weights = FanInUniform{},
-                    .tensors = {{"conv2d/kernel", Whitening{training}}, {"conv2d_*/kernel", Dirac{FanInUniform{}}}}}};
+  Model<Net, Backend> model{
+      {.batch = batch,
+       .threads = a.threads,
+       .seed = a.seed,
+       .weights = FanInUniform{},
+       .tensors = {{"conv2d/kernel", Whitening{training}}, {"conv2d_*/kernel", Dirac{FanInUniform{}}}}}};
   const PiecewiseLinear schedule{.points = {{0, 0.2 * rate}, {0.23, rate}, {1, 0.07 * rate}}, .unit = Unit::runs};
   const SGD sgd{.learning_rate = schedule, .momentum = momentum, .nesterov = true, .weight_decay = weight_decay};
   TrainOptions<Cifar10> options{.epochs = static_cast<int>(std::ceil(a.epochs)),
@@ -91,13 +94,15 @@ void train_on(const Arguments& a) {
                                            {.tensors = "conv2d/bias", .trained_epochs = 3},
                                            // Shifts learn faster; a step takes as much of them away as of other weights.
                                            {.roles = {Role::shift}, .learning_rate = 64, .weight_decay = 1.0 / 64}},
-                                .average = Lookahead{.every = 5, .keep = std::pow(0.95, 5), .power = 3, .first = 3}};
+                                .average = Lookahead{.every = 5, .keep = std::pow(0.95, 5), .power = 3, .first = 3},
+                                .processes = a.processes.make};
   if (!a.checkpoint.empty()) options.checkpoint = Checkpoints{.directory = a.checkpoint};
   train(model, training, SoftmaxCrossEntropy{.label_smoothing = 0.2}, sgd, options);
   check_interrupted();
 
-  const Evaluation result = evaluate(model, test, SoftmaxCrossEntropy{},
-                                     {.normalize = colours, .stop = was_interrupted, .views = mirror_and_shift()});
+  const Evaluation result =
+      evaluate(model, test, SoftmaxCrossEntropy{},
+               {.normalize = colours, .stop = was_interrupted, .views = mirror_and_shift(), .processes = a.processes.make});
   check_interrupted();
   if (!a.save.empty()) save_weights(model, a.save, metadata_of(data_info<Cifar10>(colours)));
   std::printf("\ntest accuracy %.4f\n", result.accuracy);
@@ -108,7 +113,8 @@ int main(int argc, char** argv) {
   Arguments a;
   if (const int code = parse(argc, argv, a); code >= 0) return code;
   return exit_code(
-      "cifar_fast", [&] { train_on(a); },
+      "cifar_fast",
+      [&] { run_together(a.processes, [&] { a.precision == "bf16" ? train_on<CpuBF16>(a) : train_on<Cpu>(a); }); },
       a.checkpoint.empty() ? "nothing was saved" : "--resume continues from the newest checkpoint in " + a.checkpoint,
       "not enough memory");
 }

@@ -6,6 +6,8 @@
 #include <new>
 #include <string>
 
+#include <strata/training/processes.hpp>
+
 #include "signals.hpp"
 
 // Runs the program and returns 0, 1 after a failure, or 130 after Ctrl-C. stopped, out_of_memory: what is said then.
@@ -18,6 +20,7 @@ int exit_code(const char* program, F&& run, const std::string& stopped, const st
   } catch (const Interrupted&) {
     std::fprintf(stderr, "%s: stopped by a signal; %s\n", program, stopped.c_str());
     return 130;
+  } catch (const strata::ProcessError&) {  // it has been printed
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "%s: %s\n", program, out_of_memory.c_str());
   } catch (const std::exception& e) {

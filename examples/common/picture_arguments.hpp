@@ -35,10 +35,16 @@ inline int parse(int argc, char** argv, PictureArguments& a) {
   train->add_option("folder", a.folder, "a folder for each class, with PNG or JPEG files")->required();
   train->add_option("--save", a.save, "write weights, class names and preprocessing to this file")->check(not_empty());
   train->add_option("--report", a.report, "write an HTML page about the run")->check(not_empty());
-  train->add_option("--epochs", a.epochs)->check(CLI::Range(1, 1000000))->capture_default_str();
-  train->add_option("--batch", a.batch)->check(CLI::Range(1, 65536))->capture_default_str();
-  train->add_option("--learning-rate", a.learning_rate, "the largest")->check(CLI::PositiveNumber)->capture_default_str();
-  train->add_option("--seed", a.seed)->check(unsigned_64_bits())->capture_default_str();
+  train->add_option("--epochs", a.epochs, "passes over the training pictures")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  train->add_option("--batch", a.batch, "pictures in a step")->check(CLI::Range(1, 65536))->capture_default_str();
+  train->add_option("--learning-rate", a.learning_rate, "the highest of the run")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  train->add_option("--seed", a.seed, "seed of weights, order, dropout and augmentation")
+      ->check(unsigned_64_bits())
+      ->capture_default_str();
   threads(train);
   CLI::App* predict = app.add_subcommand("predict", "labels pictures");
   predict->add_option("weights", a.weights, "the file written by --save")->required();

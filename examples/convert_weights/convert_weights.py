@@ -8,9 +8,9 @@ convert_weights.py to-keras     NET.safetensors MODEL.keras NEW.keras
 convert_weights.py from-keras   MODEL.keras NET.safetensors --like OTHER.safetensors
 
 The differences: strata and Keras store a convolution's kernel as height, width, in, out, and PyTorch as out, in, height, width.
-A transposed convolution's is height, width, out, in, and in, out, height, width: the same order as the convolution's that it is the
-transpose of. They store a dense layer's matrix as in x out, and PyTorch as out x in. Their Flatten goes by row, column, channel, and PyTorch's
-by channel, row, column, so the rows of the first matrix after it have another order. Groups do not change this.
+A transposed convolution's kernel is height, width, out, in there, and in, out, height, width in PyTorch. strata and Keras store a dense
+layer's matrix as in x out, and PyTorch as out x in. Flatten goes by row, column, channel in strata and Keras, and by channel, row,
+column in PyTorch, so the rows of the first matrix after it have another order. Groups do not change this.
 """
 import argparse
 import json

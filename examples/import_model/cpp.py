@@ -230,6 +230,8 @@ def _head(node):
     if node.text == "Concat":
         if any(child.text == "Sequential" and not child.children for child in node.children):
             return "DenseLayer"
+        if text.startswith("Concat<Channels<"):
+            return "ShuffleUnit"
         return "Inception" if len(node.children) > 2 else "Branches"
     kernels = [k for k in re.findall(r"\bConv\w*<(\d+)", text)]
     if "Groups<" in text:
@@ -252,13 +254,13 @@ def _parameters(text, columns):
                 written.append(name)
                 break
             factors = {int(a) / int(b) if int(b) else 0 for a, b in zip(column, known)}
-            if len(factors) == 1 and factors & {2, 3, 4, 6, 8} and role == "Filters":
+            if len(factors) == 1 and factors & {2, 3, 4, 6, 8} and role in ("Filters", "Count"):
                 written.append(f"{int(factors.pop())} * {name}")
                 break
         else:
             taken = [name for name, _ in parameters]
             name, count = role, 1
-            while name in taken:
+            while name in taken or f"{name}<" in text:  # not the name of a layer inside
                 count += 1
                 name = f"{role}{count}"
             parameters.append((name, column))
@@ -286,6 +288,10 @@ def _roles(text):
                 role = "Kernel" if place == 0 else "Filters"
             role = {"Dense": "Units", "Size": "Side", "Stride": "Step", "Groups": "Channels", "Pad": "Border",
                     "Dilation": "Spread", "MaxPool": "Side", "AvgPool": "Side"}.get(head, role)
+            if head == "Channels":
+                role = "First" if place == 0 else "Count"
+            if head == "Reshape":
+                role = ("Height", "Width", "Channels")[min(place, 2)]
             roles.append(role)
     return roles
 

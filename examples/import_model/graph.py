@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSL-1.0
 """A model as steps: each is one of strata's layers, or a place where values meet. A reader adds the steps of a file in the order
-of computation; simplify() merges what the file computes in several; nest() finds the nesting of Residual, Concat and Gate."""
+of computation; nest() finds the nesting of Residual, Concat and Gate."""
 import numpy as np
 
-from layers import Affine, AvgPool, BatchNorm, Conv, ConvTranspose, Dense, Flatten, GlobalPool, Join, Window, check_size, \
-    hard_sigmoid, join_shape, scale
+from layers import AvgPool, Conv, ConvTranspose, Dense, Flatten, GlobalPool, Join, LRN, Pool, Reshape, Upsample, Window, check_size, \
+    join_shape, scale
 from refusals import LIMIT_DEPTH, AllRefused, Refused
 
 JOINS = ("Add", "Concat", "Multiply")
@@ -31,6 +31,26 @@ def read_with_maps(reader, read):
             reader.maps.add(need.pool)
 
 
+def add_step(graph, layer, inputs, name, maps):
+    """Graph.add(). Where a layer takes a map of one pixel, and the reader has a vector, the global pool that made it is read again as
+    a map (`maps` has those that are), or a Reshape makes a map of the vector."""
+    try:
+        return graph.add(layer, inputs, name)
+    except Refused as refused:
+        vectors = [i for i in inputs if len(graph.steps[i].shape) == 1]
+        if not vectors or not isinstance(layer, (str, Conv, ConvTranspose, Pool, Upsample, LRN)):
+            raise
+        pool = next((graph.steps[i].pool for i in vectors if graph.steps[i].pool and graph.steps[i].pool not in maps), None)
+        if pool is not None:
+            raise NeedsMap(pool) from None
+        if any(graph.steps[i].order is not None for i in vectors):
+            raise
+        try:
+            return graph.add(layer, [graph.pixel(i, name) if i in vectors else i for i in inputs], name)
+        except Refused:
+            raise refused from None
+
+
 class Step:
     def __init__(self, layer, inputs, name, shape, order):
         self.layer = layer    # a Layer, or one of JOINS
@@ -39,11 +59,14 @@ class Step:
         self.shape = shape    # of its output, as strata has it
         self.order = order    # of a vector behind Flatten: element j is the model's element order[j]; None if it is the same
         self.positive = False
+        self.pool = None      # the name of the global pool that makes a vector what in the model is a map of one pixel
 
 
 class Graph:
     def __init__(self, shape):
         self.steps = [Step(None, [], "the input", shape, None)]
+        self.pixels = {}  # the number of a vector's step: that of its map of one pixel
+        self.joined = {}  # the numbers of the steps that a Concat joins: its own
 
     @property
     def input(self):
@@ -65,7 +88,21 @@ class Graph:
         check_size(shape, "its output")
         step = Step(layer, list(inputs), name, shape, order)
         step.positive = positive
+        if not isinstance(layer, (str, Flatten)):
+            step.pool = name if isinstance(layer, GlobalPool) else sources[0].pool
         self.steps.append(step)
+        return len(self.steps) - 1
+
+    def pixel(self, source, name):
+        """The number of the step that makes a vector a map of one pixel."""
+        if source not in self.pixels:
+            self.pixels[source] = self.add_reshape(Reshape((1, 1, *self.steps[source].shape)), source, name)
+        return self.pixels[source]
+
+    def add_reshape(self, layer, source, name):
+        """A Reshape of a vector to a map; layer.order may name an order that simplify() gives to the vector."""
+        self.steps.append(Step(layer, [source], name, layer.shape(self.steps[source].shape), None))
+        self.steps[-1].positive = self.steps[source].positive
         return len(self.steps) - 1
 
     def _meet(self, kind, sources):
@@ -91,17 +128,6 @@ class Graph:
             raise Refused("its inputs are vectors whose elements have different orders in strata")
         return orders[0]
 
-    def pool_behind(self, number):
-        """The name of the global pool that makes a vector what in the model is a map of one pixel; None if there is none."""
-        while number:
-            step = self.steps[number]
-            if isinstance(step.layer, GlobalPool):
-                return step.name
-            if isinstance(step.layer, (str, Flatten)):
-                return None
-            number = step.inputs[0]
-        return None
-
     def used(self, output):
         """The numbers of the steps that the output needs, in the order of computation."""
         seen, stack = set(), [output]
@@ -111,100 +137,6 @@ class Graph:
                 seen.add(number)
                 stack += self.steps[number].inputs
         return sorted(seen)
-
-
-# --- Merging ------------------------------------------------------------------------------------------------------------
-
-def simplify(graph, output, fold):
-    """Merges constants that are added or multiplied into the layer before them, BatchNorm too if `fold` says so, and writes the
-    other constants as layers. Returns the number of the output's step."""
-    used = graph.used(output)
-    readers = dict.fromkeys(used, 0)
-    for number in used:
-        for source in graph.steps[number].inputs:
-            readers[source] += 1
-    instead = hard_sigmoids(graph, used, readers)
-    for number in used:
-        step = graph.steps[number]
-        if number in instead:
-            continue
-        step.inputs = [instead.get(source, source) for source in step.inputs]
-        layer = step.layer
-        if not isinstance(layer, Affine) and not (fold and isinstance(layer, BatchNorm)):
-            continue
-        source = step.inputs[0]
-        before = graph.steps[source].layer
-        alone = source and readers[source] == 1
-        if alone and isinstance(before, (Conv, ConvTranspose, Dense, Affine, BatchNorm)) and not (
-                isinstance(before, BatchNorm) and isinstance(layer, BatchNorm)) and not is_factor(layer):
-            merge(before, layer)
-            graph.steps[source].shape = before.shape(graph.steps[graph.steps[source].inputs[0]].shape)
-            graph.steps[source].positive = False
-            instead[number], readers[source] = source, readers[number]
-    for number in used:
-        step = graph.steps[number]
-        if isinstance(step.layer, Affine):
-            step.layer = of_constants(step.layer)
-    return instead.get(output, output)
-
-
-def hard_sigmoids(graph, used, readers):
-    """x + 3, limited to 0 and 6, divided by 6: Keras writes it in layers. Returns {the last step: the one in its place}."""
-    instead = {}
-    for number in used:
-        clip = graph.steps[number].inputs[0] if number else 0
-        plus = graph.steps[clip].inputs[0] if clip else 0
-        if not plus or readers[clip] != 1 or readers[plus] != 1:
-            continue
-        steps = [graph.steps[n] for n in (plus, clip, number)]
-        three, limits, sixth = (step.layer for step in steps)
-        if not isinstance(three, Affine) or not isinstance(sixth, Affine) or getattr(limits, "kind", "") != "ReLU6":
-            continue
-        if is_factor(sixth) and np.allclose(sixth.tensors["a"], 1 / 6, rtol=1e-6) and (three.tensors["a"] == 1).all() and \
-                (three.tensors["b"] == 3).all():
-            steps[0].layer = hard_sigmoid()
-            instead[clip] = instead[number] = plus
-            readers[plus] = readers[number]
-    return instead
-
-
-def is_factor(layer):
-    """Whether it multiplies all channels by one number, for which strata has Scale."""
-    return isinstance(layer, Affine) and not layer.tensors["b"].any() and np.ptp(layer.tensors["a"]) == 0
-
-
-def merge(before, layer):
-    """`before` becomes both."""
-    if isinstance(layer, BatchNorm):
-        a, b = layer.affine()
-    else:
-        a, b = layer.tensors["a"].astype(np.float64), layer.tensors["b"].astype(np.float64)
-    t = {name: array.astype(np.float64) for name, array in before.tensors.items()}
-    if isinstance(before, Affine):
-        t["a"], t["b"] = t["a"] * a, t["b"] * a + b
-    elif isinstance(before, BatchNorm):
-        t["gamma"], t["beta"] = t.get("gamma", 1.0) * a, t.get("beta", 0.0) * a + b
-    else:
-        t["kernel"] = t["kernel"] * (a[:, None] if isinstance(before, ConvTranspose) else a)
-        if "bias" in t or b.any():
-            t["bias"] = t.get("bias", 0.0) * a + b
-    if isinstance(before, BatchNorm):
-        for word, tensor in (("NoScale", "gamma"), ("NoShift", "beta")):
-            t[tensor] = np.broadcast_to(t[tensor], a.shape)
-            before.arguments = [argument for argument in before.arguments if argument != word]
-        before.kind = "BatchNormOf" if before.arguments else "BatchNorm"
-        t = {name: t[name] for name in ("gamma", "beta", "moving_mean", "moving_variance")}
-    before.tensors = {name: np.ascontiguousarray(array, np.float32) for name, array in t.items()}
-
-
-def of_constants(layer):
-    """A layer of strata that computes a x + b."""
-    a, b = layer.tensors["a"], layer.tensors["b"]
-    if is_factor(layer):
-        return scale(float(a[0]))
-    norm = BatchNorm(np.zeros_like(a), np.full_like(a, 1 - 1e-3), a, b)
-    norm.origins = {"gamma": layer.origins.get("a", ""), "beta": layer.origins.get("b", "")}
-    return norm
 
 
 # --- Nesting ------------------------------------------------------------------------------------------------------------

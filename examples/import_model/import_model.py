@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSL-1.0
-"""Makes a C++ type, and a file of its weights, of a trained network. docs/import.md explains it.
+"""Turns a trained network into a C++ type and a file of its weights. docs/import.md explains it.
 
 import_model.py MODEL.onnx --out DIR    an ONNX file (PyTorch writes one with torch.onnx.export), .keras, or .h5
 
@@ -8,7 +8,7 @@ DIR/NAME.hpp                 namespace NAME { using Net = Sequential<...>; }
 DIR/NAME.safetensors         the weights
 DIR/NAME.check.safetensors   inputs and the model's outputs, which check.cpp compares with
 
-What strata cannot express is refused before anything is written: all of it at once, each with its node and a sentence."""
+If strata cannot express a part of the network, nothing is written, and one line for each such node says why."""
 import argparse
 import math
 import os
@@ -26,8 +26,9 @@ import cpp
 import files
 import layers
 from emulation import difference, emulate
-from graph import layers_of, named_tensors, nest, parameters, simplify
+from graph import layers_of, named_tensors, nest, parameters
 from refusals import SHOWN, AllRefused, Refused
+from simplify import simplify
 
 LARGEST_DIFFERENCE = 1e-5  # between the model's output and the emulation, in units of the largest output
 CHECKED = 2                # images
@@ -66,9 +67,9 @@ def network_of(reader, fold):
     """Throws AllRefused."""
     graph, step, axes, _ = reader.read()
     try:
-        step = simplify(graph, step, fold)
-        chain = nest(graph, step)
-        return Network(chain, graph.input, graph.steps[step].order, axes, reader.source)
+        order = graph.steps[step].order
+        chain = nest(graph, simplify(graph, step, fold))
+        return Network(chain, graph.input, order, axes, reader.source)
     except Refused as refused:
         raise AllRefused([str(refused)]) from refused
 
@@ -216,15 +217,15 @@ def size_argument(text):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="an .onnx, .keras or .h5 file")
-    parser.add_argument("--out", required=True, help="the folder of the files that are written")
-    parser.add_argument("--name", help="of the namespace and the files; otherwise that of the model's file")
+    parser.add_argument("--out", required=True, help="write the files into this folder")
+    parser.add_argument("--name", help="name of the namespace and of the files; default: that of the model's file")
     parser.add_argument("--input", type=shape_argument, metavar="HxWxC", help="the input's shape, if the model leaves it open")
-    parser.add_argument("--output", metavar="TENSOR", help="the tensor to end at, if not the model's only output")
-    parser.add_argument("--mean", type=numbers_argument, metavar="R,G,B", help="of pixels divided by 255")
-    parser.add_argument("--std", type=deviation_argument, metavar="R,G,B", help="their deviation")
+    parser.add_argument("--output", metavar="TENSOR", help="end at this tensor; default: the model's only output")
+    parser.add_argument("--mean", type=numbers_argument, metavar="R,G,B", help="mean of each channel, of pixels divided by 255")
+    parser.add_argument("--std", type=deviation_argument, metavar="R,G,B", help="standard deviation of each channel, of pixels divided by 255")
     parser.add_argument("--resize", type=size_argument, metavar="N",
-                        help="the shorter side of a picture before its middle is cut out; otherwise it is stretched")
-    parser.add_argument("--classes", metavar="FILE", help="the names of the classes, one a line")
+                        help="resize the shorter side of a picture to N and cut out its middle; default: stretch it")
+    parser.add_argument("--classes", metavar="FILE", help="file with the name of one class in each line")
     parser.add_argument("--fold", action="store_true", help="merge each BatchNorm into the convolution before it")
     a = parser.parse_args()
     if bool(a.mean) != bool(a.std):

@@ -11,6 +11,8 @@ from refusals import LIMIT_ELEMENTS, Refused, counted
 
 LIMIT_CONFIG = 64 << 20
 LIMIT_WEIGHTS = (1 << 31) - 1
+# What h5py raises for damaged files.
+UNREADABLE = (KeyError, OSError, RuntimeError, ValueError, TypeError, AttributeError)
 
 
 class KerasFile:
@@ -53,18 +55,20 @@ class KerasFile:
 
     def _h5(self, path):
         self.root = self._open(path)
-        config = self.root.attrs.get("model_config")
-        if config is None:
+        try:
+            config, version = self.root.attrs.get("model_config"), self.root.attrs.get("keras_version", b"2")
+        except UNREADABLE as error:
+            raise Refused(f"the file is no Keras model, or a damaged one: {error}") from error
+        if not isinstance(config, (str, bytes)):
             raise Refused("the file is no Keras model: it has no model_config, as a file of weights alone")
         self.config = self._json(config)
-        version = self.root.attrs.get("keras_version", b"2")
         self.version = version.decode(errors="replace") if isinstance(version, bytes) else str(version)
         self.legacy = True
 
     def _open(self, source):
         try:
             return self.h5py.File(source, "r")
-        except (OSError, RuntimeError, ValueError) as error:
+        except UNREADABLE as error:
             raise Refused(f"the file is no Keras model, or a damaged one: {error}") from error
 
     @staticmethod
@@ -82,7 +86,7 @@ class KerasFile:
         """path: [(class, number of the class among its siblings, name), ...], the outermost first."""
         try:
             found = self._by_name(path) if self.legacy else self._by_place(path, names)
-        except (KeyError, OSError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        except UNREADABLE as error:
             raise Refused(f"its weights cannot be read: {error}") from error
         missing = [name for name in names if name not in found]
         if missing:

@@ -133,6 +133,19 @@ class Window:
                 yield row, column, x[:, top:top + (rows - 1) * self.stride[0] + 1:self.stride[0],
                                      left:left + (columns - 1) * self.stride[1] + 1:self.stride[1]]
 
+    def counts(self, sides, padding=False):
+        """How many elements each window reads, (1,H',W',1); those of the padding too if they count. What CeilMode reaches beyond the
+        padding does not count."""
+        return (self.counts_along(0, sides[0], padding)[:, None] * self.counts_along(1, sides[1], padding))[None, :, :, None]
+
+    def counts_along(self, axis, n, padding=False):
+        """The same along one axis of n elements; counts() is the product of both."""
+        before, after = self.pads[2 * axis:2 * axis + 2]
+        low, high = (-before, n + after) if padding else (0, n)
+        at, step, most = np.arange(self.output(axis, n)) * self.stride[axis] - before, self.dilation[axis], self.kernel[axis]
+        first, end = (np.clip(-((at - limit) // step), 0, most) for limit in (low, high))
+        return end - first
+
     def options(self, shape, default, with_stride):
         found = []
         if with_stride and self.stride != (1, 1):
@@ -276,7 +289,7 @@ class MaxPool(Pool):
         out = None
         for _, _, taps in self.window.taps(x, -np.inf):
             out = taps if out is None else np.maximum(out, taps)
-        return out
+        return np.where(self.window.counts(x.shape[1:3]) > 0, out, 0)  # a window of padding alone gives 0
 
 
 class AvgPool(Pool):
@@ -284,21 +297,10 @@ class AvgPool(Pool):
         super().__init__("AvgPool", window, count_padding)
 
     def run(self, x):
-        total, counts, w = 0, 0, self.window
-        for _, _, taps in w.taps(x, 0):
+        total = 0
+        for _, _, taps in self.window.taps(x, 0):
             total = total + taps
-        ones = np.ones_like(x[:1, :, :, :1])
-        if self.count_padding:  # its padding counts; what CeilMode reaches beyond it does not
-            ones = np.pad(ones, ((0, 0), w.pads[:2], w.pads[2:], (0, 0)), constant_values=1)
-            w = Window(w.kernel, w.stride, w.dilation, (0, 0, 0, 0), True)
-            rows, columns = total.shape[1:3]
-            ends = [max((out - 1) * w.stride[axis] + w.extent(axis) - ones.shape[1 + axis], 0)
-                    for axis, out in ((0, rows), (1, columns))]
-            ones = np.pad(ones, ((0, 0), (0, ends[0]), (0, ends[1]), (0, 0)))
-            w.ceil = False
-        for _, _, taps in w.taps(ones, 0):
-            counts = counts + taps
-        return total / counts[:, :total.shape[1], :total.shape[2]]
+        return total / np.maximum(self.window.counts(x.shape[1:3], self.count_padding), 1).astype(x.dtype)
 
 
 class GlobalPool(Layer):
@@ -347,6 +349,37 @@ class Flatten(Layer):
 
     def run(self, x):
         return x.reshape(len(x), -1)
+
+
+class Reshape(Layer):
+    """order: None, or how the vector must be permuted first: new element j is old element order[j]. simplify() does that in the Dense
+    before it."""
+
+    def __init__(self, shape, order=None):
+        super().__init__("Reshape", [str(n) for n in shape])
+        self.wanted, self.order = tuple(shape), order
+
+    def shape(self, shape):
+        if math.prod(shape) != math.prod(self.wanted):
+            raise Refused(f"it makes {self.wanted} of {shape}, which has another number of elements")
+        return self.wanted
+
+    def run(self, x):
+        return x.reshape(len(x), *self.wanted)
+
+
+class Channels(Layer):
+    def __init__(self, first, count):
+        super().__init__("Channels", [str(first), str(count)])
+        self.first, self.count = first, count
+
+    def shape(self, shape):
+        if self.first < 0 or self.count < 1 or self.first + self.count > shape[-1]:
+            raise Refused(f"it takes channels {self.first} to {self.first + self.count - 1} of {shape[-1]}")
+        return (*shape[:-1], self.count)
+
+    def run(self, x):
+        return x[..., self.first:self.first + self.count]
 
 
 class Dense(Layer):
@@ -449,15 +482,9 @@ class SampleNorm(Layer):
 
     def __init__(self, groups, gamma, beta, epsilon):
         tensors = {"gamma": gamma, "beta": beta}
-        kind = "LayerNorm" if groups is None else "GroupNorm"
-        super().__init__(kind, [] if groups is None else [str(groups)], {n: a for n, a in tensors.items() if a is not None})
+        super().__init__("", (), {n: a for n, a in tensors.items() if a is not None})
         self.keras = "layer_normalization" if groups is None else "group_normalization"
         self.groups, self.epsilon = groups, float(epsilon)
-        options = [f"Epsilon<{real(epsilon)}>"] if number(epsilon) != "0.001" else []
-        options += ["NoScale"] * (gamma is None) + ["NoShift"] * (beta is None)
-        if options and groups is None:
-            self.kind = "LayerNormOf"
-        self.arguments += options
         self.elementwise = groups in (None, 1)
         if not self.epsilon > 0:
             raise Refused(f"its epsilon is {self.epsilon}; strata's is above 0")
@@ -465,6 +492,12 @@ class SampleNorm(Layer):
     def shape(self, shape):
         if self.groups is not None and (self.groups < 1 or shape[-1] % self.groups):
             raise Refused(f"it has {self.groups} groups, which do not divide its {shape[-1]} channels")
+        options = [f"Epsilon<{real(self.epsilon)}>"] if number(self.epsilon) != "0.001" else []
+        options += ["NoScale"] * ("gamma" not in self.tensors) + ["NoShift"] * ("beta" not in self.tensors)
+        if self.groups is None:
+            self.kind, self.arguments = "LayerNormOf" if options else "LayerNorm", options
+        else:
+            self.kind, self.arguments = "GroupNorm", [str(self.groups), *options]
         return of_channels(self, shape)
 
     def run(self, x):
@@ -481,7 +514,7 @@ class SampleNorm(Layer):
 
 
 class LRN(Layer):
-    """alpha multiplies the sum of the squares."""
+    """alpha multiplies the sum of the squares. Of an even size, the extra channel is before."""
 
     def __init__(self, n, k, alpha, beta):
         super().__init__("LRN", [str(n), real(k), real(alpha), real(beta)])
@@ -495,7 +528,7 @@ class LRN(Layer):
         return shape
 
     def run(self, x):
-        squares = np.pad(x * x, ((0, 0),) * 3 + (((self.n - 1) // 2, self.n // 2),))
+        squares = np.pad(x * x, ((0, 0),) * 3 + ((self.n // 2, (self.n - 1) // 2),))
         total = sum(squares[..., i:i + x.shape[-1]] for i in range(self.n))
         return x / (self.k + self.alpha * total) ** self.beta
 

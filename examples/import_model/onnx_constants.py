@@ -101,8 +101,8 @@ def _concat(attributes, inputs, _):
     return np.concatenate(inputs, attributes["axis"])
 
 
-def _slice(attributes, inputs, opset):
-    x = inputs[0]
+def cuts_of(attributes, inputs, shape, opset):
+    """What Slice takes of each axis, as slices of Python."""
     if opset < 10:
         starts, ends, axes, steps = attributes["starts"], attributes["ends"], attributes.get("axes"), None
     else:
@@ -110,12 +110,16 @@ def _slice(attributes, inputs, opset):
     starts, ends = np.ravel(starts), np.ravel(ends)
     axes = range(len(starts)) if axes is None else np.ravel(axes)
     steps = [1] * len(starts) if steps is None else np.ravel(steps)
-    cut = [slice(None)] * x.ndim
+    cut = [slice(None)] * len(shape)
     for start, end, axis, step in zip(starts, ends, axes, steps):
         start, end, step = int(start), int(end), int(step)
-        limit = x.shape[int(axis)]
+        limit = shape[int(axis)]
         cut[int(axis)] = slice(start, None if step < 0 and end < -limit else end, step)
-    return x[tuple(cut)]
+    return cut
+
+
+def _slice(attributes, inputs, opset):
+    return inputs[0][tuple(cuts_of(attributes, inputs, inputs[0].shape, opset))]
 
 
 def _gather(attributes, inputs, _):

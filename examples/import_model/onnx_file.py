@@ -32,7 +32,7 @@ def read_model(path):
         if size > LIMIT_FILE:
             raise Refused(f"the file has {size} bytes; expected at most {LIMIT_FILE}, protobuf's limit")
         with open(path, "rb") as file:
-            data = file.read(LIMIT_FILE + 1)
+            data = file.read(size)
     except OSError as error:
         raise Refused(f"the file cannot be read: {error.strerror}") from error
     _count(data)

@@ -17,6 +17,7 @@ _KNOWN = (layers.relu, layers.silu, layers.hard_swish, layers.hard_sigmoid, laye
           lambda: layers.clip(0, 6), layers.sigmoid_layer, layers.softplus, layers.tanh)
 _SAMPLES = np.concatenate([np.linspace(-9, 9, 181), [-3.0, 3.0, -0.1234567, 0.7654321, 6.0, 6.5]])
 _MOST = 14  # nodes
+_PART = 1 << 20  # elements that are compared at once
 
 
 def activation(graph, output):
@@ -98,22 +99,50 @@ def layer_norm(graph, output):
     return centre.input[0], epsilon, axes
 
 
+def lrn(graph, output):
+    """(layer, input) if `output` is x / (k + the weighted sum of neighbours' squares) ^ beta, whose sum is a convolution of 1x1."""
+    divide = graph.made_by(output, "Div")
+    power = divide and graph.made_by(divide.input[1], "Pow")
+    plus = power and graph.made_by(power.input[0], "Add")
+    sums = plus and (graph.made_by(plus.input[0], "Conv") or graph.made_by(plus.input[1], "Conv"))
+    square = sums and graph.made_by(sums.input[0], "Mul")
+    if not square or list(square.input) != [divide.input[0]] * 2 or len(sums.input) != 2 or sums.input[1] not in graph.constants:
+        return None
+    (inner, beta), (_, k) = graph.with_number(power), graph.with_number(plus)
+    band, attributes = graph.constant(sums.input[1]), graph.attributes(sums)
+    if inner is None or k is None or band.ndim != 4 or band.shape != (len(band), len(band), 1, 1) or set(attributes) - {"kernel_shape"}:
+        return None
+    band, alpha = band[:, :, 0, 0], float(band.max())
+    rows, columns = np.nonzero(band)
+    before, behind = (rows - columns).max(initial=0), (columns - rows).max(initial=0)
+    n = int(before + behind + 1)
+    between = np.subtract.outer(np.arange(len(band)), np.arange(len(band)))
+    if before != n // 2 or not np.array_equal(band, np.float32(alpha) * ((between <= before) & (-between <= behind))):
+        return None
+    return layers.LRN(n, k, alpha, beta), divide.input[0]
+
+
 def nearest_factor(attributes, opset, size, factor):
     """Whether Resize by a whole factor repeats each element, as Upsample does."""
     mode = attributes.get("coordinate_transformation_mode", b"half_pixel" if opset >= 11 else b"asymmetric").decode()
     rounding = attributes.get("nearest_mode", b"round_prefer_floor" if opset >= 11 else b"floor").decode()
-    out = np.arange(size * factor, dtype=np.float64)
-    if mode in ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric"):
-        place = (out + 0.5) / factor - 0.5
-    elif mode == "asymmetric":
-        place = out / factor
-    elif mode == "align_corners":
-        place = out * (size - 1) / max(size * factor - 1, 1)
-    else:
-        return False
     round_ = {"floor": np.floor, "ceil": np.ceil, "round_prefer_floor": lambda x: np.ceil(x - 0.5),
               "round_prefer_ceil": lambda x: np.floor(x + 0.5)}.get(rounding)
-    return round_ is not None and np.array_equal(np.clip(round_(place), 0, size - 1), out // factor)
+    if round_ is None:
+        return False
+    for first in range(0, size * factor, _PART):
+        out = np.arange(first, min(first + _PART, size * factor), dtype=np.float64)
+        if mode in ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric"):
+            place = (out + 0.5) / factor - 0.5
+        elif mode == "asymmetric":
+            place = out / factor
+        elif mode == "align_corners":
+            place = out * (size - 1) / max(size * factor - 1, 1)
+        else:
+            return False
+        if not np.array_equal(np.clip(round_(place), 0, size - 1), out // factor):
+            return False
+    return True
 
 
 def linear_factor(attributes, opset, size, factor):

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 import layers
-from graph import Graph, NeedsMap, read_with_maps, whole_pool
+from graph import Graph, add_step, read_with_maps, whole_pool
 from keras_file import KerasFile
 from refusals import LIMIT_DEPTH, LIMIT_NODES, AllRefused, Refused, counted
 
@@ -203,15 +203,7 @@ class KerasReader:
         for value in inputs:
             if value.pads is not None:
                 raise Refused("it takes what a ZeroPadding2D made; strata pads where a convolution or a pool reads")
-        steps = [value.step for value in inputs]
-        try:
-            return Value(self.graph.add(layer, steps, self.name))
-        except Refused:
-            pools = [self.graph.pool_behind(step) for step in steps]
-            pool = next((p for p, s in zip(pools, steps) if p and p not in self.maps and len(self.graph.steps[s].shape) == 1), None)
-            if pool and isinstance(layer, (str, layers.Conv, layers.ConvTranspose, layers.Pool, layers.Upsample)):
-                raise NeedsMap(pool) from None
-            raise
+        return Value(add_step(self.graph, layer, [value.step for value in inputs], self.name, self.maps))
 
     def _origin(self, layer):
         layer.origins = {name: f"{self.path_of_layer[-1][2]}/{name}" for name in layer.tensors}
@@ -370,6 +362,10 @@ class KerasReader:
     def rescaling(self, config, inputs):
         return self._affine(inputs[0], plain_number(config["scale"]), plain_number(config.get("offset", 0)))
 
+    def layer_scale(self, _, inputs):
+        """Of the ConvNeXt in keras.applications."""
+        return self._affine(inputs[0], self._weights("gamma")["gamma"], 0.0)
+
     def _affine(self, value, a, b):
         channels = self.graph.steps[value.step].shape[-1]
         a, b = (np.ravel(np.asarray(n, np.float64)) for n in (a, b))
@@ -426,7 +422,9 @@ class KerasReader:
             return inputs[0]
         if target == [size]:
             return self.flatten(config, inputs)
-        raise Refused(f"it makes {target} of {shape}; strata flattens a map, and changes no other shape")
+        if len(target) != 3:
+            raise Refused(f"it makes {target} of {shape}; strata has maps of height, width and channels, and vectors")
+        return self._add(layers.Reshape(target), inputs)
 
     def dropout(self, config, inputs):
         rate = float(config.get("rate", 0.5))
@@ -595,7 +593,7 @@ _LAYERS = {
     "ReLU": KerasReader.relu, "LeakyReLU": KerasReader.leaky_relu, "ELU": KerasReader.elu, "PReLU": KerasReader.prelu,
     "Softmax": KerasReader.softmax, "Add": KerasReader.add, "Average": KerasReader.average, "Subtract": KerasReader.subtract,
     "Multiply": KerasReader.multiply, "Concatenate": KerasReader.concatenate, "TFOpLambda": KerasReader.lambda_of_tensorflow,
-    "Divide": KerasReader.divide, "TrueDivide": KerasReader.divide,
+    "Divide": KerasReader.divide, "TrueDivide": KerasReader.divide, "LayerScale": KerasReader.layer_scale,
 }
 _REASONS = {
     "Lambda": "its code is not to be run, and strata does not know what it computes",

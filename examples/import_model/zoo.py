@@ -4,18 +4,19 @@
 package onnx with random weights, and writes the table in docs/import.md.
 
 MODELS keeps the models that it makes, OUT what is imported. torch, torchvision, keras (with jax) or onnx are needed for the
-networks that are not in MODELS yet. --compile builds check.cpp for each network and notes its difference and the time of the
-compiler; --time notes the milliseconds of an image too, beside those of ONNX Runtime with one thread, which wants an idle machine.
-A row that is not made again keeps its numbers, in docs/import-networks.csv."""
+networks that are not in MODELS yet. --compile builds check.cpp for each network, and notes its difference and the compiler's
+processor time; "{}" stands for the source and the flags of a network, for compilers that want libraries behind it. --time notes the
+milliseconds of an image, beside those of ONNX Runtime with as many threads; it wants an idle machine, and programs in OUT that
+--compile built, now or before. A row that is not made again keeps its numbers, in docs/import-networks.csv."""
 import argparse
 import collections
 import csv
 import os
 import re
+import resource
 import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -27,6 +28,9 @@ TORCHVISION = ("alexnet vgg11 vgg16_bn resnet18 resnet50 wide_resnet50_2 resnext
                "regnet_y_400mf convnext_tiny shufflenet_v2_x1_0 vit_b_16").split()
 KERAS = ("MobileNet MobileNetV2 MobileNetV3Small EfficientNetB0 EfficientNetV2B0 ResNet50 ResNet50V2 DenseNet121 InceptionV3 Xception "
          "ConvNeXtTiny NASNetMobile").split()
+# Trained ones, with where their files come from: they must be in MODELS, as trained-OriNet.onnx.
+TRAINED = {"OriNet": "weights/orientation_orinet_fp32.onnx in the package occular-deskew 0.5.0 of PyPI",
+           "MNIST-8": "mnist-8 of https://github.com/onnx/models"}
 LIGHT = ("bvlc_alexnet densenet121 inception_v1 inception_v2 resnet50 shufflenet squeezenet vgg19 zfnet512").split()
 
 
@@ -98,6 +102,10 @@ def make_light(name, path):
     onnx.save(model, path)
 
 
+def find_trained(name, path):
+    raise FileNotFoundError(f"{path} is missing: {TRAINED[name]}")
+
+
 def logits(path):
     """What a last Softmax takes: it would hide differences of random weights."""
     import onnx
@@ -106,20 +114,34 @@ def logits(path):
     return last.input[0] if last is not None and last.op_type == "Softmax" else None
 
 
-def milliseconds_of_onnxruntime(path):
-    import numpy as np
-    import onnxruntime
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    given = session.get_inputs()[0]
-    x = np.zeros([n if isinstance(n, int) else 1 for n in given.shape], np.float32)
-    times = []
-    while len(times) < 5 or sum(times) < 1:
-        start = time.perf_counter()
-        session.run(None, {given.name: x})
-        times.append(time.perf_counter() - start)
-    return 1000 * sorted(times[1:])[len(times) // 2 - 1]
+# A program of its own, as strata's is: this one has other threads.
+ONNX_RUNTIME = """
+import sys, time, numpy, onnxruntime
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = int(sys.argv[2])
+session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+given = session.get_inputs()[0]
+x = numpy.zeros([n if isinstance(n, int) else 1 for n in given.shape], numpy.float32)
+times = []
+while len(times) < 5 or sum(times) < 1:
+    start = time.perf_counter()
+    session.run(None, {given.name: x})
+    times.append(time.perf_counter() - start)
+print(1000 * sorted(times[1:])[len(times) // 2 - 1])
+"""
+
+
+def compiled(space, out, command, program):
+    """The processor seconds of the compiler, or None."""
+    source = [f"-I{ROOT}/include", "-include", f"{out / space}.hpp", f"-DNAME={space}", str(Path(__file__).with_name("check.cpp"))]
+    words = shlex.split(command)
+    at = words.index("{}") if "{}" in words else len(words)
+    words[at:at + 1] = source
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if subprocess.run([*words, "-o", str(program), "-pthread"], check=False).returncode:
+        return None
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def row_of(name, source, make, suffix, a):
@@ -130,6 +152,8 @@ def row_of(name, source, make, suffix, a):
         make(name, path)
     space = re.sub(r"\W", "_", f"{source}_{name}")
     output = logits(path) if suffix == ".onnx" else None
+    header = out / f"{space}.hpp"
+    old_header = header.read_bytes() if header.exists() else None
     command = [sys.executable, str(Path(__file__).with_name("import_model.py")), str(path), "--out", str(out), "--name", space]
     done = subprocess.run(command + (["--output", output] if output else []), capture_output=True, text=True, check=False)
     row = {"network": name, "source": source}
@@ -138,23 +162,33 @@ def row_of(name, source, make, suffix, a):
         return row | {"result": "refused: " + (sentences or done.stderr.strip().splitlines()[-1:])[0].split(": ", 1)[-1]}
     found = re.search(r"(\d+) layers, (\d+) parameters(?:; largest difference (\S+))?", done.stdout)
     row |= {"result": "equal", "layers": found[1], "parameters": found[2], "difference": found[3] or ""}
+    program = out / f"check_{space}"
+    if header.exists() and header.read_bytes() != old_header:
+        program.unlink(missing_ok=True)  # it has the network of before
     if a.compile:
-        program = out / f"check_{space}"
-        start = time.perf_counter()
-        built = subprocess.run([*shlex.split(a.compile), f"-I{ROOT}/include", "-include", f"{out / space}.hpp", f"-DNAME={space}",
-                        str(Path(__file__).with_name("check.cpp")), "-o", str(program), "-pthread"], check=False)
-        if built.returncode:
+        seconds = compiled(space, out, a.compile, program)
+        if seconds is None:
             return row | {"result": "does not compile"}
-        seconds = time.perf_counter() - start
-        ran = subprocess.run([program, out, "--threads", "1", "--seconds", "1" if a.time else "0"], capture_output=True, text=True,
-                             check=False)
-        row["difference in C++"] = re.search(r"difference (\S+)", ran.stdout)[1]
+        row["compile s"] = f"{seconds:.0f}"
+    if not program.exists():
+        return row
+    # In turn, and twice: a machine that is shared is slower at times.
+    before, own, others = shlex.split(a.before), [], []
+    for _ in range(2 if a.time else 1):
+        ran = subprocess.run([*before, program, out, "--threads", str(a.threads), "--seconds", "1" if a.time else "0"],
+                             capture_output=True, text=True, check=False)
+        found = re.search(r"difference (\S+)", ran.stdout)
+        if found is None:
+            return row | {"result": "does not run"}
+        row["difference in C++"] = found[1]
         if ran.returncode:
             row["result"] = "DIFFERENT"
-        if a.time:
-            row |= {"compile s": f"{seconds:.0f}", "ms": re.search(r"([\d.]+) ms", ran.stdout)[1]}
-            if suffix == ".onnx":
-                row["ms ONNX Runtime"] = f"{milliseconds_of_onnxruntime(path):.2f}"
+        own += [float(n) for n in re.findall(r"([\d.]+) ms", ran.stdout)]
+        if a.time and suffix == ".onnx":
+            ran = subprocess.run([*before, sys.executable, "-c", ONNX_RUNTIME, path, str(a.threads)], capture_output=True, text=True,
+                                 check=True)
+            others.append(float(ran.stdout))
+    row |= {name: f"{min(numbers):.2f}" for name, numbers in (("ms", own), ("ms ONNX Runtime", others)) if numbers}
     return row
 
 
@@ -171,6 +205,8 @@ def main():
     parser.add_argument("--only", nargs="+")
     parser.add_argument("--compile", help="the compiler and its options, with those that find Eigen")
     parser.add_argument("--time", action="store_true")
+    parser.add_argument("--threads", type=int, default=1, help="of the programs that are timed")
+    parser.add_argument("--before", default="", help="a command that runs them, such as 'taskset -c 0'")
     a = parser.parse_args()
     os.environ.setdefault("KERAS_BACKEND", "jax")
     kept = {}
@@ -179,11 +215,15 @@ def main():
             kept = {(row["network"], row["source"]): row for row in csv.DictReader(file)}
     networks = [(source, name, make, suffix) for source, names, make, suffix in (
         ("torchvision", TORCHVISION, make_torchvision, ".onnx"), ("keras", KERAS, make_keras, ".keras"),
-        ("onnx", LIGHT, make_light, ".onnx")) for name in names]
+        ("onnx", LIGHT, make_light, ".onnx"), ("trained", TRAINED, find_trained, ".onnx")) for name in names]
     for source, name, make, suffix in networks:
         if a.only and name not in a.only and f"{source}-{name}" not in a.only:
             continue
-        new, old = row_of(name, source, make, suffix, a), kept.get((name, source), {})
+        try:
+            new, old = row_of(name, source, make, suffix, a), kept.get((name, source), {})
+        except FileNotFoundError as missing:
+            print(missing, file=sys.stderr)
+            continue
         kept[name, source] = {c: new.get(c) or (old.get(c) if new["result"] == "equal" else "") or "" for c in COLUMNS}
         print(*kept[name, source].values(), flush=True)
         write([kept[name, source] for source, name, _, _ in networks if (name, source) in kept])

@@ -61,7 +61,7 @@ int main(int argc, char** argv) try {
   const std::int64_t steps = (12000 + 63) / 64;
   train(model, data, SigmoidCrossEntropy{}, Adam{.learning_rate = OneCycle{.max = 0.003, .total = 5 * steps}},
         {.epochs = 5, .validation = test});
-  // The accuracy counts each of the ten decisions; whoever always says no has about 0.81.
+  // The accuracy counts each of the ten decisions; answering no to all gives about 0.81.
   const double accuracy = evaluate(model, test, SigmoidCrossEntropy{}).accuracy;
   const auto first = test.pixels(0);
   std::vector<float> input(first.size());

@@ -62,9 +62,9 @@ class Cuda(unittest.TestCase):
         self.assertIn("resumed from", result.stdout)
 
     def test_options(self):
-        result = run("--precision", "bf16")
+        result = run("--precision", "tf32")
         self.assertEqual(result.returncode, 2)
-        self.assertIn("--precision: is only for --device cuda", " ".join(result.stderr.split()))
+        self.assertIn("--precision tf32 is only for --device cuda", " ".join(result.stderr.split()))
         result = run("--device", "gpu")
         self.assertEqual(result.returncode, 2)
         self.assertIn("gpu is neither cpu nor cuda nor cuda:N", result.stderr)

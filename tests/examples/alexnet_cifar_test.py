@@ -106,6 +106,7 @@ class Options(unittest.TestCase):
             for mode in ("--profile", "--describe"):
                 self.fails(2, [f"{output}: is only for runs that train"], output, ROOT / "a.csv", mode)
         self.fails(2, ["--checkpoint-every: is only for runs with --checkpoint"], "--checkpoint-every", "5")
+        self.fails(2, ["--precision tf32 is only for --device cuda"], "--precision", "tf32")
 
     def test_cannot_be_meant(self):
         self.fails(2, ["the momentum is 1;"], "--momentum", "1")
@@ -278,6 +279,30 @@ class Training(unittest.TestCase):
         for row in ["    1  Conv + ReLU + MaxPool", "   11  Conv + ReLU + MaxPool", "   21  Dense", "update", "step"]:
             self.assertIn(row, result.stdout)
         self.assertNotIn("Epoch", result.stdout)
+
+    def run_with(self, *options, **variables):
+        return subprocess.run([PROGRAM, *SHORT[:-2], "--data", CIFAR, *map(str, options)], capture_output=True, text=True,
+                              env=environment() | variables, timeout=300, check=False)
+
+    def test_bf16(self):
+        """Weights of a run in bfloat16 are float32, and the other precision reads them."""
+        first, second = ROOT / "bf16-1.safetensors", ROOT / "bf16-2.safetensors"
+        for file, threads in ((first, 1), (second, 2)):
+            result = self.run_with("--precision", "bf16", "--threads", threads, "--save", file, STRATA_BF16="emulated")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn("bfloat16 by emulated", result.stdout)
+        self.assertTrue(first.read_bytes() == second.read_bytes())
+        loaded = [self.run_with("--epochs", "0", "--load", first, "--precision", p, STRATA_BF16="widened")
+                  for p in ("float32", "bf16")]
+        losses = []
+        for result in loaded:
+            self.assertEqual(result.returncode, 0, result.stderr)
+            losses.append(float(result.stdout.split("test loss ")[1].split(",")[0]))
+        self.assertAlmostEqual(*losses, delta=0.02)
+
+    def test_bf16_refused(self):
+        result = self.run_with("--precision", "bf16", STRATA_KERNELS="baseline", STRATA_BF16="")
+        refusals.check(self, result, 1, ["use float32, or set STRATA_BF16=widened"])
 
     def test_cifar100(self):
         result = run(*SHORT, "--data", CIFAR, "--dataset", "cifar100")

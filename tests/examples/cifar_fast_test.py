@@ -4,6 +4,7 @@
 
 Data of CIFAR's format are made here. A whole run takes minutes and real images, so that this one is stopped.
 """
+import os
 import pathlib
 import signal
 import subprocess
@@ -21,28 +22,31 @@ ROOT = pathlib.Path(WORK.name)
 DATA = made_cifar.make(ROOT / "data") / "cifar-10-batches-bin"
 
 
-def run(*options):
-    return subprocess.run([PROGRAM, *map(str, options)], capture_output=True, text=True, timeout=600, check=False)
+def run(*options, **variables):
+    return subprocess.run([PROGRAM, *map(str, options)], capture_output=True, text=True, timeout=600, check=False,
+                          env=os.environ | variables)
 
 
 class CifarFast(unittest.TestCase):
     def test_help(self):
         result = run("--help")
         self.assertEqual(result.returncode, 0)
-        for option in "data epochs seed threads save checkpoint resume".split():
+        for option in "data epochs seed threads precision save checkpoint resume".split():
             self.assertIn("--" + option, result.stdout)
 
     def test_refusals(self):
         refusals.check(self, run("--epochs", "0"), 2, ["--epochs"])
+        refusals.check(self, run("--precision", "tf32"), 2, ["--precision"])
         refusals.check(self, run("--resume"), 2, ["--resume", "--checkpoint"])
         refusals.check(self, run("--data", ROOT / "none"), 1, ["none"])
         refusals.check(self, run("--data", DATA, "--save", ROOT / "none/w.safetensors"), 1, ["none/w.safetensors"])
 
-    def test_stopped(self):
+    def stop(self, *options, **variables):
         """It trains, Ctrl-C ends it, and nothing is left at the place of the weights."""
         weights = ROOT / "w.safetensors"
-        with subprocess.Popen([PROGRAM, "--data", DATA, "--save", weights, "--threads", "2"], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True) as program:
+        with subprocess.Popen([PROGRAM, "--data", DATA, "--save", weights, "--threads", "2", *options],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              env=os.environ | variables) as program:
             seen = ""
             begin = time.monotonic()
             while "loss:" not in seen and time.monotonic() - begin < 300:
@@ -53,6 +57,16 @@ class CifarFast(unittest.TestCase):
         self.assertEqual(program.returncode, 130)
         self.assertIn("nothing was saved", errors)
         self.assertEqual([file.name for file in ROOT.iterdir()], ["data"])
+
+    def test_stopped(self):
+        self.stop()
+
+    def test_bf16(self):
+        self.stop("--precision", "bf16", STRATA_BF16="widened")
+
+    def test_bf16_refused(self):
+        result = run("--data", DATA, "--precision", "bf16", STRATA_KERNELS="baseline", STRATA_BF16="")
+        refusals.check(self, result, 1, ["use float32, or set STRATA_BF16=widened"])
 
 
 if __name__ == "__main__":

@@ -1,91 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSL-1.0
-"""The example import_model: small models against ONNX Runtime and Keras, what is refused, and damaged and hostile files. Exits
-with 77 where a package is missing."""
-import contextlib
-import io
-import json
+"""The example import_model: small models against ONNX Runtime and Keras, what is written and what is refused. Exits with 77 where a
+package is missing; import_files_test.py is about damaged and hostile files."""
 import os
 import pathlib
-import subprocess
-import sys
-import tempfile
 import unittest
-import zipfile
-from unittest import mock
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-FOLDER = ROOT / "examples/import_model"
-sys.dont_write_bytecode = True
-sys.path.insert(0, str(FOLDER))
-os.environ.setdefault("KERAS_BACKEND", "jax")
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
-try:
-    import h5py
-    import numpy as np
-    import onnx
-    import onnxruntime  # noqa: F401, the importer takes it
-    from onnx import TensorProto, helper
-    from safetensors import safe_open
-    from safetensors.numpy import load_file
-except ImportError as missing:
-    print(f"SKIPPED: no model was imported: {missing}", file=sys.stderr)
-    sys.exit(77)
-try:
-    import keras
-except ImportError:
-    keras = None
-
-import import_model
-import read_onnx
-from emulation import difference, emulate
-from made_onnx import DRAW, Made
-from refusals import AllRefused, Refused
-
-EFFORT = float(os.environ.get("STRATA_TEST_EFFORT", "1"))
-
-
-class Case(unittest.TestCase):
-    def setUp(self):
-        work = tempfile.TemporaryDirectory(prefix="strata-import-")
-        self.addCleanup(work.cleanup)
-        self.folder = pathlib.Path(work.name)
-        self.out = self.folder / "out"
-
-    def run_script(self, *arguments):
-        return subprocess.run([sys.executable, FOLDER / "import_model.py", *map(str, arguments)], capture_output=True, text=True,
-                              check=False)
-
-    def save(self, model, name="net.onnx"):
-        path = self.folder / name
-        path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
-        return path
-
-    def network(self, made, *outputs, fold=False):
-        """Imports and compares with ONNX Runtime. Returns the text of the C++ type."""
-        import cpp
-        path = self.save(made.model(*outputs))
-        reader = read_onnx.OnnxReader(path)
-        network = import_model.network_of(reader, fold)
-        _, _, worst = import_model.check(network, reader)
-        self.assertLessEqual(worst, 2e-6)
-        return cpp.Printer(network.chain, network.input).text()
-
-    def refused(self, made, *outputs):
-        with self.assertRaises((Refused, AllRefused)) as caught:
-            import_model.network_of(read_onnx.OnnxReader(self.save(made.model(*outputs))), False)
-        return str(caught.exception)
-
-    def fails(self, path, *says, options=(), lines=1):
-        """One message, and nothing written."""
-        told = io.StringIO()
-        with mock.patch.object(sys, "argv", ["import_model.py", str(path), "--out", str(self.out), *map(str, options)]), \
-                contextlib.redirect_stderr(told):
-            self.assertEqual(import_model.main(), 1, told.getvalue())
-        for part in says:
-            self.assertIn(part, told.getvalue())
-        self.assertEqual(len(told.getvalue().splitlines()), lines, told.getvalue())
-        self.assertFalse(self.out.exists())
+from import_case import Case, difference, emulate, import_model, keras, load_file, Made, np, onnx, read_onnx, safe_open
 
 
 class Networks(Case):
@@ -205,6 +126,144 @@ class Networks(Case):
         x = m("Reshape", m("Transpose", x, perm=[0, 2, 1, 3, 4]), m.constant(np.int64([0, 6, 4, 4])))
         self.assertIn("ChannelShuffle<3>", self.network(m, m.conv(x, 6, 4)))
 
+    def test_a_shuffle_unit_splits_the_channels(self):
+        m = Made(8, 6, 6)
+        for spell in ("Split", "Slice", "Gather"):
+            x = m("Relu", m.conv("x", 8, 8, k=1))
+            if spell == "Split":
+                kept, branch = m("Split", x, m.constant(np.int64([3, 5])), outputs=2, axis=1)
+            elif spell == "Slice":
+                kept, branch = (m("Slice", x, m.constant(np.int64([a])), m.constant(np.int64([b])), m.constant(np.int64([1])))
+                                for a, b in ((0, 3), (3, 1 << 40)))
+            else:
+                kept, branch = (m("Gather", x, m.constant(np.arange(a, b)), axis=1) for a, b in ((0, 3), (3, 8)))
+            text = self.network(m, m("Concat", kept, m("Relu", m.conv(branch, 5, 5)), axis=1))
+            self.assertIn("Concat<Channels<0, 3>, Sequential<Channels<3, 5>, Conv<3, 5>, ReLU>>", text)
+        for places in ([0, 2], [3, 2, 1], [[0, 1]], [-1, 0]):
+            self.assertIn("neighbouring channels", self.refused(m, m("Gather", "x", m.constant(np.int64(places)), axis=1)))
+        self.assertIn("neighbouring channels", self.refused(m, m("Slice", "x", m.constant(np.int64([0, 1])), m.constant(
+            np.int64([2, 3])), m.constant(np.int64([1, 2])))))
+        self.assertIn("Channels<7, 1>", self.network(m, m("Gather", "x", m.constant(np.int64([-1])), axis=1)))
+        for sizes, channels in (([2, 2, 4, 0], 4), ([8, 0], 8)):  # the part without channels is not read
+            parts = m("Split", "x", m.constant(np.int64(sizes)), outputs=len(sizes), axis=1)
+            self.network(m, m.conv(parts[-2], channels, 2))
+            self.assertIn("a part without channels", self.refused(m, m("Relu", parts[-1])))
+        self.assertIn("its parts are", self.refused(m, m("Split", "x", m.constant(np.int64([3, 9])), outputs=2, axis=1)[0]))
+
+    def test_a_decoder_makes_a_map_of_a_vector(self):
+        m = Made(3, 4, 4)
+        code = m("Gemm", m("Flatten", m.conv("x", 3, 4)), m.weight(64, 5), m.weight(5))
+        wide = m("PRelu", m.norm(m("Gemm", code, m.weight(5, 24), m.weight(24)), 24), m.weight(24))
+        for last in (False, True):
+            x = m("Reshape", wide, m.constant(np.int64([0, 2, 4, 3] if last else [0, 3, 2, 4])))
+            if last:
+                x = m("Transpose", x, perm=[0, 3, 1, 2])
+            text = " ".join(self.network(m, m("ConvTranspose", x, m.weight(3, 2, 2, 2), strides=[2, 2])).split())
+            self.assertIn("Dense<24>, BatchNormOf<Epsilon<1e-5>, Momentum<0.9>>, PReLU, Reshape<2, 4, 3>, "
+                          "ConvTranspose<2, 2, Stride<2>", text)
+        shared = m("Relu", m("Reshape", code, m.constant(np.int64([0, 5, 1, 1]))))
+        self.assertNotIn("Reshape", self.network(m, m.conv(shared, 5, 2, k=1)))
+        # Of a vector that something else takes too, or that is no product: another order is not to be had.
+        x = m("Reshape", wide, m.constant(np.int64([0, 3, 2, 4])))
+        x = m("Concat", m("Flatten", m.conv(x, 3, 2)), wide, axis=1)
+        self.assertIn("have another order in strata", self.refused(m, x))
+        m = Made(3, 4, 4)
+        x = m("Reshape", m("Flatten", "x"), m.constant(np.int64([0, 4, 3, 4])))
+        self.assertIn("have another order in strata", self.refused(m, m.conv(x, 4, 2)))
+        m = Made(3, 4, 4)  # a vector behind a global pool
+        x = m("Reshape", m("GlobalAveragePool", m.conv("x", 3, 16)), m.constant(np.int64([0, 4, 2, 2])))
+        self.assertIn("have another order in strata", self.refused(m, m.conv(x, 4, 2)))
+        x = m("GlobalAveragePool", m.conv("x", 3, 16))
+        x = m("Reshape", m("Conv", x, m.weight(16, 16, 1, 1)), m.constant(np.int64([0, 4, 2, 2])))
+        self.assertIn("GlobalAvgPool, Dense<16, NoBias>, Reshape<2, 2, 4>", self.network(m, m.conv(x, 4, 2)))
+        m = Made(3, 4, 4)
+        x = m("Reshape", m.conv("x", 3, 4), m.constant(np.int64([0, 4, 16])))
+        self.assertIn("maps of vectors, and groups of channels, and no other shape", self.refused(m, x))
+        # There and back is nothing.
+        x = m("Reshape", m("Relu", m("Flatten", "x")), m.constant(np.int64([0, 3, 4, 4])))
+        self.assertIn("Flatten, ReLU, Reshape<4, 4, 3>, Conv", self.network(m, m.conv(x, 3, 2)))
+        x = m("Flatten", m("Transpose", x, perm=[0, 2, 3, 1]))
+        self.assertNotIn("Reshape", self.network(m, m("Gemm", x, m.weight(48, 2))))
+
+    def test_a_map_of_one_pixel_or_one_row_made_of_a_vector(self):
+        def code(*shape):
+            m = Made(3, 4, 4)
+            x = m("Gemm", m("Flatten", m("GlobalAveragePool", m.conv("x", 3, 4))), m.weight(4, 24), m.weight(24))
+            return m, m("Reshape", x, m.constant(np.int64([0, *shape])))
+
+        m, x = code(24, 1, 1)
+        up = m("ConvTranspose", m("Relu", x), m.weight(24, 2, 2, 2), strides=[2, 2])
+        self.assertIn("GlobalAvgPool, Dense<24>, ReLU, Reshape<1, 1, 24>, ConvTranspose<2, 2, Stride<2>, NoBias>",
+                      " ".join(self.network(m, up).split()))
+        m, x = code(24, 1, 1)
+        self.network(m, m("Concat", m("ConvTranspose", x, m.weight(24, 2, 1, 1)), x, axis=1))
+        m, x = code(24)
+        x = m("Unsqueeze", x, m.constant(np.int64([2, 3])))
+        x = m("Resize", x, "", m.constant(np.float32([1, 1, 3, 2])), mode="linear")
+        self.assertIn("Reshape<1, 1, 24>, Upsample<Size<3, 2>, Bilinear>", self.network(m, x))
+        for shape, wanted in (((1, 1, 24), "Reshape<1, 24, 1>"), ((1, 24, 1), "Reshape<24, 1, 1>")):
+            m, x = code(*shape)
+            self.assertIn(wanted, self.network(m, m.conv(x, 1, 2)))
+        m, x = code(1, 1, 24)
+        self.assertIn("Reshape<1, 1, 24>, Conv<3, 2>", self.network(m, m.conv(m("Transpose", x, perm=[0, 3, 1, 2]), 24, 2)))
+        m = Made(24)
+        x = m("Reshape", "x", m.constant(np.int64([0, 24, 1, 1])))
+        self.assertIn("Conv<3, 2>", self.network(m, m.conv(x, 24, 2)))
+        m = Made(2, 3, 4)  # Flatten has another order
+        x = m("Reshape", m("Flatten", "x"), m.constant(np.int64([0, 24, 1, 1])))
+        self.assertIn("takes a map, and gets a vector", self.refused(m, m.conv(x, 24, 2)))
+
+    def test_group_norm_that_is_spelled_out(self):
+        for scaled in (False, True):  # as PyTorch writes it before opset 18
+            m = Made(4, 5, 3)
+            x = m("Reshape", m.conv("x", 4, 6), m.constant(np.int64([0, 3, -1])))
+            x = m("InstanceNormalization", x, m.constant(np.ones(3, np.float32)), m.constant(np.zeros(3, np.float32)))
+            x = m("Reshape", x, m.constant(np.int64([0, 6, 5, 3])))
+            if scaled:
+                x = m("Add", m("Mul", x, m.weight(6, 1, 1)), m.weight(6, 1, 1))
+            self.assertIn("GroupNorm<3, Epsilon<1e-5>>" if scaled else "GroupNorm<3, Epsilon<1e-5>, NoScale, NoShift>",
+                          self.network(m, m("Relu", x)))
+        m = Made(4, 5, 3)
+        x = m("InstanceNormalization", m("Reshape", "x", m.constant(np.int64([0, 2, -1]))), m.weight(2), m.weight(2))
+        self.assertIn("GroupNorm<2, Epsilon<1e-5>>", self.network(m, m("Reshape", x, m.constant(np.int64([0, 4, 5, 3])))))
+        self.refused(m, m("Relu", x))
+
+    def test_lrn_of_an_even_size(self):
+        m = Made(6, 3, 3)
+        self.assertIn("has it before", self.refused(m, m("LRN", "x", size=4)))
+        for shift in (0, 1):  # the extra channel before, and behind
+            m = Made(6, 3, 3)
+            band = np.float32([[0.2 * (i - 2 + shift <= j < i + 2 + shift) for j in range(6)] for i in range(6)])
+            sums = m("Conv", m("Mul", "x", "x"), m.constant(band[:, :, None, None]))
+            x = m("Div", "x", m("Pow", m("Add", sums, m.constant(np.float32(1.5))), m.constant(np.float32(0.75))))
+            if shift:
+                self.assertIn("squares", self.refused(m, x))
+            else:
+                self.assertIn("LRN<4, 1.5, 0.2, 0.75>", self.network(m, x))
+            # The same along another axis is no LRN of channels.
+            m = Made(6, 6, 6)
+            turned = m("Transpose", "x", perm=[0, 2, 3, 1])
+            sums = m("Conv", m("Mul", turned, turned), m.constant(band[:, :, None, None]))
+            x = m("Div", turned, m("Pow", m("Add", sums, m.constant(np.float32(1.5))), m.constant(np.float32(0.75))))
+            self.refused(m, x)
+
+    def test_padding_that_pools_ignore(self):
+        m = Made(3, 6, 6)
+        lowest, pads = m.constant(np.float32(-np.inf)), m.constant(np.int64([0, 0, 3, 0, 0, 0, 0, 2]))
+        x = m("Pad", m.conv("x", 3, 2), pads, lowest)
+        pooled = m("MaxPool", x, kernel_shape=[2, 2], strides=[1, 2])
+        self.refused(m, pooled)  # its first row is minus infinity in the model, and 0 in strata
+        mask = np.ones((1, 1, 8, 4), bool)
+        mask[0, 0, :2] = mask[0, 0, :, 3] = False
+        self.assertIn("Pad<3, 0, 0, 2>", self.network(m, m("Where", m.constant(mask), pooled, m.constant(np.float32(0)))))
+        self.assertIn("chooses between", self.refused(m, m("Where", m.constant(~mask), pooled, m.constant(np.float32(0)))))
+        self.assertIn("it pads with mode", self.refused(m, m("AveragePool", m("Pad", "x", pads, lowest), kernel_shape=[2, 2])))
+        sums = m("Conv", "x", m.constant(np.ones((3, 1, 3, 3), np.float32)), group=3, pads=[1, 1, 1, 1])
+        counts = np.float32([2, 3, 3, 3, 3, 2])
+        x = m("Mul", sums, m.constant(1 / np.outer(counts, counts)[None, None]))
+        self.assertIn("AvgPool<3, 1, Same>", self.network(m, x))
+        self.refused(m, m("Mul", sums, m.constant(1.01 / np.outer(counts, counts)[None, None])))
+
     def test_pads_before_windows(self):
         m = Made(2, 7, 7)
         x = m("Relu", m.conv(m("Pad", "x", m.constant(np.int64([0, 0, 1, 0, 0, 0, 2, 3]))), 2, 4, pads=[0, 0, 0, 0]))
@@ -237,6 +296,26 @@ class Networks(Case):
         text = self.network(m, x)
         self.assertIn("template <int Filters>\nusing Fire = ", text)
         self.assertIn("Fire<1>, Fire<2>, Fire<4>", text)
+
+
+@unittest.skipUnless("STRATA_ONNX_MODELS" in os.environ, "STRATA_ONNX_MODELS names no folder with models of the ONNX model zoo")
+class Trained(Case):
+    """Folders with model.onnx and test_data_set_N/{input,output}_0.pb, such as mnist-8."""
+
+    def test_own_test_sets(self):
+        paths = sorted(pathlib.Path(os.environ["STRATA_ONNX_MODELS"]).glob("*/model.onnx"))
+        self.assertTrue(paths)
+        for path in paths:
+            reader = read_onnx.OnnxReader(path)
+            network = import_model.network_of(reader, False)
+            sets = sorted(path.parent.glob("test_data_set_*"))
+            self.assertTrue(sets)
+            for folder in sets:
+                x, wanted = (onnx.numpy_helper.to_array(onnx.load_tensor(folder / f"{name}_0.pb")) for name in ("input", "output"))
+                found = emulate(network.chain, x.transpose(0, 2, 3, 1).astype(np.float64))
+                wanted = import_model.as_strata(wanted, network)
+                self.assertLessEqual(difference(found, wanted), 1e-6, folder)
+                self.assertEqual(found.argmax(), wanted.argmax())
 
 
 class Files(Case):
@@ -300,12 +379,12 @@ class Files(Case):
 
     def test_all_refusals_at_once(self):
         m = Made(4, 6, 6)
-        a, b = m("Split", "x", m.constant(np.int64([2, 2])), outputs=2, axis=1)
-        x = m("Concat", m.conv(a, 2, 2), b, axis=1)
+        a, b = m("Split", "x", m.constant(np.int64([3, 3])), outputs=2, axis=2)
+        x = m("Concat", m.conv(a, 4, 2), b, axis=1)
         y = m("Softsign", m.conv("x", 4, 4))
         z = m("Clip", m.conv("x", 4, 4), m.constant(np.float32(2)), m.constant(np.float32(1)))
         self.fails(self.save(m.model(m("Sum", x, y, z))), "3 things cannot be expressed; nothing was written",
-                   "Split 'node0': it takes some of the channels; strata has no layer that does",
+                   "Split 'node0': it takes a part of a value; strata's Channels takes neighbouring channels, and no more",
                    "Softsign 'node4': strata has no layer for Softsign", "Clip 'node6': it limits its values to [2.0, 1.0]", lines=4)
 
     def test_single_refusals(self):
@@ -321,7 +400,7 @@ class Files(Case):
         made(lambda m: m("Mul", m.conv("x", 2, 2), m.conv("x", 2, 2)), "strata's Gate multiplies a value by")
         made(lambda m: m("Mul", "x", m.conv("x", 2, 1)), "takes factors of the same shape, or one for each channel")
         made(lambda m: m("Softmax", m.conv("x", 2, 2), axis=1), "takes the softmax along axis 1")
-        made(lambda m: m("Reshape", "x", m.constant(np.int64([0, 5, 5, 2]))), "strata flattens a map")
+        made(lambda m: m("Reshape", "x", m.constant(np.int64([0, 5, 5, 2]))), "and no other shape")
         made(lambda m: m("ConvTranspose", "x", m.weight(2, 1, 2, 2), group=2), "it has 2 groups")
         made(lambda m: m("Conv", "x", m.weight(2, 3, 3, 3)), "3 channels, and it gets 2")
         made(lambda m: m("Conv", "x", m.weight(2, 2, 9, 9)), "spans 9 elements")
@@ -334,134 +413,6 @@ class Files(Case):
         m = Made(2, 5, 5)
         a, b = m.conv("x", 2, 2), m.conv("x", 2, 3)
         self.fails(self.save(m.model(a, b)), f"the model has 2 outputs, {a}, {b}; name one with --output")
-
-
-class Hostile(Case):
-    def model(self):
-        m = Made(2, 5, 5)
-        return m.model(m("Relu", m.conv("x", 2, 3)))
-
-    def test_no_model(self):
-        for data in (b"", b"\x00", b"text that is no model at all, but long enough", os.urandom(4000), b"\x3a\xff\xff\xff\x7f"):
-            self.fails(self.save(data), "nothing was written")
-
-    def test_every_truncation(self):
-        data = self.model().SerializeToString()
-        path = self.folder / "cut.onnx"
-        for end in range(0, len(data), 1 if EFFORT >= 10 else 7):
-            path.write_bytes(data[:end])
-            with self.assertRaises((Refused, AllRefused), msg=end):
-                import_model.network_of(read_onnx.OnnxReader(path), False)
-
-    def test_sizes_that_overflow(self):
-        for dims, says in (([1 << 40, 1 << 40, 3, 3], "elements"), ([-3, 2, 3, 3], "not negative"), ([3, 2, 3, 4], "not the numbers"),
-                           ([1 << 20, 1 << 20], "elements")):
-            model = self.model()
-            del model.graph.initializer[0].dims[:]
-            model.graph.initializer[0].dims.extend(dims)
-            path = self.save(model)
-            with self.assertRaises((Refused, AllRefused), msg=dims) as caught:
-                import_model.network_of(read_onnx.OnnxReader(path), False)
-            self.assertIn(says, str(caught.exception))
-        for attribute, value in (("strides", [0, 0]), ("strides", [1 << 60, 1]), ("pads", [-1] * 4), ("pads", [1 << 40] * 4),
-                                 ("dilations", [1 << 62, 1]), ("group", 0), ("group", -(1 << 60)), ("kernel_shape", [1 << 50, 3]),
-                                 ("strides", [1, 1, 1]), ("strides", "text"), ("auto_pad", "ELSE"), ("pads", [1 << 14] * 4)):
-            model = self.model()
-            node = model.graph.node[0]
-            for old in [a for a in node.attribute if a.name == attribute]:
-                node.attribute.remove(old)
-            node.attribute.append(helper.make_attribute(attribute, value))
-            with self.assertRaises((Refused, AllRefused), msg=(attribute, value)):
-                import_model.network_of(read_onnx.OnnxReader(self.save(model)), False)
-
-    def test_constants_that_grow(self):
-        m = Made(2, 5, 5)
-        name = m.constant(np.zeros(1 << 20, np.float32))
-        for _ in range(40):
-            name = m("Concat", name, name, axis=0)
-        self.assertIn("constants of more than", self.refused(m, m("Add", "x", name)))
-        m = Made(2, 5, 5)
-        huge = m("ConstantOfShape", m.constant(np.int64([1 << 40, 1 << 40])))
-        self.assertIn("elements", self.refused(m, m("Add", "x", huge)))
-
-    def limited(self, path, *says):
-        """Within 2 GB of memory more than the packages need themselves."""
-        program = ("import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30)); "
-                   f"sys.path.insert(0, {str(FOLDER)!r}); sys.argv = ['import_model.py', {str(path)!r}, '--out', {str(self.out)!r}]; "
-                   f"runpy.run_path({str(FOLDER / 'import_model.py')!r}, run_name='__main__')")
-        result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=300)
-        self.assertEqual(result.returncode, 1, result.stderr[-2000:])
-        for part in says:
-            self.assertIn(part, result.stderr)
-        self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr[-2000:])
-        self.assertFalse(self.out.exists())
-
-    def test_a_billion_nodes(self):
-        path = self.folder / "many.onnx"
-        count = 500_000_000  # two bytes each: an empty node
-        with open(path, "wb") as file:
-            body = count * 2
-            length, head = body, b"\x3a"
-            while length >= 128:
-                head += bytes([length & 127 | 128])
-                length >>= 7
-            file.write(b"\x08\x08" + head + bytes([length]))
-            part = b"\x0a\x00" * (1 << 20)
-            for _ in range(0, count, 1 << 20):
-                file.write(part[:min(len(part), body)])
-                body -= min(len(part), body)
-        self.limited(path, "more than")
-
-    def test_external_data(self):
-        secret = self.folder / "secret.bin"
-        secret.write_bytes(bytes(1000))
-        inner = self.folder / "model"
-        inner.mkdir()
-        (inner / "data.bin").write_bytes(DRAW.normal(0, 1, 54 + 10).astype("<f4").tobytes())
-        (inner / "link.bin").symlink_to(secret)
-
-        def external(**entries):
-            model = self.model()
-            tensor = model.graph.initializer[0]
-            tensor.ClearField("raw_data")
-            tensor.data_location = TensorProto.EXTERNAL
-            for key, value in entries.items():
-                entry = tensor.external_data.add()
-                entry.key, entry.value = key, str(value)
-            path = inner / "net.onnx"
-            path.write_bytes(model.SerializeToString())
-            return path
-
-        for entries, says in (({"location": "../secret.bin"}, "in the model's folder"), ({"location": secret}, "in the model's folder"),
-                              ({"location": "link.bin"}, "in the model's folder"), ({"location": ""}, "in the model's folder"),
-                              ({"location": "none.bin"}, "cannot be read"), ({"location": "data.bin", "offset": 200}, "ends behind"),
-                              ({"location": "data.bin", "offset": -1}, "expected 216"),
-                              ({"location": "data.bin", "length": 1 << 60}, "expected 216"),
-                              ({"location": "data.bin", "offset": "x"}, "cannot be read"), ({"location": "."}, "cannot be read")):
-            self.fails(external(**entries), says)
-        self.assertEqual(self.run_script(external(location="data.bin", offset=40), "--out", self.out).returncode, 0)
-
-    def test_cycles(self):
-        nodes = [helper.make_node("Add", ["x", "b"], ["a"]), helper.make_node("Relu", ["a"], ["b"])]
-        value = helper.make_tensor_value_info
-        graph = helper.make_graph(nodes, "g", [value("x", 1, [1, 2, 4, 4])], [value("b", 1, None)])
-        self.fails(self.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])), "takes what it computes itself")
-
-    def test_damaged_bytes(self):
-        """Whatever a damaged file says, the reader answers with a refusal or with a network."""
-        data = bytearray(self.model().SerializeToString())
-        draw = np.random.default_rng(5)
-        outcomes = {"network": 0, "refused": 0}
-        for _ in range(int(600 * EFFORT)):
-            damaged = bytearray(data)
-            for _ in range(draw.integers(1, 4)):
-                damaged[draw.integers(len(damaged))] = draw.integers(256)
-            try:
-                import_model.network_of(read_onnx.OnnxReader(self.save(bytes(damaged))), False)
-                outcomes["network"] += 1
-            except (Refused, AllRefused):
-                outcomes["refused"] += 1
-        self.assertTrue(all(outcomes.values()), outcomes)
 
 
 @unittest.skipIf(keras is None, "Keras is not installed")
@@ -489,6 +440,7 @@ class Keras(Case):
         x = layers.Dropout(0.2)(inner(x))
         x = x * 0.5 + 3.0 if arithmetic else x
         x = layers.Dense(7, activation="gelu")(x)
+        x = layers.Flatten()(layers.Conv2D(2, 2)(layers.Reshape((3, 2, 4))(layers.Dense(24)(x))))
         model = keras.Model(inputs, layers.Dense(5, activation="softmax")(x))
         draw = np.random.default_rng(7)
         model.set_weights([draw.uniform(0.5, 1.5, w.shape) if "variance" in w.path or "gamma" in w.path else
@@ -525,81 +477,6 @@ class Keras(Case):
         x = layers.MultiHeadAttention(2, 4)(x, x)
         keras.Model(inputs, x).save(self.folder / "net.keras")
         self.fails(self.folder / "net.keras", "Conv2D 'conv2d", "it is used twice", "strata has no attention", lines=3)
-
-    good = {}
-
-    def damaged(self, change):
-        if not self.good:
-            keras.Sequential([keras.Input((6, 6, 2)), keras.layers.Conv2D(3, 3)]).save(self.folder / "good.keras")
-            with zipfile.ZipFile(self.folder / "good.keras") as archive:
-                self.good.update({name: archive.read(name) for name in archive.namelist()})
-        entries = dict(self.good)
-        change(entries)
-        with zipfile.ZipFile(self.folder / "net.keras", "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, data in entries.items():
-                archive.writestr(name, data)
-        return self.folder / "net.keras"
-
-    def weights(self, change):
-        def changed(entries):
-            path = self.folder / "w.h5"
-            path.write_bytes(entries["model.weights.h5"])
-            with h5py.File(path, "r+") as file:
-                change(file["layers/conv2d/vars"])
-            entries["model.weights.h5"] = path.read_bytes()
-        return self.damaged(changed)
-
-    def test_hostile_files(self):
-        for data in (b"", b"PK\x03\x04", os.urandom(3000), b"\x89HDF\r\n\x1a\n" + os.urandom(2000)):
-            path = self.folder / "net.keras"
-            path.write_bytes(data)
-            self.fails(path, "nothing was written")
-        self.fails(self.damaged(lambda e: e.pop("config.json")), "no Keras model")
-        self.fails(self.damaged(lambda e: e.update({"config.json": b"{"})), "is no JSON")
-        self.fails(self.damaged(lambda e: e.update({"config.json": b"[" * 100000})), "is no JSON")
-        self.fails(self.damaged(lambda e: e.update({"config.json": b" " * (65 << 20)})), "more than")
-        self.fails(self.damaged(lambda e: e.update({"model.weights.h5": e["model.weights.h5"][:500]})), "nothing was written")
-
-        def other(file, link):
-            del file["0"]
-            file["0"] = link
-
-        self.fails(self.weights(lambda g: other(g, h5py.ExternalLink("/etc/passwd", "/0"))), "where it should be", lines=2)
-        self.fails(self.weights(lambda g: other(g, h5py.SoftLink("/layers"))), "where it should be", lines=2)
-
-        def huge(group):
-            del group["0"]
-            group.create_dataset("0", shape=(1 << 20, 1 << 20, 1 << 10), dtype="f4", chunks=(64, 64, 64))
-
-        self.fails(self.weights(huge), "elements", lines=2)
-
-        def loop(entries):
-            config = json.loads(entries["config.json"])
-            for _ in range(100):
-                config = {"class_name": "Sequential", "config": {"name": "s", "layers": [config]}}
-            entries["config.json"] = json.dumps(config).encode()
-
-        self.fails(self.damaged(loop), "give --input HxWxC", lines=2)
-        self.fails(self.damaged(loop), "models in models too deeply", options=("--input", "6x6x2"), lines=2)
-
-    def test_damaged_bytes(self):
-        path = self.damaged(lambda e: None)
-        with zipfile.ZipFile(path) as archive:
-            config = archive.read("config.json")
-        draw = np.random.default_rng(5)
-        outcomes = {"network": 0, "refused": 0}
-        import read_keras
-        for _ in range(int(60 * EFFORT)):
-            text = bytearray(config)
-            for _ in range(draw.integers(1, 3)):
-                text[draw.integers(len(text))] = draw.integers(32, 127)
-            damaged = self.damaged(lambda e: e.update({"config.json": bytes(text)}))
-            try:
-                import_model.network_of(read_keras.KerasReader(damaged), False)
-                outcomes["network"] += 1
-            except (Refused, AllRefused):
-                outcomes["refused"] += 1
-        self.assertTrue(all(outcomes.values()), outcomes)
 
 
 if __name__ == "__main__":

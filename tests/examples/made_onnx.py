@@ -58,6 +58,8 @@ def every_layer():
     x = m("Add", m.conv(m("Elu", x), 12, 12, dilations=[2, 2], pads=[2, 2, 2, 2]), m("LeakyRelu", m.conv(x, 12, 12, k=1)))
     x = m("Reshape", m.conv(x, 12, 12, k=1, group=3), m.constant(np.int64([0, 3, 4, 5, 5])))
     x = m("Reshape", m("Transpose", x, perm=[0, 2, 1, 3, 4]), m.constant(np.int64([0, 12, 5, 5])))
+    kept, branch = m("Split", x, m.constant(np.int64([5, 7])), outputs=2, axis=1)
+    x = m("Concat", kept, m("Relu", m.conv(branch, 7, 7, k=1)), axis=1)
     x = m("Transpose", m.conv(x, 12, 12, k=7, group=12), perm=[0, 2, 3, 1])
     x = m("LayerNormalization", x, m.weight(12), m.weight(12), axis=-1, epsilon=1e-6)
     x = m("Gelu", m("Add", m("MatMul", x, m.weight(12, 8)), m.weight(8)))
@@ -72,5 +74,9 @@ def every_layer():
     x = m("InstanceNormalization", x, m.weight(20), m.weight(20))
     x = m("AveragePool", m("Mul", x, m("Sigmoid", x)), kernel_shape=[2, 3], strides=[1, 2], auto_pad="SAME_LOWER")
     x = m("Selu", m.norm(m("Flatten", x), 300))
-    x = m("Gemm", m("Dropout", x), m.weight(9, 300), m.weight(9), transB=1)
+    x = m("Gemm", m("Dropout", x), m.weight(24, 300), m.weight(24), transB=1)
+    x = m("Reshape", m("Relu", x), m.constant(np.int64([0, 4, 3, 2])))  # a decoder's map
+    x = m("Reshape", m("InstanceNormalization", m("Reshape", x, m.constant(np.int64([0, 2, -1]))), m.weight(2), m.weight(2)),
+          m.constant(np.int64([0, 4, 3, 2])))
+    x = m("Gemm", m("Flatten", m.conv(x, 4, 4)), m.weight(9, 24), m.weight(9), transB=1)
     return m.model(m("LogSoftmax", x))

@@ -128,6 +128,9 @@ void for_each_network(F&& f) {
   NETWORK(OnMap<Upsample<Size<3, 2>, Bilinear>>);
   NETWORK(OnMap<ChannelShuffle<2>, ChannelShuffle<6>>);
 
+  NETWORK(OnMap<Channels<1, 4>, Concat<Channels<0, 1>, Sequential<Channels<1, 3>, ReLU>>>);
+  NETWORK(OnMap<Reshape<4, 3, 10>, Conv<3, 4>>);
+
   // Vectors behind Flatten: some layers take ONNX's order of the elements, others need strata's.
   NETWORK(OnVector<ReLU, Dropout<0.3>>);
   NETWORK(OnVector<BatchNorm, PReLU>);
@@ -142,6 +145,11 @@ void for_each_network(F&& f) {
   NETWORK(OnMap<Flatten, LogSoftmax>);
   NETWORK(Sequential<Input<1, 1, 5>, Flatten, GroupNorm<5>, Dense<3, NoBias>>);
   NETWORK(OnMap<Concat<Sequential<Flatten>, GlobalAvgPool>, Dense<2>>);
+
+  NETWORK(OnVector<Channels<3, 20>>);
+  NETWORK(OnVector<ReLU, Reshape<4, 3, 2>, Conv<3, 4>, Flatten>);
+  NETWORK(OnVector<Reshape<2, 3, 4>, Conv<1, 4>, Flatten>);
+  NETWORK(Sequential<Input<1, 1, 5>, Flatten, Dense<24>, ELU, Reshape<3, 4, 2>, ConvTranspose<2, 3, Stride<2>>>);
 
   // Joins.
   NETWORK(OnMap<Residual<Conv<3, 6>, BatchNorm>, ReLU, Residual<ReLU, Shortcut<Conv<1, 6>>>>);

@@ -30,10 +30,6 @@ WORK = tempfile.TemporaryDirectory(prefix="strata-onnx-")
 ROOT = pathlib.Path(WORK.name)
 LARGEST = 1e-5  # of the largest output
 IMPORTER = pathlib.Path(__file__).resolve().parents[2] / "examples" / "import_model" / "import_model.py"
-# import_model.py may refuse these: windows beyond a padding, normalizations over groups, sums of squares, and vectors that are put
-# into another order.
-NOT_IMPORTED = ("CeilMode", "Pad<3>>>", "DrawnPad<5>", "GroupNorm<", "LRN<4", "Input<2, 3, 4>, Flatten>", "ChannelShuffle<3>",
-                "OnVector<Residual", "OnVector<Gate", "OnVector<Concat", "OnMap<Flatten", "Concat<Sequential<Flatten>")
 
 
 def by_onnxruntime(file, image):
@@ -124,20 +120,15 @@ class Written(unittest.TestCase):
     @unittest.skipUnless(IMPORTER.exists(), "there is no importer")
     def test_import(self):
         """import_model.py makes strata's types of the files. It compares its network with ONNX Runtime itself."""
-        imported = 0
         for number, network, image, _ in self.cases:
             with self.subTest(network=network):
                 name = f"net{number}"
                 done = subprocess.run([sys.executable, IMPORTER, ROOT / f"{number}.nchw.onnx", "--out", ROOT / "imported", "--name",
                                        name], capture_output=True, text=True, timeout=300, check=False)
-                if not any(part in network for part in NOT_IMPORTED):
-                    self.assertEqual(done.returncode, 0, done.stderr)
-                if done.returncode == 0:
-                    imported += 1
-                    height, width, channels = image.shape[1:]
-                    self.assertIn(f"Input<{height}, {width}, {channels}>", (ROOT / "imported" / f"{name}.hpp").read_text())
-        self.assertGreater(imported, 50)
-        print(f"import_model.py: {imported} of {self.count} networks")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                height, width, channels = image.shape[1:]
+                self.assertIn(f"Input<{height}, {width}, {channels}>", (ROOT / "imported" / f"{name}.hpp").read_text())
+        print(f"import_model.py: {self.count} networks")
 
     def test_a_difference_is_found(self):
         """The comparison fails for two swapped channels of one constant."""
