@@ -313,17 +313,18 @@ def main():
         durations[number % 2] = minutes_gone() - from_here
         say(f"round {number + 1} of {rounds}: {durations[number % 2]:.1f} minutes")
 
-    known = networks.Networks(runner, peers, say)
+    name, flags = cpu_name()
+    known = networks.Networks(runner, peers, say, flags.split())
     if not o.no_networks and known.available():
         for number in range(1 if o.quick else 3):
-            if number > 0 and minutes_gone() > minutes + 25 and not o.full:
+            if number > 0 and minutes_gone() > minutes + 15 and not o.full:
                 say("no time for more rounds of networks")
                 break
-            for threads in (2, 1) if number == 0 and not o.quick else (2,):
-                known.round(number, threads, 0.3 if o.quick else 1.0)
+            for job in known.jobs:
+                for threads in (2, 1) if number == 0 and not o.quick and job == "infer" else (2,):
+                    known.round(number, job, threads, 0.3 if o.quick else 1.0)
             say(f"networks, round {number + 1}: {minutes_gone():.1f} minutes gone")
 
-    name, flags = cpu_name()
     head = [f"# strata beside its peers, {time.strftime('%Y-%m-%d %H:%M')}", "", f"{name}", "", f"Flags: {flags}", "",
             f"Linux {platform.release()}; float32; {completed} rounds; medians over the runs. AlexNet for 32x32 images, "
             f"{PARAMETERS:,} parameters; training: SGD, momentum {0.9}, dropout. Installing took {o.install_seconds} s, "

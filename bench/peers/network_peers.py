@@ -1,19 +1,26 @@
 # SPDX-License-Identifier: BSL-1.0
-"""Predictions of the networks that networks.cpp wrote, by ONNX Runtime, OpenVINO or PyTorch (eager or compiled):
-    network_peers.py PEER NAME --data DIR --batches 1,32 --threads 2 --seconds 2
-Prints lines as peer.py does; the first, `check`, has the largest difference to strata's logits, divided by the largest of
-them."""
+"""Predictions of the networks that networks.cpp wrote, by ONNX Runtime, OpenVINO or PyTorch (eager or compiled), and training
+steps by PyTorch (eager) in float32 or bfloat16:
+    network_peers.py PEER NAME --data DIR --mode infer|train|bf16 --batches 1,32 --threads 2 --seconds 2
+Prints lines as peer.py does; the first, `check`, has the largest difference to strata's logits, or losses in training, divided
+by the largest of them."""
 import argparse
 
 import numpy as np
 
 import peer
 
+LEARNING_RATE, MOMENTUM = 0.002, 0.9
+CHECK_BATCH, CHECK_STEPS = 4, 3
+
 
 def images(count, shape):
-    """sin(i), as networks.cpp has them, (N,H,W,C), in the order (N,C,H,W)."""
+    """Noise, as networks.cpp has it, (N,H,W,C), in the order (N,C,H,W)."""
     channels, height, width = shape
-    numbers = np.sin(np.arange(count * channels * height * width, dtype=np.float64)).astype(np.float32)
+    h = np.arange(count * channels * height * width, dtype=np.uint32) * np.uint32(2654435761)
+    h = (h ^ (h >> 15)) * np.uint32(2246822519)
+    h ^= h >> 13
+    numbers = (h >> 8).astype(np.float32) * np.float32(2**-23) - 1
     return np.ascontiguousarray(numbers.reshape(count, height, width, channels).transpose(0, 3, 1, 2))
 
 
@@ -94,6 +101,7 @@ def pytorch(o):
                 layer = torch.nn.BatchNorm2d(len(w[0]), a.get("epsilon", 1e-5))
                 layer.running_mean.copy_(w[2])
                 layer.running_var.copy_(w[3])
+                layer.weight.requires_grad = bool((w[0] != 1).any())  # all ones: a BatchNorm without scale
                 return self.filled(layer, w[:2])
             if kind == "MaxPool":
                 pad, extra = padded(a, kind)
@@ -119,7 +127,11 @@ def pytorch(o):
                 known[output] = function(*(known[i] for i in inputs))
             return known[result]
 
-    network = Network().eval().to(memory_format=torch.channels_last)
+    network = Network().train(o.mode != "infer").to(memory_format=torch.channels_last)
+    if o.mode != "infer":
+        classes = graph.output[0].type.tensor_type.shape.dim[1].dim_value
+        return (torch.__version__.split("+")[0], shape,
+                lambda batch: trainer(network, images(batch, shape), classes, o.mode == "bf16"))
 
     def make(batch):
         run = torch.compile(network) if o.peer == "pytorch-compiled" else network
@@ -131,14 +143,42 @@ def pytorch(o):
     return torch.__version__.split("+")[0], shape, make
 
 
+def trainer(network, x, classes, bf16):
+    """A function that takes a step and returns its loss; the optimizer is networks.cpp's."""
+    import torch
+    learned = [p for p in network.parameters() if p.requires_grad]
+    try:
+        optimizer = torch.optim.SGD(learned, LEARNING_RATE, MOMENTUM, fused=True)
+    except (RuntimeError, TypeError):
+        optimizer = torch.optim.SGD(learned, LEARNING_RATE, MOMENTUM)
+    x = torch.from_numpy(x).to(memory_format=torch.channels_last)
+    labels = torch.arange(len(x)) % classes
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            loss = torch.nn.functional.cross_entropy(network(x), labels)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+    return step
+
+
+def difference(values, file):
+    expected = np.fromfile(file, np.float32)
+    return f"difference={np.abs(np.asarray(values).reshape(-1) - expected).max() / np.abs(expected).max():.2g}"
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("peer", choices=("onnxruntime", "openvino", "pytorch", "pytorch-compiled"))
     parser.add_argument("network")
     parser.add_argument("--data", required=True)
+    parser.add_argument("--mode", choices=("infer", "train", "bf16"), default="infer")
     parser.add_argument("--batches", default="1")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--least", type=int, default=5)
     o = parser.parse_args()
     o.file = f"{o.data}/{o.network}.onnx"
     version, shape, make = {"onnxruntime": onnxruntime, "openvino": openvino}.get(o.peer, pytorch)(o)
@@ -146,12 +186,19 @@ def main():
     def line(mode, batch, rest):
         print(f"peer={o.peer} version={version} network={o.network} mode={mode} batch={batch} threads={o.threads} {rest}",
               flush=True)
-    expected = np.fromfile(f"{o.data}/{o.network}.logits.f32", np.float32)
-    logits = np.asarray(make(2)(images(2, shape))).reshape(-1)
-    line("check", 2, f"difference={np.abs(logits - expected).max() / np.abs(expected).max():.2g}")
+    if o.mode == "infer":
+        line("check", 2, difference(make(2)(images(2, shape)), f"{o.data}/{o.network}.logits.f32"))
+    else:
+        step = make(CHECK_BATCH)
+        line("check", CHECK_BATCH, difference([step() for _ in range(CHECK_STEPS)], f"{o.data}/{o.network}.losses.f32"))
     for batch in map(int, o.batches.split(",")):
-        predict, x = make(batch), images(batch, shape)
-        line("infer", batch, f"state=warm ms={peer.text(peer.measure(o.seconds, 2, lambda i: predict(x)))}")
+        if o.mode == "infer":
+            predict, x = make(batch), images(batch, shape)
+            ms = peer.measure(o.seconds, 2, lambda i: predict(x), least=o.least)
+        else:
+            step = make(batch)
+            ms = peer.measure(o.seconds, 1, lambda i: step(), least=o.least)
+        line(o.mode, batch, f"state=warm ms={peer.text(ms)}")
 
 
 main()

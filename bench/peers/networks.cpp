@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
-// strata's predictions of known networks, and the same networks as ONNX files for its peers.
-//   networks write DIR          DIR/NAME.onnx, and DIR/NAME.logits.f32 of two images of `image()`
+// strata's predictions and training steps of known networks, and the same networks as ONNX files for its peers.
+//   networks write DIR          DIR/NAME.onnx, DIR/NAME.logits.f32 of two images, DIR/NAME.losses.f32 of a few steps
 //   networks infer NAME --batches 1,32 --threads 2 --seconds 2
+//   networks train|bf16 NAME --batches 128 --threads 2 --seconds 2 --least 2
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -14,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include <strata/cpu_bf16.hpp>
 #include <strata/io/onnx.hpp>
 #include <strata/strata.hpp>
 
@@ -24,10 +27,18 @@ namespace {
 
 using namespace networks;
 
-// Numbers that every peer can make: sin(i).
+constexpr float learning_rate = 0.002f, momentum = 0.9f;
+constexpr int check_batch = 4, check_steps = 3;
+
+// Noise between -1 and 1 that every peer can make: a hash of the element's number.
 std::vector<float> images(std::int64_t count) {
   std::vector<float> x(static_cast<std::size_t>(count));
-  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(std::sin(static_cast<double>(i)));
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    auto h = static_cast<std::uint32_t>(i) * 2654435761u;
+    h = (h ^ (h >> 15)) * 2246822519u;
+    h ^= h >> 13;
+    x[i] = static_cast<float>(h >> 8) * 0x1p-23f - 1;
+  }
   return x;
 }
 
@@ -44,15 +55,86 @@ void fill(Model& model) {
   });
 }
 
+std::vector<int> labels(int count, int classes) {
+  std::vector<int> y;
+  for (int i = 0; i < count; ++i) y.push_back(i % classes);
+  return y;
+}
+
+// Training without Dropout, so that all peers compute the same losses.
+template <class Layers>
+struct WithoutDropout;
+template <class... L>
+struct WithoutDropout<Sequential<L...>> {
+  template <class Kept, class... Rest>
+  struct Walk {
+    using type = Kept;
+  };
+  template <class... Kept, class First, class... Rest>
+  struct Walk<Sequential<Kept...>, First, Rest...> : Walk<Sequential<Kept..., First>, Rest...> {};
+  template <class... Kept, auto Rate, class... Rest>
+  struct Walk<Sequential<Kept...>, Dropout<Rate>, Rest...> : Walk<Sequential<Kept...>, Rest...> {};
+  using type = typename Walk<Sequential<>, L...>::type;
+};
+
+template <class Net, class Backend = Cpu>
+class TrainingRun {
+ public:
+  TrainingRun(int batch, int threads)
+      : model_({.batch = batch, .threads = threads, .seed = 1, .weights = HeNormal{}}),
+        trainer_(model_, Loss{}, SGD{.learning_rate = learning_rate, .momentum = momentum}),
+        images_(images(batch * Net::input.size())),
+        labels_(labels(batch, static_cast<int>(Net::output.channels))) {
+    fill(model_);
+  }
+  float step() {
+    const StepResult r = trainer_.step(images_, labels_);
+    return static_cast<float>(r.loss / r.samples);
+  }
+
+ private:
+  using Model = strata::Model<typename WithoutDropout<Net>::type, Backend>;
+  using Loss = Unchecked<SoftmaxCrossEntropy>;  // SqueezeNet ends in a ReLU
+  Model model_;
+  Trainer<Model, Loss, SGD> trainer_;
+  std::vector<float> images_;
+  std::vector<int> labels_;
+};
+
+void write_file(const std::string& path, std::span<const float> values) {
+  std::ofstream file(path, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size_bytes()));
+  if (!file.flush()) throw std::runtime_error("cannot write " + path);
+}
+
 template <class Net>
 void write(const std::string& folder, const std::string& name) {
   Model<Net, Cpu, Inference> model{{.batch = 2, .seed = 1, .weights = HeNormal{}}};
   fill(model);
   save_onnx(model, folder + "/" + name + ".onnx");
-  const auto logits = model.predict(images(2 * Net::input.size()));
-  std::ofstream file(folder + "/" + name + ".logits.f32", std::ios::binary);
-  file.write(reinterpret_cast<const char*>(logits.data()), static_cast<std::streamsize>(logits.size_bytes()));
-  if (!file.flush()) throw std::runtime_error("cannot write " + folder + "/" + name + ".logits.f32");
+  write_file(folder + "/" + name + ".logits.f32", model.predict(images(2 * Net::input.size())));
+  TrainingRun<Net> run(check_batch, 1);
+  std::vector<float> losses;
+  for (int i = 0; i < check_steps; ++i) losses.push_back(run.step());
+  write_file(folder + "/" + name + ".losses.f32", losses);
+}
+
+void print_line(const bench::Options& o, const std::string& name, const char* mode, int batch,
+                const std::vector<double>& ms) {
+  std::printf("peer=strata version=%s network=%s mode=%s batch=%d threads=%d state=warm", cpu::kernel_path(), name.c_str(),
+              mode, batch, o.threads);
+  bench::print_list("ms", ms);
+  std::printf("\n");
+  std::fflush(stdout);
+}
+
+template <class Net, class Backend>
+void train(const bench::Options& o, const std::string& name, const char* mode) {
+  for (const int batch : o.batches) {
+    TrainingRun<Net, Backend> run(batch, o.threads);
+    print_line(o, name, mode, batch,
+               bench::measure(o.seconds, 1, [&](int) { static_cast<void>(run.step()); }, [] {}, o.least));
+  }
 }
 
 template <class Net>
@@ -61,12 +143,8 @@ void infer(const bench::Options& o, const std::string& name) {
     Model<Net, Cpu, Inference> model{{.batch = batch, .threads = o.threads, .seed = 1, .weights = HeNormal{}}};
     fill(model);
     const std::vector<float> x = images(batch * Net::input.size());
-    const std::vector<double> ms = bench::measure(o.seconds, 2, [&](int) { static_cast<void>(model.predict(x)); }, [] {});
-    std::printf("peer=strata version=%s network=%s mode=infer batch=%d threads=%d state=warm", cpu::kernel_path(),
-                name.c_str(), batch, o.threads);
-    bench::print_list("ms", ms);
-    std::printf("\n");
-    std::fflush(stdout);
+    print_line(o, name, "infer", batch,
+               bench::measure(o.seconds, 2, [&](int) { static_cast<void>(model.predict(x)); }, [] {}, o.least));
   }
 }
 
@@ -95,10 +173,18 @@ int main(int argc, char** argv) try {
     for_networks({}, [&]<class Net>(const char* name) { write<Net>(argv[2], name); });
     return 0;
   }
-  if (mode != "infer") throw std::runtime_error("call it as: networks write DIR, or: networks infer NAME OPTION...");
+  if (mode != "infer" && mode != "train" && mode != "bf16")
+    throw std::runtime_error("call it as: networks write DIR, or: networks infer|train|bf16 NAME OPTION...");
   const bench::Options o = bench::parse(argc - 2, argv + 2);
-  if (!for_networks(argv[2], [&]<class Net>(const char* name) { infer<Net>(o, name); }))
-    throw std::runtime_error(std::string("there is no network ") + argv[2]);
+  const bool found = for_networks(argv[2], [&]<class Net>(const char* name) {
+    if (mode == "infer")
+      infer<Net>(o, name);
+    else if (mode == "train")
+      train<Net, Cpu>(o, name, "train");
+    else
+      train<Net, CpuBF16>(o, name, "bf16");
+  });
+  if (!found) throw std::runtime_error(std::string("there is no network ") + argv[2]);
   return 0;
 } catch (const std::exception& e) {
   std::fprintf(stderr, "networks: %s\n", e.what());

@@ -142,6 +142,7 @@ struct Options {
   std::vector<int> batches{128};
   int threads = 1;
   double seconds = 2;
+  int least = 5;  // steps, however long they take
   bool cold = false;
 };
 
@@ -163,6 +164,8 @@ inline Options parse(int argc, char** argv) {
       o.threads = std::stoi(value);
     } else if (key == "--seconds") {
       o.seconds = std::stod(value);
+    } else if (key == "--least") {
+      o.least = std::stoi(value);
     } else if (key == "--batches") {
       o.batches.clear();
       for (std::size_t at = 0; at < value.size();) {
@@ -177,15 +180,15 @@ inline Options parse(int argc, char** argv) {
   return o;
 }
 
-// Milliseconds of each call of f(i), after `warm_up` calls: at least five, then until the time is up.
+// Milliseconds of each call of f(i), after `warm_up` calls: at least `least`, then until the time is up.
 template <class F, class Between>
-std::vector<double> measure(double seconds, int warm_up, F&& f, Between&& between) {
+std::vector<double> measure(double seconds, int warm_up, F&& f, Between&& between, int least = 5) {
   using Clock = std::chrono::steady_clock;
   std::vector<double> ms;
   int i = 0;
   for (; i < warm_up; ++i) f(i);
   const auto until = Clock::now() + std::chrono::duration<double>(seconds);
-  while (ms.size() < 5 || (Clock::now() < until && ms.size() < 4000)) {
+  while (ms.size() < static_cast<std::size_t>(least) || (Clock::now() < until && ms.size() < 4000)) {
     between();
     const auto begin = Clock::now();
     f(i++);

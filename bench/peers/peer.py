@@ -53,14 +53,14 @@ class Evictor:
         self.lines += 1
 
 
-def measure(seconds, warm_up, f, between=None):
-    """Milliseconds of each call of f(i): at least five, then until the time is up."""
+def measure(seconds, warm_up, f, between=None, least=5):
+    """Milliseconds of each call of f(i): at least `least`, then until the time is up."""
     ms, i = [], 0
     for i in range(warm_up):
         f(i)
     i = warm_up
     until = time.perf_counter() + seconds
-    while len(ms) < 5 or (time.perf_counter() < until and len(ms) < 4000):
+    while len(ms) < least or (time.perf_counter() < until and len(ms) < 4000):
         if between:
             between()
         begin = time.perf_counter()
