@@ -16,6 +16,13 @@ target_compile_definitions(strata_compiled PUBLIC STRATA_COMPILED)
 target_link_libraries(strata_compiled PUBLIC strata)
 set_target_properties(strata_compiled PROPERTIES
   OUTPUT_NAME strata EXPORT_NAME compiled POSITION_INDEPENDENT_CODE ON)
+option(STRATA_COMPILED_UNITY "Compile strata::compiled from a few large sources: less work, and less of it in parallel" OFF)
+if(STRATA_COMPILED_UNITY)
+  set_target_properties(strata_compiled PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 12)
+  # The longest ones run beside the others.
+  set_source_files_properties(${CMAKE_CURRENT_BINARY_DIR}/compiled/strata_backend_cpu_ops_impl_hpp.cpp
+    ${CMAKE_CURRENT_BINARY_DIR}/compiled/strata_backend_cpu_steps_impl_hpp.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+endif()
 if(NOT STRATA_BUILD_COMPILED)
   set_target_properties(strata_compiled PROPERTIES EXCLUDE_FROM_ALL ON)  # built if something links it
 endif()

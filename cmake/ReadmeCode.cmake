@@ -1,8 +1,8 @@
-# cmake -D README= -D PROGRAM= [-D PAGE=] [-D VERDICT=] -P ReadmeCode.cmake
+# cmake -D README= -D PROGRAM= [-D PAGE=] [-D RUN=] [-D VERDICT=] -P ReadmeCode.cmake
 #
-# Checks that the first C++ in a README is part of a program that is built and run, except for spaces, line ends and comments, and
-# that the compiler output in the README is part of PAGE, the help page of an error. VERDICT tests this check: it must fail, for a
-# reason that matches.
+# Checks that the first C++ in a README is a program that is built and run, except for spaces, line ends and comments. PAGE is the
+# help page of an error: the compiler output in the README must be part of it. RUN is the program's executable: its last line must be
+# the last line of the README's first block of text. VERDICT tests this check: it must fail, for a reason that matches.
 cmake_policy(VERSION 3.25)
 
 function(bare variable file)
@@ -25,13 +25,19 @@ endfunction()
 
 bare(readme ${README})
 bare(program ${PROGRAM})
-set(missing "")
-foreach(statement IN LISTS readme)  # statements end in ;, which separates CMake's lists
-  string(FIND "${program}" "${statement};" at)
-  if(statement AND at EQUAL -1)
-    string(APPEND missing "\n  ${statement}")
-  endif()
-endforeach()
+set(wrong "")
+# compare(<list> <list> <file>): reports the statements of the first list that the second one lacks.
+function(compare these those file)
+  foreach(statement IN LISTS ${these})  # statements end in ;, which separates CMake's lists
+    string(FIND ";${${those}};" ";${statement};" at)
+    if(statement AND at EQUAL -1)
+      string(APPEND wrong "\n  not in ${file}: ${statement}")
+    endif()
+  endforeach()
+  set(wrong "${wrong}" PARENT_SCOPE)
+endfunction()
+compare(readme program ${PROGRAM})
+compare(program readme ${README})
 if(PAGE)
   file(STRINGS ${README} said REGEX "^(error|note): ")
   file(READ ${PAGE} page)
@@ -41,19 +47,30 @@ if(PAGE)
   foreach(line IN LISTS said)
     string(FIND "${page}" ": ${line}\n" at)
     if(at EQUAL -1)
-      string(APPEND missing "\n  ${line}")
+      string(APPEND wrong "\n  not in ${PAGE}: ${line}")
     endif()
   endforeach()
+endif()
+if(RUN)
+  file(READ ${README} text)
+  if(NOT text MATCHES "\n```text\n[^`]*\n([^`\n]+)\n```\n")
+    message(FATAL_ERROR "${README} shows no output")
+  endif()
+  set(promised "${CMAKE_MATCH_1}")
+  execute_process(COMMAND ${RUN} OUTPUT_VARIABLE printed COMMAND_ERROR_IS_FATAL ANY)
+  if(NOT printed MATCHES "\n([^\n]+)\n$" OR NOT CMAKE_MATCH_1 STREQUAL promised)
+    string(APPEND wrong "\n  ends in \"${promised}\" in ${README}, but prints ${printed}")
+  endif()
 endif()
 list(LENGTH readme count)
 if(count LESS 3)
   message(FATAL_ERROR "${README}: ${count} statements; has its layout changed?")
 endif()
 if(VERDICT)
-  if(NOT missing MATCHES "${VERDICT}")
-    message(FATAL_ERROR "accepted, but must be rejected with '${VERDICT}':${missing}")
+  if(NOT wrong MATCHES "${VERDICT}")
+    message(FATAL_ERROR "accepted, but must be rejected with '${VERDICT}':${wrong}")
   endif()
-elseif(missing)
-  message(FATAL_ERROR "${README} shows lines that are not in ${PROGRAM} or ${PAGE}:${missing}")
+elseif(wrong)
+  message(FATAL_ERROR "${README} differs from what it shows:${wrong}")
 endif()
 message(STATUS "${count} statements")

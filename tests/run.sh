@@ -1,26 +1,28 @@
 #!/usr/bin/env bash
-# tests/run.sh [--list | --help] [GROUP...]: runs the tests that a change must pass; without GROUP, all groups but `long`.
+# tests/run.sh [--list | --help] [GROUP...]: runs the tests that a change must pass; without GROUP, all but aarch64 and long.
 # Installs missing packages, builds in build/, and ends with `N passed, N failed, N skipped`, which counts tests.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-legs=(format gcc clang libcxx compile-fail cuda examples packaging sanitizers)
-by_name=(long)  # these run only if they are named
+legs=(format gcc clang libcxx compile-fail cuda examples packaging mpi sanitizers)
+by_name=(aarch64 long)  # these run only if they are named
 declare -A about=(
   [format]="every source is formatted by clang-format-19"
   [gcc]="all targets and their tests with GCC"
-  [clang]="all targets and their tests with Clang 19"
+  [clang]="the library, examples, benchmarks and tests of kernels with Clang 19; sanitizers has the other tests"
   [libcxx]="all headers and a few unit tests with Clang 19 and libc++"
+  [aarch64]="only if named: the library and a few unit tests for aarch64, cross-compiled with GCC and run in QEMU"
   [compile-fail]="mistakes give the promised errors: GCC, Clang, and nvcc if it is installed"
   [cuda]="the GPU backend with nvcc, and its tests; some of them need a GPU"
   [examples]="the examples"
-  [packaging]="install and find_package, add_subdirectory, FetchContent"
+  [packaging]="install and find_package, add_subdirectory, FetchContent, the Debian package, the single header"
+  [mpi]="training by several processes with Open MPI"
   [sanitizers]="unit tests under address, undefined-behaviour and thread sanitizers"
   [long]="only if named: ten times as many damaged files and drawn shapes; the example notes by nvcc"
 )
 tools=(g++ cmake ninja-build libeigen3-dev doctest-dev python3)
 libraries=(libbenchmark-dev libcli11-dev zlib1g-dev libcurl4-openssl-dev libssl-dev libpng-dev libjpeg-dev libprotobuf-dev
-  protobuf-compiler)
+  protobuf-compiler libopenmpi-dev openmpi-bin)
 pypi=(python3-venv ca-certificates)
 clang=(clang-19 libclang-rt-19-dev)
 declare -A packages=(
@@ -28,10 +30,12 @@ declare -A packages=(
   [gcc]="${tools[*]} ${libraries[*]} dataset-fashion-mnist"
   [clang]="${tools[*]} ${libraries[*]} ${clang[*]} dataset-fashion-mnist"
   [libcxx]="${tools[*]} ${libraries[*]} ${clang[*]} libc++-19-dev libc++abi-19-dev"
+  [aarch64]="${tools[*]}"
   [compile-fail]="${tools[*]} ${libraries[*]} ${clang[*]}"
   [cuda]="${tools[*]} ${libraries[*]}"
   [examples]="${tools[*]} ${libraries[*]} ${pypi[*]} dataset-fashion-mnist"
-  [packaging]="${tools[*]} ${libraries[*]}"
+  [packaging]="${tools[*]} ${libraries[*]} pkg-config"
+  [mpi]="${tools[*]} ${libraries[*]} iproute2 dataset-fashion-mnist"
   [sanitizers]="${tools[*]} ${libraries[*]} ${clang[*]} dataset-fashion-mnist"
   [long]="${tools[*]} ${libraries[*]}"
 )
@@ -78,7 +82,8 @@ python_packages() {
     echo "SKIPPED: openvino cannot be installed from PyPI; ONNX files are not run in it" >&2
 }
 
-configure() { cmake --preset "$1" -D Python3_EXECUTABLE="${python:-$(command -v python3)}"; }
+configure() { cmake --preset "$1" -D Python3_EXECUTABLE="${python:-$(command -v python3)}" "${@:2}"; }
+configure_gcc() { configure gcc -D STRATA_BUILD_MPI=ON; }  # several groups share this build
 build() { cmake --build "build/$1" --parallel "$jobs" "${@:2}" -- -k 0; }  # -k 0: show all errors
 
 # check PRESET [CTEST OPTION...]: runs tests and adds their counts to the summary.
@@ -104,7 +109,8 @@ PYTHON
 
 # Each group runs in its own shell with `set -e`, so it stops at the first command that fails.
 leg_format() {
-  find include tests examples bench docs -type f \( -name '*.hpp' -o -name '*.cpp' -o -name '*.cu' \) -print0 |
+  find include tests examples bench docs packaging -path packaging/conan/test_package/build -prune -o \
+    -type f \( -name '*.hpp' -o -name '*.cpp' -o -name '*.cu' \) -print0 |
     xargs -0 clang-format-19 --dry-run -Werror
   # When it assigns `{.b = 1}` to an existing object, nvcc 13.0 treats it as `{1}`.
   if grep -rnE '(^|[{;(]) *[A-Za-z_][A-Za-z_0-9.>()-]*(\[[^]]*\])? = \{ *\.[a-z]' include examples tests/cuda; then
@@ -114,27 +120,44 @@ leg_format() {
   echo "2 0 0" >>"$counts"  # these are two tests
 }
 leg_gcc() {
-  configure gcc
+  configure_gcc
   build gcc
-  check gcc -LE '^(compile_fail|packaging|examples)$'
+  check gcc -LE '^(compile_fail|packaging|examples|mpi)$'
 }
 leg_clang() {
   configure clang
-  build clang
+  build clang --target examples benchmarks compile_tests kernel_tests
   # GCC's leg draws all shapes.
-  STRATA_TEST_EFFORT=0.5 check clang -LE '^(compile_fail|packaging|examples)$'
+  STRATA_TEST_EFFORT=0.5 check clang -L '^(kernels|static)$'
 }
 leg_libcxx() {
   configure libcxx
   build libcxx --target odr_test checkpoint_test data_test data_info_test weights_test
   check libcxx -R '^(static\.odr|unit\.(checkpoint|data|data_info|weights)_test)$'
 }
+leg_aarch64() {
+  local skipped=""
+  if [[ $(uname -m) == aarch64 ]]; then
+    skipped="this processor is one, and the other groups test it"
+  elif ! ./cmake/install.sh g++-aarch64-linux-gnu qemu-user; then
+    skipped="g++-aarch64-linux-gnu and qemu-user cannot be installed"
+  fi
+  if [[ $skipped ]]; then
+    echo "aarch64: ALL SKIPPED: $skipped"
+    echo "0 0 1" >>"$counts"
+    return
+  fi
+  configure aarch64
+  # QEMU computes vectors one number at a time, so these are the tests of kernels, and of what else depends on the processor.
+  build aarch64 --target gemm_test conformance_test inference_test checkpoint_test model_test summary_test quick_start
+  STRATA_TEST_EFFORT=0.005 check aarch64 -R '^(unit\.(gemm|conformance|inference|checkpoint|model|summary)_test|examples\.quick_start)$'
+}
 leg_compile-fail() {
   local status=0
-  for preset in gcc clang; do
-    configure "$preset"
-    check "$preset" -L '^compile_fail$' || status=1
-  done
+  configure_gcc
+  check gcc -L '^compile_fail$' || status=1
+  configure clang
+  check clang -L '^compile_fail$' || status=1
   if ! command -v nvcc >/dev/null && [[ ! -x /usr/local/cuda/bin/nvcc ]]; then
     echo "compile-fail: nvcc is not installed, so its tests were SKIPPED"
   fi
@@ -162,17 +185,22 @@ leg_cuda() {
 }
 leg_examples() {
   python_packages
-  configure gcc
+  configure_gcc
   build gcc --target examples
   check gcc -L '^examples$'
 }
 leg_packaging() {
-  configure gcc
+  configure_gcc
   build gcc --target strata_compiled  # it is installed if it is there
   check gcc -L '^packaging$'
 }
+leg_mpi() {
+  configure_gcc
+  build gcc --target mpi_tests
+  check gcc -L '^mpi$'
+}
 leg_long() {
-  configure gcc
+  configure_gcc
   build gcc --target fuzz_test conformance_test
   STRATA_TEST_EFFORT=10 check gcc -R '^unit\.(fuzz|conformance)_test$'
   if command -v nvcc >/dev/null || [[ -x /usr/local/cuda/bin/nvcc ]]; then
