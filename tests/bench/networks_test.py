@@ -24,8 +24,8 @@ class NetworksTest(unittest.TestCase):
             open(os.path.join(folder.name, "venv", venv, "complete"), "w").close()
         self.known = networks.Networks(Runner(folder.name), ["onnxruntime", "openvino", "pytorch"], print)
 
-    def add(self, peer, network, batch, *ms):
-        self.known.results[peer, network, batch, 2] = list(ms)
+    def add(self, peer, network, batch, *ms, job="infer"):
+        self.known.results[peer, job, network, batch, 2] = list(ms)
 
     def test_a_peer_that_is_not_installed_is_missing(self):
         self.assertEqual(self.known.peers, ["onnxruntime", "pytorch"])
@@ -37,15 +37,26 @@ class NetworksTest(unittest.TestCase):
         self.add("pytorch", "lenet", 1, 10.0)
         self.add("strata", "vgg16", 1, 8.0)
         self.add("pytorch", "vgg16", 1, 4.0)
-        self.assertEqual(self.known.ratios(1, 2), {"lenet": 2.0, "vgg16": 0.5})
+        self.add("strata", "lenet", 64, 2.0, job="train")
+        self.add("pytorch", "lenet", 64, 5.0, job="train")
+        self.assertEqual(self.known.ratio("infer", "lenet", 1, 2), 2.0)
+        self.assertEqual(self.known.ratio("infer", "vgg16", 1, 2), 0.5)
         self.assertEqual(self.known.summary(), ["networks infer1 strata/best-peer geomean 1.00 least 0.50 vgg16",
-                                                "networks infer32 strata/best-peer nan"])
-        self.assertIn("| lenet | 1 | 2 | 2 | 4 | 10 | 2.00 |", self.known.table())
+                                                "networks infer32 strata/best-peer nan",
+                                                "networks train strata/best-peer geomean 2.50 least 2.50 lenet",
+                                                "bf16 train strata/best-peer nan"])
+        self.assertIn("| infer | lenet | 1 | 2 | 2 | 4 | 10 | 2.00 |", self.known.table())
+        self.assertIn("| train | lenet | 64 | 2 | 2 | - | 5 | 2.50 |", self.known.table())
+
+    def test_bfloat16_is_measured_where_the_processor_has_it(self):
+        for flags, jobs in (["avx2"], ["infer", "train"]), (["avx512_bf16"], ["infer", "train", "bf16"]):
+            known = networks.Networks(self.known.runner, ["pytorch"], print, flags)
+            self.assertEqual(known.jobs, jobs)
 
     def test_a_network_without_peers_has_no_ratio(self):
         self.add("strata", "lenet", 32, 3.0)
-        self.assertEqual(self.known.ratios(32, 2), {})
-        self.assertIn("| lenet | 32 | 2 | 3 | - | - | - |", self.known.table())
+        self.assertIsNone(self.known.ratio("infer", "lenet", 32, 2))
+        self.assertIn("| infer | lenet | 32 | 2 | 3 | - | - | - |", self.known.table())
 
 
 unittest.main()
