@@ -281,7 +281,8 @@ struct Huber final {
 // PyTorch: nn.CrossEntropyLoss(weight), which divides by the sum of the rows' weights
 template <int Classes, class Loss = SoftmaxCrossEntropy>
 struct ClassWeighted final {
-  static_assert(!detail::whole_samples<Loss>(), "strata: this loss has no class of its own in each row to weigh");
+  static_assert(!detail::whole_samples<Loss>(),
+                "strata: ClassWeighted needs a loss whose rows have one class each; this one takes whole samples");
   // An array of the language, which a GPU can read.
   float weights[static_cast<std::size_t>(Classes)]{};  // of each class, at least 0
   Loss loss{};                                         // the loss that is weighted
