@@ -6,7 +6,7 @@ import_model.py MODEL.onnx --out DIR    an ONNX file (PyTorch writes one with to
 
 DIR/NAME.hpp                 namespace NAME { using Net = Sequential<...>; }
 DIR/NAME.safetensors         the weights
-DIR/NAME.check.safetensors   inputs and the model's outputs, which check.cpp compares with
+DIR/NAME.check.safetensors   inputs and the model's outputs, for a comparison by check.cpp
 
 If strata cannot express a part of the network, nothing is written, and one line for each such node says why."""
 import argparse
@@ -219,13 +219,13 @@ def arguments():
     parser.add_argument("model", help="an .onnx, .keras or .h5 file")
     parser.add_argument("--out", required=True, help="write the files into this folder")
     parser.add_argument("--name", help="name of the namespace and of the files; default: that of the model's file")
-    parser.add_argument("--input", type=shape_argument, metavar="HxWxC", help="the input's shape, if the model leaves it open")
-    parser.add_argument("--output", metavar="TENSOR", help="end at this tensor; default: the model's only output")
+    parser.add_argument("--input", type=shape_argument, metavar="HxWxC", help="the input's shape, such as 224x224x3, if the model leaves it open")
+    parser.add_argument("--output", metavar="TENSOR", help="end at this tensor of an ONNX file; default: the model's only output")
     parser.add_argument("--mean", type=numbers_argument, metavar="R,G,B", help="mean of each channel, of pixels divided by 255")
     parser.add_argument("--std", type=deviation_argument, metavar="R,G,B", help="standard deviation of each channel, of pixels divided by 255")
     parser.add_argument("--resize", type=size_argument, metavar="N",
                         help="resize the shorter side of a picture to N and cut out its middle; default: stretch it")
-    parser.add_argument("--classes", metavar="FILE", help="file with the name of one class in each line")
+    parser.add_argument("--classes", metavar="FILE", help="file with the name of one class in each line, in the order of the outputs")
     parser.add_argument("--fold", action="store_true", help="merge each BatchNorm into the convolution before it")
     a = parser.parse_args()
     if bool(a.mean) != bool(a.std):
