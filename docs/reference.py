@@ -138,7 +138,7 @@ def items_of(header, text):
         elif kind:
             items[declared] = Item(shown, kind, name or declared, declared, f"{template}struct {declared}", body, comment)
         else:
-            raise Fault(f"{shown}: {declared} is not recognised as a layer, a loss, an optimizer or a schedule")
+            raise Fault(f"{shown}: {declared} is not recognized as a layer, a loss, an optimizer or a schedule")
     for found in USING.finditer(text):
         comment, declared, target, arguments = found.groups()
         if in_detail(text, found.start()):

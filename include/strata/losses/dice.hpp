@@ -12,7 +12,7 @@
 namespace strata::inline STRATA_ABI {
 
 // The soft Dice loss of whole samples, for segmentation: how little the predicted area of each class overlaps with the
-// true one. Include `<strata/losses/dice.hpp>`. On a GPU one thread does a sample.
+// true one. Include `<strata/losses/dice.hpp>`. On a GPU one thread computes each sample.
 // Formula: 1 - mean over the classes of (2 sum p t + smoothing) / (sum p + sum t + smoothing)
 //          class map: sums over the places of the map, p = softmax of the logits at a place
 //          labels: one sum over all outputs, p = 1 / (1 + exp(-x))
