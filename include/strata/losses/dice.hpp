@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Dice, a loss of whole maps. In the formula t is the target: of a class map, 1 for the class and 0 for the others.
+// Dice, a loss of whole maps. In the formula t is the target; a class map is 1 for the class and 0 for the others.
 #pragma once
 #include <cmath>
 #include <string>

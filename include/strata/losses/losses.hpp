@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Losses. Each is a value: its fields change training and are recorded with a run. A loss of your own is a struct with
 // the same members (examples/custom_loss). The fields of the reference (docs/reference.py) that stand here hold for each
-// loss below that has none of its own. In the formulas x is a row of outputs, t its target: of a class index, 1 for the
-// class and 0 for the others.
+// loss below that has none of its own. In the formulas x is a row of outputs and t its target, where a class index is 1
+// for the class and 0 for the others.
 // Shapes: outputs (N,n), or (N,H,W,n) for a class map; a row is n outputs. The loss of a batch is the mean over its rows.
 #pragma once
 #include <cmath>
