@@ -20,7 +20,8 @@ sys.dont_write_bytecode = True  # beside an installed importer, which may not be
 try:
     import numpy as np
 except ImportError as missing:
-    sys.exit(f"import_model: {missing}; pip install -r {Path(__file__).with_name('requirements.txt')}")
+    sys.exit(f"import_model: {missing}; make a virtual environment and use its Python: python3 -m venv venv && "
+             f"venv/bin/pip install -r {Path(__file__).with_name('requirements.txt')}")
 
 import cpp
 import files
@@ -250,8 +251,8 @@ def main():
         print(f"import_model: {a.model}: {error}; nothing was written", file=sys.stderr)
         return 1
     except ImportError as missing:
-        print(f"import_model: {missing}; pip install -r {os.path.join(os.path.dirname(__file__), 'requirements.txt')}",
-              file=sys.stderr)
+        print(f"import_model: {missing}; install the packages for this Python: {sys.executable} -m pip install -r "
+              f"{os.path.join(os.path.dirname(__file__), 'requirements.txt')}", file=sys.stderr)
         return 1
     except (MemoryError, RecursionError) as error:
         print(f"import_model: {a.model}: {type(error).__name__}: the model is too large; nothing was written", file=sys.stderr)
