@@ -41,7 +41,7 @@ if [[ $name == own_pictures && ${1:-} == train ]]; then
   done
   # A wrong path shall not cost the minutes of a build.
   if ((classes < 2)); then
-    echo "examples/run.sh: own_pictures train: ${folder:-there is no such folder}${folder:+ has $classes folders};" \
+    echo "examples/run.sh: own_pictures train: ${folder:-there is no such folder}${folder:+ has fewer than two folders};" \
       "expected the path of a folder that has one folder for each class, at least two" >&2
     exit 2
   fi
