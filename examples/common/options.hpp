@@ -48,7 +48,8 @@ inline int gpu_of(const std::string& device) {
 }
 
 inline void add_process_options(CLI::App& app, ProcessArguments& a) {
-  app.add_option("--processes", a.by, "one, or mpi: all that mpirun has started, each with a share of every batch")
+  app.add_option("--processes", a.by,
+                 "one process, or mpi: all processes that mpirun has started, each with a share of every batch")
       ->check(CLI::IsMember({"one", "mpi"}))
       ->capture_default_str();
   app.add_flag("--reproducible", a.reproducible, "for mpi: the same bits with 1, 2 and 4 processes");
