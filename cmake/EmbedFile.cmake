@@ -31,6 +31,16 @@ function(strata_embed_file target file)
 
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/strata_embedded/${target})
   set(symbol strata_embedded_${name})
+  set(section ".pushsection .rodata")
+  set(leave .popsection)
+  set(hide .hidden)
+  set(hidden " __attribute__((visibility(\"hidden\")))")
+  if(WIN32)  # an object file of Windows knows no .pushsection, and hides what is not exported
+    set(section ".section .rdata,\\\"dr\\\"")
+    set(leave .text)
+    set(hide "#")  # a comment
+    set(hidden "")
+  endif()
   file(CONFIGURE OUTPUT ${folder}/embedded/${name}.hpp @ONLY CONTENT [=[
 // Made by strata_embed_file().
 #pragma once
@@ -39,8 +49,8 @@ function(strata_embed_file target file)
 #include <span>
 
 extern "C" {
-extern const std::byte @symbol@[] __attribute__((visibility("hidden")));
-extern const std::uint64_t @symbol@_size __attribute__((visibility("hidden")));
+extern const std::byte @symbol@[]@hidden@;
+extern const std::uint64_t @symbol@_size@hidden@;
 }
 namespace embedded {
 inline std::span<const std::byte> @name@() { return {@symbol@, static_cast<std::size_t>(@symbol@_size)}; }
@@ -51,17 +61,17 @@ inline std::span<const std::byte> @name@() { return {@symbol@, static_cast<std::
   file(CONFIGURE OUTPUT ${folder}/${name}.cpp @ONLY CONTENT [=[
 // Made by strata_embed_file().
 __asm__(
-    ".pushsection .rodata\n"
+    "@section@\n"
     ".balign 64\n"
-    ".globl @symbol@\n.hidden @symbol@\n"
+    ".globl @symbol@\n@hide@ @symbol@\n"
     "@symbol@:\n"
     ".incbin \"@quoted@\"\n"
     "1:\n"
     ".balign 8\n"
-    ".globl @symbol@_size\n.hidden @symbol@_size\n"
+    ".globl @symbol@_size\n@hide@ @symbol@_size\n"
     "@symbol@_size:\n"
     ".quad 1b - @symbol@\n"
-    ".popsection\n");
+    "@leave@\n");
 ]=])
   set_source_files_properties(${folder}/${name}.cpp PROPERTIES OBJECT_DEPENDS "${path}")
   target_sources(${target} PRIVATE ${folder}/${name}.cpp)

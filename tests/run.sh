@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# tests/run.sh [--list | --help] [GROUP...]: runs the tests that a change must pass; without GROUP, all but aarch64 and long.
+# tests/run.sh [--list | --help] [GROUP...]: runs the tests that a change must pass; without GROUP, all but aarch64, mingw and long.
 # Installs missing packages, builds in build/, and ends with `N passed, N failed, N skipped`, which counts tests.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 legs=(format gcc clang libcxx compile-fail cuda examples packaging mpi sanitizers)
-by_name=(aarch64 long)  # these run only if they are named
+by_name=(aarch64 mingw long)  # these run only if they are named
 declare -A about=(
   [format]="every source is formatted by clang-format-19"
   [gcc]="all targets and their tests with GCC"
   [clang]="the library, examples, benchmarks and tests of kernels with Clang 19; sanitizers has the other tests"
   [libcxx]="all headers and a few unit tests with Clang 19 and libc++"
   [aarch64]="only if named: the library and a few unit tests for aarch64, cross-compiled with GCC and run in QEMU"
+  [mingw]="only if named: the library and unit tests for Windows, compiled by MinGW-w64 and run in Wine"
   [compile-fail]="mistakes give the promised errors: GCC, Clang, and nvcc if it is installed"
   [cuda]="the GPU backend with nvcc, and its tests; some of them need a GPU"
   [examples]="the examples"
@@ -31,6 +32,7 @@ declare -A packages=(
   [clang]="${tools[*]} ${libraries[*]} ${clang[*]} dataset-fashion-mnist"
   [libcxx]="${tools[*]} ${libraries[*]} ${clang[*]} libc++-19-dev libc++abi-19-dev"
   [aarch64]="${tools[*]}"
+  [mingw]="${tools[*]}"
   [compile-fail]="${tools[*]} ${libraries[*]} ${clang[*]}"
   [cuda]="${tools[*]} ${libraries[*]}"
   [examples]="${tools[*]} ${libraries[*]} ${pypi[*]} dataset-fashion-mnist"
@@ -151,6 +153,25 @@ leg_aarch64() {
   # QEMU computes vectors one number at a time, so these are the tests of kernels, and of what else depends on the processor.
   build aarch64 --target gemm_test conformance_test inference_test checkpoint_test model_test summary_test quick_start
   STRATA_TEST_EFFORT=0.005 check aarch64 -R '^(unit\.(gemm|conformance|inference|checkpoint|model|summary)_test|examples\.quick_start)$'
+}
+leg_mingw() {
+  if ! ./cmake/install.sh g++-mingw-w64-x86-64-posix libz-mingw-w64-dev; then
+    echo "mingw: ALL SKIPPED: g++-mingw-w64-x86-64-posix and libz-mingw-w64-dev cannot be installed"
+    echo "0 0 1" >>"$counts"
+    return
+  fi
+  configure mingw
+  build mingw --target unit_tests quick_start
+  if ! ./cmake/install.sh wine wine64; then
+    echo "mingw: wine cannot be installed, so the programs were compiled, and their tests SKIPPED"
+    echo "0 0 1" >>"$counts"
+    return
+  fi
+  # A server that a test starts would keep the test's output open, and CTest would wait for it.
+  export WINEDEBUG=-all WINEPREFIX=$PWD/build/mingw/wine
+  wine wineboot </dev/null >/dev/null 2>&1
+  /usr/lib/wine/wineserver -p300 </dev/null >/dev/null 2>&1  # seconds after the last program
+  STRATA_TEST_EFFORT=0.1 check mingw -R '^(unit\..*_test|examples\.quick_start)$'
 }
 leg_compile-fail() {
   local status=0

@@ -19,6 +19,7 @@
 
 #include <strata/cpu_bf16.hpp>
 
+#include "environment.hpp"
 #include "every_layer.hpp"
 #include "files.hpp"
 #include "numbers_of.hpp"
@@ -61,10 +62,10 @@ const Emulated emulated;
 // Sets a variable of the environment while it lives.
 struct Variable {
   const char* name;
-  Variable(const char* variable, const char* value) : name(variable) { ::setenv(name, value, 1); }
+  Variable(const char* variable, const char* value) : name(variable) { set_variable(name, value); }
   Variable(const Variable&) = delete;
   Variable& operator=(const Variable&) = delete;
-  ~Variable() { ::unsetenv(name); }
+  ~Variable() { unset_variable(name); }
 };
 
 }  // namespace
@@ -221,7 +222,7 @@ TEST_CASE("bfloat16 is refused where it gains nothing, unless it is asked for") 
     }
     return std::string();
   };
-  ::unsetenv("STRATA_BF16");
+  unset_variable("STRATA_BF16");
   CHECK(refusal().find("use float32, or set STRATA_BF16=widened") != std::string::npos);
   {
     const Variable asked("STRATA_BF16", "emulated");

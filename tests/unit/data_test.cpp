@@ -269,7 +269,7 @@ TEST_CASE("IDX files, plain and packed") {
   const DataFolder folder;
   const Bytes images = idx(0x803, {3, 28, 28}, grey(3)), labels = idx(0x801, {3}, {9, 0, 4});
   const auto pack = [&](const std::string& name, const Bytes& bytes) {
-    gzFile out = gzopen((folder.path / name).c_str(), "wb");
+    gzFile out = gzopen((folder.path / name).string().c_str(), "wb");
     gzwrite(out, bytes.data(), static_cast<unsigned>(bytes.size()));
     gzclose(out);
   };

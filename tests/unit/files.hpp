@@ -2,15 +2,14 @@
 // Files of tests.
 #pragma once
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <random>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,9 +20,9 @@
 struct Folder {
   std::filesystem::path path;
   Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "strata-test-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path = name;
+    std::random_device draw;
+    do path = std::filesystem::temp_directory_path() / ("strata-test-" + std::to_string(draw()));
+    while (!std::filesystem::create_directory(path));
   }
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;

@@ -22,6 +22,7 @@
 #include <strata/util/thread_pool.hpp>
 
 #include "effort.hpp"
+#include "environment.hpp"
 
 namespace {
 std::atomic<long> allocations{0};
@@ -252,28 +253,28 @@ TEST_CASE("gemm's scratch is known at compile time, bounded, and never less for 
 TEST_CASE("STRATA_KERNELS names a path or is refused") {
   const char* before = std::getenv("STRATA_KERNELS");
   const std::string kept = before ? before : "";
-  setenv("STRATA_KERNELS", "baseline", 1);
+  set_variable("STRATA_KERNELS", "baseline");
   CHECK(strata::cpu::detail::choose_path() == KernelPath::baseline);
 #if defined(__aarch64__)
   const char *own = "neon", *foreign = "avx2";
 #else
   const char *own = "baseline", *foreign = "neon";
 #endif
-  setenv("STRATA_KERNELS", own, 1);
+  set_variable("STRATA_KERNELS", own);
   CHECK(strata::cpu::detail::choose_path() == KernelPath::baseline);
-  setenv("STRATA_KERNELS", foreign, 1);
+  set_variable("STRATA_KERNELS", foreign);
   CHECK_THROWS_WITH_AS(
       (void)strata::cpu::detail::choose_path(),
       (std::string("strata: STRATA_KERNELS=") + foreign + ": this processor cannot run these kernels").c_str(),
       std::runtime_error);
-  setenv("STRATA_KERNELS", "fastest", 1);
+  set_variable("STRATA_KERNELS", "fastest");
   CHECK_THROWS_WITH_AS((void)strata::cpu::detail::choose_path(),
                        "strata: STRATA_KERNELS=fastest is none of avx512, avx2, neon, baseline and eigen",
                        std::runtime_error);
   if (before)
-    setenv("STRATA_KERNELS", kept.c_str(), 1);
+    set_variable("STRATA_KERNELS", kept.c_str());
   else
-    unsetenv("STRATA_KERNELS");
+    unset_variable("STRATA_KERNELS");
 }
 
 TEST_CASE("parallel_for runs each task once, with a worker of its own") {

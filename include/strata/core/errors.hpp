@@ -5,8 +5,8 @@
 
 // Checks the system and the flags. It includes a file that does not exist, because that ends the compilation with one
 // message; after an #error the compiler would print one for each missing function.
-#if defined(_WIN32)
-#include <strata needs a POSIX system such as Linux; on Windows, compile it in WSL>
+#if defined(_MSC_VER)
+#include <strata needs GCC or Clang for its kernels; on Windows, use MinGW-w64 or WSL>
 #elif !defined(__cpp_exceptions)
 #include <strata reports errors as exceptions; compile without -fno-exceptions>
 #endif

@@ -27,7 +27,11 @@ inline std::vector<std::uint8_t> read_gzip_file_up_to(const std::filesystem::pat
   constexpr unsigned piece = 1U << 20;
   const auto fail = [&](const std::string& found) { throw DataError(file.string(), DataError::whole, found, expected); };
   errno = 0;
+#if defined(_WIN32)
+  std::unique_ptr<gzFile_s, int (*)(gzFile)> in(gzopen_w(file.c_str(), "rb"), gzclose);  // its names are wide
+#else
   std::unique_ptr<gzFile_s, int (*)(gzFile)> in(gzopen(file.c_str(), "rb"), gzclose);
+#endif
   if (!in) fail(errno != 0 ? std::generic_category().message(errno) : "zlib is out of memory");
   std::vector<std::uint8_t> bytes;
   for (;;) {

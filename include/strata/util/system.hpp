@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// All that strata asks of the operating system beside the standard library. A port to another system is system_impl.hpp;
+// All that strata asks of the operating system beside the standard library. system_impl.hpp defines it for each system;
 // no other header includes those of a system. Functions that return -1 or false leave the reason in errno, as POSIX does.
 #pragma once
 #include <array>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// The functions of system.hpp for Linux and other POSIX systems.
+// The functions of system.hpp for Linux and other POSIX systems, and, at the end, for Windows (MinGW-w64).
 #pragma once
+#if !defined(_WIN32)
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -14,17 +15,29 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #endif
+#else
+#include <fcntl.h>
+#include <io.h>
+#include <process.h>
+#include <sys/locking.h>
+#include <sys/stat.h>
+#endif
 
+#include <bit>
 #include <cerrno>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <thread>
 
 #include <strata/core/linkage.hpp>
 #include <strata/util/system.hpp>
+
+#if !defined(_WIN32)
 
 namespace strata::inline STRATA_ABI::detail::os {
 
@@ -183,3 +196,106 @@ STRATA_DEFINE void write_error(const char* text, std::size_t length) {
 }
 
 }  // namespace strata::inline STRATA_ABI::detail::os
+
+#else
+
+// windows.h defines hundreds of macros, so the few functions of kernel32 that are needed are declared here.
+extern "C" {
+__declspec(dllimport) int __stdcall FlushFileBuffers(void* file);
+__declspec(dllimport) int __stdcall GetProcessAffinityMask(void* process, std::uintptr_t* own, std::uintptr_t* all);
+__declspec(dllimport) void* __stdcall GetCurrentProcess();
+}
+
+namespace strata::inline STRATA_ABI::detail::os {
+
+// ---- Files ----
+
+// A directory has no descriptor. Its lock is that of a file in it.
+STRATA_DEFINE int open(const std::filesystem::path& path, OpenFor use) {
+  constexpr int common = _O_BINARY | _O_NOINHERIT, may_read_and_write = _S_IREAD | _S_IWRITE;
+  switch (use) {
+    case OpenFor::reading:
+      return ::_wopen(path.c_str(), _O_RDONLY | common);
+    case OpenFor::appending:
+      return ::_wopen(path.c_str(), _O_WRONLY | _O_CREAT | _O_APPEND | common, may_read_and_write);
+    case OpenFor::overwriting:
+      return ::_wopen(path.c_str(), _O_WRONLY | _O_CREAT | _O_TRUNC | common, may_read_and_write);
+    case OpenFor::creating:
+      return ::_wopen(path.c_str(), _O_WRONLY | _O_CREAT | _O_EXCL | common, may_read_and_write);
+    case OpenFor::locking:
+      return ::_wopen(path.c_str(), _O_RDWR | _O_CREAT | common, may_read_and_write);
+    case OpenFor::directory:
+      break;
+  }
+  return ::_wopen((path / ".lock").c_str(), _O_RDWR | _O_CREAT | common, may_read_and_write);
+}
+
+STRATA_DEFINE unsigned bytes_of_a_call(std::size_t bytes) {
+  constexpr std::size_t most = std::numeric_limits<int>::max();
+  return static_cast<unsigned>(bytes < most ? bytes : most);
+}
+STRATA_DEFINE std::int64_t write(int file, const void* from, std::size_t bytes) {
+  return ::_write(file, from, bytes_of_a_call(bytes));
+}
+STRATA_DEFINE std::int64_t read(int file, void* to, std::size_t bytes) { return ::_read(file, to, bytes_of_a_call(bytes)); }
+STRATA_DEFINE bool flush(int file) { return FlushFileBuffers(reinterpret_cast<void*>(::_get_osfhandle(file))) != 0; }
+// NTFS writes names to its journal by itself.
+STRATA_DEFINE bool flush_directory(const std::filesystem::path&) { return true; }
+STRATA_DEFINE bool try_lock(int file) { return ::_lseek(file, 0, SEEK_SET) == 0 && ::_locking(file, _LK_NBLCK, 1) == 0; }
+STRATA_DEFINE bool close(int file) { return ::_close(file) == 0; }
+STRATA_DEFINE void set_permissions(int, std::filesystem::perms) {}
+STRATA_DEFINE bool may_write(const std::filesystem::path& directory) { return ::_waccess(directory.c_str(), 2) == 0; }
+STRATA_DEFINE bool is_terminal(std::FILE* file) { return ::_isatty(::_fileno(file)) != 0; }
+
+// ---- Processes and their processors ----
+
+STRATA_DEFINE std::int64_t process_id() { return ::_getpid(); }
+STRATA_DEFINE void on_fork(void (*)()) {}
+
+STRATA_DEFINE ProcessorMask processor_mask() {
+  ProcessorMask mask{};
+  std::uintptr_t own = 1, all = 1;
+  static_cast<void>(GetProcessAffinityMask(GetCurrentProcess(), &own, &all));
+  mask[0] = own;
+  return mask;
+}
+STRATA_DEFINE int allowed_processors() { return std::popcount(processor_mask()[0]); }
+
+STRATA_DEFINE void sleep_precisely() {}
+// Large pages need a privilege that users do not have.
+STRATA_DEFINE void prefer_large_pages(void*, std::size_t) {}
+// AMX was never tried on Windows.
+STRATA_DEFINE bool ask_for_tiles() { return false; }
+
+// ---- SIGTERM and SIGINT ----
+
+struct SignalTaken {
+  void (*former)(int);
+  void (*handle)(const SignalCall&);
+};
+STRATA_DEFINE SignalTaken& signal_taken(int number) {
+  static SignalTaken terminate, interrupt;  // zeros; a handler must not wait for an initialization
+  return number == SIGINT ? interrupt : terminate;
+}
+// The system sets the default handler before it calls this one.
+STRATA_DEFINE bool take_signal(int number, void (*handle)(const SignalCall&)) {
+  SignalTaken& taken = signal_taken(number);
+  taken.handle = handle;
+  taken.former = std::signal(number, [](int n) { signal_taken(n).handle({n, nullptr, nullptr}); });
+  if (taken.former != SIG_IGN) return true;
+  std::signal(number, SIG_IGN);
+  return false;
+}
+STRATA_DEFINE bool had_handler(int number) {
+  return signal_taken(number).former != SIG_DFL && signal_taken(number).former != SIG_IGN;
+}
+STRATA_DEFINE void call_former_handler(const SignalCall& call) { signal_taken(call.number).former(call.number); }
+// There is no alarm, so it ends at once.
+STRATA_DEFINE void end_process_in(unsigned) { ::_exit(1); }
+STRATA_DEFINE void write_error(const char* text, std::size_t length) {
+  static_cast<void>(::_write(2, text, bytes_of_a_call(length)));
+}
+
+}  // namespace strata::inline STRATA_ABI::detail::os
+
+#endif
