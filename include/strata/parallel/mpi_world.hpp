@@ -41,6 +41,7 @@ class MpiWorld : NoCopy {
   [[nodiscard]] int rank() const { return mpi_.rank; }
   [[nodiscard]] int size() const { return mpi_.size; }
   [[nodiscard]] int threads() const { return threads_; }
+  [[nodiscard]] bool one_machine() const { return one_machine_; }  // has all processes
 
   // For jobs, which use them in the thread of MPI alone.
   [[nodiscard]] MpiBuffers& buffers() { return buffers_; }
@@ -155,11 +156,12 @@ class MpiWorld : NoCopy {
 
   // The processors that this process may use, divided by the processes that may use them too. The quota of a cgroup is
   // divided by all processes of the machine.
-  static int share_of_processors() {
+  int share_of_processors() {
     MPI_Comm machine = MPI_COMM_NULL;
     mpi_call(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &machine), "starting");
     int size = 1;
     MPI_Comm_size(machine, &size);
+    one_machine_ = size == mpi_.size;
     const os::ProcessorMask own = os::processor_mask();
     std::vector<os::ProcessorMask> all(static_cast<std::size_t>(size));
     mpi_call(MPI_Allgather(&own, static_cast<int>(sizeof own), MPI_BYTE, all.data(), static_cast<int>(sizeof own), MPI_BYTE,
@@ -332,6 +334,7 @@ class MpiWorld : NoCopy {
   MpiBuffers buffers_;  // of the thread
   int threads_ = 1;
   bool own_ = false;  // MPI was started here
+  bool one_machine_ = true;
   std::thread thread_;
   std::atomic<bool> waited_for_{false};
   std::vector<MPI_Request> sent_;

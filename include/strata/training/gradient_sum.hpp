@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <strata/core/linkage.hpp>
+#include <strata/training/pieces.hpp>
 #include <strata/training/processes.hpp>
 
 namespace strata::inline STRATA_ABI::detail {
@@ -18,8 +19,9 @@ namespace strata::inline STRATA_ABI::detail {
 template <class T>
 class GradientSum {
  public:
-  void begin(Processes& processes, T* values, std::int64_t count) {
-    processes_ = &processes, values_ = values;
+  // pieces: each process needs the sums of its own pieces alone.
+  void begin(Processes& processes, T* values, std::int64_t count, bool pieces = false) {
+    processes_ = &processes, values_ = values, pieces_ = pieces;
     begun_ = final_ = count;
     waiting_.clear();
   }
@@ -40,16 +42,20 @@ class GradientSum {
   }
 
  private:
-  // 4 MiB of float32: large enough for a network's bandwidth, and small enough that the first sums begin early.
-  static constexpr std::int64_t bucket = std::int64_t{1} << 20;
+  static constexpr std::int64_t bucket = numbers_of_bucket;
 
   void sum(std::int64_t count) {
     begun_ -= count;
-    processes_->all_reduce(std::span<T>(values_ + begun_, static_cast<std::size_t>(count)), Wire::as_chosen);
+    const std::span<T> some(values_ + begun_, static_cast<std::size_t>(count));
+    if (pieces_)
+      processes_->reduce_pieces(some, Wire::as_chosen);
+    else
+      processes_->all_reduce(some, Wire::as_chosen);
   }
 
   Processes* processes_ = nullptr;
   T* values_ = nullptr;
+  bool pieces_ = false;
   std::int64_t begun_ = 0, final_ = 0;  // from here on, sums have begun, gradients are final
   std::vector<std::pair<std::int64_t, std::int64_t>> waiting_;
 };

@@ -7,22 +7,11 @@
 #include <strata/core/linkage.hpp>
 #include <strata/training/evaluator_impl.hpp>
 #include <strata/training/not_finite_error.hpp>
+#include <strata/training/split_update.hpp>
 #include <strata/training/trainer_core.hpp>
-#include <strata/util/no_copy.hpp>
 #include <strata/util/numbers.hpp>
 
 namespace strata::inline STRATA_ABI::detail {
-
-// While it lives, BatchNorm takes the statistics of the batch of all processes.
-template <class Engine>
-class SummedBatches : NoCopy {
- public:
-  SummedBatches(Engine& engine, BatchSums* sums) : engine_(engine) { engine_.sum_batches_by(sums); }
-  ~SummedBatches() { engine_.sum_batches_by(nullptr); }
-
- private:
-  Engine& engine_;
-};
 
 template <class Backend>
 TrainerCore<Backend>::TrainerCore(std::shared_ptr<Core> model, std::unique_ptr<LossCalls<Backend>> loss,
@@ -125,8 +114,10 @@ void TrainerCore<Backend>::reduce_by(std::shared_ptr<Reducer<T>> reducer) {
 }
 
 template <class Backend>
-void TrainerCore<Backend>::work_with(std::shared_ptr<Processes> processes) {
+void TrainerCore<Backend>::work_with(std::shared_ptr<Processes> processes, bool by_train) {
   drain([](const StepResult&) {});
+  gather_memory();
+  by_train_ = by_train;
   parts_.reset();
   if (!processes || processes->parts() == 1) return;
   if constexpr (Steps::on_host) {
@@ -144,6 +135,7 @@ void TrainerCore<Backend>::work_with(std::shared_ptr<Processes> processes) {
 template <class Backend>
 void TrainerCore<Backend>::share_weights() {
   if (!parts_ || parts_->processes().size() == 1) return;
+  gather_memory();
   Processes& all = parts_->processes();
   const auto broadcast = [&all](auto* values, std::int64_t count) {
     all.broadcast(std::as_writable_bytes(std::span(values, static_cast<std::size_t>(count))));
@@ -228,6 +220,7 @@ void TrainerCore<Backend>::compute_parts(int now) {
     const bool updates = !reducer_ || reducer_->updates(now);
     // The bits of reproducible sums depend on their order.
     const bool after = reducer_ && reducer_->linear() && !parts_->processes().reproducible();
+    parts_->sum_pieces(splits_update());
     const FinishedStep all =
         parts_->run(steps_, gradients, count, !after,
                     [this](int part, double& weight, GradientSum<T>* sum) { return compute_part(part, weight, sum); });
@@ -300,9 +293,17 @@ void TrainerCore<Backend>::update() {
   T* g = model_->runner().gradients();
   if (clip_norm_ > 0) steps_.clip(ranges_, clip_norm_, g);
   if (steps_.halted()) return;
+  const auto update = [&](std::size_t r, const ParameterRange& range) {
+    optimizer_->update(steps_, updates_, context(), r, range, tensors_[optimizer_->whole_tensors() ? r : 0], w, g);
+  };
+  if (splits_update()) {
+    if (optimizer_->slot_count() > 0) memory_.split();
+    const auto count = static_cast<std::size_t>(model_->program().parameters);
+    return update_pieces(parts_->processes(), std::span<T>(w, count), ranges_, update);
+  }
+  gather_memory();
   for (std::size_t r = 0; r < ranges_.size(); ++r)
-    if (!ranges_[r].frozen)
-      optimizer_->update(steps_, updates_, context(), r, ranges_[r], tensors_[optimizer_->whole_tensors() ? r : 0], w, g);
+    if (!ranges_[r].frozen) update(r, ranges_[r]);
 }
 
 template <class Backend>
@@ -371,11 +372,13 @@ TrainingRun TrainerCore<Backend>::run(std::string architecture, std::string summ
       }
       if (!t.info.trainable()) continue;
       for (int slot = 0; slot < optimizer_->slot_count(); ++slot)
-        kept.push_back({optimizer_prefix + std::to_string(slot) + "/" + t.name, shape, memory(slot).subspan(offset, size)});
+        kept.push_back(
+            {optimizer_prefix + std::to_string(slot) + "/" + t.name, shape, steps_.memory(slot).subspan(offset, size)});
       offset += size;
     }
   });
   run.weights = run.tensors.size();
+  run.check = [this] { memory_.check(); };
   run.tensors.insert(run.tensors.end(), kept.begin(), kept.end());
   run.tensors.insert(run.tensors.end(), averaged.begin(), averaged.end());
   return run;
