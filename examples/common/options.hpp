@@ -57,11 +57,16 @@ inline void add_process_options(CLI::App& app, ProcessArguments& a) {
   app.add_option("--gradients", a.gradients, "for mpi: how gradients are sent")
       ->check(CLI::IsMember({"float32", "bf16"}))
       ->capture_default_str();
+  app.add_option("--split-update", a.split_update,
+                 "for mpi: each process updates a part of the parameters; auto: if all processes are on one machine")
+      ->check(CLI::IsMember({"auto", "on", "off"}))
+      ->capture_default_str();
 }
 // Throws for options of processes that do not go together, or that this program was built without.
 inline void check_process_options(const CLI::App& app, const ProcessArguments& a) {
   only_with(app, "--reproducible", a.by == "mpi", "--processes mpi");
   only_with(app, "--gradients", a.by == "mpi", "--processes mpi");
+  only_with(app, "--split-update", a.by == "mpi", "--processes mpi");
   only_with(app, "--synchronized-batch-norm", a.by == "mpi" && !a.reproducible, "--processes mpi without --reproducible");
   only_with(app, "--reproducible", a.gradients == "float32", "gradients of float32");
   if (a.by == "mpi" && !has_mpi)

@@ -3,6 +3,7 @@
 // linked.
 #pragma once
 #include <cstdio>
+#include <optional>
 #include <string>
 
 #if defined(STRATA_EXAMPLE_MPI)
@@ -13,7 +14,7 @@
 #include "signals.hpp"
 
 struct ProcessArguments {
-  std::string by = "one", gradients = "float32";
+  std::string by = "one", gradients = "float32", split_update = "auto";
   bool reproducible = false, synchronized_batch_norm = false;
   strata::MakeProcesses make{};  // for train() and evaluate()
   bool writes = true;            // this process writes files; the others print nothing
@@ -30,9 +31,12 @@ template <class F>
 void run_together([[maybe_unused]] ProcessArguments& a, F&& run) {
 #if defined(STRATA_EXAMPLE_MPI)
   if (a.by == "mpi") {
+    std::optional<bool> split;
+    if (a.split_update != "auto") split = a.split_update == "on";
     const strata::Mpi mpi{.bfloat16 = a.gradients == "bf16",
                           .reproducible = a.reproducible,
-                          .synchronized_batch_norm = a.synchronized_batch_norm};
+                          .synchronized_batch_norm = a.synchronized_batch_norm,
+                          .split_update = split};
     a.make = mpi, a.writes = mpi.rank() == 0;
     if (!a.writes && !std::freopen("/dev/null", "w", stdout)) std::fclose(stdout);
     bool stopped = false;  // Ctrl-C is no failure

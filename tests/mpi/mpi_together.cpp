@@ -446,7 +446,7 @@ TEST_CASE("after split updates each process has a part of the optimizer's memory
   CHECK(numbers(split_model) == numbers(whole_model));
 }
 
-TEST_CASE("a run with split updates is resumed without them, by other numbers of processes, and the other way round") {
+TEST_CASE("a run with split updates is resumed without them, and the other way round") {
   const auto folder = std::filesystem::temp_directory_path() / ("strata_mpi_resume_" + std::to_string(mpi.size()));
   const auto barrier = [] { static_cast<void>(mpi()->all_gather("")); };
   const std::vector<float> whole = trained(Adam{}, {.epochs = 3}, Mpi{.split_update = false});
