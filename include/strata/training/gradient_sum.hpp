@@ -14,11 +14,11 @@
 namespace strata::inline STRATA_ABI::detail {
 
 // Sums gradients over all processes, in buckets from the last parameter to the first. Their sizes do not depend on the
-// calls of ready(), since a process without samples makes none and must sum the same buckets.
-template <class T>
+// calls of ready(), since a process without samples makes none and must sum the same buckets. Sums: who begins a sum.
+template <class T, class Sums = Processes>
 class GradientSum {
  public:
-  void begin(Processes& processes, T* values, std::int64_t count) {
+  void begin(Sums& processes, T* values, std::int64_t count) {
     processes_ = &processes, values_ = values;
     begun_ = final_ = count;
     waiting_.clear();
@@ -48,7 +48,7 @@ class GradientSum {
     processes_->all_reduce(std::span<T>(values_ + begun_, static_cast<std::size_t>(count)), Wire::as_chosen);
   }
 
-  Processes* processes_ = nullptr;
+  Sums* processes_ = nullptr;
   T* values_ = nullptr;
   std::int64_t begun_ = 0, final_ = 0;  // from here on, sums have begun, gradients are final
   std::vector<std::pair<std::int64_t, std::int64_t>> waiting_;
