@@ -11,6 +11,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -220,6 +221,24 @@ TEST_CASE("GPUs that begin together later have the optimizer's memory of rank 0"
     CHECK(memory == std::get<1>(all[0]));
     CHECK(updates == 6);
     CHECK(distance(numbers, numbers_of(alone)) < 2e-5);
+  }
+}
+
+TEST_CASE("loss and update are timed on GPUs") {
+  const auto all = in_processes(2, {}, [](const MakeProcesses& make, int) {
+    const Pictures p(12);
+    Model<Net, Gpu> model{{.batch = 12, .threads = 1, .seed = 3}};
+    Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.05});
+    trainer.work_with(make);
+    Profile profile;
+    trainer.watch(&profile);
+    trainer.step(p.images, p.labels);
+    trainer.watch(nullptr);
+    return std::pair(profile.rows.at(profile.rows.size() - 2), profile.rows.back());
+  });
+  for (const auto& [loss, update] : all) {
+    CHECK((loss.name == "loss" && loss.backward > 0));
+    CHECK((update.name == "update" && update.backward > 0));
   }
 }
 

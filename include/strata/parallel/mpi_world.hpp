@@ -43,6 +43,7 @@ class MpiWorld : NoCopy {
   [[nodiscard]] int size() const { return mpi_.size; }
   [[nodiscard]] int threads() const { return threads_; }
   [[nodiscard]] int local_rank() const { return local_rank_; }  // among the processes of this machine
+  [[nodiscard]] int machine() const { return machine_; }        // the rank of the first of them
 
   // For jobs, which use them in the thread of MPI alone.
   [[nodiscard]] MpiBuffers& buffers() { return buffers_; }
@@ -167,13 +168,15 @@ class MpiWorld : NoCopy {
   }
 
   // The processors that this process may use, divided by the processes that may use them too. The quota of a cgroup is
-  // divided by all processes of the machine.
+  // divided by all processes of the machine. Numbers these, too.
   int share_of_processors() {
     MPI_Comm machine = MPI_COMM_NULL;
     mpi_call(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &machine), "starting");
     int size = 1;
     MPI_Comm_size(machine, &size);
     MPI_Comm_rank(machine, &local_rank_);
+    machine_ = rank();
+    mpi_call(MPI_Bcast(&machine_, 1, MPI_INT, 0, machine), "starting");
     const os::ProcessorMask own = os::processor_mask();
     std::vector<os::ProcessorMask> all(static_cast<std::size_t>(size));
     mpi_call(MPI_Allgather(&own, static_cast<int>(sizeof own), MPI_BYTE, all.data(), static_cast<int>(sizeof own), MPI_BYTE,
@@ -345,7 +348,7 @@ class MpiWorld : NoCopy {
 
   MpiCommunicators mpi_;
   MpiBuffers buffers_;  // of the thread
-  int threads_ = 1, local_rank_ = 0;
+  int threads_ = 1, local_rank_ = 0, machine_ = 0;
   bool own_ = false;  // MPI was started here
   std::thread thread_;
   std::atomic<bool> waited_for_{false};

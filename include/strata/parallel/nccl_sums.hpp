@@ -132,9 +132,9 @@ class NcclSums final : public DeviceSums {
 
   // Throws std::runtime_error, the same in all processes, unless each has a GPU of its own.
   void check_devices() {
-    cudaDeviceProp properties;
-    cuda_call(cudaGetDeviceProperties(&properties, device_), "cudaGetDeviceProperties");
-    check_own_gpus(host_.all_gather({properties.uuid.bytes, sizeof properties.uuid.bytes}));
+    char place[32] = {};  // on the bus of its machine
+    cuda_call(cudaDeviceGetPCIBusId(place, sizeof place, device_), "cudaDeviceGetPCIBusId");
+    check_own_gpus(host_.all_gather(std::to_string(world_.machine()) + "/" + place));
   }
 
   // Ends the sums that the GPU waits in. NCCL returns when the graphs that have captured sums are gone, which this thread
