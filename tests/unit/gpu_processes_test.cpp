@@ -224,6 +224,26 @@ TEST_CASE("GPUs that begin together later have the optimizer's memory of rank 0"
   }
 }
 
+TEST_CASE("accumulated gradients are summed once, in the step that updates") {
+  const auto sums = in_processes(2, {}, [](const MakeProcesses& make, int) {
+    const Pictures p(12);
+    Model<Net, Gpu> model{{.batch = 12, .threads = 1, .seed = 3}};
+    Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.05});
+    trainer.reduce_by(std::make_shared<Accumulate<float>>(3));
+    std::shared_ptr<Processes> made;
+    trainer.work_with([&] { return made = make(); });
+    const auto& queued = static_cast<emulated::ThreadProcesses&>(*made).queued;
+    std::vector<int> all;
+    for (int step = 0; step < 3; ++step) {
+      const int before = queued.sums;
+      trainer.step(p.images, p.labels);
+      all.push_back(queued.sums - before);
+    }
+    return all;
+  })[0];
+  CHECK(sums == std::vector<int>{1, 1, 2});  // the results, and one bucket of gradients
+}
+
 TEST_CASE("loss and update are timed on GPUs") {
   const auto all = in_processes(2, {}, [](const MakeProcesses& make, int) {
     const Pictures p(12);
@@ -287,6 +307,28 @@ TEST_CASE("a step that is not finite changes nothing on any GPU, and training go
       CHECK((what.find("rank " + std::to_string(last)) != std::string::npos) == (rank != last));
     }
   }
+}
+
+TEST_CASE("looking for the layer that is not finite moves no statistics") {
+  const auto all = in_processes(2, {}, [](const MakeProcesses& make, int) {
+    const Pictures p(12);
+    Model<Normalized, Gpu> model{{.batch = 12, .threads = 1, .seed = 3}};
+    model.for_each_tensor([](const std::string& name, const TensorInfo&, std::span<float> values) {
+      if (name == "dense/kernel") values[3] = std::numeric_limits<float>::infinity();
+    });
+    Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.05});
+    trainer.work_with(make);
+    const std::vector<float> before = numbers_of(model);
+    int layer = -2;
+    try {
+      trainer.step(p.images, p.labels);
+    } catch (const NotFiniteError& e) {
+      layer = e.layer();
+    }
+    return std::pair(layer, numbers_of(model) == before);
+  });
+  CHECK((all[0].first == 5 && all[1].first == -1));  // the first process looks
+  CHECK((all[0].second && all[1].second));
 }
 
 TEST_CASE("train() on GPUs ends in each process with a loss that is not finite") {
