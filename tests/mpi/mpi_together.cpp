@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <limits>
 #include <memory>
@@ -165,6 +166,22 @@ TEST_CASE("bytes are gathered and broadcast") {
   processes->broadcast(std::as_writable_bytes(std::span(numbers)));
   CHECK(numbers == std::vector<float>(1000, 7.f));
   processes->broadcast({});
+}
+
+TEST_CASE("the processes of each machine are numbered") {
+  const detail::MpiWorld& world = detail::MpiWorld::get();
+  const int own[] = {world.machine(), world.local_rank()};
+  std::vector<int> next(static_cast<std::size_t>(mpi.size()));
+  int rank = 0;
+  for (const std::string& text : mpi()->all_gather({reinterpret_cast<const char*>(own), sizeof own})) {
+    int other[2] = {};
+    REQUIRE(text.size() == sizeof other);
+    std::memcpy(other, text.data(), sizeof other);
+    REQUIRE((other[0] >= 0 && other[0] <= rank));
+    CHECK(other[1] == next[static_cast<std::size_t>(other[0])]++);
+    CHECK((other[1] == 0) == (other[0] == rank));
+    ++rank;
+  }
 }
 
 // --- Training ------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -15,12 +16,12 @@
 namespace strata::inline STRATA_ABI::detail {
 
 // Sums gradients over all processes, in buckets from the last parameter to the first. Their sizes do not depend on the
-// calls of ready(), since a process without samples makes none and must sum the same buckets.
-template <class T>
+// calls of ready(), since a process without samples makes none and must sum the same buckets. Sums: who begins a sum.
+template <class T, class Sums = Processes>
 class GradientSum {
  public:
   // pieces: each process needs the sums of its own pieces alone.
-  void begin(Processes& processes, T* values, std::int64_t count, bool pieces = false) {
+  void begin(Sums& processes, T* values, std::int64_t count, bool pieces = false) {
     processes_ = &processes, values_ = values, pieces_ = pieces;
     begun_ = final_ = count;
     waiting_.clear();
@@ -47,13 +48,12 @@ class GradientSum {
   void sum(std::int64_t count) {
     begun_ -= count;
     const std::span<T> some(values_ + begun_, static_cast<std::size_t>(count));
-    if (pieces_)
-      processes_->reduce_pieces(some, Wire::as_chosen);
-    else
-      processes_->all_reduce(some, Wire::as_chosen);
+    if constexpr (std::is_same_v<Sums, Processes>)
+      if (pieces_) return processes_->reduce_pieces(some, Wire::as_chosen);
+    processes_->all_reduce(some, Wire::as_chosen);
   }
 
-  Processes* processes_ = nullptr;
+  Sums* processes_ = nullptr;
   T* values_ = nullptr;
   bool pieces_ = false;
   std::int64_t begun_ = 0, final_ = 0;  // from here on, sums have begun, gradients are final

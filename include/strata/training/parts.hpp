@@ -16,6 +16,7 @@
 #include <strata/core/linkage.hpp>
 #include <strata/model/engine.hpp>
 #include <strata/training/gradient_sum.hpp>
+#include <strata/training/not_finite_error.hpp>
 #include <strata/training/processes.hpp>
 #include <strata/training/reducer.hpp>
 #include <strata/training/steps.hpp>
@@ -103,10 +104,16 @@ class PartsOfStep {
     sum_.rest();
     processes_->wait();
   }
-  // The state is again that before the last step.
-  void restore_state() { std::copy(before_.begin(), before_.end(), state_.begin()); }
-  // The first process whose loss was not finite.
-  [[nodiscard]] int not_finite() const { return not_finite_; }
+  // For a step that was not finite.
+  template <class Steps, class Runner>
+  [[noreturn]] void throw_not_finite(Steps&, Runner& runner, const FinishedStep& done) {
+    // Synchronized statistics carry what is not finite to all processes, so that each looks for it in its own images.
+    const bool synchronized = processes_->synchronizes_batch_norm(), own = not_finite_ == processes_->rank();
+    const LayerName first = own || synchronized ? runner.first_not_finite(true) : LayerName{};
+    std::copy(before_.begin(), before_.end(), state_.begin());  // the search has run the layers again
+    if (first.number >= 0 || (own && !synchronized)) throw NotFiniteError(done.number.update, first);
+    throw NotFiniteError::of_process(done.number.update, not_finite_);
+  }
 
  private:
   template <class Compute>
@@ -176,7 +183,7 @@ class PartsOfStep {
   std::vector<T> before_, change_;
   GradientSum<T> sum_;
   TreeSum<T> tree_, state_tree_;
-  int not_finite_ = -1;
+  int not_finite_ = -1;  // the first process whose loss was not finite
   bool pieces_ = false;
 };
 

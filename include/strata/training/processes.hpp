@@ -25,6 +25,8 @@ class ProcessError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+class DeviceSums;  // training/device_sums.hpp
+
 // Numbers are sent as they are, or rounded if the options of the processes say so.
 enum class Wire { exact, as_chosen };
 
@@ -55,6 +57,8 @@ class Processes : public Interface {
   // Begins to give everybody the pieces of all processes, exactly; until wait(), as all_reduce().
   virtual void gather_pieces(std::span<float>) { refuse_pieces(); }
   virtual void gather_pieces(std::span<double>) { refuse_pieces(); }
+  // Sums in the queue of a GPU, one for each process; null if these processes have none. They live as long as this object.
+  [[nodiscard]] virtual DeviceSums* device_sums() { return nullptr; }
   // The bytes of each process, in the order of ranks.
   [[nodiscard]] virtual std::vector<std::string> all_gather(std::string_view own) = 0;
   // Everybody gets the bytes of rank 0.

@@ -14,6 +14,7 @@
 #include <strata/optimizers/parameter_groups.hpp>
 #include <strata/training/averages.hpp>
 #include <strata/training/calls.hpp>
+#include <strata/training/device_parts.hpp>
 #include <strata/training/evaluator.hpp>
 #include <strata/training/parts.hpp>
 #include <strata/training/processes.hpp>
@@ -35,6 +36,7 @@ class TrainerCore : NoCopy {
   using A = typename Backend::activation;
   using Steps = typename StepsOf<Backend>::type;
   using Core = ModelCore<typename Backend::Engine>;
+  using Parts = typename PartsOf<Steps, T>::type;
 
   TrainerCore(std::shared_ptr<Core> model, std::unique_ptr<LossCalls<Backend>> loss,
               std::unique_ptr<OptimizerCalls<Backend>> optimizer, const RowsOfSample& rows);
@@ -45,10 +47,8 @@ class TrainerCore : NoCopy {
     make_room(report);
     together(processes(), [&] {
       evaluator_.check(batch.targets, static_cast<std::size_t>(batch.size), batch.indices);
-      if constexpr (Steps::on_host) {
-        if (parts_) check_share(batch.first, batch.whole, batch.size);
-        first_ = batch.first, whole_ = batch.whole;
-      }
+      if (parts_) check_share(batch.first, batch.whole, batch.size);
+      first_ = batch.first, whole_ = batch.whole;
       steps_.stage({.update = updates_, .step = steps_done_, .epoch = batch.epoch}, batch,
                    evaluator_.rows().data(batch.targets));
       queue(batch.size);
@@ -127,7 +127,8 @@ class TrainerCore : NoCopy {
   void queue(int n);
   void compute(int n, int now);
   // The same for the batch of all processes.
-  void compute_parts(int now);
+  void compute_parts(int n, int now);
+  void compute_loss(int n, const A* outputs);
   PartResult compute_part(int part, double& weight, GradientSum<T>* sum);
   void update();
   // Waits for the oldest step under way and reports it.
@@ -141,7 +142,7 @@ class TrainerCore : NoCopy {
   std::vector<ParameterRange> ranges_;
   Steps steps_;
   std::shared_ptr<Reducer<T>> reducer_;
-  std::unique_ptr<PartsOfStep<T>> parts_;  // null: one process computes each step
+  std::unique_ptr<Parts> parts_;  // null: one process computes each step
   // first_: place of this process's first sample in the whole batch; whole_: samples of the whole batch.
   int first_ = 0, whole_ = 0;
   Average average_;
