@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSL-1.0
 """The time of a step of several processes, as docs/several-machines.md explains it. Prints its tables.
 
-model.py [--parameters N] [--image MS] [--update MS] [--backward SHARE] [--latency US]
+model.py [--parameters N] [--image MS] [--update MS] [--backward SHARE] [--latency US] [--split-update]
 """
 import argparse
 
@@ -13,14 +13,20 @@ IN_FLIGHT = 4
 
 def step(a, processes, images, gigabits, bytes_of_number=4, overlaps=True):
     """Seconds of one step, in which each process computes so many images."""
-    compute = images * a.image / 1e3 + a.update / 1e3
+    compute, update = images * a.image / 1e3, a.update / 1e3
     if processes == 1:
-        return compute
-    sent = 2 * (processes - 1) / processes * a.parameters * bytes_of_number
+        return compute + update
     buckets = -(-a.parameters * 4 // BUCKET)
-    exchange = sent * 8 / (gigabits * 1e9) + 2 * (processes - 1) * a.latency / 1e6 * buckets / IN_FLIGHT
+
+    def half(size):  # pieces to all, or from all
+        sent = (processes - 1) / processes * a.parameters * size
+        return sent * 8 / (gigabits * 1e9) + (processes - 1) * a.latency / 1e6 * buckets / IN_FLIGHT
+
     # The first gradients are there when the backward pass begins; it hides what fits into its time.
-    return compute + max(exchange - (a.backward * images * a.image / 1e3 if overlaps else 0), 0)
+    hidden = a.backward * compute if overlaps else 0
+    if a.split_update:  # parameters are sent in float32, each bucket while the next ones are updated
+        return compute + max(half(bytes_of_number) - hidden, 0) + max(update / processes, half(4))
+    return compute + update + max(2 * half(bytes_of_number) - hidden, 0)
 
 
 def table(a, title, images_of, bytes_of_number=4, overlaps=True):
@@ -42,6 +48,7 @@ def main():
     parser.add_argument("--update", type=float, default=40, help="ms of an update")
     parser.add_argument("--backward", type=float, default=0.6, help="share of the computation that hides the exchange")
     parser.add_argument("--latency", type=float, default=30, help="us of a message")
+    parser.add_argument("--split-update", action="store_true", help="each process updates a part of the parameters")
     a = parser.parse_args()
     table(a, "A global batch of 128, divided: times as fast as one process", lambda p: 128 / p)
     table(a, "128 images in each process", lambda p: 128)

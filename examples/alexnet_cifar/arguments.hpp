@@ -26,7 +26,8 @@ struct Arguments {
   std::uint64_t seed = 1;
   bool nesterov = false, augment = true, standardize = false, describe = false, profile = false, resume = false,
        autotune = false;
-  int gpu = 0;  // the N of --device cuda:N
+  int gpu = 0;           // the N of --device cuda:N
+  bool any_gpu = false;  // none was named
   ProcessArguments processes;
 };
 

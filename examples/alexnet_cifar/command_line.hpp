@@ -28,7 +28,9 @@ inline void check_together(const CLI::App& app, const Arguments& a) {
   if (a.precision == "tf32" && a.device != "cuda") throw CLI::ValidationError("--precision tf32 is only for --device cuda");
   only("--autotune", a.device == "cuda", "--device cuda");
   only("--threads", a.device == "cpu", "--device cpu");
-  only("--processes", a.device == "cpu" && !a.profile && !a.describe, "--device cpu, and runs that train");
+  only("--processes", !a.profile && !a.describe, "runs that train");
+  if (a.processes.by == "mpi") only("--processes", a.device == "cpu", "--device cpu, if it is mpi; GPUs take nccl");
+  if (a.processes.by == "nccl") only("--processes", a.device == "cuda", "--device cuda, if it is nccl");
   check_process_options(app, a.processes);
   only("--mirror", a.data.empty(), "runs without --data");
   const std::pair<const char*, const std::string&> files[] = {
@@ -108,8 +110,8 @@ inline int parse(int argc, char** argv, Arguments& a) {
   app.add_option("--threads", a.threads, "number of threads; 0: all usable processors, or a share of them for each process")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
-  add_process_options(app, a.processes);
-  app.add_option("--device", device, "cpu, cuda, or cuda:N for GPU number N")
+  add_process_options(app, a.processes, true);
+  app.add_option("--device", device, "cpu, cuda, or cuda:N for GPU number N; with nccl, cuda is a GPU for each process")
       ->check(names_a_device())
       ->capture_default_str();
   app.add_option("--precision", a.precision,
@@ -134,7 +136,7 @@ inline int parse(int argc, char** argv, Arguments& a) {
   try {
     app.parse(argc, argv);
     a.device = gpu_of(device) < 0 ? "cpu" : "cuda";
-    a.gpu = std::max(gpu_of(device), 0);
+    a.gpu = std::max(gpu_of(device), 0), a.any_gpu = device == "cuda";
     if (a.precision.empty()) a.precision = a.device == "cuda" ? "tf32" : "float32";
     detail::check_together(app, a);
   } catch (const CLI::ParseError& e) {

@@ -33,6 +33,7 @@ void describe(const Arguments& a) {
 }
 
 void start(Arguments& a) {
+  if (a.any_gpu && a.processes.gpu >= 0) a.gpu = a.processes.gpu;
   if (!a.processes.writes) a.save = a.report = a.metrics = a.tensorboard = "";
   if (a.describe) return describe(a);
   check(a);

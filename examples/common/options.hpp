@@ -47,27 +47,38 @@ inline int gpu_of(const std::string& device) {
   return device.size() > 5 ? std::stoi(device.substr(5)) : 0;
 }
 
-inline void add_process_options(CLI::App& app, ProcessArguments& a) {
-  app.add_option("--processes", a.by,
-                 "one process, or mpi: all processes that mpirun has started, each with a share of every batch")
-      ->check(CLI::IsMember({"one", "mpi"}))
-      ->capture_default_str();
+// gpus: the program trains on them too.
+inline void add_process_options(CLI::App& app, ProcessArguments& a, bool gpus = false) {
+  auto* processes = app.add_option(
+      "--processes", a.by,
+      std::string("one process, or mpi: all processes that mpirun has started, each with a share of every batch") +
+          (gpus ? "; nccl: the same, each with a GPU" : ""));
+  processes->check(gpus ? CLI::IsMember({"one", "mpi", "nccl"}) : CLI::IsMember({"one", "mpi"}))->capture_default_str();
   app.add_flag("--reproducible", a.reproducible, "for mpi: the same bits with 1, 2 and 4 processes");
   app.add_flag("--synchronized-batch-norm", a.synchronized_batch_norm,
                "for mpi: BatchNorm takes the statistics of the whole batch, not of each process's share");
-  app.add_option("--gradients", a.gradients, "for mpi: how gradients are sent")
+  app.add_option("--gradients", a.gradients,
+                 gpus ? "for mpi and nccl: how gradients are sent" : "for mpi: how gradients are sent")
       ->check(CLI::IsMember({"float32", "bf16"}))
+      ->capture_default_str();
+  app.add_option("--split-update", a.split_update,
+                 "for mpi: each process updates a part of the parameters; auto: if all processes are on one machine")
+      ->check(CLI::IsMember({"auto", "on", "off"}))
       ->capture_default_str();
 }
 // Throws for options of processes that do not go together, or that this program was built without.
 inline void check_process_options(const CLI::App& app, const ProcessArguments& a) {
   only_with(app, "--reproducible", a.by == "mpi", "--processes mpi");
-  only_with(app, "--gradients", a.by == "mpi", "--processes mpi");
+  only_with(app, "--gradients", a.by != "one", "--processes mpi");
+  only_with(app, "--split-update", a.by == "mpi", "--processes mpi");
   only_with(app, "--synchronized-batch-norm", a.by == "mpi" && !a.reproducible, "--processes mpi without --reproducible");
   only_with(app, "--reproducible", a.gradients == "float32", "gradients of float32");
   if (a.by == "mpi" && !has_mpi)
     throw CLI::ValidationError("--processes",
                                "this program was built without MPI; examples/run.sh --with-mpi builds it in");
+  if (a.by == "nccl" && !has_nccl)
+    throw CLI::ValidationError(
+        "--processes", "this program was built without NCCL; the preset cuda builds it in where CMake finds NCCL and MPI");
 }
 
 // The command line, quoted so that a shell accepts it.

@@ -52,6 +52,13 @@ class Cuda(unittest.TestCase):
                 self.assertIn(", " + says + "\n", result.stdout)
                 self.assertIn("test accuracy", result.stdout)
 
+    def test_nccl(self):
+        if not self.has_device:
+            self.skipTest("needs a GPU")
+        result = run("--device", "cuda", "--processes", "nccl", "--gradients", "bf16", "--epochs", "1")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("test accuracy", result.stdout)
+
     def test_goes_on_from_the_cpu(self):
         if not self.has_device:
             self.skipTest("needs a GPU")
@@ -65,6 +72,12 @@ class Cuda(unittest.TestCase):
         result = run("--precision", "tf32")
         self.assertEqual(result.returncode, 2)
         self.assertIn("--precision tf32 is only for --device cuda", " ".join(result.stderr.split()))
+        result = run("--processes", "nccl")
+        self.assertEqual(result.returncode, 2)
+        self.assertRegex(" ".join(result.stderr.split()), "--processes:? is only for --device cuda, if it is nccl")
+        result = run("--processes", "mpi", "--device", "cuda")
+        self.assertEqual(result.returncode, 2)
+        self.assertRegex(" ".join(result.stderr.split()), "--processes:? is only for --device cpu, if it is mpi")
         result = run("--device", "gpu")
         self.assertEqual(result.returncode, 2)
         self.assertIn("gpu is neither cpu nor cuda nor cuda:N", result.stderr)

@@ -43,9 +43,14 @@ def main():
             weights[processes] = file.read_bytes()
         assert weights[1] == weights[2] == weights[4], "the weights of 1, 2 and 4 processes differ"
 
+        # A split update changes no bit.
+        for split in ("on", "off"):
+            run(2, ALEXNET, *short, "--epochs", "2", "--save", folder / split, "--split-update", split)
+        assert (folder / "on").read_bytes() == (folder / "off").read_bytes(), "a split update has other bits"
+
         # A run goes on with another number of processes.
         checkpoint = [*short, "--checkpoint", folder / "run"]
-        run(2, ALEXNET, *checkpoint, "--epochs", "1")
+        run(2, ALEXNET, *checkpoint, "--epochs", "1", "--split-update", "on")
         resumed = run(3, ALEXNET, *checkpoint, "--epochs", "2", "--resume", "--gradients", "bf16")
         assert re.search("resumed from .*step-000000003", resumed.stdout), resumed.stdout
 
@@ -63,6 +68,7 @@ def main():
         run(0, ALEXNET, "--reproducible", code=2)
         run(0, ALEXNET, "--processes", "mpi", "--reproducible", "--gradients", "bf16", code=2)
         run(0, CIFAR_FAST, "--gradients", "bf16", code=2)
+        run(0, CIFAR_FAST, "--split-update", "on", code=2)
 
 
 if __name__ == "__main__":

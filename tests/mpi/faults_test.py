@@ -63,6 +63,8 @@ def check_fault(fault, says, folder, living=range(PROCESSES), own=None):
         wanted = own if own and rank == 1 else says
         expect(re.search(wanted, cause), f"{fault}: rank {rank} does not say {wanted!r}", output)
     expect("not a ProcessError" not in output, fault, output)
+    if fault.startswith("gpu_") and fault != "gpu_killed":  # mpirun kills the others after a second or two
+        expect(output.count("the sums are ended") >= len(living) and "forgotten" not in output, f"{fault}: sums go on", output)
     print(f"{fault}: ended after {seconds:.1f} s")
 
 
@@ -222,6 +224,12 @@ def main():
         check_fault("empty", "a step of several processes needs images", scratch / "l")
         check_fault("calls", "the processes make different calls", scratch / "l")
         check_fault("lines", "rank 1 has failed: one cause in two lines$", scratch / "l", own="^one cause in two lines$")
+        # While the others wait for a GPU.
+        check_fault("gpu_failed", "rank 1 has failed: there is no GPU here", scratch / "l", own="^there is no GPU here$")
+        check_fault("gpu_error", "rank 1 has failed: NCCL: an error", scratch / "l", own="^NCCL: an error$")
+        check_fault("gpu_killed", "signal|rank 1", scratch / "l", living=(0, 2))
+        check_fault("gpu_left", "rank 1 has ended its program|has failed: rank 1 has ended its program", scratch / "l",
+                    living=(0, 2), own="rank . has failed")
         check_signal(scratch / "m")
         check_success("handlers", scratch / "l", "handled 15, alarm 0")
         check_success("own", scratch / "n", "MPI is ended")

@@ -9,11 +9,13 @@
 #include <cstdlib>
 #include <exception>
 #include <limits>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include <strata/parallel.hpp>
+#include <strata/parallel/mpi_watch.hpp>
 #include <strata/strata.hpp>
 
 namespace {
@@ -86,6 +88,24 @@ int keep_handlers() {
   return 0;
 }
 
+// Each waits for a GPU whose work never ends, as NcclSums does. One process fails meanwhile, or is gone.
+int wait_for_gpu(const std::string& fault, const Mpi& mpi, bool odd) {
+  static_cast<void>(mpi()->all_gather(""));
+  detail::MpiWorld& world = detail::MpiWorld::get();
+  world.at_failure(&mpi, [] { std::printf("the sums are ended\n"); });
+  world.at_failure(&world, [] { std::printf("forgotten\n"); });
+  world.forget(&world);
+  if (odd && fault == "gpu_failed") throw mpi.failed("there is no GPU here");
+  if (odd && fault == "gpu_killed") std::raise(SIGKILL);
+  if (odd && fault == "gpu_left") return 0;
+  world.run(std::make_unique<detail::MpiWatch>([&] {
+              if (odd && fault == "gpu_error") throw std::runtime_error("NCCL: an error");
+              return false;
+            }),
+            600);
+  return 0;
+}
+
 int run(const std::string& fault, const std::string& folder, std::int64_t updates) {
   if (fault == "handlers") return keep_handlers();
   const Mpi mpi{};
@@ -93,6 +113,7 @@ int run(const std::string& fault, const std::string& folder, std::int64_t update
   for (const char* different : {"weights", "evaluated", "rates", "whole", "batches", "targets", "empty", "calls"})
     if (fault == different) return differ(fault, mpi, odd), 0;
   if (fault == "lines" && odd) throw mpi.failed("one cause\nin two lines");
+  if (fault.starts_with("gpu_")) return wait_for_gpu(fault, mpi, odd);
   if (fault == "leaves" && odd) return 0;
   if (fault == "before" && odd) throw mpi.failed("there is no file here");
   Model<Net> model{

@@ -8,9 +8,12 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <limits>
+#include <memory>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -115,6 +118,41 @@ TEST_CASE("sums are the same bits everywhere, in the order of a tree") {
   check_sums<double>(false);
 }
 
+TEST_CASE("pieces: each process has its sums, then all have all, also between whole sums") {
+  const auto processes = mpi();
+  std::vector<std::vector<float>> pieces, whole;
+  for (const std::size_t count : {1U, 65U, 4097U, 300001U})
+    for (auto* all : {&pieces, &whole}) {
+      auto& values = all->emplace_back(count);
+      for (std::size_t i = 0; i < count; ++i) values[i] = of_rank(mpi.rank(), i);
+    }
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    processes->reduce_pieces(std::span(pieces[i]), Wire::as_chosen);
+    processes->all_reduce(std::span(whole[i]), Wire::as_chosen);
+  }
+  processes->wait();
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    const auto count = static_cast<std::int64_t>(pieces[i].size());
+    const detail::Piece own = detail::piece_of(count, mpi.rank(), mpi.size());
+    for (std::int64_t j = 0; j < count; ++j) {
+      float& x = pieces[i][static_cast<std::size_t>(j)];
+      if (j < own.first || j >= own.first + own.count)
+        x = -7;  // what others send must replace it
+      else if (x != whole[i][static_cast<std::size_t>(j)])
+        FAIL("sum of the number " << j << " of " << count);
+    }
+  }
+  // Gathers and whole sums use the same communicator.
+  std::vector<std::vector<double>> sums(pieces.size(), std::vector<double>(100000, mpi.rank() == 0 ? 1. : 0.));
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    processes->all_reduce(std::span(sums[i]), Wire::exact);
+    processes->gather_pieces(std::span(pieces[i]));
+  }
+  processes->wait();
+  CHECK(pieces == whole);
+  for (const auto& sum : sums) CHECK(sum == std::vector<double>(sum.size(), 1.));
+}
+
 TEST_CASE("sums of bfloat16 round each number and each sum once") { check_sums<float>(true); }
 
 TEST_CASE("bytes are gathered and broadcast") {
@@ -128,6 +166,22 @@ TEST_CASE("bytes are gathered and broadcast") {
   processes->broadcast(std::as_writable_bytes(std::span(numbers)));
   CHECK(numbers == std::vector<float>(1000, 7.f));
   processes->broadcast({});
+}
+
+TEST_CASE("the processes of each machine are numbered") {
+  const detail::MpiWorld& world = detail::MpiWorld::get();
+  const int own[] = {world.machine(), world.local_rank()};
+  std::vector<int> next(static_cast<std::size_t>(mpi.size()));
+  int rank = 0;
+  for (const std::string& text : mpi()->all_gather({reinterpret_cast<const char*>(own), sizeof own})) {
+    int other[2] = {};
+    REQUIRE(text.size() == sizeof other);
+    std::memcpy(other, text.data(), sizeof other);
+    REQUIRE((other[0] >= 0 && other[0] <= rank));
+    CHECK(other[1] == next[static_cast<std::size_t>(other[0])]++);
+    CHECK((other[1] == 0) == (other[0] == rank));
+    ++rank;
+  }
 }
 
 // --- Training ------------------------------------------------------------------------------------------------------------
@@ -290,11 +344,11 @@ TEST_CASE("synchronized BatchNorm trains as one process does") {
 }
 
 TEST_CASE("a step that is not finite changes nothing, in no process") {
-  for (const bool synchronized : {false, true}) {
+  for (const auto& [synchronized, split] : {std::pair(false, false), std::pair(true, false), std::pair(false, true)}) {
     Pictures p;
     auto model = model_of<Normalized>(12);
-    Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.05});
-    trainer.work_with(Mpi{.synchronized_batch_norm = synchronized});
+    Trainer trainer(model, SoftmaxCrossEntropy{}, SGD{.learning_rate = 0.05, .momentum = 0.9});
+    trainer.work_with(Mpi{.synchronized_batch_norm = synchronized, .split_update = split});
     trainer.step(p.images, p.labels);
     const std::vector<float> before = numbers(model);
     p.images.back() = std::numeric_limits<float>::quiet_NaN();  // in the last share
@@ -302,6 +356,138 @@ TEST_CASE("a step that is not finite changes nothing, in no process") {
     if (mpi.size() > 1) CHECK(numbers(model) == before);
     CHECK(everywhere(numbers(model)));
   }
+}
+
+// --- Split updates
+
+// Three buckets. Pieces end within tensors.
+using Large =
+    Sequential<Input<6, 6, 1>, Conv<3, 4>, BatchNorm, ReLU, Flatten, Dense<2000>, ReLU, Dense<1000>, ReLU, Dense<3>>;
+
+template <class O>
+std::vector<float> trained(const O& optimizer, TrainOptions<Data> options, const Mpi& by, int samples = 27) {
+  auto model = model_of<Large>(8);
+  REQUIRE(static_cast<std::int64_t>(model.parameters().size()) > 2 * detail::numbers_of_bucket);
+  options.verbose = false;
+  options.processes = by;
+  train(model, data(samples), SoftmaxCrossEntropy{}, optimizer, options);
+  return numbers(model);
+}
+template <class O>
+void check_split(const O& optimizer, const TrainOptions<Data>& options, Mpi by = {}, int samples = 27) {
+  by.split_update = false;
+  const std::vector<float> whole = trained(optimizer, options, by, samples);
+  by.split_update = true;
+  const std::vector<float> split = trained(optimizer, options, by, samples);
+  CHECK(split == whole);
+  CHECK(everywhere(split));
+  CHECK(std::all_of(split.begin(), split.end(), [](float x) { return std::isfinite(x); }));
+}
+
+const SGD momentum{.learning_rate = 0.05, .momentum = 0.9};
+
+TEST_CASE("a split update has the bits of a whole one") {
+  check_split(momentum, {.epochs = 2}, {}, 25);  // the last batch has one image
+  check_split(SGD{.learning_rate = 0.05}, {.epochs = 1});
+  check_split(Adam{}, {.epochs = 2});
+  check_split(Adam{}, {.epochs = 2, .accumulate = 3});
+  check_split(momentum, {.epochs = 2, .average = EMA{.decay = 0.5}});
+  check_split(momentum, {.epochs = 2, .average = Lookahead{.every = 2}});
+  check_split(Adam{}, {.epochs = 1}, Mpi{.bfloat16 = true});
+  check_split(Adam{}, {.epochs = 1}, Mpi{.synchronized_batch_norm = true});
+  if (mpi.size() == 3) return;
+  check_split(momentum, {.epochs = 2}, Mpi{.reproducible = true});
+  check_split(momentum, {.epochs = 1, .accumulate = 2}, Mpi{.reproducible = true});
+}
+
+TEST_CASE("a split update follows groups: factors, and what is frozen from the start or later") {
+  check_split(Adam{}, {.epochs = 2, .groups = {{.tensors = "*/bias", .learning_rate = 3, .weight_decay = 0}}});
+  // The middle bucket is a part of a tensor that is frozen, then all of it is.
+  check_split(momentum, {.epochs = 2, .groups = {{.tensors = "dense_1/kernel", .frozen = true}}});
+  check_split(momentum, {.epochs = 2, .groups = {{.tensors = "dense*", .trained_updates = 3}}});
+  check_split(momentum, {.epochs = 1, .groups = {{.frozen = true}}});
+}
+
+// Needs all gradients for each.
+struct Largest final : Reducer<float> {
+  void reduce(GradientEngine<float>& engine, int, float* gradients, std::int64_t count) override {
+    float most = 1e-6f;
+    for (std::int64_t i = 0; i < count; ++i) most = std::max(most, std::abs(gradients[i]));
+    engine.scale_add(count, 0.01f / most, gradients, false, gradients);
+  }
+  [[nodiscard]] std::string describe() const override { return "Largest"; }
+};
+
+TEST_CASE("what needs all gradients or whole tensors is not split") {
+  check_split(momentum, {.epochs = 2, .clip_norm = 0.5});
+  check_split(momentum, {.epochs = 1, .reducer = std::make_shared<Largest>()});
+  check_split(LAMB{}, {.epochs = 1});
+}
+
+TEST_CASE("after split updates each process has a part of the optimizer's memory, until it is gathered") {
+  const Pictures p;
+  auto split_model = model_of<Large>(12), whole_model = model_of<Large>(12);
+  Trainer split(split_model, SoftmaxCrossEntropy{}, Adam{}), whole(whole_model, SoftmaxCrossEntropy{}, Adam{});
+  split.work_with(Mpi{.split_update = true}), whole.work_with(mpi);  // by default a Trainer does not split
+  const auto step = [&](int steps) {
+    for (int i = 0; i < steps; ++i) split.step(p.images, p.labels), whole.step(p.images, p.labels);
+  };
+  const auto memory_of = [](auto& trainer) {
+    std::vector<float> all;
+    for (int slot = 0; slot < 2; ++slot) all.insert(all.end(), trainer.memory(slot).begin(), trainer.memory(slot).end());
+    return all;
+  };
+  const auto file = std::filesystem::temp_directory_path() / ("strata_mpi_split_" + std::to_string(mpi.size()));
+  step(2);
+  if (mpi.size() > 1) {
+    CHECK_THROWS_AS(static_cast<void>(split.memory(0)), std::logic_error);
+    CHECK_THROWS_AS(save_checkpoint(split, {.updates = 2}, file, 9), std::logic_error);
+    CHECK(!std::filesystem::exists(file));
+  }
+  split.gather_memory();
+  CHECK(memory_of(split) == memory_of(whole));
+  step(2);
+  // Clipping needs all gradients, and whole updates the whole memory.
+  split.clip_gradients(0.1), whole.clip_gradients(0.1);
+  step(1);
+  CHECK(memory_of(split) == memory_of(whole));
+  split.clip_gradients(0), whole.clip_gradients(0);
+  step(1);
+  // Others than rank 0 go on from its memory, which is gathered first. Then each goes on alone.
+  split.work_with(Mpi{.split_update = true});
+  CHECK(memory_of(split) == memory_of(whole));
+  step(1);
+  split.work_with({}), whole.work_with({});
+  step(1);
+  CHECK(memory_of(split) == memory_of(whole));
+  CHECK(numbers(split_model) == numbers(whole_model));
+}
+
+TEST_CASE("a run with split updates is resumed without them, and the other way round") {
+  const auto folder = std::filesystem::temp_directory_path() / ("strata_mpi_resume_" + std::to_string(mpi.size()));
+  const auto barrier = [] { static_cast<void>(mpi()->all_gather("")); };
+  const std::vector<float> whole = trained(Adam{}, {.epochs = 3}, Mpi{.split_update = false});
+  for (const bool first : {true, false})
+    for (const std::int64_t every : {0, 3}) {
+      barrier();
+      if (mpi.rank() == 0) std::filesystem::remove_all(folder);
+      barrier();
+      TrainOptions<Data> options{.epochs = 3, .max_steps = 6};  // within the second epoch
+      options.checkpoint = Checkpoints{.directory = folder, .every = every, .keep = 9};
+      trained(Adam{}, options, Mpi{.split_update = first});
+      barrier();
+      // The one that was written between the ends of epochs is the newest.
+      if (every > 0 && mpi.rank() == 0) {
+        CHECK(std::filesystem::exists(folder / "step-000000003.safetensors"));
+        std::filesystem::remove(folder / "step-000000006.safetensors");
+        std::filesystem::remove(folder / "step-000000004.safetensors");
+      }
+      barrier();
+      options.max_steps = 0, options.resume = true;
+      CHECK(trained(Adam{}, options, Mpi{.split_update = !first}) == whole);
+    }
+  barrier();
+  if (mpi.rank() == 0) std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("loss and update are timed") {

@@ -262,7 +262,7 @@ TEST_CASE("CIFAR loaders find their files") {
   zeros("cifar-10-batches-bin/data_batch_1.bin", 30'730'000);
   zeros("cifar-10-batches-bin/data_batch_2.bin", 30'730'001);
   CHECK(error_of([&] { Cifar10::train(folder.path); }).file() ==
-        (folder.path / "cifar-10-batches-bin/data_batch_2.bin").string());
+        (folder.path / "cifar-10-batches-bin" / "data_batch_2.bin").string());
 }
 
 TEST_CASE("IDX files, plain and packed") {

@@ -38,6 +38,7 @@ STRATA_DEFINE std::vector<Tensor> tensors_of(const TrainingRun& run, std::size_t
 
 STRATA_DEFINE void write_checkpoint(const std::filesystem::path& path, const TrainingRun& run, const std::string& recipe,
                                     const TrainingState& state, std::map<std::string, std::string> metadata) {
+  if (run.check) run.check();
   metadata[state_key] = state_text(state);
   metadata[recipe_key] = recipe;
   metadata[version_key] = std::string(version);

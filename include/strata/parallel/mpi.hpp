@@ -2,6 +2,7 @@
 // Mpi: the processes that mpirun (or Slurm) has started.
 #pragma once
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -32,6 +33,10 @@ struct Mpi {
   // BatchNorm takes the statistics of the whole batch instead of each process's share. Each such layer then waits for the
   // sums of all processes three times a step. Not with `reproducible`, which computes parts one after the other.
   bool synchronized_batch_norm = false;
+  // Each process updates a part of the parameters, and all get the new ones, in place of the sums of all gradients. The
+  // bits are the same. Without a value, train() does so if all processes are on one machine and bfloat16 is false. A
+  // Trainer of your own does so if it is true; see Trainer::gather_memory().
+  std::optional<bool> split_update{};
   // Seconds to wait for other processes before this one fails. Allow for the slowest checkpoint.
   double timeout = 600;
 
@@ -65,6 +70,7 @@ struct Mpi {
     return std::make_shared<detail::MpiProcesses>(detail::MpiOptions{.bfloat16 = bfloat16,
                                                                      .reproducible = reproducible,
                                                                      .synchronized_batch_norm = synchronized_batch_norm,
+                                                                     .split_update = split_update,
                                                                      .parts = reproducible ? parts : size(),
                                                                      .timeout = timeout});
   }

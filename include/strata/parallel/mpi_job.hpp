@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include <strata/core/bf16.hpp>
 #include <strata/core/linkage.hpp>
 #include <strata/parallel/mpi_call.hpp>
+#include <strata/training/pieces.hpp>
 #include <strata/util/no_copy.hpp>
 
 namespace strata::inline STRATA_ABI::detail {
@@ -85,28 +87,37 @@ inline MPI_Datatype mpi_type() {
   return std::is_same_v<T, float> ? MPI_FLOAT : std::is_same_v<T, double> ? MPI_DOUBLE : MPI_UINT16_T;
 }
 
+// The pieces of all processes, as MPI counts them.
+struct MpiPieces {
+  std::vector<int> offsets, counts;
+  MpiPieces(std::size_t count, int size) {
+    for (int p = 0; p < size; ++p) {
+      const Piece piece = piece_of(static_cast<std::int64_t>(count), p, size);
+      offsets.push_back(static_cast<int>(piece.first)), counts.push_back(static_cast<int>(piece.count));
+    }
+  }
+};
+
 // Replaces numbers by their sums. Each process gets one piece of them from all others, adds it in the order of a binary
 // tree over the ranks, and sends the sums to all: twice the bytes of the numbers are sent, whatever the number of
 // processes, and the order of the additions is ours and not that of an MPI library. Sent: what is sent, T or bfloat16.
+// pieces: the sums are not sent, so that each process has those of its own piece.
 template <class T, class Sent>
 class MpiAllReduce final : public MpiJob {
  public:
-  MpiAllReduce(std::span<T> values, MpiBuffers& buffers) : values_(values), buffers_(buffers) {}
+  MpiAllReduce(std::span<T> values, MpiBuffers& buffers, bool pieces)
+      : values_(values), buffers_(buffers), pieces_(pieces) {}
   ~MpiAllReduce() override {
     for (auto* buffer : {&sent_, &received_, &wide_}) buffers_.give(std::move(*buffer));
   }
   [[nodiscard]] bool is_sum() const override { return true; }
-  [[nodiscard]] bool waits_for_turn() const override { return stage_ < 2; }
+  [[nodiscard]] bool waits_for_turn() const override { return stage_ < 2 && !pieces_; }
 
   void start(const MpiCommunicators& mpi) override {
     const auto size = static_cast<std::size_t>(mpi.size);
     own_ = static_cast<std::size_t>(mpi.rank);
-    // Pieces of whole cache mpi.
-    const std::size_t piece = ((values_.size() + size - 1) / size + 63) / 64 * 64;
-    for (std::size_t p = 0; p < size; ++p) {
-      const std::size_t begin = std::min(p * piece, values_.size()), end = std::min(begin + piece, values_.size());
-      offsets_.push_back(static_cast<int>(begin)), counts_.push_back(static_cast<int>(end - begin));
-    }
+    MpiPieces all(values_.size(), mpi.size);
+    offsets_ = std::move(all.offsets), counts_ = std::move(all.counts);
     // A process does not send its own piece to itself.
     to_counts_ = counts_;
     to_counts_[own_] = 0;
@@ -126,6 +137,11 @@ class MpiAllReduce final : public MpiJob {
   bool poll(const MpiCommunicators& mpi, bool turn) override {
     if (stage_ == 0 && done(request_)) {
       add();
+      if (pieces_) {
+        if constexpr (narrow)
+          widen_all(static_cast<std::size_t>(counts_[own_]), own_piece(), values_.data() + offsets_[own_]);
+        return true;
+      }
       stage_ = 1;
     }
     if (stage_ == 1 && turn) {
@@ -151,6 +167,7 @@ class MpiAllReduce final : public MpiJob {
     else
       return values_.data();
   }
+  Sent* own_piece() { return wire() + offsets_[own_]; }
   // The received pieces and this process's own, into the latter.
   void add() {
     const auto count = static_cast<std::size_t>(counts_[own_]);
@@ -158,7 +175,7 @@ class MpiAllReduce final : public MpiJob {
     if constexpr (narrow) {
       wide_ = buffers_.take(count * counts_.size() * sizeof(T));
       widen_all(count * counts_.size(), as<Sent>(received_), as<T>(wide_));
-      widen_all(count, wire() + offsets_[own_], to);  // rounded, as the others are
+      widen_all(count, own_piece(), to);  // rounded, as the others are
     }
     T* const received = narrow ? as<T>(wide_) : as<T>(received_);
     std::vector<T*> rows;
@@ -169,16 +186,41 @@ class MpiAllReduce final : public MpiJob {
         T* const sum = 2 * stride >= rows.size() ? to : rows[i];
         compute_all(count, sum, [=](std::size_t j) { return left[j] + right[j]; });
       }
-    if constexpr (narrow) narrow_all(count, to, wire() + offsets_[own_]);
+    if constexpr (narrow) narrow_all(count, to, own_piece());
   }
 
   std::span<T> values_;
   MpiBuffers& buffers_;
+  bool pieces_;
   std::vector<std::byte> sent_, received_, wide_;
   std::vector<int> offsets_, counts_, to_counts_, from_offsets_, from_counts_;
   std::size_t own_ = 0;
   MPI_Request request_ = MPI_REQUEST_NULL;
   int stage_ = 0;  // pieces are sent, sums wait for their turn, sums are sent
+};
+
+// Everybody gets the pieces of all processes.
+template <class T>
+class MpiGatherPieces final : public MpiJob {
+ public:
+  explicit MpiGatherPieces(std::span<T> values) : values_(values) {}
+  // Sums send on the same communicator.
+  [[nodiscard]] bool waits_for_turn() const override { return !pieces_; }
+  void start(const MpiCommunicators&) override {}
+  bool poll(const MpiCommunicators& mpi, bool turn) override {
+    if (!pieces_ && turn) {
+      pieces_.emplace(values_.size(), mpi.size);
+      mpi_call(MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, values_.data(), pieces_->counts.data(),
+                               pieces_->offsets.data(), mpi_type<T>(), mpi.collect, &request_),
+               "sending parameters");
+    }
+    return pieces_ && done(request_);
+  }
+
+ private:
+  std::span<T> values_;
+  std::optional<MpiPieces> pieces_;
+  MPI_Request request_ = MPI_REQUEST_NULL;
 };
 
 class MpiAllGather final : public MpiJob {

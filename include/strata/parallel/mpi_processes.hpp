@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -22,6 +23,7 @@ namespace strata::inline STRATA_ABI::detail {
 // The options of Mpi, checked.
 struct MpiOptions {
   bool bfloat16, reproducible, synchronized_batch_norm;
+  std::optional<bool> split_update;
   int parts;
   double timeout;
 };
@@ -35,8 +37,17 @@ class MpiProcesses final : public Processes {
   [[nodiscard]] int parts() const override { return options_.parts; }
   [[nodiscard]] bool reproducible() const override { return options_.reproducible; }
   [[nodiscard]] bool synchronizes_batch_norm() const override { return options_.synchronized_batch_norm; }
-  void all_reduce(std::span<float> values, Wire wire) override { sum(values, wire); }
-  void all_reduce(std::span<double> values, Wire wire) override { sum(values, wire); }
+  // On several machines a slow network may take longer for the parameters than the update takes, and cannot send them while
+  // gradients are computed. Parameters are sent in float32, so that bfloat16 would gain less.
+  [[nodiscard]] bool splits_update(bool by_train) const override {
+    return options_.split_update.value_or(by_train && world_.one_machine() && !options_.bfloat16);
+  }
+  void all_reduce(std::span<float> values, Wire wire) override { sum(values, wire, false); }
+  void all_reduce(std::span<double> values, Wire wire) override { sum(values, wire, false); }
+  void reduce_pieces(std::span<float> values, Wire wire) override { sum(values, wire, true); }
+  void reduce_pieces(std::span<double> values, Wire wire) override { sum(values, wire, true); }
+  void gather_pieces(std::span<float> values) override { gather(values); }
+  void gather_pieces(std::span<double> values) override { gather(values); }
   void wait() override {
     if (size() > 1) world_.wait(options_.timeout);
   }
@@ -55,18 +66,23 @@ class MpiProcesses final : public Processes {
   [[nodiscard]] std::string describe() const override {
     const auto word = [](bool value) { return value ? "true" : "false"; };
     return std::string("Mpi{bfloat16 ") + word(options_.bfloat16) + ", reproducible " + word(options_.reproducible) +
-           ", synchronized_batch_norm " + word(options_.synchronized_batch_norm) + ", parts " +
+           ", synchronized_batch_norm " + word(options_.synchronized_batch_norm) + ", split_update " +
+           (options_.split_update ? word(*options_.split_update) : "automatic") + ", parts " +
            std::to_string(options_.parts) + "}";
   }
 
  private:
   template <class T>
-  void sum(std::span<T> values, Wire wire) {
+  void sum(std::span<T> values, Wire wire, bool pieces) {
     if (size() == 1 || values.empty()) return;
     if constexpr (std::is_same_v<T, float>)
       if (options_.bfloat16 && wire != Wire::exact)
-        return world_.begin(std::make_unique<MpiAllReduce<T, Bf16>>(values, world_.buffers()));
-    world_.begin(std::make_unique<MpiAllReduce<T, T>>(values, world_.buffers()));
+        return world_.begin(std::make_unique<MpiAllReduce<T, Bf16>>(values, world_.buffers(), pieces));
+    world_.begin(std::make_unique<MpiAllReduce<T, T>>(values, world_.buffers(), pieces));
+  }
+  template <class T>
+  void gather(std::span<T> values) {
+    if (size() > 1 && !values.empty()) world_.begin(std::make_unique<MpiGatherPieces<T>>(values));
   }
 
   MpiWorld& world_ = MpiWorld::get();

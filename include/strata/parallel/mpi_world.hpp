@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <deque>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <mutex>
@@ -41,6 +42,9 @@ class MpiWorld : NoCopy {
   [[nodiscard]] int rank() const { return mpi_.rank; }
   [[nodiscard]] int size() const { return mpi_.size; }
   [[nodiscard]] int threads() const { return threads_; }
+  [[nodiscard]] bool one_machine() const { return one_machine_; }  // has all processes
+  [[nodiscard]] int local_rank() const { return local_rank_; }     // among the processes of this machine
+  [[nodiscard]] int machine() const { return machine_; }           // the rank of the first of them
 
   // For jobs, which use them in the thread of MPI alone.
   [[nodiscard]] MpiBuffers& buffers() { return buffers_; }
@@ -81,6 +85,17 @@ class MpiWorld : NoCopy {
       fail(cause, true);
     changed_.wait(lock, [this] { return ended_ || size() == 1; });
     return ProcessError(line_);
+  }
+  // f is called by the thread of MPI, or in one process alone never, when a process has failed and the others have been
+  // told. It must not wait for the caller's thread. forget(owner) ends that.
+  void at_failure(const void* owner, std::function<void()> f) {
+    std::unique_lock lock(mutex_);
+    if (failed_) leave(lock);
+    at_failure_.emplace_back(owner, std::move(f));
+  }
+  void forget(const void* owner) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(at_failure_, [owner](const auto& f) { return f.first == owner; });
   }
 
  private:
@@ -154,12 +169,16 @@ class MpiWorld : NoCopy {
   }
 
   // The processors that this process may use, divided by the processes that may use them too. The quota of a cgroup is
-  // divided by all processes of the machine.
-  static int share_of_processors() {
+  // divided by all processes of the machine. Numbers these, too.
+  int share_of_processors() {
     MPI_Comm machine = MPI_COMM_NULL;
     mpi_call(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &machine), "starting");
     int size = 1;
     MPI_Comm_size(machine, &size);
+    one_machine_ = size == mpi_.size;
+    MPI_Comm_rank(machine, &local_rank_);
+    machine_ = rank();
+    mpi_call(MPI_Bcast(&machine_, 1, MPI_INT, 0, machine), "starting");
     const os::ProcessorMask own = os::processor_mask();
     std::vector<os::ProcessorMask> all(static_cast<std::size_t>(size));
     mpi_call(MPI_Allgather(&own, static_cast<int>(sizeof own), MPI_BYTE, all.data(), static_cast<int>(sizeof own), MPI_BYTE,
@@ -239,6 +258,7 @@ class MpiWorld : NoCopy {
     std::move(waiting.begin(), waiting.end(), std::back_inserter(jobs));
     for (auto& job : jobs) static_cast<void>(job.release());
     const std::lock_guard lock(mutex_);
+    for (const auto& [owner, f] : at_failure_) f();
     ended_ = true;
     changed_.notify_all();
   }
@@ -330,8 +350,9 @@ class MpiWorld : NoCopy {
 
   MpiCommunicators mpi_;
   MpiBuffers buffers_;  // of the thread
-  int threads_ = 1;
+  int threads_ = 1, local_rank_ = 0, machine_ = 0;
   bool own_ = false;  // MPI was started here
+  bool one_machine_ = true;
   std::thread thread_;
   std::atomic<bool> waited_for_{false};
   std::vector<MPI_Request> sent_;
@@ -342,6 +363,7 @@ class MpiWorld : NoCopy {
   std::vector<std::unique_ptr<MpiJob>> given_;
   std::size_t under_way_ = 0;
   bool failed_ = false, quit_ = false, ended_ = false;  // ended_: the thread calls MPI no more
+  std::vector<std::pair<const void*, std::function<void()>>> at_failure_;
   Clock::time_point failed_at_{};
   std::string cause_, line_;
   std::vector<bool> heard_;                                // of each process: it has failed or ended its program

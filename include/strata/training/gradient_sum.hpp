@@ -5,21 +5,24 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <strata/core/linkage.hpp>
+#include <strata/training/pieces.hpp>
 #include <strata/training/processes.hpp>
 
 namespace strata::inline STRATA_ABI::detail {
 
 // Sums gradients over all processes, in buckets from the last parameter to the first. Their sizes do not depend on the
-// calls of ready(), since a process without samples makes none and must sum the same buckets.
-template <class T>
+// calls of ready(), since a process without samples makes none and must sum the same buckets. Sums: who begins a sum.
+template <class T, class Sums = Processes>
 class GradientSum {
  public:
-  void begin(Processes& processes, T* values, std::int64_t count) {
-    processes_ = &processes, values_ = values;
+  // pieces: each process needs the sums of its own pieces alone.
+  void begin(Sums& processes, T* values, std::int64_t count, bool pieces = false) {
+    processes_ = &processes, values_ = values, pieces_ = pieces;
     begun_ = final_ = count;
     waiting_.clear();
   }
@@ -40,16 +43,19 @@ class GradientSum {
   }
 
  private:
-  // 4 MiB of float32: large enough for a network's bandwidth, and small enough that the first sums begin early.
-  static constexpr std::int64_t bucket = std::int64_t{1} << 20;
+  static constexpr std::int64_t bucket = numbers_of_bucket;
 
   void sum(std::int64_t count) {
     begun_ -= count;
-    processes_->all_reduce(std::span<T>(values_ + begun_, static_cast<std::size_t>(count)), Wire::as_chosen);
+    const std::span<T> some(values_ + begun_, static_cast<std::size_t>(count));
+    if constexpr (std::is_same_v<Sums, Processes>)
+      if (pieces_) return processes_->reduce_pieces(some, Wire::as_chosen);
+    processes_->all_reduce(some, Wire::as_chosen);
   }
 
-  Processes* processes_ = nullptr;
+  Sums* processes_ = nullptr;
   T* values_ = nullptr;
+  bool pieces_ = false;
   std::int64_t begun_ = 0, final_ = 0;  // from here on, sums have begun, gradients are final
   std::vector<std::pair<std::int64_t, std::int64_t>> waiting_;
 };

@@ -16,9 +16,11 @@
 #include <strata/core/linkage.hpp>
 #include <strata/model/engine.hpp>
 #include <strata/training/gradient_sum.hpp>
+#include <strata/training/not_finite_error.hpp>
 #include <strata/training/processes.hpp>
 #include <strata/training/reducer.hpp>
 #include <strata/training/steps.hpp>
+#include <strata/util/no_copy.hpp>
 
 namespace strata::inline STRATA_ABI::detail {
 
@@ -61,6 +63,17 @@ class SumsOfProcesses final : public BatchSums {
   Processes& processes_;
 };
 
+// While it lives, BatchNorm takes the statistics of the batch of all processes.
+template <class Engine>
+class SummedBatches : NoCopy {
+ public:
+  SummedBatches(Engine& engine, BatchSums* sums) : engine_(engine) { engine_.sum_batches_by(sums); }
+  ~SummedBatches() { engine_.sum_batches_by(nullptr); }
+
+ private:
+  Engine& engine_;
+};
+
 // The numbers of a step that are summed over processes besides the gradients, and who sums them.
 template <class T>
 class PartsOfStep {
@@ -74,6 +87,9 @@ class PartsOfStep {
   [[nodiscard]] Processes& processes() const { return *processes_; }
   [[nodiscard]] BatchShare share() const { return processes_->share(); }
 
+  // From now on the sums of gradients are those of this process's pieces alone.
+  void sum_pieces(bool pieces) { pieces_ = pieces; }
+
   // compute(part, weight, sum) computes a part and sets weight, its share of the batch. If sum is not null, compute() tells
   // it which gradients are final, so that their sum begins early. With `sums` gradients are summed over processes. What
   // compute() throws ends all processes, because sums are under way. Throws std::runtime_error if processes compute
@@ -84,14 +100,20 @@ class PartsOfStep {
   }
   // Sums gradients that were not summed with their step.
   void sum(T* gradients, std::int64_t count) {
-    sum_.begin(*processes_, gradients, count);
+    sum_.begin(*processes_, gradients, count, pieces_);
     sum_.rest();
     processes_->wait();
   }
-  // The state is again that before the last step.
-  void restore_state() { std::copy(before_.begin(), before_.end(), state_.begin()); }
-  // The first process whose loss was not finite.
-  [[nodiscard]] int not_finite() const { return not_finite_; }
+  // For a step that was not finite.
+  template <class Steps, class Runner>
+  [[noreturn]] void throw_not_finite(Steps&, Runner& runner, const FinishedStep& done) {
+    // Synchronized statistics carry what is not finite to all processes, so that each looks for it in its own images.
+    const bool synchronized = processes_->synchronizes_batch_norm(), own = not_finite_ == processes_->rank();
+    const LayerName first = own || synchronized ? runner.first_not_finite(true) : LayerName{};
+    std::copy(before_.begin(), before_.end(), state_.begin());  // the search has run the layers again
+    if (first.number >= 0 || (own && !synchronized)) throw NotFiniteError(done.number.update, first);
+    throw NotFiniteError::of_process(done.number.update, not_finite_);
+  }
 
  private:
   template <class Compute>
@@ -102,7 +124,7 @@ class PartsOfStep {
     std::vector<PartResult> results(static_cast<std::size_t>(parts));
     std::copy(state_.begin(), state_.end(), before_.begin());
     std::fill(change_.begin(), change_.end(), T{0});
-    if (sums) sum_.begin(*processes_, gradients, count);
+    if (sums) sum_.begin(*processes_, gradients, count, pieces_);
     for (int i = 0; i < parts; ++i) {
       if (i > 0) std::copy(before_.begin(), before_.end(), state_.begin());
       double weight = 0;
@@ -161,7 +183,8 @@ class PartsOfStep {
   std::vector<T> before_, change_;
   GradientSum<T> sum_;
   TreeSum<T> tree_, state_tree_;
-  int not_finite_ = -1;
+  int not_finite_ = -1;  // the first process whose loss was not finite
+  bool pieces_ = false;
 };
 
 }  // namespace strata::inline STRATA_ABI::detail

@@ -25,6 +25,8 @@ class ProcessError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+class DeviceSums;  // training/device_sums.hpp
+
 // Numbers are sent as they are, or rounded if the options of the processes say so.
 enum class Wire { exact, as_chosen };
 
@@ -46,6 +48,17 @@ class Processes : public Interface {
   virtual void all_reduce(std::span<float> values, Wire wire) = 0;
   virtual void all_reduce(std::span<double> values, Wire wire) = 0;
   virtual void wait() = 0;
+  // Whether each process computes the update of its own pieces of the parameters alone (detail::piece_of). by_train: the
+  // question is train()'s, which gathers the optimizer's memory before it is read.
+  [[nodiscard]] virtual bool splits_update(bool /*by_train*/) const { return false; }
+  // Like all_reduce(), but only the piece of this process gets its sums. The rest is undefined then.
+  virtual void reduce_pieces(std::span<float>, Wire) { refuse_pieces(); }
+  virtual void reduce_pieces(std::span<double>, Wire) { refuse_pieces(); }
+  // Begins to give everybody the pieces of all processes, exactly; until wait(), as all_reduce().
+  virtual void gather_pieces(std::span<float>) { refuse_pieces(); }
+  virtual void gather_pieces(std::span<double>) { refuse_pieces(); }
+  // Sums in the queue of a GPU, one for each process; null if these processes have none. They live as long as this object.
+  [[nodiscard]] virtual DeviceSums* device_sums() { return nullptr; }
   // The bytes of each process, in the order of ranks.
   [[nodiscard]] virtual std::vector<std::string> all_gather(std::string_view own) = 0;
   // Everybody gets the bytes of rank 0.
@@ -58,6 +71,11 @@ class Processes : public Interface {
   [[nodiscard]] BatchShare share() const {
     const int each = parts() / size();
     return {.parts = parts(), .first = rank() * each, .last = (rank() + 1) * each};
+  }
+
+ private:
+  [[noreturn]] static void refuse_pieces() {
+    throw std::logic_error("strata: these processes do not split updates, so splits_update() must be false");
   }
 };
 

@@ -67,6 +67,8 @@ struct TrainingRun {
   std::int64_t steps = 0;                          // of an epoch
   std::int64_t accumulate = 1;                     // steps of an update
   std::string kernels{};                           // the kernel path: with another one the last digits differ
+  // Called before the tensors are written; throws std::logic_error if another process has a part of them. It may be empty.
+  std::function<void()> check{};
 };
 
 namespace detail {

@@ -16,13 +16,14 @@ namespace strata::inline STRATA_ABI::detail {
 
 class SharedCheckpointer final : public Checkpointer {
  public:
-  SharedCheckpointer(Processes& processes, TrainingRun run, const MakeCheckpointer& make, bool resume)
-      : processes_(processes), tensors_(run.tensors), weights_(run.weights) {
+  // all_save: every process takes part in a checkpoint, and must know when one is due.
+  SharedCheckpointer(Processes& processes, TrainingRun run, const MakeCheckpointer& make, bool resume, bool all_save)
+      : processes_(processes), tensors_(run.tensors), weights_(run.weights), all_save_(all_save) {
     if (processes.rank() == 0) own_ = make(std::move(run), resume);
   }
   std::optional<TrainingState> resume(int epochs, std::int64_t max_steps) override;
   [[nodiscard]] std::string where() const override { return own_ ? own_->where() : where_; }
-  [[nodiscard]] bool due(std::int64_t updates) const override { return own_ && own_->due(updates); }
+  [[nodiscard]] bool due(std::int64_t updates) const override;
   void save(const TrainingState& state) override {
     if (own_) own_->save(state);
   }
@@ -38,6 +39,7 @@ class SharedCheckpointer final : public Checkpointer {
   Processes& processes_;
   std::vector<RunTensor> tensors_;
   std::size_t weights_;
+  bool all_save_;
   std::string where_;                  // of rank 0
   std::unique_ptr<Checkpointer> own_;  // of rank 0 alone
 };

@@ -71,6 +71,12 @@ STRATA_DEFINE std::optional<TrainingState> SharedCheckpointer::resume(int epochs
   return unpacked_state(text);
 }
 
+STRATA_DEFINE bool SharedCheckpointer::due(std::int64_t updates) const {
+  std::byte due{own_ && own_->due(updates)};
+  if (all_save_) processes_.broadcast(std::span(&due, 1));
+  return due != std::byte{0};
+}
+
 STRATA_DEFINE std::vector<std::vector<float>> SharedCheckpointer::best() {
   std::vector<std::vector<float>> values;
   if (own_) values = own_->best();

@@ -37,6 +37,7 @@ struct FinishedStep {
   double loss = 0;           // sum over the rows
   std::int64_t correct = 0;  // decisions that were right
   bool finite = true;        // the loss is a number
+  bool own_finite = true;    // on GPUs: and so is that of this process's share
   // If they are clipped: their norm is a number. If not, nothing was updated.
   bool finite_gradients = true;
 };

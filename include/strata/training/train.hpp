@@ -61,11 +61,11 @@ struct TrainOptions {
   // An update follows so many batches, by the mean of their gradients, and the last batch of an epoch (training/reducer.hpp
   // has the details). max_steps, checkpoints and schedules count updates; training ends, and is checkpointed, after one.
   int accumulate = 1;
-  // Several processes train together (parallel.hpp): {.processes = Mpi{}}. Each takes its share of every batch, and all end
-  // with the same weights. Order, augmentation and dropout of the images are those of one process, and the model's batch is
-  // that of all processes together. BatchNorm takes the statistics of each share; the running ones are their mean. `stop`
-  // is asked in all, on_epoch and the checkpointer are called in rank 0 alone, and progress is printed there. If a process
-  // fails, all end with a ProcessError (training/processes.hpp).
+  // Several processes train together (parallel.hpp): {.processes = Mpi{}}, or with a GPU each (nccl.hpp) Nccl{}. Each takes
+  // its share of every batch, and all end with the same weights. Order, augmentation and dropout of the images are those of
+  // one process, and the model's batch is that of all processes together. BatchNorm takes the statistics of each share; the
+  // running ones are their mean. `stop` is asked in all, on_epoch and the checkpointer are called in rank 0 alone, and
+  // progress is printed there. If a process fails, all end with a ProcessError (training/processes.hpp).
   MakeProcesses processes{};
   // At the end the model has the weights of the best epoch (best_epoch()) instead of the last ones. Keras'
   // EarlyStopping(restore_best_weights=True), with or without patience.

@@ -170,7 +170,10 @@ class LearnerOf final : public Learner {
   }
   void step(const Report& report) override { trainer_.learn(*batches_.next(), report); }
   void drain(const Report& report) override { trainer_.drain(report); }
-  void download() override { trainer_.download(); }
+  void download() override {
+    trainer_.gather_memory();
+    trainer_.download();
+  }
   void upload() override { trainer_.upload(); }
   [[nodiscard]] std::int64_t updates() const override { return trainer_.updates(); }
   [[nodiscard]] bool between_updates() const override { return trainer_.between_updates(); }
@@ -265,8 +268,8 @@ std::unique_ptr<Checkpointer> checkpointer_of(TrainerCore<Backend>& trainer, std
         "strata: checkpoints do not work with a reducer that accumulates gradients; use the option accumulate");
   TrainingRun run = completed(trainer.run(options.architecture, options.summary), steps, options);
   if (options.processes && options.processes->size() > 1)
-    return std::make_unique<SharedCheckpointer>(*options.processes, std::move(run), options.checkpoint,
-                                                options.loop.resume);
+    return std::make_unique<SharedCheckpointer>(*options.processes, std::move(run), options.checkpoint, options.loop.resume,
+                                                trainer.splits_update());
   return options.checkpoint(std::move(run), options.loop.resume);
 }
 
@@ -299,7 +302,7 @@ std::vector<EpochRecord> run_training(TrainerCore<Backend>& trainer, typename Tr
     throw std::invalid_argument("strata: the learning rate follows the validation's loss; train() needs a validation");
   if (options.loop.validates && options.validation.images->size() == 0)
     throw std::invalid_argument("strata: the data set to validate on is empty");
-  trainer.work_with(options.processes);
+  trainer.work_with(options.processes, true);
   Processes* const processes = options.processes && options.processes->size() > 1 ? options.processes.get() : nullptr;
   if (processes) {
     check_processes(completed(trainer.recipe(options.architecture, options.summary), steps, options), options);

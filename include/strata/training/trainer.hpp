@@ -67,7 +67,7 @@ class Trainer : NoCopy {
   [[nodiscard]] const Optimizer_& optimizer() const { return optimizer_->optimizer(); }
   [[nodiscard]] const auto& loss() const { return loss_->loss(); }
   // What the optimizer keeps, on the host, in the order of the model's parameters; slot in [0, optimizer().slot_count()).
-  // On a GPU as of the last download().
+  // On a GPU as of the last download(). Throws std::logic_error between a split update and gather_memory().
   [[nodiscard]] std::span<T> memory(int slot) { return core_.memory(slot); }
 
   // From now on gradients whose norm, over all parameters that are not frozen, is larger are scaled down to it before the
@@ -95,6 +95,11 @@ class Trainer : NoCopy {
       detail::check_same(*processes, detail::program_lines(*processes, own));
       core_.share_weights();
     });
+  }
+  // With Mpi{.split_update = true} each process has what the optimizer keeps for its own parameters. All processes call
+  // this before memory() and save_checkpoint().
+  void gather_memory() {
+    detail::together(core_.processes(), [&] { core_.gather_memory(); });
   }
   // From now on the weights of each update are averaged (training/averages.hpp): average_by(EMA{}). It begins as what the
   // model has before the next step. Throws std::invalid_argument for impossible numbers.

@@ -14,11 +14,13 @@
 #include <strata/optimizers/parameter_groups.hpp>
 #include <strata/training/averages.hpp>
 #include <strata/training/calls.hpp>
+#include <strata/training/device_parts.hpp>
 #include <strata/training/evaluator.hpp>
 #include <strata/training/parts.hpp>
 #include <strata/training/processes.hpp>
 #include <strata/training/reducer.hpp>
 #include <strata/training/run.hpp>
+#include <strata/training/split_update.hpp>
 #include <strata/util/function_ref.hpp>
 #include <strata/util/no_copy.hpp>
 
@@ -34,6 +36,7 @@ class TrainerCore : NoCopy {
   using A = typename Backend::activation;
   using Steps = typename StepsOf<Backend>::type;
   using Core = ModelCore<typename Backend::Engine>;
+  using Parts = typename PartsOf<Steps, T>::type;
 
   TrainerCore(std::shared_ptr<Core> model, std::unique_ptr<LossCalls<Backend>> loss,
               std::unique_ptr<OptimizerCalls<Backend>> optimizer, const RowsOfSample& rows);
@@ -44,10 +47,8 @@ class TrainerCore : NoCopy {
     make_room(report);
     together(processes(), [&] {
       evaluator_.check(batch.targets, static_cast<std::size_t>(batch.size), batch.indices);
-      if constexpr (Steps::on_host) {
-        if (parts_) check_share(batch.first, batch.whole, batch.size);
-        first_ = batch.first, whole_ = batch.whole;
-      }
+      if (parts_) check_share(batch.first, batch.whole, batch.size);
+      first_ = batch.first, whole_ = batch.whole;
       steps_.stage({.update = updates_, .step = steps_done_, .epoch = batch.epoch}, batch,
                    evaluator_.rows().data(batch.targets));
       queue(batch.size);
@@ -59,15 +60,28 @@ class TrainerCore : NoCopy {
   void clip_gradients(double norm);
   void groups(std::vector<ParameterGroup> groups);
   void reduce_by(std::shared_ptr<Reducer<T>> reducer);
-  void work_with(std::shared_ptr<Processes> processes);
+  void work_with(std::shared_ptr<Processes> processes, bool by_train = false);
   // All processes go on from the weights, the state and the number of updates of rank 0, and what its optimizer keeps. An
   // average begins anew.
   void share_weights();
+  // Whether each process updates its own pieces of the parameters: not if something between sum and update needs all
+  // gradients, as their norm does.
+  [[nodiscard]] bool splits_update() const {
+    if (!Steps::on_host || !parts_ || parts_->processes().size() == 1) return false;
+    const Processes& all = parts_->processes();
+    return all.splits_update(by_train_) && !optimizer_->whole_tensors() && clip_norm_ == 0 &&
+           (!reducer_ || (reducer_->linear() && !all.reproducible()));
+  }
+  // After split updates all processes call it, and each has all that the optimizer keeps.
+  void gather_memory() { memory_.gather(processes(), steps_, optimizer_->slot_count()); }
   // The record of the run of this architecture; the first without tensors.
   [[nodiscard]] TrainingRun recipe(std::string architecture, std::string summary) const;
   [[nodiscard]] TrainingRun run(std::string architecture, std::string summary)
     requires std::is_same_v<T, float>;
-  void continue_at(std::int64_t updates, std::int64_t steps) { updates_ = updates, steps_done_ = steps; }
+  void continue_at(std::int64_t updates, std::int64_t steps) {
+    updates_ = updates, steps_done_ = steps;
+    memory_.restored();
+  }
   // A step of an epoch comes next.
   void start_epoch(std::int64_t step) {
     if (reducer_) reducer_->start(step);
@@ -84,7 +98,10 @@ class TrainerCore : NoCopy {
   [[nodiscard]] const OptimizerCalls<Backend>& optimizer() const { return *optimizer_; }
   [[nodiscard]] const Steps& steps() const { return steps_; }
   [[nodiscard]] std::int64_t updates() const { return updates_; }
-  [[nodiscard]] std::span<T> memory(int slot) { return steps_.memory(slot); }
+  [[nodiscard]] std::span<T> memory(int slot) {
+    memory_.check();
+    return steps_.memory(slot);
+  }
   [[nodiscard]] double clip_norm() const { return clip_norm_; }
   [[nodiscard]] const std::vector<ParameterGroup>& groups() const { return groups_; }
   [[nodiscard]] const Reducer<T>* reducer() const { return reducer_.get(); }
@@ -110,7 +127,8 @@ class TrainerCore : NoCopy {
   void queue(int n);
   void compute(int n, int now);
   // The same for the batch of all processes.
-  void compute_parts(int now);
+  void compute_parts(int n, int now);
+  void compute_loss(int n, const A* outputs);
   PartResult compute_part(int part, double& weight, GradientSum<T>* sum);
   void update();
   // Waits for the oldest step under way and reports it.
@@ -124,7 +142,7 @@ class TrainerCore : NoCopy {
   std::vector<ParameterRange> ranges_;
   Steps steps_;
   std::shared_ptr<Reducer<T>> reducer_;
-  std::unique_ptr<PartsOfStep<T>> parts_;  // null: one process computes each step
+  std::unique_ptr<Parts> parts_;  // null: one process computes each step
   // first_: place of this process's first sample in the whole batch; whole_: samples of the whole batch.
   int first_ = 0, whole_ = 0;
   Average average_;
@@ -134,6 +152,8 @@ class TrainerCore : NoCopy {
   std::int64_t epoch_ = 0, run_updates_ = 0;  // updates, as RunContext has them
   std::vector<double> losses_;                // of the validations so far
   double clip_norm_ = 0;
+  bool by_train_ = false;  // train() steps
+  MemoryOfOptimizer memory_;
   Profile* profile_ = nullptr;
 };
 

@@ -7,22 +7,11 @@
 #include <strata/core/linkage.hpp>
 #include <strata/training/evaluator_impl.hpp>
 #include <strata/training/not_finite_error.hpp>
+#include <strata/training/split_update.hpp>
 #include <strata/training/trainer_core.hpp>
-#include <strata/util/no_copy.hpp>
 #include <strata/util/numbers.hpp>
 
 namespace strata::inline STRATA_ABI::detail {
-
-// While it lives, BatchNorm takes the statistics of the batch of all processes.
-template <class Engine>
-class SummedBatches : NoCopy {
- public:
-  SummedBatches(Engine& engine, BatchSums* sums) : engine_(engine) { engine_.sum_batches_by(sums); }
-  ~SummedBatches() { engine_.sum_batches_by(nullptr); }
-
- private:
-  Engine& engine_;
-};
 
 template <class Backend>
 TrainerCore<Backend>::TrainerCore(std::shared_ptr<Core> model, std::unique_ptr<LossCalls<Backend>> loss,
@@ -125,25 +114,33 @@ void TrainerCore<Backend>::reduce_by(std::shared_ptr<Reducer<T>> reducer) {
 }
 
 template <class Backend>
-void TrainerCore<Backend>::work_with(std::shared_ptr<Processes> processes) {
+void TrainerCore<Backend>::work_with(std::shared_ptr<Processes> processes, bool by_train) {
   drain([](const StepResult&) {});
+  gather_memory();
+  by_train_ = by_train;
   parts_.reset();
-  if (!processes || processes->parts() == 1) return;
+  if constexpr (!Steps::on_host) steps_.sum_by(nullptr, model_->regions());
+  // One process on a GPU sums too, so that its graph is that of several.
+  const bool on_device = !Steps::on_host && processes && processes->device_sums();
+  if (!processes || (processes->parts() == 1 && !on_device)) return;
+  const int batch = model_->options().batch;
+  if (processes->parts() > batch)
+    throw std::invalid_argument("strata: " + std::to_string(processes->size()) + " processes compute each batch in " +
+                                std::to_string(processes->parts()) + " parts, but a batch has only " +
+                                std::to_string(batch) + " images");
   if constexpr (Steps::on_host) {
-    const int batch = model_->options().batch;
-    if (processes->parts() > batch)
-      throw std::invalid_argument("strata: " + std::to_string(processes->size()) + " processes compute each batch in " +
-                                  std::to_string(processes->parts()) + " parts, but a batch has only " +
-                                  std::to_string(batch) + " images");
-    parts_ = std::make_unique<PartsOfStep<T>>(std::move(processes), model_->regions());
+    parts_ = std::make_unique<Parts>(std::move(processes), model_->regions());
   } else {
-    throw std::invalid_argument("strata: a model on a GPU is trained by one process alone");
+    auto parts = std::make_unique<Parts>(processes);
+    steps_.sum_by(std::move(processes), model_->regions());
+    parts_ = std::move(parts);
   }
 }
 
 template <class Backend>
 void TrainerCore<Backend>::share_weights() {
   if (!parts_ || parts_->processes().size() == 1) return;
+  gather_memory();
   Processes& all = parts_->processes();
   const auto broadcast = [&all](auto* values, std::int64_t count) {
     all.broadcast(std::as_writable_bytes(std::span(values, static_cast<std::size_t>(count))));
@@ -154,9 +151,11 @@ void TrainerCore<Backend>::share_weights() {
     broadcast(host.state, regions.state_count);
   });
   broadcast(&updates_, 1), broadcast(&steps_done_, 1);
-  if (updates_ > 0)
-    for (int slot = 0; slot < optimizer_->slot_count(); ++slot) broadcast(memory(slot).data(), regions.parameter_count);
   averaging_ = false;
+  if (updates_ == 0) return;
+  steps_.download(regions);  // on a GPU memory() is that of the last download
+  for (int slot = 0; slot < optimizer_->slot_count(); ++slot) broadcast(memory(slot).data(), regions.parameter_count);
+  steps_.upload(regions);
 }
 
 template <class Backend>
@@ -167,6 +166,8 @@ void TrainerCore<Backend>::queue(int n) {
   const int now = phase();
   const bool updates = !reducer_ || reducer_->updates(now);
   const AverageStep after = updates && average_ ? average_(updates_ + 1, context()) : AverageStep{};  // may throw
+  if constexpr (!Steps::on_host)
+    if (parts_) steps_.sums().of_batch(whole_);
   steps_.execute(n, now, profile_ != nullptr, [this, n, now] { compute(n, now); });
   between_updates_ = updates;
   ++steps_done_;
@@ -221,13 +222,14 @@ void TrainerCore<Backend>::exchange_average() {
 }
 
 template <class Backend>
-void TrainerCore<Backend>::compute_parts(int now) {
+void TrainerCore<Backend>::compute_parts([[maybe_unused]] int n, int now) {
+  T* gradients = model_->runner().gradients();
+  const std::int64_t count = model_->program().parameters;
+  const bool updates = !reducer_ || reducer_->updates(now);
   if constexpr (Steps::on_host) {
-    T* gradients = model_->runner().gradients();
-    const std::int64_t count = model_->program().parameters;
-    const bool updates = !reducer_ || reducer_->updates(now);
     // The bits of reproducible sums depend on their order.
     const bool after = reducer_ && reducer_->linear() && !parts_->processes().reproducible();
+    parts_->sum_pieces(splits_update());
     const FinishedStep all =
         parts_->run(steps_, gradients, count, !after,
                     [this](int part, double& weight, GradientSum<T>* sum) { return compute_part(part, weight, sum); });
@@ -237,7 +239,24 @@ void TrainerCore<Backend>::compute_parts(int now) {
     if (reducer_) reducer_->reduce(steps_, now, gradients, count);
     if (after && updates) parts_->sum(gradients, count);
     if (updates) update();
+  } else {
+    const auto last = [&] {
+      const Profile::Timer timer(profile_ ? &profile_->rows.back().backward : nullptr);
+      if (updates) update();
+      steps_.publish();
+      if (profile_) model_->engine().finish();
+    };
+    parts_->run(
+        steps_, model_->runner(), {.first = first_, .size = n, .parameters = count}, reducer_.get(), now,
+        [this, n](const A* outputs) { compute_loss(n, outputs); }, last);
   }
+}
+
+template <class Backend>
+void TrainerCore<Backend>::compute_loss(int n, const A* outputs) {
+  const Profile::Timer timer(profile_ ? &profile_->rows[profile_->rows.size() - 2].backward : nullptr);
+  evaluator_.loss().step(steps_, n, evaluator_.rows(), outputs, model_->runner().output_gradient());
+  if (profile_) model_->engine().finish();
 }
 
 template <class Backend>
@@ -257,10 +276,7 @@ PartResult TrainerCore<Backend>::compute_part(int part, double& weight, Gradient
     const SummedBatches summed(model_->engine(), synchronized ? &sums : nullptr);
     const A* outputs = runner.run_on_engine(steps_.images(), static_cast<int>(n), true, true,
                                             static_cast<std::uint64_t>(steps_.step()), first);
-    {
-      const Profile::Timer timer(profile_ ? &profile_->rows[profile_->rows.size() - 2].backward : nullptr);
-      evaluator_.loss().step(steps_, static_cast<int>(n), evaluator_.rows(), outputs, runner.output_gradient());
-    }
+    compute_loss(static_cast<int>(n), outputs);
     const FinishedStep& done = steps_.now();
     if ((done.finite || synchronized) && sum)
       runner.backward([&](std::int64_t from, std::int64_t ready) { sum->ready(from, ready); });
@@ -273,14 +289,10 @@ PartResult TrainerCore<Backend>::compute_part(int part, double& weight, Gradient
 
 template <class Backend>
 void TrainerCore<Backend>::compute(int n, int now) {
-  if (parts_) return compute_parts(now);
+  if (parts_) return compute_parts(n, now);
   Runner<typename Backend::Engine>& runner = model_->runner();
   const A* outputs = runner.run_on_engine(steps_.images(), n, true, true, static_cast<std::uint64_t>(steps_.step()));
-  {
-    const Profile::Timer timer(profile_ ? &profile_->rows[profile_->rows.size() - 2].backward : nullptr);
-    evaluator_.loss().step(steps_, n, evaluator_.rows(), outputs, runner.output_gradient());
-    if (profile_) model_->engine().finish();
-  }
+  compute_loss(n, outputs);
   if (steps_.halted()) return;
   if (reducer_)
     runner.backward(
@@ -300,9 +312,17 @@ void TrainerCore<Backend>::update() {
   T* g = model_->runner().gradients();
   if (clip_norm_ > 0) steps_.clip(ranges_, clip_norm_, g);
   if (steps_.halted()) return;
+  const auto update = [&](std::size_t r, const ParameterRange& range) {
+    optimizer_->update(steps_, updates_, context(), r, range, tensors_[optimizer_->whole_tensors() ? r : 0], w, g);
+  };
+  if (splits_update()) {
+    if (optimizer_->slot_count() > 0) memory_.split();
+    const auto count = static_cast<std::size_t>(model_->program().parameters);
+    return update_pieces(parts_->processes(), std::span<T>(w, count), ranges_, update);
+  }
+  gather_memory();
   for (std::size_t r = 0; r < ranges_.size(); ++r)
-    if (!ranges_[r].frozen)
-      optimizer_->update(steps_, updates_, context(), r, ranges_[r], tensors_[optimizer_->whole_tensors() ? r : 0], w, g);
+    if (!ranges_[r].frozen) update(r, ranges_[r]);
 }
 
 template <class Backend>
@@ -312,15 +332,7 @@ void TrainerCore<Backend>::finish(const ReportStep& report) {
   if (!done.finite) {
     // Later steps that were queued have changed nothing but BatchNorm's statistics, since the loss halts the device.
     updates_ = done.number.update, steps_done_ = done.number.step;
-    if (parts_) {
-      // Synchronized statistics carry what is not finite to all processes, so that each looks for it in its own images.
-      const bool synchronized = parts_->processes().synchronizes_batch_norm();
-      const bool own = parts_->not_finite() == parts_->processes().rank();
-      const LayerName first = own || synchronized ? runner.first_not_finite(true) : LayerName{};
-      parts_->restore_state();  // the search has run the layers again
-      if (first.number >= 0 || (own && !synchronized)) throw NotFiniteError(updates_, first);
-      throw NotFiniteError::of_process(updates_, parts_->not_finite());
-    }
+    if (parts_) parts_->throw_not_finite(steps_, runner, done);
     if (steps_.restage(done))
       runner.run_on_engine(steps_.images(), done.samples, true, true, static_cast<std::uint64_t>(steps_done_));
     throw NotFiniteError(updates_, runner.first_not_finite(true));
@@ -371,11 +383,13 @@ TrainingRun TrainerCore<Backend>::run(std::string architecture, std::string summ
       }
       if (!t.info.trainable()) continue;
       for (int slot = 0; slot < optimizer_->slot_count(); ++slot)
-        kept.push_back({optimizer_prefix + std::to_string(slot) + "/" + t.name, shape, memory(slot).subspan(offset, size)});
+        kept.push_back(
+            {optimizer_prefix + std::to_string(slot) + "/" + t.name, shape, steps_.memory(slot).subspan(offset, size)});
       offset += size;
     }
   });
   run.weights = run.tensors.size();
+  run.check = [this] { memory_.check(); };
   run.tensors.insert(run.tensors.end(), kept.begin(), kept.end());
   run.tensors.insert(run.tensors.end(), averaged.begin(), averaged.end());
   return run;

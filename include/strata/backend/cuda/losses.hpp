@@ -18,6 +18,8 @@ struct StepScore {
   double loss;
   std::int64_t correct;  // decisions that were right
   std::int32_t finite;   // 1 if the loss is a number, 0 if it is NaN or infinite; see clip_by_norm
+  // Of several processes: the same of this process's share alone.
+  std::int32_t own_finite = 1;
 };
 
 namespace detail {
@@ -32,13 +34,14 @@ struct LossOfRow {
   Compute<T>* values;
   T* gradient;
   int places = 1;
+  std::int64_t mean_rows = rows;
   STRATA_HOST_DEVICE void operator()(std::int64_t i) const {
     constexpr bool label = std::is_same_v<Element, int>;
     values[i] = loss(LossRow<T, Compute<T>, Element>{.count = width,
                                                      .outputs = x + i * width,
                                                      .truth = target + i * (label ? places : width),
                                                      .slope = gradient ? gradient + i * width : nullptr,
-                                                     .rows = static_cast<Compute<T>>(rows),
+                                                     .rows = static_cast<Compute<T>>(mean_rows),
                                                      .places = places});
   }
 };
@@ -75,7 +78,7 @@ struct AddScores {
     }
     for (; n < rows; ++n) loss += static_cast<double>(values[n]), correct += right[n];
     for (; n < decisions; ++n) correct += right[n];
-    *score = {loss, correct, loss - loss == 0};  // infinity - infinity is NaN
+    *score = StepScore{loss, correct, loss - loss == 0};  // infinity - infinity is NaN
   }
 };
 struct HaltUnlessFinite {
@@ -88,11 +91,13 @@ struct HaltUnlessFinite {
 
 }  // namespace detail
 
-// Element: int for class indices (rows,places), float for numbers (rows,width).
+// Element: int for class indices (rows,places), float for numbers (rows,width). mean_rows: the rows of the mean whose
+// gradient is computed, if the batch has others too; 0: these.
 template <class Loss, Run R, class T, class Element>
 void run_loss(R& run, const Loss& loss, std::int64_t rows, int width, const T* x, const Element* target, Compute<T>* values,
-              T* gradient, int places = 1) {
-  run(rows, detail::LossOfRow<Loss, T, Element>{loss, rows, width, x, target, values, gradient, places});
+              T* gradient, int places = 1, std::int64_t mean_rows = 0) {
+  run(rows, detail::LossOfRow<Loss, T, Element>{loss, rows, width, x, target, values, gradient, places,
+                                                mean_rows > 0 ? mean_rows : rows});
 }
 
 // values (rows); x (rows,width), of which each of `places` parts is decided by itself; scratch (rows,places)

@@ -30,6 +30,10 @@ struct StepRandom {
   std::uint64_t seed;
   std::uint32_t layer;
   const std::uint64_t* step;
+  std::uint64_t first = 0;
+
+  // The same numbers, with elements counted from this one.
+  [[nodiscard]] StepRandom from(std::uint64_t element) const { return {seed, layer, step, first + element}; }
 };
 
 // A handle: copy it freely. The engine must outlive it. All pointers are the device's, and all calls are queued.
@@ -218,14 +222,14 @@ class Ops {
   // ---- Dropout: in place or not ----
 
   void dropout_forward(std::int64_t n, double rate, const Random& r, const A* x, A* y) const {
-    cuda::dropout_forward(run(), n, rate, r.seed, r.layer, r.step, x, y);
+    cuda::dropout_forward(run(), n, rate, r.seed, r.layer, r.step, x, y, r.first);
   }
   void dropout_backward(std::int64_t n, double rate, const Random& r, const A* dy, A* dx) const {
-    cuda::dropout_backward(run(), n, rate, r.seed, r.layer, r.step, dy, dx);
+    cuda::dropout_backward(run(), n, rate, r.seed, r.layer, r.step, dy, dx, r.first);
   }
   // Whole samples of `size` elements; forward and backward.
   void drop_samples(int batch, std::int64_t size, double rate, const Random& r, const A* x, A* y) const {
-    cuda::drop_samples(run(), batch, size, rate, r.seed, r.layer, r.step, x, y);
+    cuda::drop_samples(run(), batch, size, rate, r.seed, r.layer, r.step, x, y, r.first);
   }
   // Through the dropout and a ReLU before it, from the dropout's output.
   void relu_dropout_backward(std::int64_t n, double rate, const A* y, const A* dy, A* dx) const {

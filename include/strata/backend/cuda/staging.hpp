@@ -26,6 +26,7 @@ struct StagedBatch {
   bool bytes = false;                   // pixels are bytes, not floats
   bool ready = false;
   const BatchOptions* options = nullptr;
+  int first = 0, whole = 0;  // as in BatchOf
 };
 
 // The background batches of a run on a device, without the type of their data set. Transforms of the user's own run on the
@@ -78,7 +79,9 @@ class DeviceRing : strata::NoCopy {
                        .pixels = std::as_bytes(batch->images),
                        .bytes = std::is_same_v<Pixel, std::uint8_t>,
                        .ready = ready,
-                       .options = &options_};
+                       .options = &options_,
+                       .first = batch->first,
+                       .whole = batch->whole};
     return &now_;
   }
 

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -18,11 +17,12 @@
 #include <strata/backend/cuda/augment.hpp>
 #include <strata/backend/cuda/averages.hpp>
 #include <strata/backend/cuda/backend.hpp>
+#include <strata/backend/cuda/captured_steps.hpp>
 #include <strata/backend/cuda/gpu_engine.hpp>
 #include <strata/backend/cuda/losses.hpp>
 #include <strata/backend/cuda/optimizers.hpp>
-#include <strata/backend/cuda/per_batch_size.hpp>
 #include <strata/backend/cuda/staging.hpp>
+#include <strata/backend/cuda/step_sums.hpp>
 #include <strata/core/alignment.hpp>
 #include <strata/core/linkage.hpp>
 #include <strata/optimizers/parameter_groups.hpp>
@@ -43,6 +43,11 @@ struct PublishScore {
   const StepNumbers* numbers;
   STRATA_HOST_DEVICE void operator()(std::int64_t) const { board[numbers->slot] = *score; }
 };
+// The results of no samples.
+struct NoSamples {
+  StepScore* score;
+  STRATA_HOST_DEVICE void operator()(std::int64_t) const { *score = StepScore{0, 0, 1}; }
+};
 }  // namespace detail
 
 template <class Engine>
@@ -55,6 +60,7 @@ class Steps final : public GradientEngine<float> {
   static constexpr int in_flight = 3;  // steps queued at once: one computes, one copies, one is gathered
   using Batch = StagedBatch;
   using Ring = DeviceRing<System>;
+  using Sums = StepSums<System>;
   template <class Data>
   using Feed = DeviceBatches<Data, System>;
 
@@ -119,48 +125,47 @@ class Steps final : public GradientEngine<float> {
     engine_.device().copy_bytes(elements_, staged, bytes);
   }
 
-  // Queues a step of n images. The first of a size runs as it is, since it makes plans, which cannot be captured.
+  // From now on several processes compute each step together. Null: this one alone.
+  void sum_by(std::shared_ptr<Processes> processes, const TensorRegions<float>& r) {
+    forget_captured();
+    engine_.device().use();
+    if (processes) processes->device_sums()->connect();
+    sums_ = processes ? std::make_unique<Sums>(engine_.device(), std::move(processes), r,
+                                               typename Sums::Results{score_, halt_, engine_.numbers()})
+                      : nullptr;
+  }
+  [[nodiscard]] Sums& sums() { return *sums_; }
+
+  // Queues a step of n images, which may be a share of its batch. The second one of a size is captured.
   template <class Compute>
   void execute(int n, int phase, bool profiled, const Compute& compute) {
-    auto& device = engine_.device();
-    Captured& captured = captured_of(n).phases[phase];
-    if (profiled || !captured.once) {
-      compute();
-      captured.once = true;
-    } else {
-      if (!captured.graph) captured.graph = typename System::Graph(device.stream(), compute);
-      captured.graph.launch(device.stream());
-    }
+    captured_.run(engine_, batch_of(n), n, phase, profiled, compute);
     Staged& staged = slot(queued_);
-    staged.done.record(device.stream());
-    staged.step.samples = n;
+    staged.done.record(engine_.device().stream());
+    staged.step.samples = batch_of(n);
     ++queued_;
   }
-  // The graph of n images, for whoever measures it; null before their second step. Launched by itself it trains on the
-  // images that are there, with the numbers of the last step.
-  [[nodiscard]] const typename System::Graph* captured(int n, int phase) const {
-    const CapturedSize* size = captured_.peek(n);
-    if (!size) return nullptr;
-    const auto found = size->phases.find(phase);
-    return found != size->phases.end() && found->second.graph ? &found->second.graph : nullptr;
-  }
-  void forget_captured() {
-    if (!captured_.empty()) engine_.finish();  // queued work may use plans that only the captured steps keep
-    captured_.clear();
-  }
+  // The graph of a batch of n images, for whoever measures it; null before their second step. Launched by itself it trains
+  // on the images that are there, with the numbers of the last step.
+  [[nodiscard]] const typename System::Graph* captured(int n, int phase) const { return captured_.peek(n, phase); }
+  void forget_captured() { captured_.forget(engine_); }
 
   // --- Parts of a step, queued
-  // ---------------------------------------------------------------------------------------------
   template <TargetKind Kind, class Loss>
   void loss(const Loss& loss, int n, const strata::detail::RowsOfSample& rows, const A* outputs, A* gradient) {
     using Element = std::conditional_t<is_class(Kind), int, float>;
     auto& device = engine_.device();
     const auto* targets = reinterpret_cast<const Element*>(targets_);
     run_loss(device, strata::detail::plain_loss(loss), n * rows.each, rows.width, outputs, targets, values_, gradient,
-             rows.places);
+             rows.places, batch_of(n) * rows.each);
     score<Kind>(device, n * rows.each, rows.width, strata::detail::decision_threshold(loss), outputs, targets,
                 static_cast<const float*>(values_), score_, right_, rows.places);
     halt_unless_finite(device, score_, halt_);
+  }
+  // The same for a share without samples.
+  void no_samples(float* gradients) {
+    engine_.device().zero_bytes(gradients, sizes_.parameters * static_cast<std::int64_t>(sizeof(float)));
+    engine_.device()(1, detail::NoSamples{score_});
   }
   // The host does not know the loss yet. Kernels that would change something do nothing once it is not finite.
   [[nodiscard]] static bool halted() { return false; }
@@ -186,17 +191,17 @@ class Steps final : public GradientEngine<float> {
   void publish() { engine_.device()(1, detail::PublishScore{score_, board_.data(), engine_.numbers()}); }
 
   // --- Steps under way
-  // -----------------------------------------------------------------------------------------------------
   [[nodiscard]] bool full() const { return queued_ - finished_ >= in_flight; }
   [[nodiscard]] bool pending() const { return queued_ > finished_; }
   // Waits for the oldest. If its loss or its gradients are not finite, those queued after it are dropped: they changed
   // nothing.
   FinishedStep finish() {
     Staged& staged = slot(finished_);
-    staged.done.wait();
+    sums_ ? sums_->wait(staged.done) : staged.done.wait();
     const StepScore score = board_[static_cast<std::size_t>(finished_ % in_flight)];
     FinishedStep step = staged.step;
     step.loss = score.loss, step.correct = score.correct, step.finite = score.finite != 0;
+    step.own_finite = score.own_finite != 0;
     step.finite_gradients = score.finite != gradients_not_finite;
     failed_ = finished_++;
     if (!step.finite || !step.finite_gradients) {
@@ -214,7 +219,6 @@ class Steps final : public GradientEngine<float> {
   }
 
   // --- The optimizer's memory
-  // ----------------------------------------------------------------------------------------------
   [[nodiscard]] float* slot_data() { return slots_; }
   [[nodiscard]] std::int64_t slot_stride() const {
     return strata::detail::aligned(sizes_.parameters * static_cast<std::int64_t>(sizeof(float))) /
@@ -261,7 +265,6 @@ class Steps final : public GradientEngine<float> {
   }
 
   // --- GradientEngine
-  // ------------------------------------------------------------------------------------------------------
   float* allocate(std::int64_t count) override {
     auto& memory = kept_.emplace_back(engine_.device(), count * static_cast<std::int64_t>(sizeof(float)), "gradients");
     return reinterpret_cast<float*>(memory.get());
@@ -290,25 +293,8 @@ class Steps final : public GradientEngine<float> {
     std::optional<Recipe> recipe;  // none if the images came as they are
     FinishedStep step{};
   };
-  struct Captured {
-    bool once = false;
-    typename System::Graph graph;
-  };
-  struct CapturedSize {
-    std::shared_ptr<const void> plans;  // of the graphs
-    std::map<int, Captured> phases{};
-  };
-  CapturedSize& captured_of(int n) {
-    auto plans = engine_.plans_of(n);
-    CapturedSize* found = captured_.find(n);
-    if (found && found->plans == plans) return *found;
-    if (found || captured_.full()) engine_.finish();  // queued work may use what is removed
-    if (!found) return captured_.add(n, CapturedSize{std::move(plans)});
-    found->phases.clear();
-    found->plans = std::move(plans);
-    return *found;
-  }
-
+  // The samples of the batch in all processes, if n are this one's.
+  [[nodiscard]] int batch_of(int n) const { return sums_ ? sums_->whole() : n; }
   [[nodiscard]] Staged& slot(std::int64_t step) const { return *stages_[static_cast<std::size_t>(step % in_flight)]; }
   [[nodiscard]] std::int64_t element_bytes() const { return strata::detail::aligned(sizes_.ranges * sizes_.element_bytes); }
   void set_number(Staged& staged, const StepNumber& number) {
@@ -378,8 +364,9 @@ class Steps final : public GradientEngine<float> {
   double* clip_ = nullptr;
   std::array<std::unique_ptr<Staged>, in_flight> stages_{};
   std::optional<typename System::CopyStream> copies_;
-  Normalize normalized_{};  // the content of mean_ and stddev_
-  PerBatchSize<CapturedSize> captured_;
+  Normalize normalized_{};      // the content of mean_ and stddev_
+  std::unique_ptr<Sums> sums_;  // null: one process; outlives the graphs, which refer to it
+  CapturedSteps<System> captured_;
   std::int64_t queued_ = 0, finished_ = 0, failed_ = 0;
 };
 

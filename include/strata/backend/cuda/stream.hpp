@@ -18,6 +18,7 @@ class Stream {
   [[nodiscard]] cudaStream_t get() const { return stream_.get(); }
   // Between host and device, or within the device.
   void copy_bytes(void* to, const void* from, std::size_t bytes) {
+    if (bytes == 0) return;  // of a share without samples
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, get()), "cudaMemcpyAsync");
   }
 
@@ -36,6 +37,13 @@ class StreamEvent {
   void hold(cudaStream_t stream) { check(cudaStreamWaitEvent(stream, event_.get(), 0), "cudaStreamWaitEvent"); }
   // Waits for the event; returns at once if nothing was recorded.
   void wait() const { check(cudaEventSynchronize(event_.get()), "cudaEventSynchronize"); }
+  // Whether there is nothing to wait for.
+  [[nodiscard]] bool happened() const {
+    const cudaError_t code = cudaEventQuery(event_.get());
+    if (code != cudaErrorNotReady) return check(code, "cudaEventQuery"), true;
+    static_cast<void>(cudaGetLastError());  // or the next call reports it
+    return false;
+  }
   // Milliseconds from `start` to this event. Waits for both.
   [[nodiscard]] float since(const StreamEvent& start) const {
     wait();
