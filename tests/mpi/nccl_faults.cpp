@@ -29,7 +29,8 @@ std::string trace;
 std::atomic<ncclResult_t> state{ncclSuccess};
 std::mutex mutex;
 std::condition_variable changed;
-int graphs = 0;  // that have captured sums
+int graphs = 0;      // that have captured sums
+bool waits = false;  // the GPU, for that of another process
 
 // NCCL ends a communicator when no graph refers to it any more.
 void wait_for_graphs(const char* how) {
@@ -46,12 +47,20 @@ class Graph {
   }
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
+  // As a trainer does, it waits for the GPU first.
   ~Graph() {
-    const std::lock_guard lock(mutex);
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [] { return !waits; });
     --graphs;
     changed.notify_all();
   }
 };
+
+void gpu_waits(bool value) {
+  const std::lock_guard lock(mutex);
+  waits = value;
+  changed.notify_all();
+}
 
 template <class Handle>
 Handle handle(std::uintptr_t number) {
@@ -125,7 +134,10 @@ ncclResult_t ncclAllReduce(const void* from, void* to, size_t count, ncclDataTyp
 }
 ncclResult_t ncclCommGetAsyncError(ncclComm_t, ncclResult_t* code) { return *code = state, ncclSuccess; }
 ncclResult_t ncclCommDestroy(ncclComm_t) { return wait_for_graphs("destroyed"), ncclSuccess; }
-ncclResult_t ncclCommAbort(ncclComm_t) { return wait_for_graphs("aborted"), ncclSuccess; }
+ncclResult_t ncclCommAbort(ncclComm_t) {
+  gpu_waits(false);
+  return wait_for_graphs("aborted"), ncclSuccess;
+}
 }
 
 namespace {
@@ -150,9 +162,10 @@ void run() {
   if (fault == "none") return;
   static_cast<void>(processes->all_gather(""));
   if (fault == "throws") throw std::runtime_error("an error of the program");
+  gpu_waits(true);
   if (odd && fault == "failed") throw processes->failed("there is no GPU here");
   if (odd && fault == "error") state = ncclRemoteError;
-  sums.wait([] { return false; });  // a GPU that waits for another one
+  sums.wait([] { return false; });
 }
 
 }  // namespace
