@@ -95,7 +95,7 @@ int main() { static_assert(strata::Sequential<strata::Input<2, 2, 3>>::output.ch
 static_assert(Sequential<Input<2, 2, 96>, Conv<1, 4, In<3>>>::parameters > 0);
 ```
 ```text
-error: strata: In<...> declares other input channels than arrive
+error: strata: In<...> is not the number of input channels that arrive
 ```
 """
 

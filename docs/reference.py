@@ -138,7 +138,7 @@ def items_of(header, text):
         elif kind:
             items[declared] = Item(shown, kind, name or declared, declared, f"{template}struct {declared}", body, comment)
         else:
-            raise Fault(f"{shown}: {declared} is not recognised as a layer, a loss, an optimizer or a schedule")
+            raise Fault(f"{shown}: {declared} is not recognized as a layer, a loss, an optimizer or a schedule")
     for found in USING.finditer(text):
         comment, declared, target, arguments = found.groups()
         if in_detail(text, found.start()):
@@ -317,9 +317,9 @@ def first_sentence(text):
 
 def options_page(options, items, links):
     parts = ["# Options of layers",
-             "An option is a type among the arguments of a layer, as in `Conv<5, 96, Stride<2>, NoBias>`. Options may stand in any "
-             "order. [option_not_taken](../errors/option_not_taken.md) and "
-             "[options_contradict](../errors/options_contradict.md) are the errors of wrong ones."]
+             "An option is a type among the arguments of a layer, as in `Conv<5, 96, Stride<2>, NoBias>`. Options may come in "
+             "any order. A wrong option gives the error [option_not_taken](../errors/option_not_taken.md) or "
+             "[options_contradict](../errors/options_contradict.md)."]
     for option in options:
         users = [item for item in items if option.name in re.findall(r"\w+", item.fields.get("Options", ""))
                  and option.name not in re.findall(r"\w+", item.signature)]
@@ -333,10 +333,10 @@ def options_page(options, items, links):
 
 def index_page(items, links):
     parts = ["# API reference",
-             "Every layer, activation, loss, optimizer and schedule, and the [options of layers](options.md). "
-             "`docs/reference.py` writes these pages from the comments in the headers.",
-             "Shapes are `(N,H,W,C)`: images of the batch, rows, columns, channels; or `(N,n)`: vectors. An error that has a page "
-             "is found by the compiler. A test compiles every example, after\n\n"
+             "This reference has a page for every layer, activation, loss, optimizer and schedule, and one for the "
+             "[options of layers](options.md). `docs/reference.py` writes the pages from the comments in the headers.",
+             "Shapes are `(N,H,W,C)` (images of the batch, rows, columns, channels) or `(N,n)` (vectors). Errors with a link are "
+             "errors of the compiler. A test compiles every example, after\n\n"
              f"```cpp\n#include <strata/strata.hpp>\nusing namespace strata;\n\n{EXAMPLES}```",
              "A part of your own is one struct in your own file: see [Parts of your own](../extending.md)."]
     for kind in FIELDS:

@@ -3,6 +3,7 @@
 # without options trains for one epoch. Paths are those of the folder where it is called.
 # --with-mpi installs Open MPI and builds it in; docs/several-machines.md says how several processes run the program.
 # CXXFLAGS=-march=native examples/run.sh compiles everything for this processor, not only the dispatched kernels.
+# --help is an option of the example: the script builds it first, then the example lists its options.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
@@ -27,12 +28,23 @@ fi
 # A network is a type, and the number of its outputs is part of it: folders to train on, or names in a file of weights.
 classes=0
 if [[ $name == own_pictures && ${1:-} == train ]]; then
+  folder=""
   for argument in "${@:2}"; do
     if [[ -d $argument ]]; then
+      folder=$argument
       classes=$(find -L "$argument" -mindepth 1 -maxdepth 1 -type d ! -name '.*' -printf x | wc -c)
+      break
+    elif [[ $argument == --help || $argument == -h ]]; then
+      classes=2
       break
     fi
   done
+  # A wrong path shall not cost the minutes of a build.
+  if ((classes < 2)); then
+    echo "examples/run.sh: own_pictures train: ${folder:-there is no such folder}${folder:+ has fewer than two folders};" \
+      "expected the path of a folder that has one folder for each class, at least two" >&2
+    exit 2
+  fi
 elif [[ $name == own_pictures && ${1:-} == predict ]]; then
   for argument in "${@:2}"; do
     if [[ -f $argument ]]; then
@@ -45,6 +57,10 @@ elif [[ $name == own_pictures && ${1:-} == predict ]]; then
 fi
 if ((classes == 0)); then classes=2; fi
 
+program="$root/build/examples/examples/$name/$name"
+if [[ ! -x $program ]]; then
+  echo "examples/run.sh: installs missing packages and builds $name, which takes some minutes the first time" >&2
+fi
 (
   cd "$root"
   ./cmake/install.sh g++ cmake ninja-build libeigen3-dev libcli11-dev dataset-fashion-mnist zlib1g-dev libcurl4-openssl-dev \
@@ -56,4 +72,4 @@ if ((classes == 0)); then classes=2; fi
   cmake --build build/examples --target "$name"
 ) >&2
 
-exec "$root/build/examples/examples/$name/$name" "$@"
+exec "$program" "$@"

@@ -60,7 +60,7 @@ FAULTS = (
     ("include/strata/layers/dense.hpp", "needs_flat_input, input", "needs_flat_inputs, input",
      "dense.hpp: Dense names the error needs_flat_inputs, which has no page"),
     ("include/strata/optimizers/schedules.hpp", "double operator()(std::int64_t) const", "double rate(std::int64_t) const",
-     "schedules.hpp: ConstantRate is not recognised"),
+     "schedules.hpp: ConstantRate is not recognized"),
     ("include/strata/core/options.hpp", "struct NoBias", "struct Biasless", "options.hpp: Biasless is an option that no layer"),
     ("docs/reference/layers/Conv2.md", None, "# Conv2\n", "docs/reference/layers/Conv2.md: no item of the headers"),
 )

@@ -82,7 +82,7 @@ python_packages() {
     echo "SKIPPED: openvino cannot be installed from PyPI; ONNX files are not run in it" >&2
 }
 
-configure() { cmake --preset "$1" -D Python3_EXECUTABLE="${python:-$(command -v python3)}" "${@:2}"; }
+configure() { cmake --preset "$1" -D STRATA_QUICK=ON -D Python3_EXECUTABLE="${python:-$(command -v python3)}" "${@:2}"; }
 configure_gcc() { configure gcc -D STRATA_BUILD_MPI=ON; }  # several groups share this build
 build() { cmake --build "build/$1" --parallel "$jobs" "${@:2}" -- -k 0; }  # -k 0: show all errors
 

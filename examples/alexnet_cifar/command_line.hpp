@@ -67,8 +67,11 @@ inline int parse(int argc, char** argv, Arguments& a) {
       ->capture_default_str();
   app.add_option("--max-steps", a.max_steps, "end the run after N steps; 0: no limit")->check(whole);
   app.add_option("--batch", a.batch, "images per step")->check(CLI::Range(1, 65536))->capture_default_str();
-  app.add_option("--optimizer", a.optimizer)->check(CLI::IsMember({"sgd", "adam", "adamw"}))->capture_default_str();
-  auto* rate = app.add_option("--learning-rate", a.learning_rate, "default: 0.01, with adam and adamw 0.001");
+  app.add_option("--optimizer", a.optimizer, "optimizer")
+      ->check(CLI::IsMember({"sgd", "adam", "adamw"}))
+      ->capture_default_str();
+  auto* rate =
+      app.add_option("--learning-rate", a.learning_rate, "learning rate; default: 0.01, with adam and adamw 0.001");
   app.add_option("--momentum", a.momentum, "momentum of sgd")->capture_default_str();
   app.add_flag("--nesterov", a.nesterov, "Nesterov's momentum, with sgd");
   app.add_option("--weight-decay", a.weight_decay, "decoupled with adamw, else added to the gradient (L2)")
@@ -104,7 +107,7 @@ inline int parse(int argc, char** argv, Arguments& a) {
   app.add_option("--seed", a.seed, "seed of weights, order, dropout and augmentation")
       ->check(unsigned_64_bits())
       ->capture_default_str();
-  app.add_option("--threads", a.threads, "0: all usable processors, or a share of them for each process")
+  app.add_option("--threads", a.threads, "number of threads; 0: all usable processors, or a share of them for each process")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   add_process_options(app, a.processes, true);
@@ -114,7 +117,8 @@ inline int parse(int argc, char** argv, Arguments& a) {
   app.add_option("--precision", a.precision,
                  "type of activations and products: float32 or bf16, for cuda also tf32 (default: float32, for cuda tf32)")
       ->check(CLI::IsMember({"tf32", "float32", "bf16"}));
-  app.add_flag("--autotune", a.autotune, "for cuda: choose the fastest way to compute each convolution");
+  app.add_flag("--autotune", a.autotune,
+               "for cuda: measure which way to compute each convolution is the fastest, and use it");
   app.add_option("--save", a.save, "write the weights to this safetensors file at the end")->check(not_empty());
   app.add_option("--load", a.load, "start with the weights in this file")->check(CLI::ExistingFile);
   app.add_option("--checkpoint", a.checkpoint,

@@ -23,17 +23,23 @@ inline int parse(int argc, char** argv, Arguments& a) {
   app.get_formatter()->column_width(32);
   app.add_option("--data", a.data, "folder with train/ and val/, which have a folder for each of the 1000 classes")
       ->check(not_empty());
-  app.add_option("--epochs", a.epochs)->check(CLI::Range(1, 1000000))->capture_default_str();
-  app.add_option("--batch", a.batch)->check(CLI::Range(1, 65536))->capture_default_str();
+  app.add_option("--epochs", a.epochs, "passes over the training images")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  app.add_option("--batch", a.batch, "images in each training step")->check(CLI::Range(1, 65536))->capture_default_str();
   app.add_option("--learning-rate", a.learning_rate,
-                 "at the beginning; it is divided by ten after each quarter of the epochs")
+                 "learning rate at the beginning; it is divided by ten after each quarter of the epochs")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--max-steps", a.max_steps, "end the run after N steps; 0: no limit")->check(CLI::NonNegativeNumber);
-  app.add_option("--seed", a.seed)->check(unsigned_64_bits())->capture_default_str();
-  app.add_option("--threads", a.threads, "0: all usable processors")->check(CLI::Range(0, 1024))->capture_default_str();
+  app.add_option("--seed", a.seed, "seed of weights, order, dropout and augmentation")
+      ->check(unsigned_64_bits())
+      ->capture_default_str();
+  app.add_option("--threads", a.threads, "number of threads; 0: all usable processors")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
   app.add_option("--checkpoint", a.checkpoint, "write checkpoints into this folder")->check(not_empty());
-  app.add_option("--checkpoint-every", a.checkpoint_every, "write one after every N steps; 0: only after an epoch")
+  app.add_option("--checkpoint-every", a.checkpoint_every, "write one after every N steps; 0: only after each epoch")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_flag("--resume", a.resume, "continue from the newest checkpoint");

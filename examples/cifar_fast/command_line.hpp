@@ -18,15 +18,17 @@ struct Arguments {
 
 // Returns -1 to continue, or the exit code: 0 after --help, 2 for wrong options.
 inline int parse(int argc, char** argv, Arguments& a) {
-  CLI::App app{"Trains a network for CIFAR-10 to 94%"};
+  CLI::App app{"Trains a network on CIFAR-10 by the recipe of Jordan 2024, which reached 94% in ten epochs in the paper"};
   app.add_option("--data", a.data, "the folder of CIFAR-10's binary files; without it they are downloaded")
       ->check(not_empty());
   app.add_option("--epochs", a.epochs, "length of the run; the schedule is scaled to it")->check(CLI::Range(0.1, 1000.0));
-  app.add_option("--seed", a.seed)->check(unsigned_64_bits())->capture_default_str();
-  app.add_option("--threads", a.threads, "0: all usable processors, or a share of them for each process")
+  app.add_option("--seed", a.seed, "seed of weights, order and augmentation")
+      ->check(unsigned_64_bits())
+      ->capture_default_str();
+  app.add_option("--threads", a.threads, "number of threads; 0: all usable processors, or a share of them for each process")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
-  app.add_option("--precision", a.precision, "of activations and products: float32 or bf16")
+  app.add_option("--precision", a.precision, "type of activations and products: float32 or bf16")
       ->check(CLI::IsMember({"float32", "bf16"}))
       ->capture_default_str();
   app.add_option("--save", a.save, "write the weights to this file")->check(not_empty());

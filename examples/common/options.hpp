@@ -49,10 +49,10 @@ inline int gpu_of(const std::string& device) {
 
 // gpus: the program trains on them too.
 inline void add_process_options(CLI::App& app, ProcessArguments& a, bool gpus = false) {
-  auto* processes =
-      app.add_option("--processes", a.by,
-                     std::string("one, or mpi: all that mpirun has started, each with a share of every batch") +
-                         (gpus ? "; nccl: the same, each with a GPU" : ""));
+  auto* processes = app.add_option(
+      "--processes", a.by,
+      std::string("one process, or mpi: all processes that mpirun has started, each with a share of every batch") +
+          (gpus ? "; nccl: the same, each with a GPU" : ""));
   processes->check(gpus ? CLI::IsMember({"one", "mpi", "nccl"}) : CLI::IsMember({"one", "mpi"}))->capture_default_str();
   app.add_flag("--reproducible", a.reproducible, "for mpi: the same bits with 1, 2 and 4 processes");
   app.add_flag("--synchronized-batch-norm", a.synchronized_batch_norm,

@@ -27,19 +27,21 @@ inline int parse(int argc, char** argv, PictureArguments& a) {
   CLI::App app{"Trains a network on pictures of your own, in a folder for each class, and labels other pictures with it"};
   app.require_subcommand(1);
   const auto threads = [&](CLI::App* command) {
-    command->add_option("--threads", a.threads, "0: all usable processors")
+    command->add_option("--threads", a.threads, "number of threads; 0: all usable processors")
         ->check(CLI::Range(0, 1024))
         ->capture_default_str();
   };
   CLI::App* train = app.add_subcommand("train", "trains on a folder and tests on a tenth of it");
-  train->add_option("folder", a.folder, "a folder for each class, with PNG or JPEG files")->required();
+  train->add_option("folder", a.folder, "a folder that has one folder with PNG or JPEG files for each class")->required();
   train->add_option("--save", a.save, "write weights, class names and preprocessing to this file")->check(not_empty());
   train->add_option("--report", a.report, "write an HTML page about the run")->check(not_empty());
   train->add_option("--epochs", a.epochs, "passes over the training pictures")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
-  train->add_option("--batch", a.batch, "pictures in a step")->check(CLI::Range(1, 65536))->capture_default_str();
-  train->add_option("--learning-rate", a.learning_rate, "the highest of the run")
+  train->add_option("--batch", a.batch, "pictures in each training step")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  train->add_option("--learning-rate", a.learning_rate, "the highest learning rate of the run")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   train->add_option("--seed", a.seed, "seed of weights, order, dropout and augmentation")

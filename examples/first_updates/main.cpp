@@ -99,7 +99,9 @@ int main(int argc, char** argv) {
   app.add_option("--seed", a.seed, "the first seed")->check(CLI::Range(1, 1000))->capture_default_str();
   app.add_option("--seeds", a.seeds, "number of seeds")->check(CLI::Range(1, 1000))->capture_default_str();
   app.add_option("--updates", a.updates, "number of updates")->check(CLI::Range(1, 782))->capture_default_str();
-  app.add_option("--threads", a.threads, "0: all usable processors")->check(CLI::Range(0, 1024))->capture_default_str();
+  app.add_option("--threads", a.threads, "number of threads; 0: all usable processors")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
   app.add_option("--bias", a.biases, "initial biases of the last layer; may be repeated")->check(CLI::Number);
   try {
     app.parse(argc, argv);

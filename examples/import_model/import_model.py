@@ -6,7 +6,7 @@ import_model.py MODEL.onnx --out DIR    an ONNX file (PyTorch writes one with to
 
 DIR/NAME.hpp                 namespace NAME { using Net = Sequential<...>; }
 DIR/NAME.safetensors         the weights
-DIR/NAME.check.safetensors   inputs and the model's outputs, which check.cpp compares with
+DIR/NAME.check.safetensors   inputs and the model's outputs, for a comparison by check.cpp
 
 If strata cannot express a part of the network, nothing is written, and one line for each such node says why."""
 import argparse
@@ -20,7 +20,8 @@ sys.dont_write_bytecode = True  # beside an installed importer, which may not be
 try:
     import numpy as np
 except ImportError as missing:
-    sys.exit(f"import_model: {missing}; pip install -r {Path(__file__).with_name('requirements.txt')}")
+    sys.exit(f"import_model: {missing}; make a virtual environment and use its Python: python3 -m venv venv && "
+             f"venv/bin/pip install -r {Path(__file__).with_name('requirements.txt')}")
 
 import cpp
 import files
@@ -219,13 +220,13 @@ def arguments():
     parser.add_argument("model", help="an .onnx, .keras or .h5 file")
     parser.add_argument("--out", required=True, help="write the files into this folder")
     parser.add_argument("--name", help="name of the namespace and of the files; default: that of the model's file")
-    parser.add_argument("--input", type=shape_argument, metavar="HxWxC", help="the input's shape, if the model leaves it open")
-    parser.add_argument("--output", metavar="TENSOR", help="end at this tensor; default: the model's only output")
+    parser.add_argument("--input", type=shape_argument, metavar="HxWxC", help="the input's shape, such as 224x224x3, if the model leaves it open")
+    parser.add_argument("--output", metavar="TENSOR", help="end at this tensor of an ONNX file; default: the model's only output")
     parser.add_argument("--mean", type=numbers_argument, metavar="R,G,B", help="mean of each channel, of pixels divided by 255")
     parser.add_argument("--std", type=deviation_argument, metavar="R,G,B", help="standard deviation of each channel, of pixels divided by 255")
     parser.add_argument("--resize", type=size_argument, metavar="N",
                         help="resize the shorter side of a picture to N and cut out its middle; default: stretch it")
-    parser.add_argument("--classes", metavar="FILE", help="file with the name of one class in each line")
+    parser.add_argument("--classes", metavar="FILE", help="file with the name of one class in each line, in the order of the outputs")
     parser.add_argument("--fold", action="store_true", help="merge each BatchNorm into the convolution before it")
     a = parser.parse_args()
     if bool(a.mean) != bool(a.std):
@@ -250,8 +251,8 @@ def main():
         print(f"import_model: {a.model}: {error}; nothing was written", file=sys.stderr)
         return 1
     except ImportError as missing:
-        print(f"import_model: {missing}; pip install -r {os.path.join(os.path.dirname(__file__), 'requirements.txt')}",
-              file=sys.stderr)
+        print(f"import_model: {missing}; install the packages for this Python: {sys.executable} -m pip install -r "
+              f"{os.path.join(os.path.dirname(__file__), 'requirements.txt')}", file=sys.stderr)
         return 1
     except (MemoryError, RecursionError) as error:
         print(f"import_model: {a.model}: {type(error).__name__}: the model is too large; nothing was written", file=sys.stderr)

@@ -40,7 +40,9 @@ inline int parse(int argc, char** argv, Arguments& a) {
                  "the official archives are downloaded")
       ->check(CLI::ExistingDirectory);
   app.add_option("--mirror", a.mirror, "download the archives from this address")->capture_default_str();
-  app.add_option("--threads", a.threads, "0: all usable processors")->check(CLI::Range(0, 1024))->capture_default_str();
+  app.add_option("--threads", a.threads, "number of threads; 0: all usable processors")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
   std::string device = "cpu";
   app.add_option("--device", device, "cpu, cuda (in TF32), or cuda:N for GPU number N")
       ->check(names_a_device())

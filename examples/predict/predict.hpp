@@ -39,7 +39,9 @@ int predict_main(int argc, char** argv, const char* program, const std::string& 
   app.add_option("--top", a.top, "number of classes to print for each picture")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  app.add_option("--threads", a.threads, "0: all usable processors")->check(CLI::Range(0, 1024))->capture_default_str();
+  app.add_option("--threads", a.threads, "number of threads; 0: all usable processors")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

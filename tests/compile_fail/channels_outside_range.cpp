@@ -3,7 +3,7 @@
 #include <strata/network.hpp>
 using namespace strata;
 
-// expect-error: takes at least one channel, all of them channels of its input
+// expect-error: takes at least one channel, and only channels that its input has
 // expect-error: channels_outside_range<.*Channels<58, 60>.*expected<116>.*got<118>
 #ifdef EXPECT_COMPILE_FAIL
 using Net = Sequential<Input<28, 28, 3>, Conv<3, 116>, Concat<Channels<0, 58>, Sequential<Channels<58, 60>, Conv<1, 58>>>>;

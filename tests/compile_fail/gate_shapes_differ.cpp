@@ -3,7 +3,7 @@
 #include <strata/network.hpp>
 using namespace strata;
 
-// expect-error: must give its input's shape, or one number a channel
+// expect-error: must give its input's shape, or one number per channel
 // expect-error: gate_shapes_differ<.*at_layer<4>.*Gate<.*expected_shape<8, 8, 16>.*got_shape<8>
 #ifdef EXPECT_COMPILE_FAIL
 using Net = Sequential<Input<8, 8, 3>, Conv<3, 16>, Gate<GlobalAvgPool, Dense<8>>, Flatten, Dense<10>>;

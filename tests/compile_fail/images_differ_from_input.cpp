@@ -5,7 +5,7 @@
 #include "stand_in.hpp"
 using namespace strata;
 
-// expect-error: the data set's images are not the network's input
+// expect-error: the data set's images do not have the shape of the network's Input
 // expect-error: images_differ_from_input<.*Cifar100.*expected_shape<227, 227, 3>.*got_shape<32, 32, 3>
 #ifdef EXPECT_COMPILE_FAIL
 using Net = Sequential<Input<227, 227, 3>, Conv<3, 16, Stride<4>>, Flatten, Dense<100>>;

@@ -3,7 +3,7 @@
 #include <strata/network.hpp>
 using namespace strata;
 
-// expect-error: In<\.\.\.> declares other input channels than arrive
+// expect-error: In<\.\.\.> is not the number of input channels that arrive
 // expect-error: input_channels_differ<.*at_layer<4>.*Conv<5, 256.*expected<3(LL)?>.*got<96(LL)?>
 #ifdef EXPECT_COMPILE_FAIL
 using Net = Sequential<Input<32, 32, 3>, Conv<5, 96>, ReLU, MaxPool<3, 2>, Conv<5, 256, In<3>>, ReLU, Flatten, Dense<10>>;

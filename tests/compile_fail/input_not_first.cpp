@@ -3,7 +3,7 @@
 #include <strata/network.hpp>
 using namespace strata;
 
-// expect-error: Input stands after another layer
+// expect-error: Input is not the first layer
 // expect-error: input_not_first<.*at_layer<1>.*Input<8, 8, 3>
 #ifdef EXPECT_COMPILE_FAIL
 using Net = Sequential<ReLU, Input<8, 8, 3>, Flatten, Dense<10>>;

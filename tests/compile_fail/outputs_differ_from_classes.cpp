@@ -5,7 +5,7 @@
 #include "stand_in.hpp"
 using namespace strata;
 
-// expect-error: the network has another number of outputs than the data set has classes
+// expect-error: the number of outputs differs from the number of classes of the data set
 // expect-error: outputs_differ_from_classes<.*Cifar100.*expected_shape<100>.*got_shape<10>
 #ifdef EXPECT_COMPILE_FAIL
 using Net = Sequential<Input<32, 32, 3>, Conv<3, 16, Stride<4>>, Flatten, Dense<10>>;

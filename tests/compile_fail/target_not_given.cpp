@@ -8,7 +8,7 @@
 #include "stand_in.hpp"
 using namespace strata;
 
-// expect-error: the data set declares a target and does not give it
+// expect-error: the data set declares a target but does not give it
 // expect-error: target_not_given<.*Steering.*target::values.*missing::targets_giving_span_of_float
 struct Steering {
   static constexpr Shape image{8, 8, 3};

@@ -3,7 +3,7 @@
 #include <strata/network.hpp>
 using namespace strata;
 
-// expect-error: Exact, but the windows read only some
+// expect-error: with Exact, the windows must read all
 // expect-error: window_does_not_tile<.*at_layer<1>.*Conv<11, 96.*expected<224(LL)?>.*got<223(LL)?>
 #ifdef EXPECT_COMPILE_FAIL
 using Net = Sequential<Input<224, 224, 3>, Conv<11, 96, Stride<4>, Valid, Exact>, MaxPool<3, 2>, Flatten, Dense<10>>;

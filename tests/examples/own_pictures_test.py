@@ -54,6 +54,18 @@ class OwnPictures(unittest.TestCase):
         self.assertIn(says, result.stderr)
         return result
 
+    def test_script(self):
+        """examples/run.sh refuses a wrong folder before it builds."""
+        script = pathlib.Path(__file__).resolve().parents[2] / "examples/run.sh"
+        (ROOT / "single/only").mkdir(parents=True)
+        for arguments, says in (([ROOT / "nowhere"], "there is no such folder; expected"),
+                                ([ROOT / "single", "--epochs", "1"], f"{ROOT}/single has fewer than two folders; expected"),
+                                ([], "there is no such folder; expected")):
+            result = subprocess.run([script, "own_pictures", "train", *arguments], capture_output=True, text=True, timeout=60,
+                                    check=False)
+            self.assertEqual((result.returncode, len(result.stderr.splitlines())), (2, 1), result.stderr)
+            self.assertIn(says, result.stderr)
+
     def test_training(self):
         self.assertEqual(self.trained.returncode, 0, self.trained.stderr)
         self.assertTrue(self.trained.stderr.startswith(f"{self.data}/class 0/torn.jpg: "), self.trained.stderr)

@@ -287,7 +287,7 @@ TEST_CASE("an Augment describes and checks these") {
     CHECK_THROWS_WITH_AS(augment.validate(shape), why, std::invalid_argument);
   };
   refused({.horizontal_flip = true, .alternating_flip = true},
-          "strata: horizontal_flip and alternating_flip exclude each other");
+          "strata: choose horizontal_flip or alternating_flip, not both");
   refused({.horizontal_flip = true, .reflect_border = true},
           "strata: reflect_border needs a shift or pad_crop, which show the border");
   refused({.mixup = -1}, "strata: mixup or cutmix of -1 is not at least 0");

@@ -80,7 +80,7 @@ inline constexpr bool never = false;
 template <class At, class Layer, class Expected, class Got>
 struct input_channels_differ {
   static_assert(never<At, Layer, Expected, Got>,
-                "strata: In<...> declares other input channels than arrive; correct In<...>, or the layer before");
+                "strata: In<...> is not the number of input channels that arrive; correct In<...>, or the layer before");
 };
 template <class At, class Layer, class Expected, class Got>
 struct kernel_larger_than_padded_input {
@@ -102,7 +102,8 @@ struct shape_differs {
 };
 template <class Loss, class Last>
 struct loss_needs_logits {
-  static_assert(never<Loss, Last>, "strata: the loss takes logits; drop the activation or dropout the network ends in");
+  static_assert(never<Loss, Last>,
+                "strata: the loss takes logits; remove the activation or dropout that the network ends in");
 };
 template <class Loss, class Last>
 struct loss_needs_log_probabilities {
@@ -116,7 +117,7 @@ struct loss_needs_probabilities {
 template <class Data, class Expected, class Got>
 struct outputs_differ_from_classes {
   static_assert(never<Data, Expected, Got>,
-                "strata: the network has another number of outputs than the data set has classes; resize the last layer");
+                "strata: the number of outputs differs from the number of classes of the data set; resize the last layer");
 };
 template <class Data, class Expected, class Got>
 struct outputs_differ_from_target {
@@ -132,7 +133,7 @@ struct loss_takes_other_target {
 template <class Data, class Target, class Missing>
 struct target_not_given {
   static_assert(never<Data, Target, Missing>,
-                "strata: the data set declares a target and does not give it; add the member function named here");
+                "strata: the data set declares a target but does not give it; add the member function named here");
 };
 template <class Loss>
 struct not_a_loss {
@@ -141,7 +142,7 @@ struct not_a_loss {
 template <class Data, class Expected, class Got>
 struct images_differ_from_input {
   static_assert(never<Data, Expected, Got>,
-                "strata: the data set's images are not the network's input; change Input or the data");
+                "strata: the data set's images do not have the shape of the network's Input; change Input or the data");
 };
 template <class At, class Layer, class Expected, class Got>
 struct groups_do_not_divide_channels {
@@ -161,7 +162,7 @@ struct concat_shapes_differ {
 template <class At, class Layer, class Expected, class Got>
 struct gate_shapes_differ {
   static_assert(never<At, Layer, Expected, Got>,
-                "strata: a Gate's layers must give its input's shape, or one number a channel; resize their last layer");
+                "strata: a Gate's layers must give its input's shape, or one number per channel; resize their last layer");
 };
 template <class At, class Layer, class Expected, class Got>
 struct reshape_sizes_differ {
@@ -171,7 +172,7 @@ struct reshape_sizes_differ {
 template <class At, class Layer, class Expected, class Got>
 struct channels_outside_range {
   static_assert(never<At, Layer, Expected, Got>,
-                "strata: Channels<first, count> takes at least one channel, all of them channels of its input; correct "
+                "strata: Channels<first, count> takes at least one channel, and only channels that its input has; correct "
                 "first or count");
 };
 template <class At, class Layer>
@@ -190,7 +191,8 @@ struct no_input {
 };
 template <class At, class Layer>
 struct input_not_first {
-  static_assert(never<At, Layer>, "strata: Input stands after another layer; a network has one Input and it comes first");
+  static_assert(never<At, Layer>,
+                "strata: Input is not the first layer; a network has exactly one Input, and it comes first");
 };
 template <class Net>
 struct empty_network {
@@ -242,9 +244,8 @@ struct not_a_shape {
 };
 template <class At, class Layer, class Expected, class Got>
 struct window_does_not_tile {
-  static_assert(
-      never<At, Layer, Expected, Got>,
-      "strata: Exact, but the windows read only some of the padded rows or columns; change input, kernel or stride");
+  static_assert(never<At, Layer, Expected, Got>,
+                "strata: with Exact, the windows must read all padded rows and columns; change input, kernel or stride");
 };
 template <class At, class Layer, class Got>
 struct size_overflows {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The numbers of a local response normalisation, for layers and kernels.
+// The numbers of a local response normalization, for layers and kernels.
 #pragma once
 
 #include <strata/core/linkage.hpp>

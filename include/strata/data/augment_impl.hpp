@@ -21,7 +21,7 @@ STRATA_DEFINE void Augment::validate(Shape image) const {
     throw std::invalid_argument("strata: pad_crop " + std::to_string(pad_crop) + " is not from 0 to the image's " +
                                 std::to_string(std::min(image.height, image.width)) + " pixels");
   if (horizontal_flip && alternating_flip)
-    throw std::invalid_argument("strata: horizontal_flip and alternating_flip exclude each other");
+    throw std::invalid_argument("strata: choose horizontal_flip or alternating_flip, not both");
   if (reflect_border && width_shift == 0 && height_shift == 0 && pad_crop == 0)
     throw std::invalid_argument("strata: reflect_border needs a shift or pad_crop, which show the border");
   for (const double alpha : {mixup, cutmix})
@@ -44,7 +44,7 @@ STRATA_DEFINE std::string Augment::describe() const {
 STRATA_DEFINE void Normalize::validate(int channels) const {
   for (const auto* v : {&mean, &stddev})
     if (!v->empty() && v->size() != static_cast<std::size_t>(channels))
-      throw std::invalid_argument("strata: normalisation has " + std::to_string(v->size()) + " numbers for " +
+      throw std::invalid_argument("strata: Normalize has " + std::to_string(v->size()) + " numbers for " +
                                   std::to_string(channels) + " channels");
   for (const float m : mean)
     if (!std::isfinite(m)) throw std::invalid_argument("strata: a mean of " + std::to_string(m) + " is not finite");

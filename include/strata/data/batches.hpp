@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Batches of a data set: shuffled, augmented and normalised by background threads, in a ring of buffers that is allocated
+// Batches of a data set: shuffled, augmented and normalized by background threads, in a ring of buffers that is allocated
 // once.
 #pragma once
 #include <cstddef>
@@ -44,7 +44,7 @@ struct BatchOf {
 };
 using Batch = BatchOf<float>;
 
-// Images as float, augmented and normalised, in memory of this allocator.
+// Images as float, augmented and normalized, in memory of this allocator.
 template <template <class> class Allocator_>
 struct ReadyImagesIn {
   static constexpr bool ready = true;
@@ -52,7 +52,7 @@ struct ReadyImagesIn {
   using Allocator = Allocator_<T>;
 };
 using ReadyImages = ReadyImagesIn<std::allocator>;
-// Images as the data set holds them; the receiver augments and normalises them, as a GPU does.
+// Images as the data set holds them; the receiver augments and normalizes them, as a GPU does.
 template <template <class> class Allocator_>
 struct RawImages {
   static constexpr bool ready = false;

@@ -90,8 +90,9 @@ STRATA_DEFINE DataInfo read_data_info(const SafetensorsFile& file) {
   const auto text = [&](const char* key) -> const std::string& {
     const auto found = file.metadata().find(key);
     if (found == file.metadata().end())
-      throw FileError(file.path(),
-                      "no metadata " + std::string(key) + "; expected weights saved with data information (data_info)");
+      throw FileError(file.path(), "no metadata " + std::string(key) +
+                                       "; expected weights of save_classifier(), or of import_model.py with "
+                                       "--resize, --classes, or --mean and --std");
     return found->second;
   };
   DataInfo info{.name = text(detail::data_key)};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Normalisations: of batches, of groups of channels, of layers, and local response normalisation. All keep the shape.
+// Normalizations: of batches, of groups of channels, of layers, and local response normalization. All keep the shape.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace strata {
 
-// Normalises each channel by its mean and variance: in training those of the batch, otherwise the running ones, which
+// Normalizes each channel by its mean and variance: in training those of the batch, otherwise the running ones, which
 // training keeps up to date. BatchNorm has the defaults, BatchNormOf takes options.
 // Formula: y = gamma (x - mean) / sqrt(variance + epsilon) + beta; in training also
 //          running = momentum running + (1 - momentum) batch, for mean and variance (divided by N H W, not by N H W - 1)
@@ -91,8 +91,8 @@ struct SampleNorm {
 }  // namespace detail
 }  // namespace STRATA_ABI
 
-// Normalises each group of channels of each sample by its own mean and variance, over (H,W,C/Groups). One group takes all
-// of a sample; as many groups as channels is instance normalisation.
+// Normalizes each group of channels of each sample by its own mean and variance, over (H,W,C/Groups). One group takes all
+// of a sample; as many groups as channels is instance normalization.
 // Formula: y = gamma (x - mean) / sqrt(variance + epsilon) + beta
 // Shapes: (N,H,W,C) or (N,C), which it keeps
 // Trained: gamma (C), beta (C)
@@ -116,7 +116,7 @@ struct GroupNorm : detail::SampleNorm<Options...> {
   }
 };
 
-// Normalises the channels of each position by their mean and variance, as in ConvNeXt. A vector is normalised as a whole.
+// Normalizes the channels of each position by their mean and variance, as in ConvNeXt. A vector is normalized as a whole.
 // LayerNorm has the defaults, LayerNormOf takes options.
 // Formula: y = gamma (x - mean) / sqrt(variance + epsilon) + beta
 // Shapes: (N,H,W,C) or (N,C), which it keeps
@@ -138,7 +138,7 @@ struct LayerNormOf : detail::SampleNorm<Options...> {
 // A type of its own, so that it is written, and stands in errors, without <>.
 struct LayerNorm : LayerNormOf<> {};
 
-// Local response normalisation: divides each element by a power of the sum of squares of the N channels around it. Alpha
+// Local response normalization: divides each element by a power of the sum of squares of the N channels around it. Alpha
 // multiplies the sum, as in the paper and in TensorFlow; Caffe, PyTorch and cuDNN divide alpha by N first.
 // Formula: y[c] = x[c] / (K + Alpha sum of x[i]^2 for i from c - N / 2 on, N channels)^Beta; N / 2 is rounded down
 // Shapes: (N,H,W,C), which it keeps

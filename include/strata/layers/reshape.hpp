@@ -32,7 +32,7 @@ struct Reshape {
   }
 };
 
-// Some of the channels: First to First + Count - 1, counted from 0.
+// Keeps the channels First to First + Count - 1, counted from 0.
 // Formula: y[c] = x[First + c]
 // Shapes: (N,H,W,C) -> (N,H,W,Count), or (N,C) -> (N,Count)
 // Options: First, at least 0; Count, at least 1

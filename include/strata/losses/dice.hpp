@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Dice, a loss of whole maps. In the formula t is the target: of a class map, 1 for the class and 0 for the others.
+// Dice, a loss of whole maps. In the formula t is the target; a class map is 1 for the class and 0 for the others.
 #pragma once
 #include <cmath>
 #include <string>
@@ -12,7 +12,7 @@
 namespace strata::inline STRATA_ABI {
 
 // The soft Dice loss of whole samples, for segmentation: how little the predicted area of each class overlaps with the
-// true one. Include `<strata/losses/dice.hpp>`. On a GPU one thread does a sample.
+// true one. Include `<strata/losses/dice.hpp>`. On a GPU one thread computes each sample.
 // Formula: 1 - mean over the classes of (2 sum p t + smoothing) / (sum p + sum t + smoothing)
 //          class map: sums over the places of the map, p = softmax of the logits at a place
 //          labels: one sum over all outputs, p = 1 / (1 + exp(-x))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Losses. Each is a value: its fields change training and are recorded with a run. A loss of your own is a struct with
 // the same members (examples/custom_loss). The fields of the reference (docs/reference.py) that stand here hold for each
-// loss below that has none of its own. In the formulas x is a row of outputs, t its target: of a class index, 1 for the
-// class and 0 for the others.
+// loss below that has none of its own. In the formulas x is a row of outputs and t its target, where a class index is 1
+// for the class and 0 for the others.
 // Shapes: outputs (N,n), or (N,H,W,n) for a class map; a row is n outputs. The loss of a batch is the mean over its rows.
 #pragma once
 #include <cmath>
@@ -177,7 +177,7 @@ struct SigmoidCrossEntropy final {
   }
 };
 
-// A SigmoidCrossEntropy in which outputs that are right already count less: m is what they miss.
+// A SigmoidCrossEntropy in which outputs that are nearly right count less: m is how far they are from their targets.
 // Formula: mean over c of a m^gamma (binary cross-entropy of s with t), s = 1 / (1 + exp(-x)),
 //          m = t (1 - s) + (1 - t) s, a = t alpha + (1 - t) (1 - alpha), or 1 if alpha is negative
 // Errors: loss_needs_logits, loss_takes_other_target, outputs_differ_from_classes, outputs_differ_from_target;
@@ -240,7 +240,7 @@ struct AbsoluteError final {
   }
 };
 
-// Squares small differences and takes large ones as they are, so that outliers pull less.
+// Squares small differences and counts large ones linearly, so that outliers have less influence.
 // Formula: mean over c of d^2 / 2 if |d| <= delta, else delta (|d| - delta / 2); d = x_c - t_c
 // Errors: loss_takes_other_target, outputs_differ_from_classes, outputs_differ_from_target; std::invalid_argument if
 //   delta is out of range
@@ -249,7 +249,7 @@ struct AbsoluteError final {
 // PyTorch: nn.HuberLoss(delta=1.0)
 // Source: Huber 1964
 struct Huber final {
-  double delta = 1;  // the difference from which on the loss is a straight line, above 0
+  double delta = 1;  // for larger differences the loss is linear; above 0
 
   static constexpr Takes takes = Takes::anything;
   static constexpr TargetKinds targets = MeanSquaredError::targets;
@@ -268,9 +268,9 @@ struct Huber final {
   }
 };
 
-// Any loss of class indices or a class map, each row times the weight of its class. The loss of a batch stays the sum
-// over the rows divided by their number. A weight of 0 leaves a class out, as PyTorch's ignore_index does. Evaluations
-// weigh too.
+// Any loss of class indices or a class map; each row is multiplied by the weight of its class. The loss of a batch is
+// still the sum over the rows, divided by their number. A weight of 0 leaves a class out, as PyTorch's ignore_index does.
+// Evaluations use the weights too.
 // Formula: weights[class] loss(x, t)
 // Errors: those of the loss; loss_takes_other_target; std::invalid_argument if a weight is negative or not finite, if all
 //   are 0, and if the network has outputs for another number of classes
@@ -281,9 +281,10 @@ struct Huber final {
 // PyTorch: nn.CrossEntropyLoss(weight), which divides by the sum of the rows' weights
 template <int Classes, class Loss = SoftmaxCrossEntropy>
 struct ClassWeighted final {
-  static_assert(!detail::whole_samples<Loss>(), "strata: this loss has no class of its own in each row to weigh");
+  static_assert(!detail::whole_samples<Loss>(),
+                "strata: ClassWeighted needs a loss whose rows have one class each; this one takes whole samples");
   // An array of the language, which a GPU can read.
-  float weights[static_cast<std::size_t>(Classes)]{};  // of each class, at least 0
+  float weights[static_cast<std::size_t>(Classes)]{};  // the weight of each class, at least 0
   Loss loss{};                                         // the loss that is weighted
 
   static constexpr Takes takes = Loss::takes;

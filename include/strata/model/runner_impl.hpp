@@ -59,7 +59,7 @@ std::span<const typename Runner<Engine>::T> Runner<Engine>::run(std::span<const 
   const std::size_t one = static_cast<std::size_t>(program_->input.size());
   const std::size_t n = images.size() / one;
   if (images.size() != n * one || n > static_cast<std::size_t>(capacity_))
-    throw std::invalid_argument("strata: " + std::to_string(images.size()) + " numbers; expected up to " +
+    throw std::invalid_argument("strata: " + std::to_string(images.size()) + " numbers were given; expected up to " +
                                 std::to_string(capacity_) + " images of " + std::to_string(one) + " numbers");
   const Busy now = in_use();
   first_sample_ = 0;

@@ -75,7 +75,7 @@ struct AdamOf final {
   double beta1 = 0.9;                           // the share of m that is kept, in [0, 1)
   double beta2 = 0.999;                         // the share of v that is kept, in [0, 1)
   double epsilon = 1e-7;                        // above 0
-  double weight_decay = Decoupled ? 0.004 : 0;  // through the gradient, in AdamW of the weights; at least 0
+  double weight_decay = Decoupled ? 0.004 : 0;  // acts through the gradient, in AdamW on the weights; at least 0
 
   [[nodiscard]] static int slot_count() { return 2; }
   // Throws std::invalid_argument.
@@ -194,8 +194,8 @@ struct RMSprop final {
   }
 };
 
-// Moves all weights equally far, in the direction of a running mean of the gradient. The paper's rates are 3 to 10 times
-// lower than those of AdamW, its decays as many times higher.
+// Moves all weights equally far, in the direction of a running mean of the gradient. The paper's learning rates are 3 to
+// 10 times lower than those of AdamW, and its weight decays higher by the same factor.
 // Formula: w = w - r (sign(beta1 m + (1 - beta1) g) + weight_decay w), then m = beta2 m + (1 - beta2) g
 // State: m, one number for each parameter
 // Example: train(model, data, SoftmaxCrossEntropy{}, Lion{.learning_rate = 3e-4, .weight_decay = 0.01});
@@ -231,7 +231,7 @@ struct Lion final {
   }
 };
 
-// For large batches: the step of AdamW, but for each tensor as long as the tensor itself, times the rate. It works on
+// For large batches: the step of AdamW, scaled for each tensor to the tensor's own norm, times the rate. It works on
 // whole tensors, so it runs on the CPU only.
 // Formula: m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2,
 //          s = m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon) + weight_decay w,

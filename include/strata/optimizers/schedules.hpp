@@ -125,7 +125,7 @@ struct Cosine {
 struct OneCycle {
   double max = 0.1;            // the highest rate, at least 0
   std::int64_t total = 1;      // updates, at least 1
-  double fraction = 0.3;       // of the updates before the highest rate, in [0, 1]
+  double fraction = 0.3;       // the share of the updates before the highest rate, in [0, 1]
   double start_divisor = 25;   // above 0
   double final_divisor = 1e4;  // above 0
   [[nodiscard]] double operator()(std::int64_t update) const;
@@ -171,8 +171,8 @@ enum class Unit { updates, epochs, runs };
 struct SchedulePoint {
   double at = 0, learning_rate = 0;
 };
-// Straight lines between points. A point counts updates, epochs, or runs: then it is a fraction of the run, and a resumed
-// run may not become longer.
+// Straight lines between points. The place of a point is a number of updates or of epochs, or a fraction of the run. With
+// fractions, a resumed run may not become longer.
 // Formula: between a point (from, a) and the next (to, b): a + (b - a) (u - from) / (to - from), u in the points' unit;
 //          before the first point the first rate, after the last point the last rate
 // Example: const SGD optimizer{.learning_rate = PiecewiseLinear{{{0, 0.02}, {0.25, 0.1}, {1, 0.001}}, Unit::runs}};
@@ -180,15 +180,15 @@ struct SchedulePoint {
 // PyTorch: lr_scheduler.LambdaLR(opt, f) with a function of your own
 struct PiecewiseLinear {
   std::vector<SchedulePoint> points{};  // pairs of place and rate, in ascending order, at least one
-  Unit unit = Unit::updates;            // of the places: Unit::updates, Unit::epochs or Unit::runs
+  Unit unit = Unit::updates;            // what places count: Unit::updates, Unit::epochs or Unit::runs
   [[nodiscard]] double operator()(std::int64_t update, const RunContext& run = {}) const;
   [[nodiscard]] bool follows_length() const { return unit == Unit::runs; }
   void validate() const;
   [[nodiscard]] std::string describe() const;
 };
 
-// Lowers the rate when the validation loss does not fall any more. Training needs a validation. The rate follows from the
-// losses so far, which checkpoints have.
+// Lowers the rate when the validation loss does not fall any more. Training needs a validation. Checkpoints have the
+// losses so far, from which the rate follows.
 // Formula: rate = max(rate factor, least) after each `patience` epochs in a row without a validation loss below the lowest
 //          minus threshold; the `cooldown` epochs after that do not count
 // Errors: std::invalid_argument from train() and Trainer without a validation, and for a number that is out of range
@@ -210,8 +210,8 @@ struct ReduceOnPlateau {
   [[nodiscard]] std::string describe() const;
 };
 
-// Counts epochs where a schedule says updates, so that the size of the data set does not occur in it. The schedule may be
-// one of your own. The rate is the same for all updates of an epoch.
+// Lets another schedule count epochs in place of updates, so that it does not depend on the size of the data set. The
+// schedule may be one of your own. The rate is the same for all updates of an epoch.
 // Formula: schedule(e), e = the number of epochs that are done
 // Errors: those of the schedule; std::invalid_argument in a loop of your own that does not call Trainer::plan()
 // Example: const SGD optimizer{.learning_rate = PerEpoch{StepDecay{.learning_rate = 0.1, .factor = 0.1, .every = 30}}};
@@ -219,7 +219,7 @@ struct ReduceOnPlateau {
 // PyTorch: a scheduler whose step() is called after each epoch
 template <class S>
 struct PerEpoch {
-  S schedule;  // of epochs
+  S schedule;  // the schedule that counts epochs
   [[nodiscard]] double operator()(std::int64_t update, const RunContext& run = {}) const {
     const std::int64_t epoch = detail::updates_of_epoch(run, "PerEpoch");
     return detail::rate_of(
@@ -244,7 +244,7 @@ PerEpoch(S) -> PerEpoch<S>;
 template <class S>
 struct WarmUp {
   S then;                    // the schedule after the rise
-  std::int64_t updates = 1;  // of the rise, at least 1
+  std::int64_t updates = 1;  // the length of the rise, at least 1
   [[nodiscard]] constexpr double operator()(std::int64_t update, const RunContext& run = {}) const {
     RunContext rest = run;
     if (rest.updates > updates) rest.updates -= updates;

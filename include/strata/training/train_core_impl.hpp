@@ -46,7 +46,7 @@ class Round {
       Part& part = parts_.emplace_back();
       std::uint64_t n[3] = {};
       const auto check = [](bool fits) {
-        if (!fits) throw std::runtime_error("strata: a process sent outputs of another number than it said");
+        if (!fits) throw std::runtime_error("strata: a process sent another number of outputs than it announced");
       };
       check(text.size() >= sizeof n);
       std::memcpy(n, text.data(), sizeof n);

@@ -39,7 +39,7 @@ class Trainer : NoCopy {
   using Backend = typename M::backend;
   using Steps = typename StepsOf<Backend>::type;
   static_assert(ElementOptimizer<Optimizer_, T> || (Steps::on_host && TensorOptimizer<Optimizer_, T>),
-                "strata: an optimizer has element(UpdateStep), or on the processor update(UpdateStep, ParameterSlice)");
+                "strata: an optimizer has element(UpdateStep), or on the CPU update(UpdateStep, ParameterSlice)");
 
   // The trainer refers to the model's memory, so that the model may be moved. Throws std::invalid_argument for a loss or an
   // optimizer with invalid numbers.

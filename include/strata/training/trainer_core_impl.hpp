@@ -60,7 +60,7 @@ void TrainerCore<Backend>::put(std::span<const T> images, const Targets& targets
   const std::size_t one = static_cast<std::size_t>(model_->program().input.size()), n = images.size() / one;
   const int batch = model_->options().batch;
   if (images.size() != n * one || n > static_cast<std::size_t>(batch))
-    throw std::invalid_argument("strata: " + std::to_string(images.size()) + " numbers; expected up to " +
+    throw std::invalid_argument("strata: " + std::to_string(images.size()) + " numbers were given; expected up to " +
                                 std::to_string(batch) + " images of " + std::to_string(one) + " numbers");
   evaluator_.check(targets, n, {});
   // Each process takes its share.

@@ -33,7 +33,7 @@ void run_loss(const Loss& loss, std::int64_t rows, int width, const T* x, const 
   run_loss_by_rows(loss, rows, width, x, target, values, gradient, pool);
 }
 
-// Vectorised exponentials.
+// Vectorized exponentials.
 template <class T>
 void run_loss(const SoftmaxCrossEntropy& loss, std::int64_t rows, int width, const T* x, const int* labels, T* values,
               T* gradient, ThreadPool& pool);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Prepares images on the device as Batches does on the host: bytes to [0, 1], augmentation, normalisation. The functions
+// Prepares images on the device as Batches does on the host: bytes to [0, 1], augmentation, normalization. The functions
 // (data/augment.hpp, data/pixels.hpp) and the random numbers are the same, so results differ only where the device's
 // compiler fuses a product into a sum.
 #pragma once

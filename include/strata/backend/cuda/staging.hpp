@@ -16,7 +16,7 @@
 namespace strata::inline STRATA_ABI::cuda {
 
 // A batch as the device gets it, whatever the data set. Pixels are as the data set has them, and are augmented and
-// normalised on the device; or ready floats.
+// normalized on the device; or ready floats.
 struct StagedBatch {
   int size = 0;
   Targets targets{};

@@ -90,7 +90,7 @@ class Steps final : public GradientEngine<float> {
     staged.recipe.reset();
     set_number(staged, number);
   }
-  // A batch of train(): copied beside the computation, then augmented and normalised on the device.
+  // A batch of train(): copied beside the computation, then augmented and normalized on the device.
   void stage(const StepNumber& number, const StagedBatch& batch, const void* targets) {
     auto& device = engine_.device();
     device.use();
