@@ -17,10 +17,9 @@ namespace {
 using namespace strata;
 
 TEST_CASE("two processes with the same GPU are told to use others") {
-  using detail::NcclSums;
-  NcclSums::check_own_gpus({"a"});
-  NcclSums::check_own_gpus({"a", "b", "c"});
-  CHECK_THROWS_WITH_AS(NcclSums::check_own_gpus({"a", "b", "c", "b"}),
+  detail::check_own_gpus({"a"});
+  detail::check_own_gpus({"a", "b", "c"});
+  CHECK_THROWS_WITH_AS(detail::check_own_gpus({"a", "b", "c", "b"}),
                        doctest::Contains("strata: the processes of rank 1 and 3 use the same GPU"), std::runtime_error);
 }
 

@@ -63,6 +63,16 @@ class NcclStream : NoCopy {
   cudaEvent_t before_ = nullptr, after_ = nullptr;
 };
 
+// Throws std::runtime_error unless each process has a GPU of its own. gpus: a name for that of each.
+inline void check_own_gpus(const std::vector<std::string>& gpus) {
+  for (auto gpu = gpus.begin(); gpu != gpus.end(); ++gpu)
+    if (const auto same = std::find(gpus.begin(), gpu, *gpu); same != gpu)
+      throw std::runtime_error("strata: the processes of rank " + std::to_string(same - gpus.begin()) + " and " +
+                               std::to_string(gpu - gpus.begin()) +
+                               " use the same GPU; NCCL needs one GPU a process: make the model with .device = "
+                               "nccl.device(), and start no more processes than GPUs");
+}
+
 // host: the same processes, by MPI; it outlives this object.
 class NcclSums final : public DeviceSums {
  public:
@@ -130,7 +140,6 @@ class NcclSums final : public DeviceSums {
     std::atomic<bool> done{false};
   };
 
-  // Throws std::runtime_error, the same in all processes, unless each has a GPU of its own.
   void check_devices() {
     char place[32] = {};  // on the bus of its machine
     cuda_call(cudaDeviceGetPCIBusId(place, sizeof place, device_), "cudaDeviceGetPCIBusId");
@@ -148,18 +157,6 @@ class NcclSums final : public DeviceSums {
       });
   }
 
- public:
-  // gpus: a name for that of each process.
-  static void check_own_gpus(const std::vector<std::string>& gpus) {
-    for (auto gpu = gpus.begin(); gpu != gpus.end(); ++gpu)
-      if (const auto same = std::find(gpus.begin(), gpu, *gpu); same != gpu)
-        throw std::runtime_error("strata: the processes of rank " + std::to_string(same - gpus.begin()) + " and " +
-                                 std::to_string(gpu - gpus.begin()) +
-                                 " use the same GPU; NCCL needs one GPU a process: make the model with .device = "
-                                 "nccl.device(), and start no more processes than GPUs");
-  }
-
- private:
   MpiWorld& world_ = MpiWorld::get();
   Processes& host_;
   bool bfloat16_;
