@@ -41,8 +41,12 @@ if [[ $name == own_pictures && ${1:-} == train ]]; then
   done
   # A wrong path shall not cost the minutes of a build.
   if ((classes < 2)); then
-    echo "examples/run.sh: own_pictures train: ${folder:-there is no such folder}${folder:+ has fewer than two folders};" \
-      "expected the path of a folder that has one folder for each class, at least two" >&2
+    if [[ $folder ]]; then
+      found="$folder has fewer than two folders"
+    else
+      found="there is no folder${2:+ $2}"
+    fi
+    echo "examples/run.sh: own_pictures train: $found; expected the path of a folder that has one folder for each class, at least two" >&2
     exit 2
   fi
 elif [[ $name == own_pictures && ${1:-} == predict ]]; then
@@ -66,9 +70,10 @@ fi
   ./cmake/install.sh g++ cmake ninja-build libeigen3-dev libcli11-dev dataset-fashion-mnist zlib1g-dev libcurl4-openssl-dev \
     libssl-dev libprotobuf-dev protobuf-compiler libpng-dev libjpeg-dev \
     "${mpi_packages[@]}"
+  mkdir -p build/examples
   cmake -S . -B build/examples -G Ninja -D CMAKE_BUILD_TYPE=Release -D CMAKE_CXX_FLAGS="${CXXFLAGS:-}" \
     -D STRATA_BUILD_EXAMPLES=ON -D STRATA_BUILD_TESTS=OFF -D STRATA_BUILD_BENCH=OFF -D STRATA_BUILD_MPI=$mpi \
-    -D STRATA_CLASSES="$classes"
+    -D STRATA_CLASSES="$classes" >build/examples/configure.log 2>&1 || { cat build/examples/configure.log; exit 1; }
   cmake --build build/examples --target "$name"
 ) >&2
 

@@ -58,9 +58,9 @@ class OwnPictures(unittest.TestCase):
         """examples/run.sh refuses a wrong folder before it builds."""
         script = pathlib.Path(__file__).resolve().parents[2] / "examples/run.sh"
         (ROOT / "single/only").mkdir(parents=True)
-        for arguments, says in (([ROOT / "nowhere"], "there is no such folder; expected"),
+        for arguments, says in (([ROOT / "nowhere"], "nowhere; expected"),
                                 ([ROOT / "single", "--epochs", "1"], f"{ROOT}/single has fewer than two folders; expected"),
-                                ([], "there is no such folder; expected")):
+                                ([], "there is no folder; expected")):
             result = subprocess.run([script, "own_pictures", "train", *arguments], capture_output=True, text=True, timeout=60,
                                     check=False)
             self.assertEqual((result.returncode, len(result.stderr.splitlines())), (2, 1), result.stderr)
