@@ -58,9 +58,9 @@ class MemoryOfOptimizer {
   }
   // All processes call it.
   template <class Steps>
-  void gather(Processes* processes, Steps& steps, int slots) {
+  void gather(Processes* processes, Steps& steps, int slot_count) {
     if (whole_) return;
-    for (int slot = 0; slot < slots; ++slot) gather_numbers(*processes, steps.memory(slot));
+    for (int slot = 0; slot < slot_count; ++slot) gather_numbers(*processes, steps.memory(slot));
     whole_ = true;
   }
 
