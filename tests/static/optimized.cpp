@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// A program that trains, compiled at -O3 too, as consumer/training.cpp is at -O1: each level inlines and unrolls something
-// else, and GCC's warnings about array bounds and uninitialized variables depend on that. Users compile with their own
-// warnings and levels.
+// A program that trains, compiled at -O1 and -O3 too: each level inlines and unrolls something else, and GCC's warnings
+// about array bounds and uninitialized variables depend on that. Users compile with their own warnings and levels.
 #include <filesystem>
 
 #include <strata/strata.hpp>
