@@ -16,7 +16,7 @@
 namespace {
 using namespace strata;
 
-TEST_CASE("two processes with the same GPU are told to use others") {
+TEST_CASE("two processes on one GPU are refused, and the message says what to do") {
   detail::check_own_gpus({"a"});
   detail::check_own_gpus({"a", "b", "c"});
   CHECK_THROWS_WITH_AS(detail::check_own_gpus({"a", "b", "c", "b"}),

@@ -23,7 +23,7 @@
 namespace {
 using namespace strata;
 
-// What NCCL and the GPU do.
+// Stand-ins for NCCL and the GPU.
 std::string fault;
 std::string trace;
 std::atomic<ncclResult_t> state{ncclSuccess};

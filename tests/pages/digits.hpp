@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What import_model.py makes of the network of docs/tutorials/from-pytorch.md.
+// import_model.py makes this header of the network in docs/tutorials/from-pytorch.md.
 #pragma once
 #include <strata/network.hpp>
 

@@ -49,9 +49,9 @@ class NcclStream : NoCopy {
     static_cast<void>(cudaStreamDestroy(stream_));
   }
   [[nodiscard]] cudaStream_t get() const { return stream_; }
-  // What is queued here from now on waits for what is on the other stream by now.
+  // Work that is queued here later waits for the work that the other stream has now.
   void follow(cudaStream_t other) { order(before_, other, stream_); }
-  // And the other way round.
+  // The other stream waits for the work that this one has now.
   void lead(cudaStream_t other) { order(after_, stream_, other); }
 
  private:
@@ -132,7 +132,7 @@ class NcclSums final : public DeviceSums {
   }
 
  private:
-  // What a thread makes.
+  // The result of the thread that connects.
   struct Made {
     ncclComm_t comm = nullptr;
     ncclResult_t code = ncclUnhandledCudaError;

@@ -18,7 +18,7 @@ struct StepScore {
   double loss;
   std::int64_t correct;  // decisions that were right
   std::int32_t finite;   // 1 if the loss is a number, 0 if it is NaN or infinite; see clip_by_norm
-  // Of several processes: the same of this process's share alone.
+  // `finite` may be that of several processes; this one is of this process's share alone.
   std::int32_t own_finite = 1;
 };
 

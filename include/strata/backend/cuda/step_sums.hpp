@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What several processes sum while they compute a step, all of it queued on the device: results, gradients, and the change
+// Sums over several processes during a step. They are queued on the device, and add up results, gradients, and the change
 // of the state, such as BatchNorm's running statistics.
 #pragma once
 #include <cstdint>
@@ -102,7 +102,7 @@ class StepSums : NoCopy {
     if (narrow > 0) narrow_ = reinterpret_cast<Bf16*>(at);
   }
 
-  // Of the step to come: its samples in all processes.
+  // Sets how many samples all processes together have in the next step.
   void of_batch(int whole) { whole_ = whole; }
   [[nodiscard]] int whole() const { return whole_; }
 
