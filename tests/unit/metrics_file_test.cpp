@@ -89,7 +89,8 @@ TEST_CASE("the name says which, and the file is replaced as a whole") {
     CHECK_THROWS_WITH_AS(write_metrics(folder / name, all),
                          doctest::Contains("expected a name that ends in .csv or .jsonl"), std::invalid_argument);
   CHECK(std::distance(fs::directory_iterator(folder), {}) == 2);
-  CHECK_THROWS_WITH_AS(write_metrics(folder / "none" / "m.csv", all), doctest::Contains("none/m.csv"), std::system_error);
+  CHECK_THROWS_WITH_AS(write_metrics(folder / "none" / "m.csv", all),
+                       doctest::Contains((std::filesystem::path("none") / "m.csv").string().c_str()), std::system_error);
 }
 
 }  // namespace

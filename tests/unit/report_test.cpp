@@ -289,8 +289,8 @@ TEST_CASE("the file is written whole") {
   write_report(folder / "r.html", report());
   std::ifstream in(folder / "r.html", std::ios::binary);
   CHECK(std::string{std::istreambuf_iterator<char>(in), {}} == report_html(report()));
-  CHECK_THROWS_WITH_AS(write_report(folder / "none" / "r.html", report()), doctest::Contains("none/r.html"),
-                       std::system_error);
+  CHECK_THROWS_WITH_AS(write_report(folder / "none" / "r.html", report()),
+                       doctest::Contains((std::filesystem::path("none") / "r.html").string().c_str()), std::system_error);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include <strata/util/processors.hpp>
 #include <strata/util/thread_pool.hpp>
 #include <strata/util/threads.hpp>
+#include <strata/util/wait_for_change.hpp>
 
 namespace strata::inline STRATA_ABI {
 
@@ -55,14 +56,14 @@ struct ThreadPool::State {
     }
     gate_.store(kOpen, std::memory_order_release);
     round_.fetch_add(1);
-    round_.notify_all();
+    next_call_.notify(round_);
     take(0);
     gate_.fetch_and(~kOpen, std::memory_order_acq_rel);
     for (int spins = 0, inside; (inside = gate_.load(std::memory_order_acquire)) != 0;) {
       if (++spins < kSpins)
         pause();
       else
-        gate_.wait(inside, std::memory_order_acquire);
+        last_worker_.wait(gate_, inside);
     }
     if (failed_.load(std::memory_order_relaxed)) {
       failed_.store(false, std::memory_order_relaxed);
@@ -94,7 +95,7 @@ struct ThreadPool::State {
         if (++spins < kSpins)
           pause();
         else
-          round_.wait(seen, std::memory_order_acquire);
+          next_call_.wait(round_, seen);
       }
       seen = now;
       if (stop_.load(std::memory_order_relaxed)) return;
@@ -103,7 +104,7 @@ struct ThreadPool::State {
       }
       if (!(gate & kOpen)) continue;
       take(worker);
-      if (gate_.fetch_sub(kInside, std::memory_order_acq_rel) == kInside) gate_.notify_one();
+      if (gate_.fetch_sub(kInside, std::memory_order_acq_rel) == kInside) last_worker_.notify(gate_);
     }
   }
 
@@ -135,7 +136,7 @@ struct ThreadPool::State {
     if (forks_ != detail::forks()) return detail::forget_threads(workers_);
     stop_.store(true, std::memory_order_relaxed);
     round_.fetch_add(1);
-    round_.notify_all();
+    next_call_.notify(round_);
     for (std::thread& thread : workers_) thread.join();
     workers_.clear();
   }
@@ -151,6 +152,8 @@ struct ThreadPool::State {
   std::atomic<unsigned> busy_{0};
   alignas(64) std::atomic<int> gate_{0};
   alignas(64) std::atomic<unsigned> round_{0};
+  detail::WaitForChange<int> last_worker_;
+  detail::WaitForChange<unsigned> next_call_;
 };
 
 STRATA_DEFINE ThreadPool::ThreadPool(int threads)
