@@ -7,6 +7,7 @@
 
 #include <strata/backend/cpu/conv.hpp>
 #include <strata/backend/cpu/conv_winograd.hpp>
+#include <strata/backend/cpu/conv_winograd_weights.hpp>
 #include <strata/backend/reference/conv.hpp>
 #include <strata/backend/reference/dense.hpp>
 #include <strata/model/chain.hpp>
@@ -271,6 +272,7 @@ TEST_CASE_TEMPLATE("convolutions that cross every block", B, CONFORMANCE_BACKEND
   const WindowSpec three{.kernel_h = 3, .kernel_w = 3, .padding = Padding::same};
   REQUIRE(cpu::detail::winograd_pays(place(three, Shape{8, 8, 64}, 72), 12));
   REQUIRE(cpu::detail::winograd_input_pays(place(three, Shape{8, 8, 64}, 72), 12));
+  REQUIRE(cpu::detail::winograd_weights_pay(place(three, Shape{8, 8, 64}, 72), 12));
   check(three, Shape{8, 8, 64}, 72, 1, 12);
 }
 
@@ -377,6 +379,33 @@ inline Numbers winograd_magnitude(const Geometry& g, int batch, const Numbers& x
   return sums;
 }
 
+// The same for the gradient of the weights: each gradient of an output is multiplied with all inputs of a phase under its
+// tile, which reach five steps of the stride in each direction.
+inline Numbers winograd_weights_magnitude(const Geometry& g, int batch, const Numbers& x, const Numbers& dy) {
+  constexpr int reach = 5;
+  Geometry whole = g;  // with the padding as a part of the map
+  whole.window.pad_top = whole.window.pad_left = whole.window.pad_bottom = whole.window.pad_right = 0;
+  whole.in.height = (g.out.height - 1) * g.window.stride_h + g.window.kernel_h;
+  whole.in.width = (g.out.width - 1) * g.window.stride_w + g.window.kernel_w;
+  Numbers sums = zeros(batch * whole.in.size());
+  std::size_t at = 0;
+  for (std::int64_t n = 0; n < batch; ++n)
+    for (int i = 0; i < whole.in.height; ++i)
+      for (int j = 0; j < whole.in.width; ++j)
+        for (int c = 0; c < g.in.channels; ++c, ++at)
+          for (int a = -reach; a <= reach; ++a)
+            for (int b = -reach; b <= reach; ++b) {
+              const int row = i - g.window.pad_top + a * g.window.stride_h,
+                        column = j - g.window.pad_left + b * g.window.stride_w;
+              if (row >= 0 && row < g.in.height && column >= 0 && column < g.in.width)
+                sums[at] += std::abs(
+                    x[static_cast<std::size_t>(((n * g.in.height + row) * g.in.width + column) * g.in.channels + c)]);
+            }
+  Numbers size = zeros(g.taps() * g.out.channels), bias = zeros(g.out.channels);
+  reference::conv_backward_weights(whole, batch, sums.data(), absolute(dy).data(), size.data(), bias.data());
+  return size;
+}
+
 template <class B>
 void check_winograd(const Geometry& g, int batch, Draw& draw) {
   using T = typename B::T;
@@ -402,9 +431,21 @@ void check_winograd(const Geometry& g, int batch, Draw& draw) {
                   Out<T>(batch * g.out.size()));
   check_close("winograd_forward", got, want, size, static_cast<double>(g.taps() + 1));
 
-  if (!cpu::detail::turns(g)) return;
   const Numbers dy = draw.numbers(batch * g.out.size());
   const auto dy_ = as<T>(dy);
+  Numbers of_bias = zeros(g.out.channels);
+  want = zeros(g.taps() * g.out.channels);
+  reference::conv_backward_weights(g, batch, x.data(), dy.data(), want.data(), of_bias.data());
+  const auto [of_weights] =
+      run_with<B>([&](int threads) { return cpu::detail::winograd_weights_scratch<T>(g, batch, threads); },
+                  [&](const auto& ops, T* work, T* out) {
+                    cpu::detail::winograd_backward_weights(g, batch, x_.data(), dy_.data(), out, ops.pool(), work);
+                  },
+                  Out<T>(g.taps() * g.out.channels));
+  check_close("winograd_backward_weights", of_weights, want, winograd_weights_magnitude(g, batch, x, dy),
+              static_cast<double>(batch) * g.out.height * g.out.width);
+
+  if (!cpu::detail::turns(g)) return;
   want = zeros(batch * g.in.size());
   reference::conv_backward_input(g, batch, dy.data(), w.data(), want.data());
   const std::int64_t channels = g.in.channels, filters = g.out.channels;
@@ -446,6 +487,9 @@ TEST_CASE_TEMPLATE("Winograd's convolutions", B, CONFORMANCE_BACKENDS) {
   check({.kernel_h = 3, .kernel_w = 3, .padding = Padding::same}, Shape{4, 5, 300}, 44, 3);
   check({.kernel_h = 5, .kernel_w = 5, .stride_h = 2, .stride_w = 2, .padding = Padding::same}, Shape{5, 5, 10}, 300, 9);
   check({.kernel_h = 3, .kernel_w = 2, .padding = Padding::same}, Shape{14, 15, 4}, 20, 7);
+  // More tiles than are multiplied at once.
+  REQUIRE(cpu::detail::winograd_tiles_at_once(place({.kernel_h = 3, .kernel_w = 3}, Shape{14, 14, 4}, 20), 80) < 80 * 9);
+  check({.kernel_h = 3, .kernel_w = 3}, Shape{14, 14, 4}, 20, 80);
 }
 
 TEST_CASE("which convolutions are Winograd's") {

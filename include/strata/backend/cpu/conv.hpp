@@ -10,6 +10,7 @@
 #include <strata/backend/cpu/conv_direct.hpp>
 #include <strata/backend/cpu/conv_patches.hpp>
 #include <strata/backend/cpu/conv_winograd.hpp>
+#include <strata/backend/cpu/conv_winograd_weights.hpp>
 #include <strata/backend/cpu/sizes.hpp>
 #include <strata/backend/cpu/skinny_gemm.hpp>
 #include <strata/core/linkage.hpp>
@@ -77,6 +78,8 @@ void conv_backward_weights(const Geometry& g, int batch, const T* x, const T* dy
                            T* scratch) {
   if (detail::goes_depthwise<T>(g))
     detail::depthwise_backward_weights(g, batch, x, dy, dw, pool, scratch);
+  else if (detail::goes_direct(batch) && detail::winograd_weights_pay(g, batch))
+    detail::winograd_backward_weights(g, batch, x, dy, dw, pool, scratch);
   else if (detail::goes_direct(batch))
     detail::direct_backward_weights(g, batch, x, dy, dw, pool, scratch);
   else

@@ -248,6 +248,11 @@ inline constexpr int tiles_at_once = 72;
 // The distance of arrays that are read together: not one that maps them to the same cache lines.
 constexpr std::int64_t winograd_apart(std::int64_t size) { return size + line; }
 
+// Zeros for the columns of a row outside.
+constexpr std::int64_t winograd_zeros(const WinogradPlan& plan, int channels) {
+  return std::int64_t{winograd_points} * plan.columns.stride * channels;
+}
+
 // Scratch of a task: zeros for elements outside, partial sums, left factors at a point of the rows, their products, sums of
 // these, what RowSums keeps.
 template <class T>
@@ -255,7 +260,8 @@ constexpr std::int64_t winograd_task_scratch(const Geometry& g) {
   const WinogradPlan plan(g);
   const std::int64_t products = plan.columns.points() * winograd_apart(tiles_at_once * g.out.channels),
                      sums = plan.rows.points() * plan.columns.outputs * winograd_apart(tiles_at_once * g.out.channels);
-  return (1 + winograd_points) * g.in.channels + tiles_at_once * plan.most_depth() + products + sums + kept_size<T>;
+  return winograd_zeros(plan, g.in.channels) + winograd_points * g.in.channels + tiles_at_once * plan.most_depth() +
+         products + sums + kept_size<T>;
 }
 
 // The sums of weights.
@@ -275,6 +281,41 @@ constexpr std::int64_t winograd_scratch(const Geometry& g, int threads) {
 template <class T>
 constexpr std::int64_t winograd_input_scratch(const Geometry& g, int threads) {
   return g.taps() * g.out.channels + winograd_scratch<T>(turned(g), threads);
+}
+
+// The gradient of the weights (conv_winograd_weights.hpp). A panel of both factors of so many tiles stays in the
+// first-level cache.
+inline constexpr int winograd_depth = 128;
+// The tiles whose sums are made before they are multiplied: these stay in the second-level cache (2 MB of floats). There
+// are more if the sums over tiles are so many that reading them takes longer than reading the factors.
+constexpr int winograd_tiles_at_once(const Geometry& g, int batch) {
+  const WinogradPlan plan(g);
+  const std::int64_t all = batch * static_cast<std::int64_t>(plan.tiles), channels = g.in.channels,
+                     filters = g.out.channels;
+  const std::int64_t most = std::max<std::int64_t>({winograd_depth, channels * filters / (channels + filters),
+                                                    (1 << 16) / (plan.most_depth() + plan.columns.points() * filters)});
+  const std::int64_t blocks = (all + most - 1) / most;
+  return blocks == 0 ? 0 : static_cast<int>((all + blocks - 1) / blocks);
+}
+// Channels whose gradients are computed at once.
+constexpr int winograd_channels_at_once(const Geometry& g) { return std::max(1, 512 / g.out.channels); }
+// Of a thread: zeros for elements outside and partial sums, an edge tile.
+template <class T>
+constexpr std::int64_t winograd_weights_task_scratch(const Geometry& g) {
+  const int longest = std::max(g.in.channels, g.out.channels);
+  const std::int64_t rows = winograd_zeros(WinogradPlan(g), longest) + winograd_points * longest;
+  const std::int64_t gradients =
+      std::int64_t{winograd_points} * winograd_taps * winograd_channels_at_once(g) * g.out.channels;
+  return std::max(rows, gradients) + small_size<T>;
+}
+template <class T>
+constexpr std::int64_t winograd_weights_scratch(const Geometry& g, int batch, int threads) {
+  const WinogradPlan plan(g);
+  const std::int64_t tiles = winograd_tiles_at_once(g, batch), channels = g.in.channels + panel_most<T>,
+                     filters = g.out.channels + panel_most<T>;
+  return plan.products() * g.in.channels * g.out.channels +
+         tiles * (plan.rows.phases() * plan.columns.products() * channels + plan.columns.points() * filters) + 2 * line +
+         threads * winograd_weights_task_scratch<T>(g);
 }
 
 // ---- Dense layers ----
@@ -311,6 +352,7 @@ constexpr std::int64_t conv_scratch(const Geometry& g, int batch, int threads) {
   return std::max({few, detail::direct_forward_scratch<T>(g, threads), detail::direct_input_scratch<T>(g, threads),
                    detail::direct_weights_scratch<T>(g, batch, threads),
                    detail::winograd_pays(g, batch) ? detail::winograd_scratch<T>(g, threads) : 0,
+                   detail::winograd_weights_pay(g, batch) ? detail::winograd_weights_scratch<T>(g, batch, threads) : 0,
                    detail::winograd_input_pays(g, batch) ? detail::winograd_input_scratch<T>(g, threads) : 0});
 }
 
@@ -344,8 +386,8 @@ constexpr std::int64_t conv_inference_scratch(const Geometry& g, int batch, int 
 
 template <class T>
 constexpr std::int64_t batch_norm_scratch(Shape in, int batch) {
-  return detail::norm_sums(in, batch) * static_cast<std::int64_t>(sizeof(double) / sizeof(T)) + 3 * in.channels +
-         detail::line;
+  return (detail::norm_sums(in, batch) + 2 * in.channels) * static_cast<std::int64_t>(sizeof(double) / sizeof(T)) +
+         (4 + std::int64_t{3} * detail::norm_shares(in, batch)) * in.channels + detail::line;
 }
 
 template <class T>

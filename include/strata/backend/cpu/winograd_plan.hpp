@@ -58,7 +58,10 @@ template <class T>
 class WinogradFactors {
  public:
   using Row = std::array<T, winograd_points>;
-  using Matrix = std::array<Row, winograd_points>;
+  struct Matrix {
+    std::array<Row, winograd_points> rows{};
+    std::uint64_t mask = 0;  // bit winograd_points * i + k: rows[i][k] is not zero
+  };
 
   explicit WinogradFactors(const WinogradAxis& axis) {
     // The last point is infinity. Among fractions that a float holds exactly, these lose least: half of the error of 0, 1,
@@ -79,27 +82,47 @@ class WinogradFactors {
           if (point < finite) norm *= at[point] - at[k];
         }
         for (int i = 0; i < winograd_points; ++i)
-          inputs_[index(taps)][index(point)][index(i)] = static_cast<T>(polynomial[index(i)]);
+          inputs_[index(taps)].rows[index(point)][index(i)] = static_cast<T>(polynomial[index(i)]);
         for (int j = 0; j < taps; ++j)
-          weights_[index(taps)][index(point)][index(j)] =
+          weights_[index(taps)].rows[index(point)][index(j)] =
               static_cast<T>(point < finite ? std::pow(at[point], j) / norm : static_cast<double>(j == taps - 1));
       }
     }
     for (int point = 0, last = axis.points() - 1; point <= last; ++point)
       for (int k = 0; k < axis.outputs; ++k)
-        outputs_[index(k)][index(point)] =
+        outputs_.rows[index(k)][index(point)] =
             static_cast<T>(point < last ? std::pow(at[point], k) : static_cast<double>(k == axis.outputs - 1));
+    gradients_ = transposed(outputs_);
+    for (std::size_t taps = 0; taps < weights_.size(); ++taps) {
+      weight_gradients_[taps] = transposed(weights_[taps]);
+      for (Matrix* m : {&inputs_[taps], &weights_[taps], &weight_gradients_[taps]}) mark(*m);
+    }
+    mark(outputs_), mark(gradients_);
   }
 
   // A row for each point, of phases with `taps` taps; outputs() has a row for each output.
-  [[nodiscard]] const Row* inputs(int taps) const { return inputs_[index(taps)].data(); }
-  [[nodiscard]] const Row* weights(int taps) const { return weights_[index(taps)].data(); }
-  [[nodiscard]] const Row* outputs() const { return outputs_.data(); }
+  [[nodiscard]] const Matrix* inputs(int taps) const { return &inputs_[index(taps)]; }
+  [[nodiscard]] const Matrix* weights(int taps) const { return &weights_[index(taps)]; }
+  [[nodiscard]] const Matrix* outputs() const { return &outputs_; }
+  // The transposes of outputs() and weights(): a row for each point, and for each tap.
+  [[nodiscard]] const Matrix* gradients() const { return &gradients_; }
+  [[nodiscard]] const Matrix* weight_gradients(int taps) const { return &weight_gradients_[index(taps)]; }
 
  private:
   static constexpr std::size_t index(int i) { return static_cast<std::size_t>(i); }
-  std::array<Matrix, winograd_taps + 1> inputs_{}, weights_{};
-  Matrix outputs_{};
+  static Matrix transposed(const Matrix& m) {
+    Matrix t{};
+    for (std::size_t i = 0; i < m.rows.size(); ++i)
+      for (std::size_t j = 0; j < m.rows.size(); ++j) t.rows[j][i] = m.rows[i][j];
+    return t;
+  }
+  static void mark(Matrix& m) {
+    for (std::size_t i = 0; i < m.rows.size(); ++i)
+      for (std::size_t j = 0; j < m.rows.size(); ++j)
+        if (m.rows[i][j] != T{0}) m.mask |= std::uint64_t{1} << (i * winograd_points + j);
+  }
+  std::array<Matrix, winograd_taps + 1> inputs_{}, weights_{}, weight_gradients_{};
+  Matrix outputs_{}, gradients_{};
 };
 
 struct WinogradPlan {
@@ -166,6 +189,9 @@ constexpr bool winograd_pays(const Geometry& g, int batch, bool packed = false) 
 }
 // With the sums of weights at hand, which are only read.
 constexpr bool winograd_pays_packed(const Geometry& g, int batch) { return winograd_pays(g, batch, true); }
+
+// The gradient of the weights needs as many products, and sums over tiles become gradients as weights become sums.
+constexpr bool winograd_weights_pay(const Geometry& g, int batch) { return winograd_pays(g, batch); }
 
 // If the stride is 1, the input's gradient is a convolution of dy with w rotated by 180 degrees, its filters being
 // channels.
