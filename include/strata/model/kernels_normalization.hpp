@@ -63,31 +63,45 @@ struct BatchNormKernel : KernelTraits {
   template <class P>
   static void forward(const P& p) {
     using T = typename P::Parameter;
-    constexpr T epsilon = static_cast<T>(L::epsilon), momentum = static_cast<T>(L::momentum);
+    if (p.training)
+      forward(p, p.y);
+    else
+      p.ops.batch_norm_inference(p.in, p.batch, static_cast<T>(L::epsilon), p.x, gamma(p), beta(p), p.state,
+                                 p.state + p.in.channels, p.y);
+  }
+  // In training. more: for backends that compute another layer with it.
+  template <class P, class... More>
+  static void forward(const P& p, typename P::A* y, const More&... more) {
+    using T = typename P::Parameter;
     const int channels = p.in.channels;
-    const T* gamma = L::has_scale ? p.parameters : nullptr;
-    const T* beta = L::has_shift ? p.parameters + (L::has_scale ? channels : 0) : nullptr;
-    T *mean = p.state, *variance = mean + channels;
-    if (p.training) {
-      T* batch_mean = reinterpret_cast<T*>(p.saved);
-      p.ops.batch_norm_forward(p.in, p.batch, epsilon, momentum, p.x, gamma, beta, mean, variance, batch_mean,
-                               batch_mean + channels, p.y, p.scratch);
-    } else {
-      p.ops.batch_norm_inference(p.in, p.batch, epsilon, p.x, gamma, beta, mean, variance, p.y);
-    }
+    T* mean = reinterpret_cast<T*>(p.saved);
+    p.ops.batch_norm_forward(p.in, p.batch, static_cast<T>(L::epsilon), static_cast<T>(L::momentum), p.x, gamma(p), beta(p),
+                             p.state, p.state + channels, mean, mean + channels, y, p.scratch, more...);
   }
   template <class P>
   static void backward(const P& p) {
+    // If dx is not wanted, dy serves as scratch; it is not read again.
+    backward(p, p.dy, p.dx ? p.dx : const_cast<typename P::A*>(p.dy));
+  }
+  template <class P, class... More>
+  static void backward(const P& p, const typename P::A* dy, typename P::A* dx, const More&... more) {
     using T = typename P::Parameter;
     const int channels = p.in.channels;
     const auto* mean = reinterpret_cast<const T*>(p.saved);
     T* spare = p.scratch + P::Ops::batch_norm_scratch(p.in, p.batch);
     T* dgamma = L::has_scale ? p.gradients : spare;
     T* dbeta = L::has_shift ? p.gradients + (L::has_scale ? channels : 0) : spare + (L::has_scale ? 0 : channels);
-    // If dx is not wanted, dy serves as scratch; it is not read again.
-    auto* dx = p.dx ? p.dx : const_cast<typename P::A*>(p.dy);
-    p.ops.batch_norm_backward(p.in, p.batch, p.x, L::has_scale ? p.parameters : nullptr, mean, mean + channels, p.dy, dx,
-                              dgamma, dbeta, p.scratch);
+    p.ops.batch_norm_backward(p.in, p.batch, p.x, gamma(p), mean, mean + channels, dy, dx, dgamma, dbeta, p.scratch,
+                              more...);
+  }
+  // Null if the layer has none.
+  template <class P>
+  static const typename P::Parameter* gamma(const P& p) {
+    return L::has_scale ? p.parameters : nullptr;
+  }
+  template <class P>
+  static const typename P::Parameter* beta(const P& p) {
+    return L::has_shift ? p.parameters + (L::has_scale ? p.in.channels : 0) : nullptr;
   }
 
   // In a chain (model/chain.hpp): y = x * scale + shift in a prediction. It may begin one too.
@@ -96,11 +110,10 @@ struct BatchNormKernel : KernelTraits {
   static void scale_and_shift(const P& p, typename P::Parameter* scale, typename P::Parameter* shift) {
     using T = typename P::Parameter;
     const int channels = p.in.channels;
-    const T *gamma = L::has_scale ? p.parameters : nullptr, *mean = p.state, *variance = mean + channels;
-    const T* beta = L::has_shift ? p.parameters + (L::has_scale ? channels : 0) : nullptr;
+    const T *scales = gamma(p), *shifts = beta(p), *mean = p.state, *variance = mean + channels;
     for (int c = 0; c < channels; ++c) {
-      scale[c] = (gamma ? gamma[c] : T{1}) / std::sqrt(variance[c] + static_cast<T>(L::epsilon));
-      shift[c] = (beta ? beta[c] : T{0}) - mean[c] * scale[c];
+      scale[c] = (scales ? scales[c] : T{1}) / std::sqrt(variance[c] + static_cast<T>(L::epsilon));
+      shift[c] = (shifts ? shifts[c] : T{0}) - mean[c] * scale[c];
     }
   }
   template <class Ops>

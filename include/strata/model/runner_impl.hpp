@@ -105,6 +105,8 @@ void Runner<Engine>::backward(const GradientsReady& ready) {
   const Busy now = in_use();
   for (std::size_t i = plan_.size(); i-- > 0;) {
     if (plan_[i].length == 0) continue;
+    const std::size_t last = i + static_cast<std::size_t>(plan_[i].length) - 1;
+    if (!plan_[last].learns) continue;  // there is no gradient
     {
       const Profile::Timer timer(time_of(i, &LayerTime::backward));
       if (const BlockNode<Ops>* block = plan_[i].block)
@@ -115,7 +117,7 @@ void Runner<Engine>::backward(const GradientsReady& ready) {
     }
     if (!ready) continue;
     std::int64_t n = 0;
-    for (std::size_t j = i; j < i + static_cast<std::size_t>(plan_[i].length); ++j) n += program_->rows[j].step.parameters;
+    for (std::size_t j = i; j <= last; ++j) n += program_->rows[j].step.parameters;
     if (n > 0) ready(plan_[i].parameters, n);
   }
 }

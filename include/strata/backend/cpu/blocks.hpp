@@ -2,9 +2,11 @@
 // The blocks of layers that the CPU backend does together.
 #pragma once
 #include <algorithm>
+#include <concepts>
 #include <cstdint>
 
 #include <strata/backend/cpu/kernels.hpp>
+#include <strata/backend/cpu/norm_activation.hpp>
 #include <strata/core/linkage.hpp>
 #include <strata/core/window.hpp>
 #include <strata/model/relu_block.hpp>
@@ -46,7 +48,47 @@ struct ConvPoolBlock {
   }
 };
 
+// A normalization and an activation behind it, which takes its numbers while they are in the cache. The numbers between
+// them are not kept.
+template <class Norm, class F>
+struct NormActivationBlock {
+  using kernel = CpuKernel<Norm>;
+  static constexpr bool exists = true;
+  template <class Ops>
+  static constexpr bool applies(Shape) {
+    return true;
+  }
+  template <class Ops>
+  static constexpr std::int64_t scratch(Shape in, int batch, int threads) {
+    return kernel::template scratch<Ops>(in, batch, threads);
+  }
+  template <class P>
+  static void forward(const P* p) {
+    if (p[0].training) return kernel::forward(p[0], p[1].y, norm_activation<F, typename P::A>());
+    kernel::forward(p[0]);
+    CpuKernel<F>::forward(p[1]);
+  }
+  template <class P>
+  static void backward(const P* p) {
+    auto* between = p[1].dx ? p[1].dx : const_cast<typename P::A*>(p[1].dy);
+    NormActivation<typename P::A> activation = norm_activation<F, typename P::A>();
+    activation.beta = kernel::beta(p[0]), activation.y = p[1].y, activation.between = between;
+    kernel::backward(p[0], p[1].dy, p[0].dx ? p[0].dx : between, activation);
+  }
+};
+
+// Whether a layer's kernel is the one that all backends have.
+template <class L>
+concept OwnKernel = std::same_as<typename CpuKernel<L>::chain_layer, L>;
+
 }  // namespace cpu
+
+template <class F>
+  requires detail::Elementwise<F> && cpu::OwnKernel<F>
+struct CpuBlock<BatchNorm, F> : cpu::NormActivationBlock<BatchNorm, F> {};
+template <class... O, class F>
+  requires detail::Elementwise<F> && cpu::OwnKernel<F>
+struct CpuBlock<BatchNormOf<O...>, F> : cpu::NormActivationBlock<BatchNormOf<O...>, F> {};
 
 template <auto Size_, int Filters, class... O, auto Window, auto Stride_, class... P>
 struct CpuBlock<Conv<Size_, Filters, O...>, ReLU, MaxPool<Window, Stride_, P...>>

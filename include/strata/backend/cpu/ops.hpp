@@ -6,6 +6,7 @@
 
 #include <strata/backend/cpu/activations.hpp>
 #include <strata/backend/cpu/losses.hpp>
+#include <strata/backend/cpu/norm_activation.hpp>
 #include <strata/backend/cpu/sizes.hpp>
 #include <strata/core/linkage.hpp>
 #include <strata/core/lrn.hpp>
@@ -144,11 +145,13 @@ class Ops {
 
   static constexpr std::int64_t batch_norm_scratch(Shape in, int batch) { return cpu::batch_norm_scratch<T>(in, batch); }
   void batch_norm_forward(Shape in, int batch, T epsilon, T momentum, const T* x, const T* gamma, const T* beta,
-                          T* running_mean, T* running_variance, T* mean, T* inverse_deviation, T* y, T* scratch) const;
+                          T* running_mean, T* running_variance, T* mean, T* inverse_deviation, T* y, T* scratch,
+                          const NormActivation<T>& activation = {}) const;
   void batch_norm_inference(Shape in, int batch, T epsilon, const T* x, const T* gamma, const T* beta,
                             const T* running_mean, const T* running_variance, T* y) const;
   void batch_norm_backward(Shape in, int batch, const T* x, const T* gamma, const T* mean, const T* inverse_deviation,
-                           const T* dy, T* dx, T* dgamma, T* dbeta, T* scratch) const;
+                           const T* dy, T* dx, T* dgamma, T* dbeta, T* scratch,
+                           const NormActivation<T>& activation = {}) const;
 
   // Groups of channels of each sample, x (samples,area,C). gamma, beta, dx, dgamma and dbeta may be null.
   static constexpr std::int64_t group_norm_scratch(std::int64_t, std::int64_t, int, int) { return 0; }

@@ -165,10 +165,10 @@ void Ops<T>::dropout_backward(std::int64_t n, double rate, const Random& random,
 }
 template <class T>
 void Ops<T>::batch_norm_forward(Shape in, int batch, T epsilon, T momentum, const T* x, const T* gamma, const T* beta,
-                                T* running_mean, T* running_variance, T* mean, T* inverse_deviation, T* y,
-                                T* scratch) const {
+                                T* running_mean, T* running_variance, T* mean, T* inverse_deviation, T* y, T* scratch,
+                                const NormActivation<T>& activation) const {
   cpu::batch_norm_forward(in, batch, epsilon, momentum, x, gamma, beta, running_mean, running_variance, mean,
-                          inverse_deviation, y, *pool_, sums_, scratch);
+                          inverse_deviation, y, *pool_, sums_, scratch, activation);
 }
 template <class T>
 void Ops<T>::batch_norm_inference(Shape in, int batch, T epsilon, const T* x, const T* gamma, const T* beta,
@@ -177,8 +177,10 @@ void Ops<T>::batch_norm_inference(Shape in, int batch, T epsilon, const T* x, co
 }
 template <class T>
 void Ops<T>::batch_norm_backward(Shape in, int batch, const T* x, const T* gamma, const T* mean, const T* inverse_deviation,
-                                 const T* dy, T* dx, T* dgamma, T* dbeta, T* scratch) const {
-  cpu::batch_norm_backward(in, batch, x, gamma, mean, inverse_deviation, dy, dx, dgamma, dbeta, *pool_, sums_, scratch);
+                                 const T* dy, T* dx, T* dgamma, T* dbeta, T* scratch,
+                                 const NormActivation<T>& activation) const {
+  cpu::batch_norm_backward(in, batch, x, gamma, mean, inverse_deviation, dy, dx, dgamma, dbeta, *pool_, sums_, scratch,
+                           activation);
 }
 template <class T>
 void Ops<T>::lrn_forward(Shape in, int batch, const LrnParameters& p, const T* x, T* y) const {
