@@ -18,7 +18,7 @@ declare -A about=(
   [examples]="the examples"
   [packaging]="install and find_package, add_subdirectory, FetchContent, the Debian package, the single header"
   [mpi]="training by several processes with Open MPI"
-  [sanitizers]="unit tests under address, undefined-behaviour and thread sanitizers"
+  [sanitizers]="unit tests under address, undefined-behaviour and thread sanitizers; two processes under the last"
   [long]="only if named: ten times as many damaged files and drawn shapes; the example notes by nvcc"
 )
 tools=(g++ cmake ninja-build libeigen3-dev doctest-dev python3)
@@ -248,9 +248,10 @@ leg_sanitizers() {
       echo "0 0 1" >>"$counts"
       return "$status"
     fi
-    configure tsan
-    build tsan --target thread_tests
+    configure tsan -D STRATA_BUILD_MPI=ON
+    build tsan --target thread_tests mpi_together
     STRATA_TEST_EFFORT=0.1 check tsan -L '^threads$' || status=1
+    check tsan -R '^mpi\.together_2$' || status=1
   fi
   return "$status"
 }

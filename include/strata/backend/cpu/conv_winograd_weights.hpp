@@ -55,8 +55,7 @@ class WinogradGradient {
     const std::int64_t panel = static_cast<std::int64_t>(width_) * tiles_;
     return {width_, panel, channel_panels_ * panel};
   }
-  [[nodiscard]] int channel_panels() const { return channel_panels_; }
-  // Panels of the left factors at all points of the columns, if each had all phases.
+  // As many as left panels at all points of the columns, if each of these had all phases.
   [[nodiscard]] int tasks() const {
     return plan_.columns.points() * plan_.rows.phases() * plan_.columns.phases() * channel_panels_;
   }

@@ -101,7 +101,8 @@ struct WinogradSumKernel {
   }
 };
 
-// The kernels for masks that often come. A single sum takes those of its rows that have factors, 3, 4 or all.
+// Chooses a kernel: of tiles of four outputs and three taps, which are the most frequent, those that skip the zeros. A
+// single sum reads only rows that have a factor, if these are few.
 template <class T>
 class WinogradSums {
  public:
@@ -209,8 +210,8 @@ class Winograd {
       }
   }
 
-  // Left factors of one tile at a point of the rows; to[b] is for point b of the columns. zeros:
-  // winograd_zeros() elements; partial: winograd_points rows.
+  // Left factors of one tile at a point of the rows; to[b] is for point b of the columns. zeros: winograd_zeros() elements;
+  // partial: winograd_points rows.
   void inputs(int a, const WinogradTile& tile, const T* x, const T* zeros, T* partial, const To& to) const {
     inputs(a, tile, x, zeros, partial, to, {plan_.channels, 0, plan_.channels});
   }
