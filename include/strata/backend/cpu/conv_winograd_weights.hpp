@@ -98,7 +98,7 @@ class WinogradGradient {
  private:
   static constexpr std::size_t index(int i) { return static_cast<std::size_t>(i); }
   [[nodiscard]] std::array<T*, winograd_points> places(std::array<T*, winograd_points> of, int tile) const {
-    for (T*& p : of) p += static_cast<std::int64_t>(tile) * width_;
+    for (int b = 0; b < plan_.columns.points(); ++b) of[index(b)] += static_cast<std::int64_t>(tile) * width_;
     return of;
   }
 
