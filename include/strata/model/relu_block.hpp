@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A product and the ReLU after it as one block, for backends whose products can rectify their output.
+// Blocks of two layers; one of them is a product and the ReLU after it, for backends whose products can rectify their output.
 #pragma once
 #include <cstdint>
 
@@ -9,9 +9,9 @@
 
 namespace strata::inline STRATA_ABI::detail {
 
-// Product and Relu: the backend's kernels of the two layers.
-template <class Product, class Relu>
-struct ReluBlock {
+// A block that always applies and needs the scratch of First, the kernel of its first layer.
+template <class First>
+struct BlockOfTwo {
   static constexpr bool exists = true;
   template <class Ops>
   static constexpr bool applies(Shape) {
@@ -19,8 +19,13 @@ struct ReluBlock {
   }
   template <class Ops>
   static constexpr std::int64_t scratch(Shape in, int batch, int threads) {
-    return Product::template scratch<Ops>(in, batch, threads);
+    return First::template scratch<Ops>(in, batch, threads);
   }
+};
+
+// Product and Relu: the backend's kernels of the two layers.
+template <class Product, class Relu>
+struct ReluBlock : BlockOfTwo<Product> {
   template <class Ops>
   static void prepare(const Ops& ops, Shape in, int batch, const Preparation& wanted) {
     Product::prepare(ops, in, batch, wanted);

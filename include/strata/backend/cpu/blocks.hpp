@@ -51,17 +51,8 @@ struct ConvPoolBlock {
 // A normalization and an activation behind it, which takes its numbers while they are in the cache. The numbers between
 // them are not kept.
 template <class Norm, class F>
-struct NormActivationBlock {
+struct NormActivationBlock : strata::detail::BlockOfTwo<CpuKernel<Norm>> {
   using kernel = CpuKernel<Norm>;
-  static constexpr bool exists = true;
-  template <class Ops>
-  static constexpr bool applies(Shape) {
-    return true;
-  }
-  template <class Ops>
-  static constexpr std::int64_t scratch(Shape in, int batch, int threads) {
-    return kernel::template scratch<Ops>(in, batch, threads);
-  }
   template <class P>
   static void forward(const P* p) {
     if (p[0].training) return kernel::forward(p[0], p[1].y, norm_activation<F, typename P::A>());

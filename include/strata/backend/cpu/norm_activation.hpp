@@ -18,8 +18,8 @@ struct NormActivation {
   void (*forward)(std::int64_t n, T* y) = nullptr;  // in place
   void (*backward)(std::int64_t n, const T* x, const T* y, const T* dy, T* dx) = nullptr;
   bool from_output = false;  // backward takes no x
-  // What backward needs: the normalization's beta, which may be null, the activation's output, and room for the gradient of
-  // its input, which may be dy if it takes no x.
+  // Backward reads beta, which is the normalization's and may be null, and y, which is the activation's output. It writes
+  // the gradient of the activation's input to `between`, which may be dy if backward takes no x.
   const T* beta = nullptr;
   const T* y = nullptr;
   T* between = nullptr;

@@ -9,7 +9,7 @@
 
 namespace strata::inline STRATA_ABI::cpu::detail {
 
-// What a kernel knows of each channel, and the limits of an activation behind the normalization.
+// A kernel reads these numbers for each channel; the limits are those of an activation behind the normalization.
 template <class T>
 struct NormChannels {
   const T *mean = nullptr, *factor = nullptr, *shift = nullptr;  // y = (x - mean) * factor + shift

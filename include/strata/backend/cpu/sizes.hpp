@@ -299,7 +299,7 @@ constexpr int winograd_tiles_at_once(const Geometry& g, int batch) {
 }
 // Channels whose gradients are computed at once.
 constexpr int winograd_channels_at_once(const Geometry& g) { return std::max(1, 512 / g.out.channels); }
-// Of a thread: zeros for elements outside and partial sums, an edge tile.
+// Each thread keeps zeros for elements outside, partial sums, and a tile for the edge.
 template <class T>
 constexpr std::int64_t winograd_weights_task_scratch(const Geometry& g) {
   const int longest = std::max(g.in.channels, g.out.channels);

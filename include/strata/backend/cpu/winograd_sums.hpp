@@ -72,7 +72,7 @@ struct WinogradSumKernel {
       if (has(p, k)) return true;
     return false;
   }
-  // Of each row, `Vectors` vectors.
+  // Sums `Vectors` vectors of each row.
   template <class V, int Vectors>
   STRATA_INLINE static void vectors(const WinogradSum<T>& sum, const typename WinogradFactors<T>::Row* factors, int count,
                                     const T* bias, bool limited, Limits limits, std::int64_t from, std::int64_t to) {
@@ -122,7 +122,8 @@ class WinogradSums {
 
  private:
   using function = typename WinogradSumKernel<T, 0>::table::function;
-  // Of tiles of four outputs and three taps: rows of points 0, 3/4, -3/4, 3/2, -3/2, infinity.
+  // Makes the mask of a matrix with a row for each of the points 0, 3/4, -3/4, 3/2, -3/2, infinity. Tiles of four outputs
+  // and three taps have these points.
   static constexpr std::uint64_t rows(std::uint64_t zero, std::uint64_t others, std::uint64_t infinity) {
     std::uint64_t mask = zero | infinity << 5 * winograd_points;
     for (int p = 1; p < 5; ++p) mask |= others << p * winograd_points;
