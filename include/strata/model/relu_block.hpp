@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Blocks of two layers; one of them is a product and the ReLU after it, for backends whose products can rectify their output.
+// Blocks of two layers. One is a product and the ReLU after it, for backends whose products can rectify their output.
 #pragma once
 #include <cstdint>
 
