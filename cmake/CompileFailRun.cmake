@@ -4,7 +4,7 @@
 set(ENV{LC_ALL} C)  # messages with plain quotes and without translation
 set(flags -std=c++20 -fsyntax-only)
 if(KIND STREQUAL "nvcc")
-  set(flags -x cu -std=c++20 -c -o /dev/null)  # nvcc has no -fsyntax-only
+  set(flags -x cu -std=c++20 -ptx -o /dev/null)  # nvcc has no -fsyntax-only; this leaves out the host's compiler
 endif()
 list(TRANSFORM INCLUDE PREPEND "-I" OUTPUT_VARIABLE include_flags)
 list(APPEND flags ${include_flags} ${OPTIONS})
