@@ -184,8 +184,8 @@ constexpr bool winograd_pays(const Geometry& g, int batch, bool packed = false) 
   const std::int64_t products = plan.tiles * plan.products(),
                      direct = taps(g.out.height, w.stride_h, w.kernel_h, w.pad_top, g.in.height) *
                               taps(g.out.width, w.stride_w, w.kernel_w, w.pad_left, g.in.width);
-  const std::int64_t sums = packed ? plan.products() - w.kernel_h * w.kernel_w : plan.products();
-  return 16 * products <= 9 * direct && batch * (direct - products) >= 40 * sums;
+  const std::int64_t sums = packed ? 20 * (plan.products() - w.kernel_h * w.kernel_w) : 40 * plan.products();
+  return 16 * products <= 9 * direct && batch * (direct - products) >= sums;
 }
 // With the sums of weights at hand, which are only read.
 constexpr bool winograd_pays_packed(const Geometry& g, int batch) { return winograd_pays(g, batch, true); }
