@@ -193,14 +193,17 @@ inline void backward_weights(const Geometry& g, int batch, const Bf16* x, const 
   });
 }
 
-inline bool is_wide(const Geometry& g) { return unit() == Unit::widened || cpu::detail::is_depthwise<float>(g); }
+// vdpbf16ps multiplies at twice the rate of float32 at most, and float32's Winograd saves more. AMX is faster than both.
+inline bool is_wide(const Geometry& g, bool by_winograd) {
+  return unit() == Unit::widened || cpu::detail::is_depthwise<float>(g) || (by_winograd && unit() != Unit::amx);
+}
 
 }  // namespace detail
 
 // relu: y is rectified. bias may be null.
 inline void conv_forward(const Geometry& g, int batch, const Bf16* x, const float* w, const float* bias, Bf16* y,
                          ThreadPool& pool, float* scratch, bool relu = false) {
-  if (detail::is_wide(g))
+  if (detail::is_wide(g, cpu::detail::winograd_pays(g, detail::samples_at_once(g, batch))))
     detail::wide_forward(g, batch, x, w, bias, relu, y, pool, scratch);
   else
     detail::forward(g, batch, x, w, bias, relu, y, pool, scratch);
@@ -208,7 +211,7 @@ inline void conv_forward(const Geometry& g, int batch, const Bf16* x, const floa
 // bias (C) or null: added to dx, as a transposed convolution wants it.
 inline void conv_backward_input(const Geometry& g, int batch, const Bf16* dy, const float* w, Bf16* dx, ThreadPool& pool,
                                 float* scratch, const float* bias = nullptr) {
-  if (detail::is_wide(g))
+  if (detail::is_wide(g, cpu::detail::winograd_input_pays(g, detail::samples_at_once(g, batch))))
     detail::wide_backward_input(g, batch, dy, w, bias, dx, pool, scratch);
   else
     detail::backward_input(g, batch, dy, w, bias, dx, pool, scratch);
@@ -216,7 +219,7 @@ inline void conv_backward_input(const Geometry& g, int batch, const Bf16* dy, co
 // db may be null.
 inline void conv_backward_weights(const Geometry& g, int batch, const Bf16* x, const Bf16* dy, float* dw, float* db,
                                   ThreadPool& pool, float* scratch) {
-  if (detail::is_wide(g))
+  if (detail::is_wide(g, cpu::detail::winograd_weights_pay(g, detail::samples_at_once(g, batch))))
     detail::wide_backward_weights(g, batch, x, dy, dw, pool, scratch);
   else
     detail::backward_weights(g, batch, x, dy, dw, pool, scratch);

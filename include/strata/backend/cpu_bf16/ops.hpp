@@ -53,7 +53,9 @@ class Ops {
   void elements(std::int64_t n, const F& f) const {
     for_elements(n, *pool_, f);
   }
-  void copy(std::int64_t n, const A* from, A* to) const { std::copy_n(from, n, to); }
+  void copy(std::int64_t n, const A* from, A* to) const {
+    for_chunks(n, *pool_, [=](std::int64_t first, std::int64_t count) { std::copy_n(from + first, count, to + first); });
+  }
 
   // ---- Where branches meet ----
 
