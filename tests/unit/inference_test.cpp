@@ -143,6 +143,45 @@ using Joined = Sequential<
     Conv<5, 12, Stride<4>>, Concat<Conv<3, 8, Same>, Sequential<Conv<1, 8>, SiLU>>, GlobalAvgPool,
     Concat<Dense<6>, Dense<5>>, Dense<3>>;
 
+// Maps so large that a batch passes in parts, with sums, branches and layers in place; then small maps.
+using Large =
+    Sequential<Input<96, 96, 3>, Conv<3, 32, Same>, ReLU, Residual<Conv<3, 32, Same, NoBias>, BatchNorm, ReLU>,
+               Dropout<0.2>, ReLU, MaxPool<2>, Concat<Conv<1, 40>, Sequential<Conv<3, 24, Same>, GELU>, Sequential<>>, Tanh,
+               Conv<3, 32, Stride<2>>, BatchNorm, Sigmoid, GlobalAvgPool, Dense<4>>;
+
+// The map of 16 channels could take the place of the first layer's output, which later parts read.
+using Growing = Sequential<Input<24, 24, 4>, Conv<3, 16, Same>, ReLU, Upsample<4>, Conv<1, 32>, ReLU, Conv<1, 16>, Tanh,
+                           Conv<1, 24>, MaxPool<8>, Flatten, Dense<4>>;
+
+template <class Net>
+int layers_in_parts() {
+  using Graph = strata::detail::Graph<Net, Cpu, false>;
+  std::vector<strata::detail::NodePlan<Cpu::Ops>> plan(Graph::count);
+  strata::detail::lay_out(Graph::program,
+                          {.batch = 9, .threads = 1, .scalar = {4, 4}, .training = false, .capacity = 9, .engine = 0},
+                          std::span<strata::detail::NodePlan<Cpu::Ops>>(plan));
+  int count = 0;
+  for (std::size_t i = 0; i < plan.size(); ++i)
+    for (int j = static_cast<int>(i); j < plan[i].part_end; ++j)
+      count += Graph::program.rows[static_cast<std::size_t>(j)].layer >= 0 ? 1 : 0;
+  return count;
+}
+
+TEST_CASE("a batch in parts gives the same outputs") {
+  CHECK(layers_in_parts<Large>() == 17);
+  CHECK(layers_in_parts<Growing>() == 7);
+  CHECK(layers_in_parts<Wide>() == 0);
+  check_network<Large>("Large");
+  check_network<Growing>("Growing");
+  Model<Large, Cpu, Inference> chained{{.batch = 9, .threads = 2, .seed = 3}}, one{{.batch = 9, .threads = 1, .seed = 3}};
+  Model<Large> layered{{.batch = 9, .threads = 1, .seed = 3}};
+  const std::vector<float> x = images<float>(9 * Large::input.size(), 4);
+  CHECK(distance<float>(chained.predict_with_dropout(x, 9), layered.predict_with_dropout(x, 9)) < 1e-5);
+  const auto a = chained.predict(x), b = one.predict(x);
+  CHECK(std::ranges::equal(a, b));
+  CHECK(chained.first_not_finite(false).number == -1);
+}
+
 TEST_CASE("chains give the outputs of their layers") {
   check_network<Joined>("Joined");
   check_network<Plain>("Plain");

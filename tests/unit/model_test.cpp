@@ -77,6 +77,13 @@ using Branches =
     Sequential<Input<6, 6, 4>, Residual<Conv<3, 4>, Tanh, Conv<3, 4>>,
                Residual<Conv<3, 6, Stride<2>>, Shortcut<Conv<1, 6, Stride<2>>>>,
                Concat<Conv<1, 2>, Sequential<Conv<1, 3>, Sigmoid, Conv<3, 4>>, Sequential<>>, Tanh, Flatten, Dense<3>>;
+// Sums that are rectified at once; branches that share the gradient of their sum, and one that ends in a layer in place and
+// does not; a sum of sums.
+using Sums =
+    Sequential<Input<6, 6, 3>, Conv<3, 4>, BatchNorm, ReLU, Residual<Conv<3, 4>, BatchNorm, ReLU, Conv<3, 4>, BatchNorm>,
+               ReLU, Residual<Conv<3, 6, Stride<2>>, BatchNorm, Shortcut<Conv<1, 6, Stride<2>>>>, ReLU,
+               Residual<Conv<3, 6>, Tanh>, ReLU, Residual<Residual<Conv<1, 6>>>, ReLU, Residual<Conv<1, 6>>,
+               Residual<Conv<1, 6>>, Flatten, Dense<3>>;
 using Nested =
     Sequential<Input<4, 4, 2>, Conv<3, 2>, Tanh, Residual<Concat<Conv<1, 1>, Residual<Conv<3, 2>>>, Tanh, Conv<1, 2>>,
                Concat<Conv<1, 2>>, Flatten, Dense<3>>;
@@ -127,12 +134,22 @@ using Own = Sequential<Input<6, 6, 2>, Conv<3, 4>, SiLU, Residual<Conv<3, 4>, Si
 
 }  // namespace
 
+TEST_CASE("a sum and the ReLU behind it are one step") {
+  Model<Sums> model{{.batch = 2, .threads = 1}};
+  Profile profile;
+  model.watch(&profile);
+  const auto named = [&](std::string_view name) { return std::ranges::count(profile.rows, name, &LayerTime::name); };
+  CHECK(named("Residual + ReLU") == 4);
+  CHECK(named("Residual") == 3);
+}
+
 TEST_CASE("backward agrees with finite differences") {
   CHECK(gradient_error<Plain, SoftmaxCrossEntropy>(3) < 1e-6);
   CHECK(gradient_error<Pools, SoftmaxCrossEntropy>(2) < 1e-6);
   CHECK(gradient_error<Norms, SoftmaxCrossEntropy>(4) < 1e-6);
   CHECK(gradient_error<NormsOf, SoftmaxCrossEntropy>(4) < 1e-6);
   CHECK(gradient_error<Branches, SoftmaxCrossEntropy>(2) < 1e-6);
+  CHECK(gradient_error<Sums, SoftmaxCrossEntropy>(3) < 1e-6);
   CHECK(gradient_error<Nested, SoftmaxCrossEntropy>(2) < 1e-6);
   CHECK(gradient_error<Signs, SoftmaxCrossEntropy>(2) < 1e-6);
   CHECK(gradient_error<Own, SoftmaxCrossEntropy>(2) < 1e-6);

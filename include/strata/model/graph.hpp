@@ -113,6 +113,7 @@ constexpr GraphNode<typename Backend::Ops> make_node() {
   if constexpr (node<N>::kind == Kind::join) {
     using K = typename Backend::template kernel<L>;
     n.join = &run_forward<K, JoinPass<Ops>>;
+    if constexpr (requires { K::same_gradient; }) n.traits.same_gradient = K::same_gradient;
     if constexpr (Training) n.join_backward = &run_backward<K, JoinPass<Ops>>;
     if constexpr (!Training && runs_chains<Ops>) n.chain = &chain_node<K, L, Ops>;
   } else if constexpr (node<N>::kind == Kind::layer) {
@@ -134,6 +135,7 @@ constexpr GraphNode<typename Backend::Ops> make_node() {
       if constexpr (Training) n.backward = &run_backward<K, Pass<Ops>>;
     }
     if constexpr (K::prepares) n.prepare = &run_prepare<K, Ops>;
+    n.relu = std::is_same_v<L, ReLU>;
     if constexpr (!Training && runs_chains<Ops>) n.chain = &chain_node<K, L, Ops>;
   }
   return n;

@@ -13,14 +13,18 @@ template <class... Layers>
 struct Kernel<Residual<Layers...>> {
   using chain_layer = Residual<Layers...>;
   static constexpr bool adds = true;  // in a chain (model/chain.hpp)
+  static constexpr bool same_gradient = true;
   template <class P>
   static void forward(const P& p) {
-    p.ops.add(p.rows * p.channels, p.branches[1].x, p.branches[0].x, p.y);
+    const auto *a = p.branches[1].x, *b = p.branches[0].x;
+    if constexpr (adds_and_rectifies<typename P::Ops>)
+      if (p.relu) return p.ops.add_relu(p.rows * p.channels, a, b, p.y);
+    p.ops.add(p.rows * p.channels, a, b, p.y);
   }
   template <class P>
   static void backward(const P& p) {
     for (const auto& branch : p.branches)
-      if (branch.dx) p.ops.copy(p.rows * p.channels, p.dy, branch.dx);
+      if (branch.dx && branch.dx != p.dy) p.ops.copy(p.rows * p.channels, p.dy, branch.dx);
   }
 };
 

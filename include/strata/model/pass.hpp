@@ -61,10 +61,16 @@ struct JoinPass {
   };
   std::int64_t rows;  // of the output, as is channels
   int channels;
-  std::span<const Branch> branches;
+  std::span<const Branch> branches;  // a dx may be dy
   A* y;
   const A* dy;
   Ops ops;
+  bool relu = false;  // y is rectified, as the ReLU behind a sum would; only where adds_and_rectifies
 };
+
+// Whether a backend rectifies a sum in the same pass over memory.
+template <class Ops>
+inline constexpr bool adds_and_rectifies =
+    requires(const Ops& ops, typename Ops::Activation* y) { ops.add_relu(std::int64_t{}, y, y, y); };
 
 }  // namespace strata::inline STRATA_ABI

@@ -9,61 +9,13 @@
 #include <strata/core/alignment.hpp>
 #include <strata/core/linkage.hpp>
 #include <strata/core/table.hpp>
+#include <strata/model/parts.hpp>
+#include <strata/model/plan_types.hpp>
 #include <strata/model/program.hpp>
 
 namespace strata::inline STRATA_ABI {
 
-// Bytes of a model, by purpose.
-struct MemoryPlan {
-  std::int64_t weights = 0, state = 0, gradients = 0, optimizer = 0;
-  std::int64_t packed = 0;  // the weights again, as the kernels of inference read them (model/chain.hpp)
-  std::int64_t activations = 0, activation_gradients = 0, saved = 0, scratch = 0;
-  std::int64_t engine = 0;  // the backend's own: on a GPU the images and, with bfloat16, a copy of the weights
-  [[nodiscard]] constexpr std::int64_t total() const {
-    return weights + state + packed + gradients + optimizer + activations + activation_gradients + saved + scratch + engine;
-  }
-};
-
 namespace detail {
-
-// The place of a node's tensors. A buffer has the number of the node that creates it.
-template <class Ops>
-struct NodePlan {
-  const BlockNode<Ops>* block = nullptr;  // that begins here
-  int length = 1;                         // nodes of the block or chain that begins here; 0: inside one
-  Chain chain{};                          // that begins here, if one does
-  bool begins_chain = false;
-  int chain_first = -1;         // the first of the chain that it is a later part of
-  int value = 0, gradient = 0;  // the buffers of its output and of that one's gradient
-  bool learns = false;          // it or a node before it has parameters, so that its gradient is needed
-  int value_begin = 0, value_end = 0, gradient_begin = 0, gradient_end = 0;  // first and last node that touch the buffer
-  std::int64_t value_at = 0, gradient_at = 0, saved_at = 0;                  // bytes from the start of the working memory
-  std::int64_t parameters = 0, state = 0, packed = 0;                        // elements from the start of their region
-};
-
-// Where the regions begin. Weights, state and packed weights are one part of the arena, which keeps its values between
-// steps. The working
-// memory is the other: gradients of the parameters, activations, their gradients, what kernels save, scratch, the engine's.
-struct Layout {
-  MemoryPlan plan;
-  std::int64_t states = 0, packed = 0;                  // bytes from the start of the weights
-  std::int64_t gradients = 0, scratch = 0, engine = 0;  // bytes from the start of the working memory
-  [[nodiscard]] constexpr std::int64_t kept() const { return plan.weights + plan.state + plan.packed; }
-};
-
-// Bytes of an element: of parameters and state, and of what flows between layers.
-struct ScalarBytes {
-  std::int64_t parameter, activation;
-};
-
-struct PlanRequest {
-  std::int64_t batch;
-  int threads;
-  ScalarBytes scalar;
-  bool training;
-  int capacity;         // the batch that weights are packed for: the model's
-  std::int64_t engine;  // bytes that the engine needs for itself
-};
 
 // The chains of inference: each begins at a product or a normalization and goes on as far as its output has one reader.
 template <class Ops>
@@ -146,6 +98,8 @@ constexpr void assign_buffers(const Program<Ops>& p, std::span<NodePlan<Ops>> b)
     }
     if (row.kind == Kind::fork || (row.kind == Kind::layer && (k.view || k.in_place)))
       b[at(i)].gradient = b[at(source)].gradient;
+    // Nothing in the last branch writes to this buffer: a layer in place would share it with the layer before it.
+    if (row.kind == Kind::join && k.same_gradient && b[at(source)].gradient == source) b[at(i)].gradient = source;
   }
   // Lifetimes, in node numbers. The readers of a node's output write its gradient, and the node reads it.
   for (int i = 0; i < nodes; ++i) {
@@ -185,6 +139,17 @@ constexpr void assign_buffers(const Program<Ops>& p, std::span<NodePlan<Ops>> b)
   touch_gradient(nodes - 1, nodes);
 }
 
+// In training a backend may rectify a sum at once, if the ReLU behind it works in place.
+template <class Ops>
+constexpr void choose_rectified_sums(const Program<Ops>& p, std::span<NodePlan<Ops>> plan) {
+  for (std::size_t i = 0; i + 1 < plan.size(); ++i) {
+    NodePlan<Ops>&sum = plan[i], &relu = plan[i + 1];
+    if (p.nodes[i].traits.same_gradient && p.nodes[i + 1].relu && relu.length == 1 && !relu.block &&
+        relu.value == sum.value && relu.gradient == sum.gradient)
+      sum.length = 2, relu.length = 0;
+  }
+}
+
 // A buffer of `bytes` that lives from one node to another; offset: its place.
 struct BufferPlace {
   std::int64_t bytes = 0;
@@ -214,6 +179,10 @@ constexpr Layout lay_out(const Program<Ops>& p, const PlanRequest& request, std:
   if (!request.training) choose_chains(p, plan);
   choose_blocks(p, plan);
   assign_buffers(p, plan);
+  if constexpr (adds_and_rectifies<Ops>)
+    if (request.training) choose_rectified_sums(p, plan);
+  if constexpr (runs_chains<Ops>)
+    if (!request.training) choose_parts(p, request, plan);
   const int nodes = static_cast<int>(plan.size());
   const auto bytes_of = [&](std::size_t i) {
     return aligned(request.batch * saturating_size(p.rows[i].out) * request.scalar.activation);

@@ -20,7 +20,8 @@ namespace strata::inline STRATA_ABI::detail {
 
 // What the plan needs to know about a node's kernel.
 struct NodeTraits {
-  bool kernel = false;  // false: a bracket; the rest is unused
+  bool kernel = false;         // false: a bracket; only the next is used
+  bool same_gradient = false;  // of a join: the gradients of its branches are its own
   bool view = false, in_place = false, reads_output = false, reads_signs = false, keeps_signs = false;
   std::int64_t (*saved_bytes)(Shape, Shape, std::int64_t) = nullptr;
   std::int64_t (*scratch)(Shape, int, int) = nullptr;
@@ -53,6 +54,7 @@ struct GraphNode {
   void (*join_backward)(const JoinPass<Ops>*) = nullptr;
   Prepare<Ops> prepare = nullptr;
   const ChainNode<Ops>* chain = nullptr;                          // in a program for inference
+  bool relu = false;                                              // a ReLU
   std::array<const BlockNode<Ops>*, longest_block - 1> blocks{};  // those that begin here, the longest first; or null
 };
 

@@ -70,13 +70,17 @@ class Runner {
  private:
   [[nodiscard]] Busy in_use();
   const A* run_nodes(const A* images, int n, bool training, bool dropout, std::uint64_t step);
+  // Nodes [first, end).
+  void forward_nodes(std::size_t first, std::size_t end, bool training);
   [[nodiscard]] bool timed(std::size_t i) const { return profile_ && row_of_profile_[i] >= 0; }
   [[nodiscard]] double* time_of(std::size_t i, double LayerTime::* sum) const;
   template <class U>
   U* at(std::int64_t offset) const {
     return reinterpret_cast<U*>(work_ + offset);
   }
-  [[nodiscard]] A* value(std::size_t i) const { return at<A>(plan_[i].value_at); }
+  [[nodiscard]] A* value(std::size_t i) const {
+    return at<A>(plan_[i].value_at) + (plan_[i].in_part ? 0 : part_first_ * program_->rows[i].out.size());
+  }
   [[nodiscard]] const A* input_of(int source) const;
   // Null if no node up to this one has parameters.
   [[nodiscard]] A* gradient(std::size_t i) const;
@@ -86,8 +90,9 @@ class Runner {
   void run_chain(std::size_t i);
   void pack_chain(std::size_t i);
   [[nodiscard]] bool placed_by_chain(std::size_t i) const;
-  void call_join(std::size_t i, void (*function)(const JoinPass<Ops>*), bool after_chains = false);
-  void forward_node(std::size_t i, bool training, bool after_chains = false);
+  void call_join(std::size_t i, void (*function)(const JoinPass<Ops>*), bool after_chains = false, bool relu = false);
+  // planned: the chains before it have run as such, and it does the ReLU that the plan gives it.
+  void forward_node(std::size_t i, bool training, bool planned = false);
   void backward_node(std::size_t i);
 
   const Program<Ops>* program_;
@@ -108,6 +113,7 @@ class Runner {
   bool dropout_ = false;
   std::uint64_t step_ = 0;
   std::int64_t first_sample_ = 0;
+  std::int64_t part_first_ = 0;  // the first sample of the part that is under way, in the batch
   std::atomic<unsigned> busy_{0};
 };
 

@@ -83,7 +83,30 @@ const typename Runner<Engine>::A* Runner<Engine>::run_nodes(const A* images, int
   batch_ = n;
   step_ = step;
   dropout_ = dropout;
-  for (std::size_t i = 0; i < plan_.size(); ++i) {
+  part_first_ = 0;
+  for (std::size_t i = 0, end = 0; i < plan_.size(); i = end) {
+    const auto in_parts = [&](std::size_t node) { return !training && plan_[node].part_end > 0; };
+    if (!in_parts(i)) {
+      for (end = i + 1; end < plan_.size() && !in_parts(end);) ++end;
+      forward_nodes(i, end, training);
+      continue;
+    }
+    end = static_cast<std::size_t>(plan_[i].part_end);
+    const int parts = (n + samples_of_part - 1) / samples_of_part;
+    for (int part = 0; part < parts; ++part) {
+      part_first_ = std::int64_t{part} * samples_of_part;
+      batch_ = std::min(samples_of_part, n - part * samples_of_part);
+      forward_nodes(i, end, training);
+    }
+    batch_ = n, part_first_ = 0;
+  }
+  if (training && layout_.plan.packed > 0) packed_state_->suspect();  // running statistics have moved
+  return input_of(static_cast<int>(plan_.size()) - 1);
+}
+
+template <class Engine>
+void Runner<Engine>::forward_nodes(std::size_t first, std::size_t end, bool training) {
+  for (std::size_t i = first; i < end; ++i) {
     if (plan_[i].length == 0) continue;
     const Profile::Timer timer(time_of(i, &LayerTime::forward));
     if (plan_[i].begins_chain && !training)
@@ -93,11 +116,9 @@ const typename Runner<Engine>::A* Runner<Engine>::run_nodes(const A* images, int
     else if (const BlockNode<Ops>* block = plan_[i].block)
       block->forward(passes(i, training).data());
     else
-      forward_node(i, training, !training);
+      forward_node(i, training, true);
     if (timed(i)) engine_->finish();
   }
-  if (training && layout_.plan.packed > 0) packed_state_->suspect();  // running statistics have moved
-  return input_of(static_cast<int>(plan_.size()) - 1);
 }
 
 template <class Engine>
@@ -112,7 +133,7 @@ void Runner<Engine>::backward(const GradientsReady& ready) {
       if (const BlockNode<Ops>* block = plan_[i].block)
         block->backward(passes(i, true).data());
       else
-        backward_node(i);
+        for (std::size_t j = last + 1; j-- > i;) backward_node(j);
       if (timed(i)) engine_->finish();
     }
     if (!ready) continue;
@@ -160,7 +181,7 @@ double* Runner<Engine>::time_of(std::size_t i, double LayerTime::* sum) const {
 template <class Engine>
 const typename Runner<Engine>::A* Runner<Engine>::input_of(int source) const {
   const auto s = static_cast<std::size_t>(source);
-  return plan_[s].value == 0 ? images_ : value(s);
+  return plan_[s].value == 0 ? images_ + part_first_ * program_->input.size() : value(s);
 }
 
 template <class Engine>
@@ -188,7 +209,7 @@ Pass<typename Engine::Ops> Runner<Engine>::pass(std::size_t i, bool training) co
                    .dropout = dropout_,
                    .random = engine_->random(seed_, static_cast<std::uint32_t>(row.layer), step_),
                    .ops = engine_->ops(),
-                   .first_sample = first_sample_};
+                   .first_sample = first_sample_ + part_first_};
 }
 
 template <class Engine>
@@ -252,7 +273,7 @@ bool Runner<Engine>::placed_by_chain(std::size_t i) const {
 
 // Calls a function of the join at i. after_chains: the chains before it have run as such.
 template <class Engine>
-void Runner<Engine>::call_join(std::size_t i, void (*function)(const JoinPass<Ops>*), bool after_chains) {
+void Runner<Engine>::call_join(std::size_t i, void (*function)(const JoinPass<Ops>*), bool after_chains, bool relu) {
   const Row& row = program_->rows[i];
   std::size_t first = branches_.size();  // filled from the end: the table links each branch to the one before
   const auto rows = [this](Shape s) { return std::int64_t{batch_} * s.height * s.width; };
@@ -271,18 +292,19 @@ void Runner<Engine>::call_join(std::size_t i, void (*function)(const JoinPass<Op
                            .branches = {branches_.data() + first, branches_.size() - first},
                            .y = value(i),
                            .dy = gradient(i),
-                           .ops = engine_->ops()};
+                           .ops = engine_->ops(),
+                           .relu = relu};
   function(&pass);
 }
 
 template <class Engine>
-void Runner<Engine>::forward_node(std::size_t i, bool training, bool after_chains) {
+void Runner<Engine>::forward_node(std::size_t i, bool training, bool planned) {
   const GraphNode<Ops>& node = program_->nodes[i];
   if (node.forward) {
     const Pass<Ops> p = pass(i, training);
     node.forward(&p);
   } else if (node.join) {
-    call_join(i, node.join, after_chains);
+    call_join(i, node.join, planned && !training, planned && plan_[i].length > 1);
   }
 }
 

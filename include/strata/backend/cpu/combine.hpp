@@ -5,6 +5,7 @@
 
 #include <strata/backend/cpu/arrays.hpp>
 #include <strata/backend/cpu/chunks.hpp>
+#include <strata/backend/cpu/finish.hpp>
 #include <strata/core/linkage.hpp>
 
 namespace strata::inline STRATA_ABI::cpu {
@@ -14,6 +15,16 @@ template <class T>
 void add_forward(std::int64_t n, const T* a, const T* b, T* y, ThreadPool& pool) {
   for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
     Array<T>(y + first, count) = ConstArray<T>(a + first, count) + ConstArray<T>(b + first, count);
+  });
+}
+
+// y = max(a + b, 0); NaN stays NaN; y may be a or b.
+template <class T>
+void add_relu(std::int64_t n, const T* a, const T* b, T* y, ThreadPool& pool) {
+  const auto run = detail::FinishKernel<T>::table::of(detail::path_now());
+  const T* none = nullptr;
+  for_chunks(n, pool, [=](std::int64_t first, std::int64_t count) {
+    run(1, count, count, a + first, none, none, b + first, Limits::of_relu(), y + first);
   });
 }
 

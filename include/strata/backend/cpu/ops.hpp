@@ -41,12 +41,18 @@ class Ops {
   void elements(std::int64_t n, const F& f) const {
     for_elements(n, *pool_, f);
   }
-  void copy(std::int64_t n, const T* from, T* to) const { std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(T)); }
+  void copy(std::int64_t n, const T* from, T* to) const {
+    for_chunks(n, *pool_, [=](std::int64_t first, std::int64_t count) {
+      std::memcpy(to + first, from + first, static_cast<std::size_t>(count) * sizeof(T));
+    });
+  }
 
   // ---- Where branches meet ----
 
   // y may be a or b.
   void add(std::int64_t n, const T* a, const T* b, T* y) const;
+  // The same, rectified; NaN stays NaN.
+  void add_relu(std::int64_t n, const T* a, const T* b, T* y) const;
   void concat_copy(std::int64_t rows, int channels, const T* branch, int total, int offset, T* whole) const;
   void concat_take(std::int64_t rows, int channels, T* branch, int total, int offset, const T* whole) const;
   // y = x gate: x (samples,area,C), gate (samples,C). dx and dgate may be null.

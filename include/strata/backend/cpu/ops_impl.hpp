@@ -23,6 +23,10 @@ void Ops<T>::add(std::int64_t n, const T* a, const T* b, T* y) const {
   add_forward(n, a, b, y, *pool_);
 }
 template <class T>
+void Ops<T>::add_relu(std::int64_t n, const T* a, const T* b, T* y) const {
+  cpu::add_relu(n, a, b, y, *pool_);
+}
+template <class T>
 void Ops<T>::concat_copy(std::int64_t rows, int channels, const T* branch, int total, int offset, T* whole) const {
   cpu::concat_copy(rows, channels, branch, total, offset, whole, *pool_);
 }
