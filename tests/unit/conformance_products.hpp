@@ -203,7 +203,7 @@ TEST_CASE_TEMPLATE("convolutions of drawn geometries in inference", B, CONFORMAN
   for (std::uint64_t seed = 1; done < as_many_as(600); ++seed) {
     Draw draw(seed);
     const bool wide = draw.chance(25), depthwise = !wide && draw.chance(20), point = draw.chance(20);
-    const int groups = wide || draw.chance(60) ? 1 : draw.between(2, 4);
+    const int groups = draw.chance(wide ? 80 : 60) ? 1 : draw.between(2, 4);
     const int channels = wide ? draw.between(12, 20) : draw.chance(60) ? draw.between(1, 7) : draw.between(8, 30);
     const Shape in{draw.between(1, 11), wide ? draw.between(24, 110) : draw.between(1, 11),
                    depthwise ? 4 * channels : groups * channels};

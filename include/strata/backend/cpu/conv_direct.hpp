@@ -83,29 +83,36 @@ void packed_forward(const Geometry& g, const TileSet<T, RowsTile>& tiles, int ba
     const RowsPlan plan(g);
     const int tasks = (g.out.height + plan.outputs - 1) / plan.outputs;
     const int pieces = (g.out.width + rows_at_once - 1) / rows_at_once, piece = (g.out.width + pieces - 1) / pieces;
-    const bool whole_rows = win.dilation_w == 1;
+    const bool whole_rows = win.dilation_w == 1 && g.groups == 1;
     pool.parallel_for(batch * tasks, [&](int task, int worker) {
-      const int sample = task / tasks, first = task % tasks * plan.outputs;
+      const int sample = task / tasks, first = task % tasks * plan.outputs,
+                end = std::min(first + plan.outputs, g.out.height);
+      const auto place = [&](int i, int j) {
+        return ((static_cast<std::int64_t>(sample) * g.out.height + i) * g.out.width + j) * stride;
+      };
       T* rows = kept + worker * (kept_size<T> + plan.size(g));
       T* sums_kept = rows + plan.size(g);
       copy_padded_rows(g, plan, x + sample * g.in.size(), first * win.stride_h - win.pad_top, rows);
-      for (int part = 0; part < parts; ++part) {
-        RowSums<T> sums(tiles, panels, packed, panels.part(part), sums_kept);
-        for (int i = first; i < std::min(first + plan.outputs, g.out.height); ++i)
-          for (int j = 0; j < g.out.width; j += piece) {
-            const int count = std::min(piece, g.out.width - j);
-            const std::int64_t at = ((static_cast<std::int64_t>(sample) * g.out.height + i) * g.out.width + j) * stride;
-            sums.begin(
-                rows + (static_cast<std::int64_t>(i - first) * win.stride_h * plan.width + j * win.stride_w) * channels,
-                win.stride_w * channels, count, y + at, stride, bias, limits);
-            for (int kh = 0; kh < win.kernel_h; ++kh)
-              for (int kw = 0; kw < win.kernel_w; kw += whole_rows ? win.kernel_w : 1)
-                sums.add((static_cast<std::int64_t>(kh) * win.dilation_h * plan.width + kw * win.dilation_w) * channels,
-                         (kh * win.kernel_w + kw) * channels, (whole_rows ? win.kernel_w : 1) * channels);
-            sums.end();
-            finished(0, panels.part(part), at, count, stride);
-          }
-      }
+      for (int group = 0; group < g.groups; ++group)
+        for (int part = 0; part < parts; ++part) {
+          RowSums<T> sums(tiles, panels, packed + group * panels.count() * panels.size(), panels.part(part), sums_kept);
+          for (int i = first; i < end; ++i)
+            for (int j = 0; j < g.out.width; j += piece) {
+              const std::int64_t from = static_cast<std::int64_t>(i - first) * win.stride_h * plan.width + j * win.stride_w;
+              const T* a = rows + from * g.in.channels + group * channels;
+              T* c = y + place(i, j) + group * filters;
+              const int count = std::min(piece, g.out.width - j);
+              if (sums.again(a, count, c)) continue;
+              sums.begin(a, win.stride_w * g.in.channels, count, c, stride, bias, limits);
+              for (int kh = 0; kh < win.kernel_h; ++kh)
+                for (int kw = 0; kw < win.kernel_w; kw += whole_rows ? win.kernel_w : 1)
+                  sums.add(
+                      (static_cast<std::int64_t>(kh) * win.dilation_h * plan.width + kw * win.dilation_w) * g.in.channels,
+                      (kh * win.kernel_w + kw) * channels, (whole_rows ? win.kernel_w : 1) * channels);
+              sums.end();
+            }
+        }
+      if (finish) (*finish)(y, place(first, 0), std::int64_t{end - first} * g.out.width, stride, 0, g.out.channels);
     });
     return;
   }
@@ -189,7 +196,7 @@ void packed_forward(const Geometry& g, const TileSet<T, RowsTile>& tiles, int ba
 template <class T>
 void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const T* bias, Limits limits, T* y,
                     ThreadPool& pool, T* scratch) {
-  const TileSet<T, RowsTile> tiles(path_now());
+  const TileSet<T, RowsTile> tiles(path_within<T>(g.out.channels / g.groups));
   T* packed = at_cache_line(scratch);
   const T* no_scale = nullptr;
   pack_filters(g, tiles, w, bias, no_scale, packed, pool);
@@ -200,9 +207,9 @@ void direct_forward(const Geometry& g, int batch, const T* x, const T* w, const 
 // dx: each input position gathers from the outputs that read it.
 template <class T>
 void direct_backward_input(const Geometry& g, int batch, const T* dy, const T* w, T* dx, ThreadPool& pool, T* scratch) {
-  const TileSet<T, RowsTile> tiles(path_now());
   const Window& win = g.window;
   const int channels = g.in.channels / g.groups, filters = g.out.channels / g.groups;
+  const TileSet<T, RowsTile> tiles(path_within<T>(channels));
   const int positions = win.kernel_h * win.kernel_w;
   const Panels panels{channels, tiles.width, positions * filters};
   T* packed = at_cache_line(scratch);

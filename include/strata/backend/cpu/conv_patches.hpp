@@ -32,20 +32,6 @@ inline Position position_of(const Geometry& g, std::int64_t flat) {
   return {static_cast<int>(flat / map), within / g.out.width, within % g.out.width};
 }
 
-// The call of memcpy would take longer than a few elements do.
-template <class T>
-STRATA_INLINE void copy_few(const T* from, int count, T* to) {
-  constexpr int lanes = lanes_of<T, 16>;
-  if (count >= 16 * lanes) {
-    std::copy_n(from, count, to);
-  } else if (count >= lanes) {
-    for (int i = 0; i < count - lanes; i += lanes) std::memcpy(to + i, from + i, 16);
-    std::memcpy(to + count - lanes, from + count - lanes, 16);
-  } else {
-    for (int i = 0; i < count; ++i) to[i] = from[i];
-  }
-}
-
 // patches = kernel positions [tap, tap + taps) under output positions [first, first + count), one group: (count, taps,
 // channels).
 template <class T>

@@ -14,7 +14,10 @@ namespace strata::inline STRATA_ABI::cpu {
 
 namespace detail {
 inline int dense_block(int n, int threads) {
-  return std::clamp(n / (4 * threads) / dense_least * dense_least, dense_least, dense_most);
+  const int block = n / (4 * threads) / dense_least * dense_least, share = (n + threads - 1) / threads;
+  // A small layer has a task for each thread.
+  if (share < dense_least) return (share + dense_few - 1) / dense_few * dense_few;
+  return std::clamp(block, dense_least, dense_most);
 }
 
 }  // namespace detail

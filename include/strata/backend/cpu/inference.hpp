@@ -45,7 +45,7 @@ void pack_conv(const Geometry& g, const T* w, const T* bias, bool normalized, in
       for (int f = 0; f < filters; ++f) weights[tap * filters + f] = w[tap * filters + f] * packed[f];
     return;
   }
-  const detail::TileSet<T, detail::RowsTile> tiles(detail::path_now());
+  const detail::TileSet<T, detail::RowsTile> tiles(detail::path_within<T>(filters / g.groups));
   const T* scale = normalized ? packed : nullptr;
   detail::pack_filters(g, tiles, w, packed + filters, scale, weights, pool);
   if (detail::winograd_pays_packed(g, capacity))
@@ -74,7 +74,7 @@ void conv_inference(const Geometry& g, int batch, const T* x, const T* w, const 
     detail::conv_skinny(g, batch, x, w, bias, y, stride, true, pool, scratch);
     plain.all(rows, filters, y, y, stride, pool);
   } else {
-    const detail::TileSet<T, detail::RowsTile> tiles(detail::path_now());
+    const detail::TileSet<T, detail::RowsTile> tiles(detail::path_within<T>(filters / g.groups));
     detail::packed_forward(g, tiles, batch, x, weights, true, scaled.limits(), y, stride, pool,
                            detail::at_cache_line(scratch), &scaled);
   }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // Pools. x (N,H,W,C), y (N,H',W',C).
 #pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
 
 #include <strata/backend/cpu/arrays.hpp>
@@ -13,23 +16,30 @@
 namespace strata::inline STRATA_ABI::cpu {
 
 namespace detail {
-// For the windows of these rows of the output: calls f(output position, first row, end row, first column, end column, in
-// steps of the dilation) over real elements only.
+// The real elements of a window on one axis, in steps of the dilation; empty if there are none.
+inline IndexRange real_elements(int start, int kernel, int dilation, int size) {
+  return {start < 0 ? start + (-start + dilation - 1) / dilation * dilation : start,
+          std::min(start + (kernel - 1) * dilation + 1, size)};
+}
+// For the windows of these rows of the output: calls f(row of the output, first row, end row), over real rows only.
+template <class F>
+void for_window_rows(const Geometry& g, IndexRange rows, F&& f) {
+  const Window& w = g.window;
+  for (int i = rows.first; i < rows.end; ++i) {
+    const IndexRange real = real_elements(i * w.stride_h - w.pad_top, w.kernel_h, w.dilation_h, g.in.height);
+    f(i, real.first, real.end);
+  }
+}
+// Calls f(output position, first row, end row, first column, end column), over real elements only.
 template <class F>
 void for_windows(const Geometry& g, IndexRange rows, F&& f) {
   const Window& w = g.window;
-  const auto clip = [](int start, int kernel, int dilation, int size, int& first, int& end) {
-    first = start < 0 ? start + (-start + dilation - 1) / dilation * dilation : start;
-    end = std::min(start + (kernel - 1) * dilation + 1, size);
-  };
-  int top = 0, bottom = 0, left = 0, right = 0;
-  for (int i = rows.first; i < rows.end; ++i) {
-    clip(i * w.stride_h - w.pad_top, w.kernel_h, w.dilation_h, g.in.height, top, bottom);
+  for_window_rows(g, rows, [&](int i, int top, int bottom) {
     for (int j = 0; j < g.out.width; ++j) {
-      clip(j * w.stride_w - w.pad_left, w.kernel_w, w.dilation_w, g.in.width, left, right);
-      f(i * g.out.width + j, top, bottom, left, right);
+      const IndexRange real = real_elements(j * w.stride_w - w.pad_left, w.kernel_w, w.dilation_w, g.in.width);
+      f(i * g.out.width + j, top, bottom, real.first, real.end);
     }
-  }
+  });
 }
 // Calls f(sample, rows of the output), several tasks for a large map.
 template <class F>
@@ -146,6 +156,65 @@ struct MaximumKernel {
   using table = versions<MaximumKernel, const T*, const PoolWindow&, T*>;
 };
 
+// The maxima of a row of windows, of which rows [top, bottom) are real. With few channels most of a vector would be empty.
+// So the maxima of columns come first, for which all elements of a row of the map are neighbours, then those of windows.
+template <class T>
+struct MaximumRow {
+  // The rows of the map and of the output stay in the first-level cache.
+  static constexpr int most_channels = 15, least_elements = lanes_of<T, 64>, most_elements = 2048;
+  static bool applies(const Geometry& g) {
+    const int in = g.in.width * g.in.channels, out = g.out.width * g.in.channels;
+    return g.in.channels <= most_channels && in >= least_elements && std::max(in, out) <= most_elements;
+  }
+
+  template <int Bytes>
+  STRATA_INLINE static void run(const T* image, const Geometry& g, int top, int bottom, T* out) {
+    using vector = detail::vector<T, Bytes>;
+    constexpr int lanes = lanes_of<T, Bytes>;
+    const Window& w = g.window;
+    const int channels = g.in.channels, elements = g.in.width * channels;
+    constexpr std::size_t room = most_elements + lanes;  // a window's vector may reach past the last element
+    T columns[room], maxima[room];
+    vector best, x;
+    for (int k = 0; k < elements; k += lanes) {
+      const int at = std::min(k, elements - lanes);
+      const T* from = image + static_cast<std::int64_t>(top) * elements + at;
+      load(best, from);
+      for (int i = top + w.dilation_h; i < bottom; i += w.dilation_h) {
+        from += static_cast<std::int64_t>(w.dilation_h) * elements;
+        load(x, from);
+        larger(best, x);
+      }
+      store(columns + at, best);
+    }
+    store(columns + elements, vector{});
+    for (int j = 0; j < g.out.width; ++j) {
+      const IndexRange taps = taps_on(j, w.stride_w, w.dilation_w, w.kernel_w, w.pad_left, g.in.width);
+      for (int c = 0; c < channels; c += lanes) {
+        best = vector{};
+        if (taps.first < taps.end) {
+          const T* from = columns + (j * w.stride_w - w.pad_left + taps.first * w.dilation_w) * channels + c;
+          load(best, from);
+          for (int t = taps.first + 1; t < taps.end; ++t) {
+            from += w.dilation_w * channels;
+            load(x, from);
+            larger(best, x);
+          }
+        }
+        store(maxima + j * channels + c, best);
+      }
+    }
+    std::copy_n(maxima, g.out.width * channels, out);
+  }
+  // NaN if one of them is.
+  template <class V>
+  STRATA_INLINE static void larger(V& best, const V& other) {
+    const V most = other > best ? other : best;
+    best = other != other ? other : most;
+  }
+  using table = versions<MaximumRow, const T*, const Geometry&, int, int, T*>;
+};
+
 }  // namespace detail
 
 // argmax: row * W + column in the sample of each maximum, the first if there are several. Padding is never picked; a window
@@ -155,9 +224,21 @@ void max_pool_forward(const Geometry& g, int batch, const T* x, T* y, std::int32
   const int channels = g.in.channels;
   const auto largest = detail::MaxPoolKernel<T>::table::of(detail::path_now());
   const auto maximum = detail::MaximumKernel<T>::table::of(detail::path_for<T>(channels, detail::Rest::cheap));
+  const auto row = detail::MaximumRow<T>::table::of(detail::path_within<T>(channels));
+  const bool by_rows = !argmax && detail::MaximumRow<T>::applies(g);
   detail::for_rows_of_samples(g, batch, pool, [=, &g](int sample, detail::IndexRange rows) {
     const T* image = x + sample * g.in.size();
     T* out = y + sample * g.out.size();
+    if (by_rows) {
+      detail::for_window_rows(g, rows, [&](int i, int top, int bottom) {
+        T* to = out + static_cast<std::int64_t>(i) * g.out.width * channels;
+        if (top < bottom)
+          row(image, g, top, bottom, to);
+        else
+          std::fill_n(to, g.out.width * channels, T{0});
+      });
+      return;
+    }
     std::int32_t* where = argmax ? argmax + sample * g.out.size() : nullptr;
     detail::for_windows(g, rows, [&](int position, int top, int bottom, int left, int right) {
       const std::int64_t first = static_cast<std::int64_t>(position) * channels;

@@ -22,14 +22,22 @@ class RowSums {
   // The sums of `rows` rows, from `a` in steps of stride_a, to `c` in steps of stride_c.
   void begin(const T* a, std::int64_t stride_a, int rows, T* c, std::int64_t stride_c, bool bias, Limits limits = {}) {
     a_ = a, stride_a_ = stride_a, rows_ = rows, c_ = c, stride_c_ = stride_c;
-    start_ = bias ? add_bias : 0, limits_ = limits;
+    first_start_ = start_ = bias ? add_bias : 0, limits_ = limits;
     count_ = depth_ = 0;
+    whole_ = true;
+  }
+  // The same sums of other rows, over the spans that were added before. False if these are not all known any more.
+  bool again(const T* a, int rows, T* c) {
+    if (!whole_) return false;
+    a_ = a, rows_ = rows, c_ = c, start_ = first_start_;
+    end();
+    return true;
   }
   void add(std::int64_t left, int right, int length) {
     const int pieces = (length + block_k - 1) / block_k, piece = pieces > 1 ? (length + pieces - 1) / pieces : length;
     for (; length > 0; length -= piece, left += piece, right += piece) {
       const int now = std::min(piece, length);
-      if (count_ == most_spans || depth_ + now > block_k) flush(keep);
+      if (count_ == most_spans || depth_ + now > block_k) flush(keep), count_ = depth_ = 0, whole_ = false;
       spans_[count_++] = {left, right, now};
       depth_ += now;
     }
@@ -49,16 +57,15 @@ class RowSums {
       // A panel that is not full goes through `kept`.
       const int how = start_ | last | (columns < wide ? keep : 0);
       for (int r = 0; r < rows_;) {
-        const int size = tiles_.fit(rows_ - r);
+        const int size = tiles_.fit(rows_ - r, vectors);
         tiles_.run[size][vectors - 1](a_ + r * stride_a_, stride_a_, spans_, count_, right, bias, kept + r * wide,
                                       c_ + r * stride_c_ + from, stride_c_, how, limits_);
-        r += tiles_.rows(size);
+        r += tiles_.rows(size, vectors);
       }
       if (columns < wide && !(last & keep))
-        for (int r = 0; r < rows_; ++r) std::copy_n(kept + r * wide, columns, c_ + r * stride_c_ + from);
+        for (int r = 0; r < rows_; ++r) copy_few(kept + r * wide, columns, c_ + r * stride_c_ + from);
     }
     start_ = add_kept;
-    count_ = depth_ = 0;
   }
 
   const TileSet<T, RowsTile>& tiles_;
@@ -69,7 +76,8 @@ class RowSums {
   const T* a_ = nullptr;
   T* c_ = nullptr;
   std::int64_t stride_a_ = 0, stride_c_ = 0;
-  int rows_ = 0, start_ = 0, count_ = 0, depth_ = 0;
+  int rows_ = 0, first_start_ = 0, start_ = 0, count_ = 0, depth_ = 0;
+  bool whole_ = false;  // spans_ has all spans
   Limits limits_;
   Span spans_[most_spans];
 };

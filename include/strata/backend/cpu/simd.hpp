@@ -2,6 +2,7 @@
 // One kernel, several instruction sets: a kernel is written once over vectors of `Bytes` bytes and compiled here for
 // AVX-512, AVX2 and the baseline, NEON on aarch64. The version is chosen at run time, so that a plain -O2 is enough.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -84,6 +85,13 @@ KernelPath path_for(int count, Rest rest) {
   return KernelPath::baseline;
 }
 
+// The path in use, but AVX2 where its vectors have room for `count` elements: AVX-512's may take twice as long.
+template <class T>
+KernelPath path_within(int count) {
+  const KernelPath best = path_now();
+  return best == KernelPath::avx512 && count <= lanes_of<T, 32> ? KernelPath::avx2 : best;
+}
+
 template <class T>
 T* at_cache_line(T* p) {
   const std::size_t past = reinterpret_cast<std::uintptr_t>(p) % line;
@@ -103,6 +111,20 @@ STRATA_INLINE void fill(V& v, T value) {
 template <class V, class T>
 STRATA_INLINE void store(T* to, const V& v) {
   std::memcpy(static_cast<void*>(to), &v, sizeof v);
+}
+
+// The call of memcpy would take longer than a few elements do.
+template <class T>
+STRATA_INLINE void copy_few(const T* from, int count, T* to) {
+  constexpr int lanes = lanes_of<T, 16>;
+  if (count >= 16 * lanes) {
+    std::copy_n(from, count, to);
+  } else if (count >= lanes) {
+    for (int i = 0; i < count - lanes; i += lanes) std::memcpy(to + i, from + i, 16);
+    std::memcpy(to + count - lanes, from + count - lanes, 16);
+  } else {
+    for (int i = 0; i < count; ++i) to[i] = from[i];
+  }
 }
 
 // Cuts every element to a range; NaN stays NaN.

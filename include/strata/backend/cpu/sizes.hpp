@@ -133,7 +133,7 @@ constexpr bool gathers(const Geometry& g, int batch) { return by_patches(g) || i
 // The positions of a row of the output are a tile's rows, over a copy of the input's rows with their padding, which costs
 // less than a patch for each position. A narrow map leaves rests that do not fill a tile, and a low one has too few tasks.
 constexpr bool goes_along_rows(const Geometry& g) {
-  return g.groups == 1 && !is_pointwise(g) && g.out.width >= (by_patches(g) ? 8 : 24) && g.out.height >= 4;
+  return !is_pointwise(g) && g.out.width >= (g.groups > 1 ? 6 : by_patches(g) ? 8 : 24) && g.out.height >= 4;
 }
 struct RowsPlan {
   int outputs, inputs, width;  // rows of the output in a task, the input's rows under them, columns of these
@@ -322,7 +322,7 @@ constexpr std::int64_t winograd_weights_scratch(const Geometry& g, int batch, in
 
 // Columns of a task. Each task packs the other operand, so that there are as few tasks as keep the threads evenly busy. The
 // bits are independent of how columns are cut.
-inline constexpr int dense_least = 256, dense_most = 1024;
+inline constexpr int dense_least = 256, dense_most = 1024, dense_few = 64;
 
 // Up to this many samples are a skinny product.
 inline constexpr int skinny_samples = 7;

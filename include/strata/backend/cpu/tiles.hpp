@@ -34,11 +34,12 @@ STRATA_INLINE void prefetch_tile(const T* c, std::int64_t stride_c) {
   }
 }
 
-// Heights of tiles, by size 0 to 4. The tallest tiles that fit cover the remaining rows.
-constexpr int tile_rows(int bytes, int size) {
-  constexpr int wide[] = {1, 2, 4, 8, 12}, narrow[] = {1, 2, 3, 4, 6};  // 24 of 32 registers hold sums, 12 of 16
+// Heights of tiles of one or two vectors, by size 0 to 4. The tallest tiles that fit cover the remaining rows.
+constexpr int tile_rows(int bytes, int size, int columns) {
+  constexpr int tall[] = {1, 2, 4, 8, 12}, low[] = {1, 2, 3, 4, 6};  // 24 of 32 registers hold sums, 12 of 16
   constexpr int baseline[] = {1, 1, 1, 1, 6};  // x86 without AVX2: few processors run it, but all users compile it
-  return registers_for(bytes) == 32 ? wide[size] : bytes == 32 ? narrow[size] : baseline[size];
+  if (registers_for(bytes) == 16 && bytes < 32) return baseline[size];
+  return registers_for(bytes) == 32 || columns == 1 ? tall[size] : low[size];
 }
 inline constexpr int tile_sizes = 5;
 
@@ -51,11 +52,12 @@ STRATA_INLINE void prefetch_ahead(const T* from, int elements) {
 
 template <class T, int Size, int Columns>
 struct RowsTile {
+  static constexpr int rows(int bytes) { return tile_rows(bytes, Size, Columns); }
   template <int Bytes>
   STRATA_INLINE static void run(const T* a, std::int64_t stride_a, const Span* spans, int count, const T* b, const T* bias,
                                 T* kept, T* c, std::int64_t stride_c, int end, Limits limits) {
     using vector = detail::vector<T, Bytes>;
-    constexpr int rows = tile_rows(Bytes, Size), lanes = lanes_of<T, Bytes>, width = Columns * lanes;
+    constexpr int rows = RowsTile::rows(Bytes), lanes = lanes_of<T, Bytes>, width = Columns * lanes;
     constexpr int threes = (rows + 2) / 3;  // x86 reaches three rows from one pointer, with the stride and twice the stride
     if (!(end & keep)) prefetch_tile<T, Bytes, rows, Columns>(c, stride_c);
     vector sum[std::size_t{rows}][std::size_t{Columns}]{};
@@ -112,11 +114,12 @@ struct RowsTile {
 
 template <class T, int Size, int Columns>
 struct ListTile {
+  static constexpr int rows(int bytes) { return tile_rows(bytes, Size, 2); }  // panels of the left operand are as high
   template <int Bytes>
   STRATA_INLINE static void run(const T* a, int distance, const T* b, const Pair* list, int count, T* c,
                                 std::int64_t stride_c, bool add) {
     using vector = detail::vector<T, Bytes>;
-    constexpr int rows = tile_rows(Bytes, Size), lanes = lanes_of<T, Bytes>, width = Columns * lanes;
+    constexpr int rows = ListTile::rows(Bytes), lanes = lanes_of<T, Bytes>, width = Columns * lanes;
     prefetch_tile<T, Bytes, rows, Columns>(c, stride_c);
     vector sum[std::size_t{rows}][std::size_t{Columns}]{};
     for (int k = 0; k < count; ++k) {
@@ -152,12 +155,13 @@ struct TileSet {
 
   explicit TileSet(KernelPath path) : TileSet(path, std::make_integer_sequence<int, tile_sizes>{}) {}
 
-  [[nodiscard]] int rows(int size) const { return tile_rows(bytes, size); }
+  // Of tiles of so many vectors.
+  [[nodiscard]] int rows(int size, int vectors = 2) const { return heights_[size][vectors - 1]; }
   [[nodiscard]] int tallest() const { return rows(tile_sizes - 1); }
   // The size of the tallest tile of at most `left` rows.
-  [[nodiscard]] int fit(int left) const {
+  [[nodiscard]] int fit(int left, int vectors = 2) const {
     int size = tile_sizes - 1;
-    while (rows(size) > left) --size;
+    while (rows(size, vectors) > left) --size;
     return size;
   }
 
@@ -167,7 +171,10 @@ struct TileSet {
       : bytes(bytes_of(path)),
         lanes(bytes / static_cast<int>(sizeof(T))),
         width(2 * lanes),
-        run{{Tile<T, Size, 1>::table::of(path), Tile<T, Size, 2>::table::of(path)}...} {}
+        run{{Tile<T, Size, 1>::table::of(path), Tile<T, Size, 2>::table::of(path)}...},
+        heights_{{Tile<T, Size, 1>::rows(bytes), Tile<T, Size, 2>::rows(bytes)}...} {}
+
+  int heights_[tile_sizes][2];
 };
 
 }  // namespace strata::inline STRATA_ABI::cpu::detail
