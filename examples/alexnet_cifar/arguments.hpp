@@ -22,10 +22,10 @@ struct Arguments {
   int epochs = 20, batch = 64, threads = 0, step_every = 10, pad_crop = 0, patience = 0;
   std::int64_t warm_up = 0, max_steps = 0, images = 0, checkpoint_every = 0;
   double learning_rate = 0.01, momentum = 0.9, decay = 0.0005, step_factor = 0.1, weight_decay = 0, dropout = 0.5,
-         clip_norm = 0;
+         clip_norm = 0, label_smoothing = 0, erase = 0, ema = 0;
   std::uint64_t seed = 1;
   bool nesterov = false, augment = true, standardize = false, describe = false, profile = false, resume = false,
-       autotune = false;
+       autotune = false, views = false;
   int gpu = 0;           // the N of --device cuda:N
   bool any_gpu = false;  // none was named
   ProcessArguments processes;

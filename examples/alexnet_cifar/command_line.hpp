@@ -25,6 +25,7 @@ inline void check_together(const CLI::App& app, const Arguments& a) {
   only("--resume", !a.checkpoint.empty(), "runs with --checkpoint");
   only("--initializer", a.load.empty(), "runs without --load");
   only("--pad-crop", a.augment, "runs with --augment");
+  only("--erase", a.augment, "runs with --augment");
   if (a.precision == "tf32" && a.device != "cuda") throw CLI::ValidationError("--precision tf32 is only for --device cuda");
   only("--autotune", a.device == "cuda", "--device cuda");
   only("--threads", a.device == "cpu", "--device cpu");
@@ -40,7 +41,7 @@ inline void check_together(const CLI::App& app, const Arguments& a) {
       if (!file.empty() && file == same && option != other)
         throw CLI::ValidationError(option, "would write over " + std::string(other));
   for (const char* option : {"--save", "--checkpoint", "--checkpoint-every", "--resume", "--report", "--metrics",
-                             "--tensorboard", "--patience", "--clip-norm"})
+                             "--tensorboard", "--patience", "--clip-norm", "--label-smoothing", "--ema", "--views"})
     only(option, !a.profile && !a.describe, "runs that train");
 }
 
@@ -104,6 +105,17 @@ inline int parse(int argc, char** argv, Arguments& a) {
   app.add_option("--pad-crop", a.pad_crop,
                  "instead of the shift: add a border of N zeros, and crop to 32x32 at a random place")
       ->check(CLI::Range(1, 32));
+  app.add_option("--erase", a.erase, "blacken a box in this fraction of the training images (RandomErasing)")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  app.add_option("--label-smoothing", a.label_smoothing, "this much of each target is spread over all classes")
+      ->check(CLI::Range(0.0, 0.99))
+      ->capture_default_str();
+  app.add_option("--ema", a.ema,
+                 "keep the exponential moving average of the weights, by this factor an update; 0: no average")
+      ->check(CLI::Range(0.0, 0.999999))
+      ->capture_default_str();
+  app.add_flag("--views", a.views, "at the end, label each test image by the mean of six mirrored and shifted views");
   app.add_option("--seed", a.seed, "seed of weights, order, dropout and augmentation")
       ->check(unsigned_64_bits())
       ->capture_default_str();

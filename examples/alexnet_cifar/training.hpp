@@ -106,9 +106,11 @@ void run_network(const Arguments& a, const std::string& dataset, const Data& tra
   const auto metadata = metadata_of(data_info<Data>(options.normalize));
   if (!a.checkpoint.empty())
     options.checkpoint = Checkpoints{.directory = a.checkpoint, .every = a.checkpoint_every, .metadata = metadata};
+  if (a.ema > 0) options.average = EMA{.decay = a.ema};
   if (a.augment) {
     options.augment = Augment{.horizontal_flip = true, .pad_crop = a.pad_crop};
     if (a.pad_crop == 0) options.augment.width_shift = options.augment.height_shift = 0.1;
+    if (a.erase > 0) options.augment.transforms.push_back(RandomErasing{.probability = a.erase});
   }
   const std::size_t batch = static_cast<std::size_t>(a.batch), steps = (training.size() + batch - 1) / batch;
   std::vector<EpochRecord> history;
@@ -119,7 +121,7 @@ void run_network(const Arguments& a, const std::string& dataset, const Data& tra
                 hardware(model).c_str(), optimizer.describe().c_str());
     recipe = optimizer.describe();
     if (a.profile) return profile(model, training, optimizer, options);
-    history = train(model, training, SoftmaxCrossEntropy{}, optimizer, options);
+    history = train(model, training, SoftmaxCrossEntropy{.label_smoothing = a.label_smoothing}, optimizer, options);
   });
   check_interrupted();
   if (a.profile) return;
@@ -129,6 +131,7 @@ void run_network(const Arguments& a, const std::string& dataset, const Data& tra
                                                           {.normalize = options.normalize,
                                                            .stop = was_interrupted,
                                                            .mistakes = a.report.empty() ? 0U : 40U,
+                                                           .views = a.views ? mirror_and_shift() : std::vector<View>{},
                                                            .processes = a.processes.make});
   check_interrupted();
   // After --max-steps, this may be the first loss since the last update.

@@ -69,7 +69,7 @@ class Options(unittest.TestCase):
         self.assertEqual(result.returncode, 0)
         for option in ("dataset data epochs batch learning-rate momentum decay dropout optimizer schedule seed threads augment "
                        "save load describe profile warm-up nesterov max-steps checkpoint checkpoint-every resume "
-                       "report metrics tensorboard clip-norm patience").split():
+                       "report metrics tensorboard clip-norm patience label-smoothing erase ema views").split():
             self.assertIn("--" + option, result.stdout)
 
     def test_describe(self):
@@ -101,6 +101,8 @@ class Options(unittest.TestCase):
         self.fails(2, ["--resume: is only for runs with --checkpoint"], "--resume")
         self.fails(2, ["--initializer: is only for runs without --load"], "--initializer", "he-normal", "--load", PROGRAM)
         self.fails(2, ["--patience: is only for runs that train"], "--patience", "2", "--profile")
+        self.fails(2, ["--views: is only for runs that train"], "--views", "--describe")
+        self.fails(2, ["--erase: is only for runs with --augment"], "--erase", "0.5", "--no-augment")
         self.fails(2, ["--clip-norm: is only for runs that train"], "--clip-norm", "2", "--describe")
         for output in ("--save", "--checkpoint", "--report", "--metrics", "--tensorboard"):
             for mode in ("--profile", "--describe"):
@@ -242,6 +244,15 @@ class Training(unittest.TestCase):
                 result = run(*SHORT, "--data", CIFAR, "--epochs", "4", *options.split())
                 self.assertEqual(result.returncode, 0, result.stderr)
                 self.assertIn(says, result.stdout)
+
+    def test_each_option_changes_the_result(self):
+        def loss(*options):
+            result = run(*SHORT, "--data", CIFAR, *options)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            return re.search(r"test loss ([\d.]+)", result.stdout)[1]
+        losses = [loss(*options.split()) for options in
+                  ("", "--label-smoothing 0.5", "--erase 1", "--ema 0.9", "--views", "--pad-crop 4")]
+        self.assertEqual(len(set(losses)), len(losses), losses)
 
     def test_inputs_and_initializer(self):
         file = ROOT / "standardized.safetensors"
