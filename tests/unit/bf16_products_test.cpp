@@ -87,14 +87,17 @@ std::int64_t conv_scratch(const void* c, int threads) {
 void check_conv(const ConvCase& conv, Draw& draw) {
   const Geometry& g = conv.g;
   const int batch = conv.batch;
-  const bool with_bias = draw.chance(50), wide = bf16::detail::is_wide(g);
+  const bool with_bias = draw.chance(50);
   const std::int64_t weights = g.taps() * g.out.channels, filters = g.out.channels;
   const Numbers x = seen<Bf16>(draw.numbers(batch * g.in.size())), dy = seen<Bf16>(draw.numbers(batch * g.out.size()));
-  const Numbers given = draw.numbers(weights), w = wide ? given : seen<Bf16>(given), bias = draw.numbers(filters),
-                bias_of_input = draw.numbers(g.in.channels);
+  const Numbers given = draw.numbers(weights), bias = draw.numbers(filters), bias_of_input = draw.numbers(g.in.channels);
+  // What a pass sees of the weights.
+  const auto read = [&](bool wide) { return wide ? given : seen<Bf16>(given); };
+  Numbers w = read(bf16::detail::forward_is_wide(g, batch));
   const auto x_ = as<Bf16>(x), dy_ = as<Bf16>(dy);
   const auto w_ = as<float>(given), bias_ = as<float>(bias), bias_of_input_ = as<float>(bias_of_input);
-  const Numbers ax = absolute(x), aw = absolute(w), ab = absolute(bias), ady = absolute(dy);
+  Numbers aw = absolute(w);
+  const Numbers ax = absolute(x), ab = absolute(bias), ady = absolute(dy);
   const auto positions = static_cast<double>(batch) * g.out.height * g.out.width;
 
   Numbers want = zeros(batch * g.out.size()), size = want;
@@ -125,6 +128,7 @@ void check_conv(const ConvCase& conv, Draw& draw) {
   check_close("weights of conv_backward", dw, want, size, positions);
   check_close("bias of conv_backward", db, want_bias, size_bias, positions);
   want = zeros(batch * g.in.size()), size = want;
+  w = read(bf16::detail::input_is_wide(g, batch)), aw = absolute(w);
   reference::conv_backward_input(g, batch, dy.data(), w.data(), want.data());
   reference::conv_backward_input(g, batch, ady.data(), aw.data(), size.data());
   if (with_bias)
@@ -171,6 +175,15 @@ TEST_CASE("convolutions in bfloat16 of drawn geometries") {
       INFO("seed ", seed, ": ", describe(g, batch));
       check_conv({g, batch}, draw);
     }
+    // By Winograd in float32, except with AMX.
+    Draw draw(9);
+    const ConvCase winograd{place({.kernel_h = 3, .kernel_w = 3, .padding = strata::Padding::same}, Shape{8, 8, 64}, 72, 1),
+                            12};
+    const bool wide = bf16::unit() != Unit::amx;
+    CHECK(bf16::detail::forward_is_wide(winograd.g, winograd.batch) == wide);
+    CHECK(bf16::detail::input_is_wide(winograd.g, winograd.batch) == wide);
+    CHECK(bf16::detail::weights_are_wide(winograd.g, winograd.batch) == wide);
+    check_conv(winograd, draw);
   });
 }
 

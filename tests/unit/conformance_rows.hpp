@@ -34,6 +34,7 @@
 #include <strata/backend/reference/pool.hpp>
 #include <strata/backend/reference/softmax.hpp>
 #include <strata/layers/activations.hpp>
+#include <strata/model/pass.hpp>
 
 #include "conformance.hpp"
 

@@ -194,16 +194,25 @@ inline void backward_weights(const Geometry& g, int batch, const Bf16* x, const 
 }
 
 // vdpbf16ps multiplies at twice the rate of float32 at most, and float32's Winograd saves more. AMX is faster than both.
-inline bool is_wide(const Geometry& g, bool by_winograd) {
-  return unit() == Unit::widened || cpu::detail::is_depthwise<float>(g) || (by_winograd && unit() != Unit::amx);
+// winograd_pays: for so many samples of this pass.
+template <class Pays>
+bool is_wide(const Geometry& g, int batch, Pays winograd_pays) {
+  if (unit() == Unit::widened || cpu::detail::is_depthwise<float>(g)) return true;
+  const int samples = samples_at_once(g, batch);
+  return unit() != Unit::amx && samples >= cpu::detail::direct_batch && winograd_pays(g, samples);
 }
+inline bool forward_is_wide(const Geometry& g, int batch) {
+  return is_wide(g, batch, [](const Geometry& of, int samples) { return cpu::detail::winograd_pays(of, samples); });
+}
+inline bool input_is_wide(const Geometry& g, int batch) { return is_wide(g, batch, cpu::detail::winograd_input_pays); }
+inline bool weights_are_wide(const Geometry& g, int batch) { return is_wide(g, batch, cpu::detail::winograd_weights_pay); }
 
 }  // namespace detail
 
 // relu: y is rectified. bias may be null.
 inline void conv_forward(const Geometry& g, int batch, const Bf16* x, const float* w, const float* bias, Bf16* y,
                          ThreadPool& pool, float* scratch, bool relu = false) {
-  if (detail::is_wide(g, cpu::detail::winograd_pays(g, detail::samples_at_once(g, batch))))
+  if (detail::forward_is_wide(g, batch))
     detail::wide_forward(g, batch, x, w, bias, relu, y, pool, scratch);
   else
     detail::forward(g, batch, x, w, bias, relu, y, pool, scratch);
@@ -211,7 +220,7 @@ inline void conv_forward(const Geometry& g, int batch, const Bf16* x, const floa
 // bias (C) or null: added to dx, as a transposed convolution wants it.
 inline void conv_backward_input(const Geometry& g, int batch, const Bf16* dy, const float* w, Bf16* dx, ThreadPool& pool,
                                 float* scratch, const float* bias = nullptr) {
-  if (detail::is_wide(g, cpu::detail::winograd_input_pays(g, detail::samples_at_once(g, batch))))
+  if (detail::input_is_wide(g, batch))
     detail::wide_backward_input(g, batch, dy, w, bias, dx, pool, scratch);
   else
     detail::backward_input(g, batch, dy, w, bias, dx, pool, scratch);
@@ -219,7 +228,7 @@ inline void conv_backward_input(const Geometry& g, int batch, const Bf16* dy, co
 // db may be null.
 inline void conv_backward_weights(const Geometry& g, int batch, const Bf16* x, const Bf16* dy, float* dw, float* db,
                                   ThreadPool& pool, float* scratch) {
-  if (detail::is_wide(g, cpu::detail::winograd_weights_pay(g, detail::samples_at_once(g, batch))))
+  if (detail::weights_are_wide(g, batch))
     detail::wide_backward_weights(g, batch, x, dy, dw, pool, scratch);
   else
     detail::backward_weights(g, batch, x, dy, dw, pool, scratch);
