@@ -247,7 +247,7 @@ class Training(unittest.TestCase):
 
     def test_each_option_changes_the_result(self):
         def loss(*options):
-            result = run(*SHORT, "--data", CIFAR, *options)
+            result = run(*SHORT, "--data", CIFAR, "--initializer", "he-normal", "--learning-rate", "0.03", *options)
             self.assertEqual(result.returncode, 0, result.stderr)
             return re.search(r"test loss ([\d.]+)", result.stdout)[1]
         losses = [loss(*options.split()) for options in
