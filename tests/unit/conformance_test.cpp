@@ -18,7 +18,11 @@
 
 #include "conformance_cpu.hpp"
 
+#if defined(STRATA_TEST_WITHOUT_DOUBLE)
+#define CONFORMANCE_BACKENDS OnCpu<float>
+#else
 #define CONFORMANCE_BACKENDS OnCpu<float>, OnCpu<double>
+#endif
 #include "conformance_layers.hpp"
 #include "conformance_products.hpp"
 #include "conformance_rows.hpp"

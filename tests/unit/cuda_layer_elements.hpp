@@ -18,7 +18,11 @@
 
 #include "conformance_gpu.hpp"
 
+#if defined(STRATA_TEST_WITHOUT_DOUBLE)
+#define CONFORMANCE_BACKENDS OnGpu<float>, OnGpu<strata::Bf16>
+#else
 #define CONFORMANCE_BACKENDS OnGpu<float>, OnGpu<double>, OnGpu<strata::Bf16>
+#endif
 #include "conformance_layers.hpp"
 #include "conformance_rows.hpp"
 #include "conformance_training.hpp"
