@@ -240,7 +240,7 @@ leg_sanitizers() {
   local status=0
   configure asan
   build asan --target unit_tests
-  STRATA_TEST_EFFORT=0.25 check asan -L '^unit$' || status=1
+  STRATA_TEST_EFFORT=0.5 check asan -L '^unit$' || status=1
   if grep -qE '^add_test.*\bunit\.' build/asan/tests/CTestTestfile.cmake &&
     grep -q 'LABELS "unit;threads"' build/asan/tests/CTestTestfile.cmake; then
     # The thread sanitizer needs memory at fixed addresses, which some kernels and containers do not allow.
