@@ -175,16 +175,14 @@ struct MaximumRow {
     const int channels = g.in.channels, elements = g.in.width * channels;
     constexpr std::size_t room = most_elements + lanes;  // a window's vector may reach past the last element
     T columns[room], maxima[room];
-    vector best, x;
+    vector best, none;
     for (int k = 0; k < elements; k += lanes) {
       const int at = std::min(k, elements - lanes);
       const T* from = image + static_cast<std::int64_t>(top) * elements + at;
-      load(best, from);
-      for (int i = top + w.dilation_h; i < bottom; i += w.dilation_h) {
-        from += static_cast<std::int64_t>(w.dilation_h) * elements;
-        load(x, from);
-        larger(best, x);
-      }
+      load(best, from), none = best;
+      for (int i = top + w.dilation_h; i < bottom; i += w.dilation_h)
+        take(from += static_cast<std::int64_t>(w.dilation_h) * elements, best, none);
+      best = none != none ? none : best;
       store(columns + at, best);
     }
     store(columns + elements, vector{});
@@ -194,23 +192,22 @@ struct MaximumRow {
         best = vector{};
         if (taps.first < taps.end) {
           const T* from = columns + (j * w.stride_w - w.pad_left + taps.first * w.dilation_w) * channels + c;
-          load(best, from);
-          for (int t = taps.first + 1; t < taps.end; ++t) {
-            from += w.dilation_w * channels;
-            load(x, from);
-            larger(best, x);
-          }
+          load(best, from), none = best;
+          for (int t = taps.first + 1; t < taps.end; ++t) take(from += w.dilation_w * channels, best, none);
+          best = none != none ? none : best;
         }
         store(maxima + j * channels + c, best);
       }
     }
     std::copy_n(maxima, g.out.width * channels, out);
   }
-  // NaN if one of them is.
+  // none: a NaN, if there was one. g++ 12 makes scalar code of that test joined with x > best.
   template <class V>
-  STRATA_INLINE static void larger(V& best, const V& other) {
-    const V most = other > best ? other : best;
-    best = other != other ? other : most;
+  STRATA_INLINE static void take(const T* from, V& best, V& none) {
+    V x;
+    load(x, from);
+    best = x > best ? x : best;
+    none = x != x ? x : none;
   }
   using table = versions<MaximumRow, const T*, const Geometry&, int, int, T*>;
 };
