@@ -91,7 +91,7 @@ void check_conv(const ConvCase& conv, Draw& draw) {
   const std::int64_t weights = g.taps() * g.out.channels, filters = g.out.channels;
   const Numbers x = seen<Bf16>(draw.numbers(batch * g.in.size())), dy = seen<Bf16>(draw.numbers(batch * g.out.size()));
   const Numbers given = draw.numbers(weights), bias = draw.numbers(filters), bias_of_input = draw.numbers(g.in.channels);
-  // What a pass sees of the weights.
+  // A pass reads the weights rounded, or as they are if it is widened.
   const auto read = [&](bool wide) { return wide ? given : seen<Bf16>(given); };
   Numbers w = read(bf16::detail::forward_is_wide(g, batch));
   const auto x_ = as<Bf16>(x), dy_ = as<Bf16>(dy);

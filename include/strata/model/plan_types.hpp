@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the memory plan is made of.
+// The types of the memory plan.
 #pragma once
 #include <cstdint>
 

@@ -155,7 +155,7 @@ struct TileSet {
 
   explicit TileSet(KernelPath path) : TileSet(path, std::make_integer_sequence<int, tile_sizes>{}) {}
 
-  // Of tiles of so many vectors.
+  // The height of a tile of this size that is so many vectors wide.
   [[nodiscard]] int rows(int size, int vectors = 2) const { return heights_[size][vectors - 1]; }
   [[nodiscard]] int tallest() const { return rows(tile_sizes - 1); }
   // The size of the tallest tile of at most `left` rows.
